@@ -1,0 +1,60 @@
+package providers
+
+import "github.com/zclconf/go-cty/cty"
+
+// Schema describes a kind to the language, the planner and the reference. It
+// is read off the In and Out structs' tags:
+//
+//	UPN      string   `lab:"upn,required,replace" doc:"Sign-in name."`
+//	Tenant   Ref      `lab:"tenant,required" ref:"tenant"`
+//	MFA      string   `lab:"mfa" default:"totp" enum:"totp,none"`
+//	PIN      Secret   `lab:"pin,required,writeonly"`
+//	Groups   []Ref    `lab:"groups" ref:"group"`
+//	Rules    *Rules   `lab:"pin_complexity,block"`      // at most one nested block
+//	Enabled  *bool    `lab:"enabled_in_tenant" default:"true"`
+//	Nonce    time.Duration `lab:"nonce" default:"5m"`   // written "5m"
+//	ObjectID string   `lab:"object_id,id"`              // Out only: becomes Object.ID
+//	Secret   string   `lab:"totp_secret,sensitive"`
+//	Status   string   `lab:"status,volatile"`           // only time changes it
+//
+// Go types: string, bool, int, float64, time.Duration, Ref, Secret, []T,
+// map[string]T of those, pointers to the scalar ones (nil is "not set"),
+// cty.Value (any type), and pointers to structs tagged "block". A field with a
+// default is never nil after decoding. A wrong tag panics in Of: it is a
+// mistake of the program.
+type Schema struct {
+	In      Block
+	Out     []Attr
+	InType  cty.Type // object of every attribute and block of In; blocks are objects, null when absent
+	OutType cty.Type // object of every attribute of Out
+}
+
+// Block is the content of one block: attributes and single nested blocks.
+type Block struct {
+	Attrs  []Attr
+	Blocks []NestedBlock
+}
+
+// NestedBlock is a block that may stand once inside another.
+type NestedBlock struct {
+	Name     string
+	Doc      string
+	Required bool
+	Block    Block
+}
+
+// Attr is one attribute.
+type Attr struct {
+	Name      string
+	Doc       string
+	Type      cty.Type  // of the value; cty.String for Ref and Secret, list or map of it for collections
+	Default   cty.Value // cty.NilVal when there is none
+	Enum      []string  // allowed values of a string (or of each element)
+	Ref       []string  // kinds a reference may name; nil for plain values
+	Required  bool
+	Replace   bool // a change replaces the object
+	Sensitive bool
+	WriteOnly bool // used, never stored or compared
+	Volatile  bool // Out: only time changes it; neither drift nor difference
+	ID        bool // Out: the object's ID
+}

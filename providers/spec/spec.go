@@ -1,0 +1,148 @@
+// Package spec holds what an author writes (In) and what the lab learns (Out)
+// of every kind. The structs are the language's one schema: decoding, the
+// reference and the JSON schema are read off their tags (providers.Schema).
+// They are here, and not in the systems, because a device must know what its
+// tenant declares without importing the tenant.
+//
+// The package is pure: values only.
+package spec
+
+import (
+	"time"
+
+	"hellolab/providers"
+)
+
+// Tenant is an Entra ID tenant.
+type Tenant struct {
+	Domains        []string         `lab:"domains,required" doc:"Verified domains; user names end in one of them. The first is the default."`
+	Authentication string           `lab:"authentication" default:"managed" enum:"managed" doc:"Who checks passwords: the tenant itself."`
+	Attestation    string           `lab:"attestation" default:"preferred" enum:"required,preferred,off" doc:"Whether a Hello key must prove that it was made in a TPM."`
+	Lifetimes      *TenantLifetimes `lab:"lifetimes,block" doc:"How long what the tenant issues stays good."`
+}
+
+// TenantLifetimes are a tenant's time limits.
+type TenantLifetimes struct {
+	Nonce       time.Duration `lab:"nonce" default:"5m" doc:"Life of a sign-in nonce (seed 003)."`
+	MFA         time.Duration `lab:"mfa" default:"10m" doc:"How long a second factor stays current for registering a key (seeds 000, 001)."`
+	AccessToken time.Duration `lab:"access_token" default:"1h" doc:"Life of an access token (ours; the seeds give none)."`
+	PRT         time.Duration `lab:"prt" default:"14d" doc:"Life of a primary refresh token (Microsoft Entra documentation)."`
+	PRTRenewal  time.Duration `lab:"prt_renewal" default:"4h" doc:"Age at which a device renews its primary refresh token (seed 003)."`
+}
+
+// TenantOut is what a tenant learns.
+type TenantOut struct {
+	TenantID         string `lab:"tenant_id,id" doc:"GUID of the tenant."`
+	Issuer           string `lab:"issuer" doc:"Issuer of v2 tokens."`
+	LoginHost        string `lab:"login_host" doc:"Host of the token service."`
+	RegistrationHost string `lab:"registration_host" doc:"Host of the device registration service."`
+	GraphHost        string `lab:"graph_host" doc:"Host of Microsoft Graph."`
+	AdminClientID    string `lab:"admin_client_id" doc:"Client that administers the tenant."`
+	AdminSecret      string `lab:"admin_secret,sensitive" doc:"Its secret."`
+}
+
+// Group is a group of a tenant.
+type Group struct {
+	Tenant  providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Where the group lives."`
+	Name    string          `lab:"name" doc:"Display name; the block's name when absent."`
+	Members []providers.Ref `lab:"members" ref:"user,device,group" doc:"Members declared from this side."`
+}
+
+// GroupOut is what a group learns.
+type GroupOut struct {
+	ObjectID string `lab:"object_id,id" doc:"GUID in the directory."`
+}
+
+// User is a person with an account.
+type User struct {
+	UPN             string           `lab:"upn,required,replace" doc:"User principal name, the sign-in name."`
+	Tenant          providers.Ref    `lab:"tenant,required,replace" ref:"tenant" doc:"Where the account lives."`
+	DisplayName     string           `lab:"display_name" doc:"Name shown; the part of the UPN before @ when absent."`
+	Groups          []providers.Ref  `lab:"groups" ref:"group" doc:"Groups declared from this side."`
+	Password        providers.Secret `lab:"password,writeonly" doc:"First factor. Raise password_version to change it."`
+	PasswordVersion int              `lab:"password_version" default:"1" doc:"Announces a new password."`
+	MFA             string           `lab:"mfa" default:"totp" enum:"totp,none" doc:"Second factor the user has registered."`
+	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the account may sign in."`
+}
+
+// UserOut is what a user learns.
+type UserOut struct {
+	ObjectID   string `lab:"object_id,id" doc:"GUID in the directory."`
+	TOTPSecret string `lab:"totp_secret,sensitive" doc:"Base32 secret of the authenticator app; empty without one."`
+}
+
+// Device is a Windows device.
+type Device struct {
+	Join            string        `lab:"join,required,replace" enum:"entra,none" doc:"How the device is joined."`
+	Tenant          providers.Ref `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"none\"."`
+	JoinedBy        providers.Ref `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
+	Name            string        `lab:"name" doc:"Computer name; the block's name when absent."`
+	OS              string        `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
+	TPM             string        `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module."`
+	Biometrics      []string      `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
+	Session         string        `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
+	EnabledInTenant bool          `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
+}
+
+// DeviceOut is what a device learns.
+type DeviceOut struct {
+	DeviceID     string `lab:"device_id,id" doc:"Device id, a GUID: the tenant's when registered, else the machine's own."`
+	ObjectID     string `lab:"object_id" doc:"GUID of the device object in the directory; empty when not registered."`
+	Thumbprint   string `lab:"certificate_thumbprint" doc:"SHA-1 thumbprint of the device certificate; empty when not registered."`
+	TransportKey string `lab:"transport_key" doc:"Base64 SHA-256 of the public transport key; empty when not registered."`
+	EKHash       string `lab:"ek_hash" doc:"Hex SHA-256 of the TPM's public endorsement key; empty without a TPM."`
+}
+
+// Policy is a Windows Hello for Business policy, the PassportForWork settings.
+type Policy struct {
+	Assign                       []providers.Ref `lab:"assign" ref:"group,user,device" doc:"Whom it reaches; everyone when absent."`
+	Source                       string          `lab:"source" default:"mdm" enum:"mdm,gpo" doc:"Where it comes from; group policy wins over MDM."`
+	Scope                        string          `lab:"scope" default:"device" enum:"device,user" doc:"Computer or user settings; user wins setting by setting."`
+	UsePassportForWork           *bool           `lab:"use_passport_for_work" doc:"Whether Hello is provisioned. Unset: on for Entra joined devices."`
+	DisablePostLogonProvisioning *bool           `lab:"disable_post_logon_provisioning" doc:"Do not start provisioning after sign-in."`
+	RequireSecurityDevice        *bool           `lab:"require_security_device" doc:"Only devices with a usable TPM may provision."`
+	PINComplexity                *PINComplexity  `lab:"pin_complexity,block" doc:"What a PIN must look like."`
+	Biometrics                   *Biometrics     `lab:"biometrics,block" doc:"Biometric gestures."`
+}
+
+// PINComplexity is the PINComplexity node of the CSP. Letters, special
+// characters and digits are "allow", "require" or "forbid".
+type PINComplexity struct {
+	MinimumPINLength  *int   `lab:"minimum_pin_length" doc:"4 to 127."`
+	MaximumPINLength  *int   `lab:"maximum_pin_length" doc:"4 to 127, above the minimum."`
+	UppercaseLetters  string `lab:"uppercase_letters" enum:"allow,require,forbid" doc:"Upper-case letters; unset behaves as forbid."`
+	LowercaseLetters  string `lab:"lowercase_letters" enum:"allow,require,forbid" doc:"Lower-case letters; unset behaves as forbid."`
+	SpecialCharacters string `lab:"special_characters" enum:"allow,require,forbid" doc:"Special characters; unset behaves as forbid."`
+	Digits            string `lab:"digits" enum:"allow,require,forbid" doc:"Digits; unset behaves as require."`
+}
+
+// Biometrics is the Biometrics node of the CSP.
+type Biometrics struct {
+	UseBiometrics *bool `lab:"use_biometrics" doc:"Whether biometric gestures may be used; unset means yes."`
+}
+
+// PolicyOut is what a policy learns.
+type PolicyOut struct {
+	PolicyID string `lab:"policy_id,id" doc:"GUID of the profile."`
+}
+
+// Enrollment is one user's Hello credential on one device. Creating it runs
+// the provisioning flow.
+type Enrollment struct {
+	User       providers.Ref    `lab:"user,required,replace" ref:"user" doc:"Whose credential."`
+	Device     providers.Ref    `lab:"device,required,replace" ref:"device" doc:"On which device."`
+	PIN        providers.Secret `lab:"pin,required,writeonly" doc:"The PIN. Raise pin_version to change it."`
+	PINVersion int              `lab:"pin_version,replace" default:"1" doc:"Announces a new PIN: Hello is provisioned anew."`
+	Gestures   []string         `lab:"gestures,replace" enum:"face,fingerprint" doc:"Biometric gestures enrolled besides the PIN."`
+}
+
+// EnrollmentOut is what an enrollment learns.
+type EnrollmentOut struct {
+	KeyID      string `lab:"key_id,id" doc:"Base64 SHA-256 of the registered public key: the kid of every assertion."`
+	Flow       string `lab:"flow" doc:"Provisioning flow that ran, P1 to P8."`
+	Trust      string `lab:"trust" doc:"Trust type towards Active Directory; none in a cloud-only lab."`
+	KeyStorage string `lab:"key_storage" doc:"\"tpm\" or \"software\"."`
+	DeviceID   string `lab:"device_id" doc:"Device the directory's key entry refers to."`
+	Status     string `lab:"status,volatile" doc:"\"ready\" when the key can be used everywhere it should."`
+	Created    string `lab:"created" doc:"Lab time of registration, RFC 3339."`
+}
