@@ -5,10 +5,18 @@
 package lab
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/engine/network"
+	"hellolab/engine/record"
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/state"
@@ -26,4 +34,298 @@ type Options struct {
 	// Objects answers lookups; nil means the objects of the view.
 	Objects   providers.Objects
 	Failpoint func(string)
+}
+
+// Lab is systems that can be dialed. Close ends it.
+type Lab struct {
+	opts    Options
+	net     *network.Network
+	pki     *pki
+	started time.Time // machine's clock, with its monotonic reading
+	origin  time.Time // lab time at that instant
+
+	mu      sync.Mutex
+	objects providers.Objects
+	open    map[string]*opened // by address
+	order   []string           // addresses in the order they opened
+	closed  bool
+}
+
+// opened is a service that is up or coming up.
+type opened struct {
+	ready   chan struct{} // closed when service and err are set
+	service providers.Service
+	err     error
+}
+
+// New returns a lab in which nothing is open yet.
+func New(o Options) (*Lab, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	var stored time.Duration
+	err := o.View.Read(func(r state.Reader) (err error) {
+		stored, err = state.ClockOffset(r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	started := o.Wall()
+	l := &Lab{
+		opts:    o,
+		started: started,
+		origin:  started.Round(0).UTC().Add(stored + o.Offset),
+		objects: o.Objects,
+		open:    map[string]*opened{},
+	}
+	if l.objects == nil {
+		l.objects = &inView{view: o.View, registry: o.Registry}
+	}
+	l.net = network.New(l.openHost)
+	l.pki = &pki{view: o.View, now: l.Now, rand: o.Rand, roots: map[providers.Root]*authority{}}
+	return l, nil
+}
+
+// Now is lab time: the machine's clock at the start, moved by the stored and
+// the given offset, and since then monotonic, whatever the machine's clock does.
+func (l *Lab) Now() time.Time { return l.origin.Add(l.opts.Wall().Sub(l.started)) }
+
+// Objects returns what lookups see.
+func (l *Lab) Objects() providers.Objects {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.objects
+}
+
+// SetObjects replaces what lookups see: an apply shows planned objects.
+func (l *Lab) SetObjects(o providers.Objects) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.objects = o
+}
+
+// Env returns what the kind t works with for the object addr of configuration in.
+func (l *Lab) Env(addr string, t *providers.Type, in cty.Value) providers.Env {
+	return providers.Env{
+		Addr:      addr,
+		Now:       l.Now,
+		Rand:      l.opts.Rand,
+		Network:   l.net,
+		PKI:       l.pki,
+		Section:   newSection(l.opts.View, diskOf(addr, t, in)),
+		Objects:   lookups{l},
+		Emit:      l.opts.Emit,
+		Log:       l.opts.Log.With("object", addr),
+		Failpoint: l.opts.Failpoint,
+	}
+}
+
+// Reload closes the service of an object that changed or went away. The next
+// dial opens it as it then is.
+func (l *Lab) Reload(addr string) error {
+	l.mu.Lock()
+	o := l.open[addr]
+	delete(l.open, addr)
+	l.mu.Unlock()
+	if o == nil {
+		return nil
+	}
+	<-o.ready
+	if o.service == nil {
+		return nil
+	}
+	return o.service.Close()
+}
+
+// Revisions returns the revision of every section that holds part of rec: its
+// own disk's and those of its homes. While none of them moves, rec need not be
+// read again.
+func (l *Lab) Revisions(t *providers.Type, rec providers.Record) (map[string]uint64, error) {
+	revisions := map[string]uint64{}
+	err := l.opts.View.Read(func(r state.Reader) error {
+		for _, name := range l.sections(t, rec) {
+			n, err := state.Revision(r, name)
+			if err != nil {
+				return err
+			}
+			revisions[name] = n
+		}
+		return nil
+	})
+	return revisions, err
+}
+
+// sections names the disk of rec and of each of its homes.
+func (l *Lab) sections(t *providers.Type, rec providers.Record) []string {
+	objects := l.Objects()
+	names := []string{diskOf(rec.Addr, t, rec.In)}
+	seen := map[string]bool{rec.Addr: true}
+	for t.Home != nil {
+		home := string(t.Home(rec.In))
+		if home == "" || seen[home] {
+			break
+		}
+		seen[home] = true
+		names = append(names, home)
+		next, err := objects.Lookup(home)
+		if err != nil {
+			break
+		}
+		if rec, t = next, l.opts.Registry.Type(next.Kind); t == nil {
+			break
+		}
+	}
+	return names
+}
+
+// Close ends every service, the last opened first, then the network.
+func (l *Lab) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	var services []*opened
+	for i := len(l.order) - 1; i >= 0; i-- {
+		if o := l.open[l.order[i]]; o != nil {
+			services = append(services, o)
+			delete(l.open, l.order[i])
+		}
+	}
+	l.mu.Unlock()
+	var errs []error
+	for _, o := range services {
+		<-o.ready
+		if o.service != nil {
+			errs = append(errs, o.service.Close())
+		}
+	}
+	errs = append(errs, l.net.Close())
+	return errors.Join(errs...)
+}
+
+// errClosed is what opening a service of a closed lab answers.
+var errClosed = errors.New("the lab is closed")
+
+// openHost makes the owner of a host listen.
+func (l *Lab) openHost(ctx context.Context, host string) error {
+	rec, t, err := l.owner(host)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return errClosed
+	}
+	o := l.open[rec.Addr]
+	if o == nil {
+		o = &opened{ready: make(chan struct{})}
+		l.open[rec.Addr] = o
+		l.order = append(l.order, rec.Addr)
+		l.mu.Unlock()
+		// The service outlives the dial that opened it.
+		o.service, o.err = t.Open(context.WithoutCancel(ctx), l.Env(rec.Addr, t, rec.In), rec)
+		if o.err != nil {
+			o.err = fmt.Errorf("open %s: %w", rec.Addr, o.err)
+			l.mu.Lock()
+			delete(l.open, rec.Addr) // a later dial may try again
+			l.mu.Unlock()
+		}
+		close(o.ready)
+		return o.err
+	}
+	l.mu.Unlock()
+	select {
+	case <-o.ready:
+		return o.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// owner finds the created object that answers on host. Kinds that answer on
+// hosts are few and their objects too (tenants, domains), so it looks at all.
+func (l *Lab) owner(host string) (providers.Record, *providers.Type, error) {
+	objects := l.Objects()
+	for _, name := range l.opts.Registry.Names() {
+		t := l.opts.Registry.Type(name)
+		if t.Hosts == nil || t.Open == nil {
+			continue
+		}
+		for _, rec := range objects.List(name) {
+			if rec.Out == cty.NilVal || rec.Out.IsNull() {
+				continue
+			}
+			for _, h := range t.Hosts(rec) {
+				if network.SameHost(h, host) {
+					return rec, t, nil
+				}
+			}
+		}
+	}
+	return providers.Record{}, nil, network.ErrNoHost{Host: host}
+}
+
+func diskOf(addr string, t *providers.Type, in cty.Value) string {
+	if t.Disk != nil && in != cty.NilVal && !in.IsNull() {
+		if disk := string(t.Disk(in)); disk != "" {
+			return disk
+		}
+	}
+	return addr
+}
+
+// lookups is the lab's objects as of the moment of each lookup.
+type lookups struct{ lab *Lab }
+
+func (l lookups) Lookup(addr string) (providers.Record, error) { return l.lab.Objects().Lookup(addr) }
+func (l lookups) List(kind string) []providers.Record          { return l.lab.Objects().List(kind) }
+
+// inView answers lookups from the objects of a view.
+type inView struct {
+	view     state.View
+	registry *providers.Registry
+}
+
+func (s *inView) Lookup(addr string) (rec providers.Record, err error) {
+	err = s.view.Read(func(r state.Reader) error {
+		o, ok, err := state.GetObject(r, addr)
+		if err != nil {
+			return err
+		}
+		t := s.registry.Type(o.Kind)
+		if !ok || t == nil {
+			return fmt.Errorf("%s: %w", addr, providers.ErrUnknownObject)
+		}
+		rec, err = record.Decode(t, o)
+		return err
+	})
+	return rec, err
+}
+
+func (s *inView) List(kind string) (recs []providers.Record) {
+	t := s.registry.Type(kind)
+	if t == nil {
+		return nil
+	}
+	err := s.view.Read(func(r state.Reader) error {
+		objects, err := state.Objects(r)
+		if err != nil {
+			return err
+		}
+		for _, o := range objects {
+			if o.Kind != kind {
+				continue
+			}
+			rec, err := record.Decode(t, o)
+			if err != nil {
+				return err
+			}
+			recs = append(recs, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return recs
 }

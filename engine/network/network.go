@@ -195,3 +195,6 @@ func (l *listener) Addr() net.Addr { return l.addr }
 
 // canonical folds a DNS name: case does not matter, nor does the root's dot.
 func canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+
+// SameHost reports whether two names are one DNS name.
+func SameHost(a, b string) bool { return canonical(a) == canonical(b) }
