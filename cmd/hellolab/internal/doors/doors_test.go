@@ -1,0 +1,209 @@
+package doors
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "hellolab/"
+
+// pkg is what `go list` says of one package.
+type pkg struct {
+	Dir        string
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+	CgoFiles   []string
+}
+
+// rules say which rooms a room may look into. The first rule whose room holds
+// the package applies; "itself" is always allowed. A rule's rooms are path
+// prefixes inside the module.
+var rules = []struct {
+	room string
+	may  []string
+}{
+	{"hcl/addr", nil},
+	{"hcl", []string{"hcl", "providers"}},
+	{"providers/event", nil},
+	{"providers/conformance", []string{"providers/event", "providers/spec", "providers/wire", "providers"}},
+	{"providers/wire", []string{"providers/wire", "providers/event", "providers"}},
+	{"providers/spec", []string{"providers"}},
+	{"providers/hello", []string{"providers", "providers/event", "providers/spec"}},
+	{"providers/all", []string{"providers"}},
+	{"providers/entra", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/windows", []string{"providers/windows", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/identity", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/value", []string{"providers/spec", "providers"}},
+	{"providers", []string{"providers/event"}},
+	{"engine/graph", nil},
+	{"engine", []string{"engine", "hcl", "providers", "state"}},
+	{"state", []string{"state"}},
+	{"docs", nil},
+	{"cmd", []string{"cmd", "engine", "hcl", "providers", "state"}},
+}
+
+// systems may be imported by nobody but the list of kinds and the command.
+var systems = []string{"providers/entra", "providers/windows", "providers/identity", "providers/value", "providers/adds", "providers/adcs", "providers/adfs", "providers/connect"}
+
+// only says who may import a library at all.
+var only = map[string]string{
+	"go.etcd.io/bbolt":                         "state",
+	"github.com/google/go-tpm-tools/simulator": "providers/windows/tpm",
+	"github.com/hashicorp/hcl/v2/hclsyntax":    "hcl",
+	"github.com/hashicorp/terraform-json":      "engine/jsonplan",
+}
+
+// forbidden are identifiers of the world outside, which only cmd may touch.
+// An exception names the package that is allowed to, and why.
+var forbidden = map[string]map[string]string{
+	"time.Now":   {"docs/fidelity": "a tool"},
+	"os.Args":    {"docs/fidelity": "a tool", "providers/windows/tpm": "a worker process of the same binary"},
+	"os.Stdout":  {"docs/fidelity": "a tool", "providers/windows/tpm": "a worker process of the same binary"},
+	"os.Stderr":  {"docs/fidelity": "a tool"},
+	"os.Getenv":  {"docs/fidelity": "a tool"},
+	"net.Listen": {"state": "the control socket"},
+}
+
+func inRoom(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := exec.Command("go", "list", "-json=Dir,ImportPath,Imports,GoFiles,CgoFiles", "./...")
+	list.Dir = strings.TrimSpace(string(root))
+	out, err := list.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := list.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(out); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	if err := list.Wait(); err != nil || len(pkgs) == 0 {
+		t.Fatalf("go list: %d packages, %v", len(pkgs), err)
+	}
+	return pkgs
+}
+
+func TestImportsPointDownward(t *testing.T) {
+	for _, p := range packages(t) {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		var may []string
+		known := false
+		for _, r := range rules {
+			if inRoom(from, r.room) {
+				may, known = append([]string{r.room}, r.may...), true
+				break
+			}
+		}
+		if !known {
+			t.Errorf("%s is in no room: name it in rules and in docs/architecture.md", from)
+			continue
+		}
+		for _, imp := range p.Imports {
+			for lib, room := range only {
+				if imp == lib && !inRoom(from, room) {
+					t.Errorf("%s imports %s, which only %s may", from, lib, room)
+				}
+			}
+			to, ours := strings.CutPrefix(imp, module)
+			if !ours {
+				if (from == "providers" || strings.HasPrefix(from, "providers/spec")) && strings.Contains(imp, ".") && !strings.HasPrefix(imp, "github.com/zclconf/go-cty/") {
+					t.Errorf("%s imports %s: the contract knows only cty and the standard library", from, imp)
+				}
+				if from == "providers/event" && strings.Contains(imp, ".") {
+					t.Errorf("%s imports %s: it is a leaf", from, imp)
+				}
+				continue
+			}
+			if !allowed(to, may) {
+				t.Errorf("%s imports %s, which is not below it", from, to)
+			}
+			for _, s := range systems {
+				if inRoom(to, s) && !inRoom(from, s) && from != "providers/all" && !inRoom(from, "cmd") {
+					t.Errorf("%s imports the system %s: systems meet only on the wire", from, to)
+				}
+			}
+		}
+	}
+}
+
+// allowed reports whether to is one of the rooms, where "providers" alone
+// means the contract and the vocabulary, not the systems.
+func allowed(to string, may []string) bool {
+	for _, room := range may {
+		if inRoom(to, room) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestOnlyTheCommandTouchesTheWorld(t *testing.T) {
+	for _, p := range packages(t) {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		if inRoom(from, "cmd") {
+			continue
+		}
+		for _, name := range append(p.GoFiles, p.CgoFiles...) {
+			path := filepath.Join(p.Dir, name)
+			fset := token.NewFileSet()
+			file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			imported := map[string]bool{}
+			for _, i := range file.Imports {
+				if s, err := strconv.Unquote(i.Path.Value); err == nil {
+					imported[s] = true
+				}
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncDecl:
+					if n.Recv == nil && n.Name.Name == "init" {
+						t.Errorf("%s: init() hides an order; construct things in cmd", fset.Position(n.Pos()))
+					}
+				case *ast.SelectorExpr:
+					x, ok := n.X.(*ast.Ident)
+					if !ok || !imported[x.Name] {
+						return true
+					}
+					id := x.Name + "." + n.Sel.Name
+					if except, bad := forbidden[id]; bad {
+						for room := range except {
+							if inRoom(from, room) {
+								return true
+							}
+						}
+						t.Errorf("%s: %s outside cmd; it is injected", fset.Position(n.Pos()), id)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
