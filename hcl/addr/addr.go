@@ -8,7 +8,6 @@ package addr
 import (
 	"cmp"
 	"strconv"
-	"strings"
 )
 
 // KeyKind tells what follows the name of an instance.
@@ -82,12 +81,4 @@ func Compare(a, b Instance) int {
 		cmp.Compare(a.Key.Int, b.Key.Int),
 		cmp.Compare(a.Key.Str, b.Key.Str),
 	)
-}
-
-// quote writes s as an HCL string literal: template openers are doubled so
-// that the printed address, pasted into a configuration, means itself.
-func quote(s string) string {
-	q := strconv.Quote(s)
-	q = strings.ReplaceAll(q, "${", "$${")
-	return strings.ReplaceAll(q, "%{", "%%{")
 }
