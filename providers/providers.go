@@ -180,7 +180,7 @@ type Record struct {
 // else those of the state.
 type Objects interface {
 	Lookup(addr string) (Record, error) // ErrUnknownObject
-	List(kind string) []Record          // in address order
+	List(kind string) ([]Record, error) // in address order
 }
 
 // Resolve returns the object that ref names, decoded into its kind's structs
@@ -196,7 +196,10 @@ func Resolve[In, Out any](env Env, ref Ref) (Object[In, Out], error) {
 
 // ResolveAll returns all declared objects of a kind, in address order.
 func ResolveAll[In, Out any](env Env, kind string) ([]Object[In, Out], error) {
-	recs := env.Objects.List(kind)
+	recs, err := env.Objects.List(kind)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Object[In, Out], 0, len(recs))
 	for _, rec := range recs {
 		o, err := decodeRecord[In, Out](rec)

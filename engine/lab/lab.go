@@ -251,7 +251,11 @@ func (l *Lab) owner(host string) (providers.Record, *providers.Type, error) {
 		if t.Hosts == nil || t.Open == nil {
 			continue
 		}
-		for _, rec := range objects.List(name) {
+		recs, err := objects.List(name)
+		if err != nil {
+			return providers.Record{}, nil, err
+		}
+		for _, rec := range recs {
 			if rec.Out == cty.NilVal || rec.Out.IsNull() {
 				continue
 			}
@@ -278,7 +282,7 @@ func diskOf(addr string, t *providers.Type, in cty.Value) string {
 type lookups struct{ lab *Lab }
 
 func (l lookups) Lookup(addr string) (providers.Record, error) { return l.lab.Objects().Lookup(addr) }
-func (l lookups) List(kind string) []providers.Record          { return l.lab.Objects().List(kind) }
+func (l lookups) List(kind string) ([]providers.Record, error) { return l.lab.Objects().List(kind) }
 
 // inView answers lookups from the objects of a view.
 type inView struct {
@@ -302,12 +306,12 @@ func (s *inView) Lookup(addr string) (rec providers.Record, err error) {
 	return rec, err
 }
 
-func (s *inView) List(kind string) (recs []providers.Record) {
+func (s *inView) List(kind string) (recs []providers.Record, err error) {
 	t := s.registry.Type(kind)
 	if t == nil {
-		return nil
+		return nil, fmt.Errorf("no kind named %q", kind)
 	}
-	err := s.view.Read(func(r state.Reader) error {
+	err = s.view.Read(func(r state.Reader) error {
 		objects, err := state.Objects(r)
 		if err != nil {
 			return err
@@ -324,8 +328,5 @@ func (s *inView) List(kind string) (recs []providers.Record) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil
-	}
-	return recs
+	return recs, err
 }
