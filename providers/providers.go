@@ -73,14 +73,14 @@ type Kind[In, Out any] struct {
 	// Hosts are the network names the object answers on while open.
 	Hosts func(Object[In, Out]) []string
 
-	// Key is what Find looks for: UPN, DNS name, user and device.
+	// Key is what Find looks for: UPN, DNS name, user and device. Nil: "".
 	Key func(In) string
 
 	// Predict tells what is known before apply; fields left zero stay unknown.
 	// It may be called with unknown attributes left zero. Nil: nothing is.
 	Predict func(In) Out
 
-	Find   func(context.Context, Env, string) (Object[In, Out], error)
+	Find   func(context.Context, Env, string) (Object[In, Out], error) // nil: nothing outlives a killed Create
 	Create func(context.Context, Env, In) (Out, error)
 	Read   func(context.Context, Env, Object[In, Out]) (Object[In, Out], error) // nil: cannot drift
 	Update func(context.Context, Env, Object[In, Out], In) (Out, error)         // nil: every change replaces

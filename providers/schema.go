@@ -51,6 +51,8 @@ type Attr struct {
 	Default   cty.Value // cty.NilVal when there is none
 	Enum      []string  // allowed values of a string (or of each element)
 	Ref       []string  // kinds a reference may name; nil for plain values
+	Format    Format    // what the type alone does not say
+	Nullable  bool      // "not set" differs from the zero value: a pointer, a list, a map
 	Required  bool
 	Replace   bool // a change replaces the object
 	Sensitive bool
@@ -58,3 +60,12 @@ type Attr struct {
 	Volatile  bool // Out: only time changes it; neither drift nor difference
 	ID        bool // Out: the object's ID
 }
+
+// Format narrows an attribute's type.
+type Format string
+
+const (
+	AnyFormat Format = ""
+	Duration  Format = "duration" // string: Go's syntax or whole days, "90s", "1h30m", "14d"
+	Integer   Format = "integer"  // number without fraction that fits int
+)

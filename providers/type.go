@@ -18,13 +18,13 @@ type Type struct {
 	Home  func(in cty.Value) Ref // unknown parts of in are treated as absent
 	Disk  func(in cty.Value) Ref
 	Hosts func(Record) []string
-	Key   func(in cty.Value) string
+	Key   func(in cty.Value) string // never nil
 
 	// Predict returns an object of OutType: known where the kind predicts,
 	// unknown elsewhere. It is never nil.
 	Predict func(in cty.Value) cty.Value
 
-	Find   func(ctx context.Context, env Env, key string) (Record, error)
+	Find   func(ctx context.Context, env Env, key string) (Record, error) // never nil
 	Create func(ctx context.Context, env Env, in cty.Value) (out cty.Value, err error)
 	Read   func(ctx context.Context, env Env, rec Record) (Record, error)
 	Update func(ctx context.Context, env Env, rec Record, in cty.Value) (out cty.Value, err error)
