@@ -13,11 +13,16 @@ import (
 )
 
 // Buckets of a view. A system's tables live in "section/<address>/<table>".
+//
+// A bucket is a name, not a thing: it exists while it holds a record. Names are
+// not empty and hold no NUL byte; keys are any bytes. Both are kept readable in
+// the file, so neither may carry a secret; values are sealed.
 const (
-	BucketObjects = "objects" // address -> Object
-	BucketIntents = "intents" // address -> Intent
-	BucketOutputs = "outputs" // name -> Output
-	BucketLab     = "lab"     // small engine records: clock offset, lab CA, hosts
+	BucketObjects   = "objects"   // address -> Object
+	BucketIntents   = "intents"   // address -> Intent
+	BucketOutputs   = "outputs"   // name -> Output
+	BucketLab       = "lab"       // small engine records: clock offset, lab CA, hosts
+	BucketRevisions = "revisions" // section name -> revision, 8 bytes big-endian
 )
 
 // Reader reads records of one consistent state. Returned values belong to the caller.
@@ -33,6 +38,7 @@ type Reader interface {
 type Writer interface {
 	Reader
 	Put(bucket, key string, value []byte) error
+	// Delete removes a record; one that is not there is no error.
 	Delete(bucket, key string) error
 	DeleteBucket(bucket string) error
 }
@@ -43,7 +49,10 @@ type View interface {
 	Read(fn func(Reader) error) error
 	// Commit runs fn in the one ordered queue and returns when its writes are
 	// durable (Store) or visible (Overlay). An error from fn undoes fn's writes
-	// alone, though others share its fsync.
+	// alone, though others share its fsync; so does a panic, which goes on in the
+	// caller. When ctx ends before fn began, fn never runs; once it runs, Commit
+	// reports its outcome whatever ctx says. fn must not call Commit or Read of
+	// the same view.
 	Commit(ctx context.Context, fn func(Writer) error) error
 }
 
