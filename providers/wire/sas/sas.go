@@ -1,0 +1,212 @@
+// Package sas is Entra ID's interactive sign-in as a program sees it: the page
+// whose script holds $Config, the posting of user name and password, and the
+// second-factor conversation (BeginAuth, EndAuth, ProcessAuth) of the service
+// that Microsoft calls SAS, strong authentication service.
+//
+// The conversation, as public clients drive it (libhimmelblau, roadtx):
+//
+//	GET  authorize?…                     → 200 page, pgid ConvergedSignIn
+//	POST $Config.urlPost       Login     → 200 page, pgid ConvergedTFA, arrUserProofs
+//	POST $Config.urlBeginAuth  BeginAuth → 200 AuthReply with the next FlowToken and Ctx
+//	POST $Config.urlEndAuth    EndAuth   → 200 AuthReply, Success or ErrCode
+//	POST $Config.urlPost   ProcessAuth   → 302 redirect_uri?code=…
+//
+// Each page and reply brings the FlowToken and Ctx that the next step sends
+// back. A refused password answers with the sign-in page again and sErrorCode.
+package sas
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/url"
+
+	"hellolab/providers/wire/strict"
+)
+
+// Page ids, values of Config.PageID.
+const (
+	PageSignIn = "ConvergedSignIn"
+	PageTFA    = "ConvergedTFA"
+	PageError  = "ConvergedError"
+)
+
+// Second-factor methods, values of AuthMethodID.
+const (
+	MethodAppOTP = "PhoneAppOTP" // TOTP of an authenticator app
+)
+
+// Config is what the page tells its script.
+type Config struct {
+	PageID          string  `json:"pgid"`
+	SessionID       string  `json:"sessionId"`
+	CorrelationID   string  `json:"correlationId,omitempty"`
+	FlowToken       string  `json:"sFT"`
+	Ctx             string  `json:"sCtx"`
+	Canary          string  `json:"canary"`
+	APICanary       string  `json:"apiCanary,omitempty"`
+	Username        string  `json:"sPOST_Username,omitempty"`
+	URLPost         string  `json:"urlPost"`
+	URLBeginAuth    string  `json:"urlBeginAuth,omitempty"`
+	URLEndAuth      string  `json:"urlEndAuth,omitempty"`
+	UserProofs      []Proof `json:"arrUserProofs,omitempty"`
+	MaxPollAttempts int     `json:"iMaxPollAttempts,omitempty"`
+	PollingInterval int     `json:"iPollingInterval,omitempty"` // milliseconds
+	ErrorCode       string  `json:"sErrorCode,omitempty"`       // "50126"
+	ErrorText       string  `json:"strServiceExceptionMessage,omitempty"`
+}
+
+// Proof is a second factor that the user has registered.
+type Proof struct {
+	AuthMethodID string `json:"authMethodId"`
+	Data         string `json:"data"`
+	Display      string `json:"display"`
+	IsDefault    bool   `json:"isDefault"`
+}
+
+const (
+	pageBegin = "$Config="
+	pageEnd   = ";\n//]]></script>"
+	maxPage   = 256 << 10
+)
+
+// ErrPage says that a body is not a sign-in page.
+var ErrPage = errors.New("not a sign-in page")
+
+// Page returns the HTML. The JSON encoder escapes <, > and &, so no value can
+// end the script.
+func (c Config) Page() ([]byte, error) {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode sign-in page: %w", err)
+	}
+	var b bytes.Buffer
+	b.WriteString("<!DOCTYPE html>\n<html><head><title>Sign in to your account</title></head><body>\n")
+	fmt.Fprintf(&b, "<form method=\"post\" action=\"%s\"></form>\n", html.EscapeString(c.URLPost))
+	b.WriteString("<script type=\"text/javascript\">//<![CDATA[\n")
+	b.WriteString(pageBegin)
+	b.Write(data)
+	b.WriteString(pageEnd + "\n</body></html>\n")
+	return b.Bytes(), nil
+}
+
+// ParsePage reads the configuration off a page.
+func ParsePage(page []byte) (*Config, error) {
+	if len(page) > maxPage {
+		return nil, fmt.Errorf("%w: %d bytes", ErrPage, len(page))
+	}
+	_, rest, ok := bytes.Cut(page, []byte(pageBegin))
+	if !ok {
+		return nil, fmt.Errorf("%w: it has no $Config", ErrPage)
+	}
+	data, _, ok := bytes.Cut(rest, []byte(pageEnd))
+	if !ok {
+		return nil, fmt.Errorf("%w: $Config does not end", ErrPage)
+	}
+	var c Config
+	if err := strict.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPage, err)
+	}
+	return &c, nil
+}
+
+// Login is the form that the sign-in page posts.
+type Login struct {
+	Login     string // user principal name
+	Password  string
+	Ctx       string
+	FlowToken string
+	Canary    string
+}
+
+// Form returns the form values.
+func (l Login) Form() url.Values {
+	return url.Values{"login": {l.Login}, "loginfmt": {l.Login}, "passwd": {l.Password},
+		"ctx": {l.Ctx}, "flowToken": {l.FlowToken}, "canary": {l.Canary}, "type": {"11"}}
+}
+
+// ParseLogin reads the form.
+func ParseLogin(v url.Values) Login {
+	return Login{Login: v.Get("login"), Password: v.Get("passwd"),
+		Ctx: v.Get("ctx"), FlowToken: v.Get("flowToken"), Canary: v.Get("canary")}
+}
+
+// AuthRequest is the JSON of BeginAuth and EndAuth. The header "canary" goes
+// with it.
+type AuthRequest struct {
+	Method             string `json:"Method"` // "BeginAuth" or "EndAuth"
+	AuthMethodID       string `json:"AuthMethodId"`
+	SessionID          string `json:"SessionId,omitempty"`
+	FlowToken          string `json:"FlowToken"`
+	Ctx                string `json:"Ctx"`
+	AdditionalAuthData string `json:"AdditionalAuthData,omitempty"` // EndAuth: the six digits
+	PollCount          int    `json:"PollCount,omitempty"`
+}
+
+// HeaderCanary carries Config.APICanary with BeginAuth and EndAuth.
+const HeaderCanary = "canary"
+
+// ParseAuthRequest reads the JSON of BeginAuth or EndAuth.
+func ParseAuthRequest(data []byte) (*AuthRequest, error) {
+	var r AuthRequest
+	if err := strict.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("second factor request: %w", err)
+	}
+	return &r, nil
+}
+
+// AuthReply answers BeginAuth and EndAuth.
+type AuthReply struct {
+	Success       bool   `json:"Success"`
+	ResultValue   string `json:"ResultValue"` // "Success", "AuthenticationPending", "SMSAuthFailedWrongCodeEntered"…
+	Message       string `json:"Message"`
+	AuthMethodID  string `json:"AuthMethodId"`
+	ErrCode       int    `json:"ErrCode"` // AADSTS number, 0 when none
+	Retry         bool   `json:"Retry"`
+	FlowToken     string `json:"FlowToken"`
+	Ctx           string `json:"Ctx"`
+	SessionID     string `json:"SessionId"`
+	CorrelationID string `json:"CorrelationId"`
+	Timestamp     string `json:"Timestamp"`
+	Entropy       int    `json:"Entropy"`
+}
+
+// Results of BeginAuth and EndAuth.
+const (
+	ResultSuccess   = "Success"
+	ResultWrongCode = "OathCodeIncorrect"
+	ResultReused    = "OathCodeReused"
+	ResultExpired   = "AuthenticationSessionExpired"
+)
+
+// ParseAuthReply reads the answer to BeginAuth or EndAuth.
+func ParseAuthReply(data []byte) (*AuthReply, error) {
+	var r AuthReply
+	if err := strict.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("second factor reply: %w", err)
+	}
+	return &r, nil
+}
+
+// ProcessAuth is the form that ends the conversation.
+type ProcessAuth struct {
+	Request       string // Ctx of the last reply
+	MFAAuthMethod string
+	Login         string
+	FlowToken     string
+	Canary        string
+}
+
+// Form returns the form values.
+func (p ProcessAuth) Form() url.Values {
+	return url.Values{"type": {"19"}, "request": {p.Request}, "mfaAuthMethod": {p.MFAAuthMethod},
+		"login": {p.Login}, "flowToken": {p.FlowToken}, "canary": {p.Canary}}
+}
+
+// ParseProcessAuth reads the form.
+func ParseProcessAuth(v url.Values) ProcessAuth {
+	return ProcessAuth{Request: v.Get("request"), MFAAuthMethod: v.Get("mfaAuthMethod"),
+		Login: v.Get("login"), FlowToken: v.Get("flowToken"), Canary: v.Get("canary")}
+}
