@@ -1,0 +1,191 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+)
+
+// Declare makes an object known that is not created yet, as a plan does: it
+// can be looked up, its Out is null. in is a struct of tags, whose zero fields
+// count as not written, or an object of some attributes.
+func (e *Env) Declare(addr string, in any) providers.Record {
+	e.tb.Helper()
+	rec, err := e.declare(addr, in)
+	if err != nil {
+		e.tb.Fatalf("declare %s: %v", addr, err)
+	}
+	return rec
+}
+
+func (e *Env) declare(addr string, in any) (providers.Record, error) {
+	t := e.registry.Type(kindOf(addr))
+	if t == nil {
+		return providers.Record{}, fmt.Errorf("no kind named %q", kindOf(addr))
+	}
+	v, err := configuration(t, in)
+	if err != nil {
+		return providers.Record{}, err
+	}
+	for _, p := range t.Schema.CheckValue(v) {
+		return providers.Record{}, p
+	}
+	rec := providers.Record{Addr: addr, Kind: t.Name, In: v, Out: cty.NullVal(t.Schema.OutType)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if was, ok := e.objects[addr]; ok && !was.Out.IsNull() {
+		return rec, fmt.Errorf("%s exists", addr)
+	}
+	e.objects[addr] = rec
+	return rec, nil
+}
+
+// Create declares and creates an object.
+func (e *Env) Create(addr string, in any) providers.Record {
+	e.tb.Helper()
+	rec, err := e.TryCreate(e.tb.Context(), addr, in)
+	if err != nil {
+		e.tb.Fatalf("create %s: %v", addr, err)
+	}
+	return rec
+}
+
+// TryCreate is Create for a test that expects an error, which it returns as
+// the kind gave it. The object then stays declared.
+func (e *Env) TryCreate(ctx context.Context, addr string, in any) (providers.Record, error) {
+	rec, err := e.declare(addr, in)
+	if err != nil {
+		return rec, err
+	}
+	t := e.registry.Type(rec.Kind)
+	out, err := t.Create(ctx, e.For(addr), rec.In)
+	if err != nil {
+		return rec, err
+	}
+	rec.In, rec.Out, rec.ID = t.Schema.WithoutWriteOnly(rec.In), out, idOf(t, out)
+	e.keep(rec)
+	return rec, nil
+}
+
+// Find looks for an object by its kind's key, on behalf of addr, and adopts it.
+// The address must be declared.
+func (e *Env) Find(ctx context.Context, addr, key string) (providers.Record, error) {
+	t := e.registry.Type(kindOf(addr))
+	if t == nil {
+		return providers.Record{}, fmt.Errorf("no kind named %q", kindOf(addr))
+	}
+	rec, err := t.Find(ctx, e.For(addr), key)
+	if err == nil {
+		e.keep(rec)
+	}
+	return rec, err
+}
+
+// Read refreshes an object. The record of one that is gone is forgotten.
+func (e *Env) Read(ctx context.Context, addr string) (providers.Record, error) {
+	rec, err := objects{e}.Lookup(addr)
+	if err != nil {
+		return rec, err
+	}
+	t := e.registry.Type(rec.Kind)
+	if t.Read == nil {
+		return rec, nil
+	}
+	now, err := t.Read(ctx, e.For(addr), rec)
+	switch {
+	case errors.Is(err, providers.ErrGone):
+		e.forget(addr)
+	case err == nil:
+		e.keep(now)
+	}
+	return now, err
+}
+
+// Update changes an object in place.
+func (e *Env) Update(addr string, in any) providers.Record {
+	e.tb.Helper()
+	rec, err := e.TryUpdate(e.tb.Context(), addr, in)
+	if err != nil {
+		e.tb.Fatalf("update %s: %v", addr, err)
+	}
+	return rec
+}
+
+// TryUpdate is Update for a test that expects an error.
+func (e *Env) TryUpdate(ctx context.Context, addr string, in any) (providers.Record, error) {
+	rec, err := objects{e}.Lookup(addr)
+	if err != nil {
+		return rec, err
+	}
+	t := e.registry.Type(rec.Kind)
+	if t.Update == nil {
+		return rec, fmt.Errorf("kind %s cannot update in place", t.Name)
+	}
+	v, err := configuration(t, in)
+	if err != nil {
+		return rec, err
+	}
+	for _, p := range t.Schema.CheckValue(v) {
+		return rec, p
+	}
+	out, err := t.Update(ctx, e.For(addr), rec, v)
+	if err != nil {
+		return rec, err
+	}
+	rec.In, rec.Out = t.Schema.WithoutWriteOnly(v), out
+	e.keep(rec)
+	e.Reload(addr)
+	return rec, nil
+}
+
+// Delete deletes an object and drops its section.
+func (e *Env) Delete(addr string) {
+	e.tb.Helper()
+	if err := e.TryDelete(e.tb.Context(), addr); err != nil {
+		e.tb.Fatalf("delete %s: %v", addr, err)
+	}
+}
+
+// TryDelete is Delete for a test that expects an error.
+func (e *Env) TryDelete(ctx context.Context, addr string) error {
+	rec, err := objects{e}.Lookup(addr)
+	if err != nil {
+		return err
+	}
+	t := e.registry.Type(rec.Kind)
+	if t.Delete != nil {
+		if err := t.Delete(ctx, e.For(addr), rec); err != nil {
+			return err
+		}
+	}
+	e.Reload(addr)
+	e.forget(addr)
+	e.store.drop(addr)
+	return nil
+}
+
+func (e *Env) keep(rec providers.Record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.objects[rec.Addr] = rec
+}
+
+func (e *Env) forget(addr string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.objects, addr)
+}
+
+// idOf returns the value of the attribute tagged "id".
+func idOf(t *providers.Type, out cty.Value) string {
+	for _, a := range t.Schema.Out {
+		if a.ID {
+			return out.GetAttr(a.Name).AsString()
+		}
+	}
+	return ""
+}
