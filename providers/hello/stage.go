@@ -1,0 +1,63 @@
+package hello
+
+// Stage is one of the five stages of a deployment, in the order of time.
+type Stage struct {
+	Name string // "device_registration", …
+	Flow Flow   // the flow that performs it; "" for synchronization and enrollment, which are phases of others
+	Runs bool
+	Why  string // one sentence, for a stage that does not run or that nobody waits for
+}
+
+// Stages are the five stages of a route: registration, provisioning, key
+// synchronization, certificate enrollment, authentication. The middle two run
+// in some deployments only; a stage that does not run says why.
+func (r Route) Stages() []Stage {
+	stages := []Stage{
+		{Name: "device_registration", Flow: DR, Runs: true},
+		{Name: "provisioning", Flow: r.Provision, Runs: true},
+		r.keySynchronization(),
+		r.certificateEnrollment(),
+		{Name: "authentication", Flow: r.SignIn, Runs: true},
+	}
+	return stages
+}
+
+// WaitsForSync reports whether the key is of no use to the domain before
+// Connect has copied it there.
+func (r Route) WaitsForSync() bool {
+	return r.Deployment == Hybrid && r.Trust == KeyTrust
+}
+
+func (r Route) keySynchronization() Stage {
+	s := Stage{Name: "key_synchronization"}
+	switch {
+	case r.Deployment == CloudOnly:
+		s.Why = "There is no domain to copy the key to."
+	case r.Deployment == OnPremises:
+		s.Why = "AD FS writes the key to the domain itself."
+	case r.Trust == CloudKerberos:
+		s.Why = "Cloud Kerberos trust does not use the key in the domain."
+	case r.Trust == CertTrust:
+		s.Runs = true
+		s.Why = "Connect copies the key, but the certificate works without it."
+	default:
+		s.Runs = true
+	}
+	return s
+}
+
+func (r Route) certificateEnrollment() Stage {
+	s := Stage{Name: "certificate_enrollment"}
+	switch {
+	case r.Trust != CertTrust && r.Deployment == CloudOnly:
+		s.Why = "There is no domain that asks for a certificate."
+	case r.Trust != CertTrust:
+		s.Why = "Only certificate trust enrolls a sign-in certificate."
+	case r.Delivery == MDMDelivery:
+		s.Runs = true
+		s.Why = "Device management delivers the certificate after provisioning."
+	default:
+		s.Runs = true
+	}
+	return s
+}

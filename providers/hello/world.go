@@ -1,0 +1,315 @@
+package hello
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+	"hellolab/providers/spec"
+)
+
+// World is a lab as declared: everything the decisions of this package look
+// at. Secrets are not part of it; what they imply is (Enrollment.PIN). A World
+// is not changed after NewWorld and may be shared.
+type World struct {
+	Tenants     map[string]*Tenant
+	Users       map[string]*User
+	Groups      map[string]*Group
+	Devices     map[string]*Device
+	Policies    map[string]*Policy
+	Enrollments map[string]*Enrollment
+
+	memberOf map[string][]string      // user, device or group -> groups it is directly in
+	on       map[string][]*Enrollment // device -> enrollments, in address order
+}
+
+// Declared is one object of a World, keyed by address there. ID is "" before
+// the object exists.
+type Declared[In, Out any] struct {
+	providers.Object[In, Out]
+	unknown map[string]bool // attributes of In that are not known yet; In holds their zero value
+}
+
+// Exists reports whether the lab holds the object already.
+func (d *Declared[In, Out]) Exists() bool { return d.ID != "" }
+
+// Knows reports whether every one of the attributes is known. At plan an
+// attribute may wait for another object.
+func (d *Declared[In, Out]) Knows(attributes ...string) bool {
+	for _, a := range attributes {
+		if d.unknown[a] {
+			return false
+		}
+	}
+	return true
+}
+
+type (
+	Tenant = Declared[spec.Tenant, spec.TenantOut]
+	Group  = Declared[spec.Group, spec.GroupOut]
+	Device = Declared[spec.Device, spec.DeviceOut]
+	Policy = Declared[spec.Policy, spec.PolicyOut]
+)
+
+// User is a declared user. In.Password is always nil.
+type User struct {
+	Declared[spec.User, spec.UserOut]
+	HasPassword bool // one is given, or the account exists and keeps the one it has
+}
+
+// Enrollment is a declared enrollment. In.PIN is always nil.
+type Enrollment struct {
+	Declared[spec.Enrollment, spec.EnrollmentOut]
+	PIN *PINShape // nil when the PIN is not known here
+}
+
+// NewWorld builds a World of records, as the planner or Objects hold them;
+// records of other kinds are passed over. An attribute that is unknown counts
+// as zero, and Knows tells. A record without ID stands for an object that is
+// still to be made, or made anew.
+func NewWorld(records []providers.Record) (*World, error) {
+	w := &World{
+		Tenants:     map[string]*Tenant{},
+		Users:       map[string]*User{},
+		Groups:      map[string]*Group{},
+		Devices:     map[string]*Device{},
+		Policies:    map[string]*Policy{},
+		Enrollments: map[string]*Enrollment{},
+		memberOf:    map[string][]string{},
+		on:          map[string][]*Enrollment{},
+	}
+	for _, rec := range records {
+		if err := w.add(rec); err != nil {
+			return nil, err
+		}
+	}
+	w.index()
+	return w, nil
+}
+
+// Around builds the World that bears on one user on one device: both, their
+// tenants, every policy and every group. It is what a device asks for, without
+// the cost of the whole lab.
+func Around(objects providers.Objects, user, device string) (*World, error) {
+	var records []providers.Record
+	seen := map[string]bool{}
+	add := func(addr string) (providers.Record, error) {
+		if addr == "" || seen[addr] {
+			return providers.Record{}, nil
+		}
+		seen[addr] = true
+		rec, err := objects.Lookup(addr)
+		if err != nil {
+			return rec, err
+		}
+		records = append(records, rec)
+		return rec, nil
+	}
+	for _, addr := range []string{user, device} {
+		rec, err := add(addr)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := add(attribute(rec, "tenant")); err != nil {
+			return nil, err
+		}
+	}
+	for _, kind := range []string{"group", "policy"} {
+		all, err := objects.List(kind)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, all...)
+	}
+	return NewWorld(records)
+}
+
+// attribute reads a string attribute of what was asked; "" when it is absent,
+// null or unknown.
+func attribute(rec providers.Record, name string) string {
+	if rec.In.IsNull() || !rec.In.IsKnown() || !rec.In.Type().IsObjectType() || !rec.In.Type().HasAttribute(name) {
+		return ""
+	}
+	v := rec.In.GetAttr(name)
+	if v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
+		return ""
+	}
+	return v.AsString()
+}
+
+func (w *World) add(rec providers.Record) (err error) {
+	switch rec.Kind {
+	case "tenant":
+		w.Tenants[rec.Addr], err = declared[spec.Tenant, spec.TenantOut](rec)
+	case "group":
+		w.Groups[rec.Addr], err = declared[spec.Group, spec.GroupOut](rec)
+	case "device":
+		w.Devices[rec.Addr], err = declared[spec.Device, spec.DeviceOut](rec)
+	case "policy":
+		w.Policies[rec.Addr], err = declared[spec.Policy, spec.PolicyOut](rec)
+	case "user":
+		var d *Declared[spec.User, spec.UserOut]
+		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {
+			return err
+		}
+		has := len(d.In.Password) > 0 || !d.Knows("password") || d.Exists()
+		d.In.Password.Wipe()
+		d.In.Password = nil
+		w.Users[rec.Addr] = &User{*d, has}
+	case "enrollment":
+		var d *Declared[spec.Enrollment, spec.EnrollmentOut]
+		if d, err = declared[spec.Enrollment, spec.EnrollmentOut](rec); err != nil {
+			return err
+		}
+		e := &Enrollment{Declared: *d}
+		if d.In.PIN != nil {
+			shape := ShapeOfPIN(d.In.PIN)
+			e.PIN = &shape
+			e.In.PIN.Wipe()
+			e.In.PIN = nil
+		}
+		w.Enrollments[rec.Addr] = e
+	}
+	return err
+}
+
+func declared[In, Out any](rec providers.Record) (*Declared[In, Out], error) {
+	d := &Declared[In, Out]{Object: providers.Object[In, Out]{Addr: rec.Addr, ID: rec.ID}}
+	if rec.In.IsNull() {
+		return nil, fmt.Errorf("%s: nothing was asked", rec.Addr)
+	}
+	var err error
+	if d.In, err = providers.Decode[In](rec.In); err != nil {
+		return nil, fmt.Errorf("%s: what was asked: %w", rec.Addr, err)
+	}
+	if !rec.Out.IsNull() && rec.Out.IsKnown() {
+		if d.Out, err = providers.Decode[Out](rec.Out); err != nil {
+			return nil, fmt.Errorf("%s: what was learned: %w", rec.Addr, err)
+		}
+	}
+	d.unknown = unknownIn(rec.In)
+	return d, nil
+}
+
+// unknownIn returns the dotted paths of the attributes of an object that are
+// not wholly known, blocks included under their own name; nil when none is.
+func unknownIn(v cty.Value) map[string]bool {
+	if v.IsWhollyKnown() {
+		return nil
+	}
+	found := map[string]bool{}
+	var walk func(prefix string, v cty.Value)
+	walk = func(prefix string, v cty.Value) {
+		if v.IsWhollyKnown() {
+			return
+		}
+		if prefix != "" {
+			found[prefix] = true
+			prefix += "."
+		}
+		if v.IsKnown() && !v.IsNull() && v.Type().IsObjectType() {
+			for name, attr := range v.AsValueMap() {
+				walk(prefix+name, attr)
+			}
+		}
+	}
+	walk("", v)
+	return found
+}
+
+// index gathers memberships, which either side may declare.
+func (w *World) index() {
+	join := func(member, group providers.Ref) {
+		m := string(member)
+		if !slices.Contains(w.memberOf[m], string(group)) {
+			w.memberOf[m] = append(w.memberOf[m], string(group))
+		}
+	}
+	for addr, g := range w.Groups {
+		for _, m := range g.In.Members {
+			join(m, providers.Ref(addr))
+		}
+	}
+	for addr, u := range w.Users {
+		for _, g := range u.In.Groups {
+			join(providers.Ref(addr), g)
+		}
+	}
+	for _, groups := range w.memberOf {
+		slices.Sort(groups)
+	}
+	for _, addr := range sortedKeys(w.Enrollments) {
+		e := w.Enrollments[addr]
+		w.on[string(e.In.Device)] = append(w.on[string(e.In.Device)], e)
+	}
+}
+
+// GroupsOf returns the groups that an object is in, directly or through other
+// groups, sorted. Groups that contain each other do no harm.
+func (w *World) GroupsOf(addr string) []string {
+	in := map[string]bool{}
+	for queue := slices.Clone(w.memberOf[addr]); len(queue) > 0; {
+		g := queue[0]
+		queue = queue[1:]
+		if !in[g] {
+			in[g] = true
+			queue = append(queue, w.memberOf[g]...)
+		}
+	}
+	return slices.Sorted(maps.Keys(in))
+}
+
+// EnrollmentsOn returns the enrollments on a device, in address order. The
+// slice is not the caller's to change.
+func (w *World) EnrollmentsOn(device string) []*Enrollment { return w.on[device] }
+
+// Joiner returns the user who joins a device: the one its block names, else
+// the first enrolled on it, by address. ok is false when there is none (R14).
+func (w *World) Joiner(device string) (user string, ok bool) {
+	d := w.Devices[device]
+	switch {
+	case d == nil:
+		return "", false
+	case d.In.JoinedBy != "":
+		return string(d.In.JoinedBy), true
+	case len(w.on[device]) > 0:
+		return string(w.on[device][0].In.User), true
+	}
+	return "", false
+}
+
+// JoinerOf is World.Joiner without a World: it reads no more of the objects
+// than it must. The user is "" when nobody joins the device.
+func JoinerOf(objects providers.Objects, device string) (user string, err error) {
+	rec, err := objects.Lookup(device)
+	if err != nil {
+		return "", err
+	}
+	if by := attribute(rec, "joined_by"); by != "" {
+		return by, nil
+	}
+	enrollments, err := objects.List("enrollment") // in address order
+	if err != nil {
+		return "", err
+	}
+	for _, rec := range enrollments {
+		if attribute(rec, "device") == device {
+			return attribute(rec, "user"), nil
+		}
+	}
+	return "", nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// domainOf returns the part of a user name after the last @, in lower case.
+func domainOf(upn string) string {
+	if i := strings.LastIndexByte(upn, '@'); i >= 0 {
+		return strings.ToLower(upn[i+1:])
+	}
+	return ""
+}
