@@ -1,0 +1,124 @@
+package drs
+
+import (
+	"crypto/sha1"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hellolab/providers/wire/guid"
+)
+
+// Identity is what a device certificate says (MS-DVRJ 3.1.5.1.1.3): extensions
+// below 1.2.840.113556.1.5.284, none critical, each an OCTET STRING with a
+// length in the long form inside the extension value.
+//
+//	.2  device id       GUID in Windows order
+//	.3  user id         GUID in Windows order
+//	.5  tenant id       GUID in Windows order (cloud)
+//	.7  join type       "0" registered, "1" joined
+//	.8  tenant region   "EU", "NA" (cloud)
+type Identity struct {
+	DeviceID guid.GUID
+	UserID   guid.GUID
+	TenantID guid.GUID
+	Joined   bool
+	Region   string
+}
+
+var oidDevice = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284}
+
+const (
+	extDeviceID = 2
+	extUserID   = 3
+	extTenantID = 5
+	extJoinType = 7
+	extRegion   = 8
+)
+
+// ErrNotDevice says that a certificate is no device certificate.
+var ErrNotDevice = errors.New("not a device certificate")
+
+// Extensions returns the certificate extensions of an identity.
+func (d Identity) Extensions() []pkix.Extension {
+	id := func(arc int) asn1.ObjectIdentifier { return append(append(asn1.ObjectIdentifier{}, oidDevice...), arc) }
+	g := func(v guid.GUID) []byte { w := v.Windows(); return longOctets(w[:]) }
+	join := "0"
+	if d.Joined {
+		join = "1"
+	}
+	return []pkix.Extension{
+		{Id: id(extDeviceID), Value: g(d.DeviceID)},
+		{Id: id(extUserID), Value: g(d.UserID)},
+		{Id: id(extTenantID), Value: g(d.TenantID)},
+		{Id: id(extJoinType), Value: longOctets([]byte(join))},
+		{Id: id(extRegion), Value: longOctets([]byte(d.Region))},
+	}
+}
+
+// longOctets encodes an OCTET STRING as the service does: 04 81 len. That is
+// BER, so encoding/asn1 neither writes nor reads it.
+func longOctets(b []byte) []byte {
+	return append([]byte{asn1.TagOctetString, 0x81, byte(len(b))}, b...)
+}
+
+// octets reads an OCTET STRING of less than 256 bytes with either length form.
+func octets(b []byte) ([]byte, bool) {
+	switch {
+	case len(b) >= 3 && b[0] == asn1.TagOctetString && b[1] == 0x81 && int(b[2]) == len(b)-3:
+		return b[3:], true
+	case len(b) >= 2 && b[0] == asn1.TagOctetString && b[1] < 0x80 && int(b[1]) == len(b)-2:
+		return b[2:], true
+	}
+	return nil, false
+}
+
+// ParseIdentity reads the identity off a certificate, which the caller has
+// verified. The subject's common name must be the device id.
+func ParseIdentity(cert *x509.Certificate) (Identity, error) {
+	var d Identity
+	for _, ext := range cert.Extensions {
+		n := len(oidDevice)
+		if len(ext.Id) != n+1 || !ext.Id[:n].Equal(oidDevice) {
+			continue
+		}
+		value, ok := octets(ext.Value)
+		if !ok {
+			return Identity{}, fmt.Errorf("%w: extension %v", ErrNotDevice, ext.Id)
+		}
+		var id guid.GUID
+		switch arc := ext.Id[n]; arc {
+		case extDeviceID, extUserID, extTenantID:
+			if len(value) != len(id) {
+				return Identity{}, fmt.Errorf("%w: extension %v", ErrNotDevice, ext.Id)
+			}
+			id = guid.FromWindows([16]byte(value))
+			switch arc {
+			case extDeviceID:
+				d.DeviceID = id
+			case extUserID:
+				d.UserID = id
+			case extTenantID:
+				d.TenantID = id
+			}
+		case extJoinType:
+			d.Joined = string(value) == "1"
+		case extRegion:
+			d.Region = string(value)
+		}
+	}
+	if d.DeviceID.IsZero() || !strings.EqualFold(cert.Subject.CommonName, d.DeviceID.String()) {
+		return Identity{}, fmt.Errorf("%w: subject and device id differ", ErrNotDevice)
+	}
+	return d, nil
+}
+
+// Thumbprint returns the SHA-1 of a certificate as Windows prints it.
+func Thumbprint(cert []byte) string {
+	sum := sha1.Sum(cert)
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
