@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -42,12 +43,24 @@ func (p *parent) handle() tpm2.AuthHandle {
 }
 
 // authorize returns a session that proves auth without showing it: HMAC,
-// salted to the storage root key. Parameters are encrypted towards dir's side.
+// salted to the storage root key, with the first parameter encrypted one way.
 func (p *parent) authorize(auth []byte, enc tpm2.AuthOption) tpm2.Session {
 	if auth == nil {
 		return tpm2.PasswordAuth(nil)
 	}
-	return tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Auth(auth), tpm2.Salted(srkHandle, p.public), enc)
+	return tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Auth(authValue(auth)), tpm2.Salted(srkHandle, p.public), enc)
+}
+
+// authValue makes a TPM authorization value of a caller's: 24 bytes of its
+// SHA-256 as 32 characters. A TPM takes at most 32 bytes and cuts trailing
+// zeros off; go-tpm v0.9.8 cuts at the first zero byte anywhere, so a value
+// must hold none.
+func authValue(auth []byte) []byte {
+	if auth == nil {
+		return nil
+	}
+	sum := sha256.Sum256(auth)
+	return base64.RawURLEncoding.AppendEncode(nil, sum[:24])
 }
 
 var (
@@ -160,7 +173,7 @@ func (s *session) createKey(use ksp.Use, auth []byte) (ksp.Key, error) {
 func (s *session) createFrom(tpl tpm2.TPMTPublic, use ksp.Use, auth []byte) (ksp.Key, error) {
 	var sensitive *tpm2.TPMSSensitiveCreate
 	if auth != nil {
-		sensitive = &tpm2.TPMSSensitiveCreate{UserAuth: tpm2.TPM2BAuth{Buffer: auth}}
+		sensitive = &tpm2.TPMSSensitiveCreate{UserAuth: tpm2.TPM2BAuth{Buffer: authValue(auth)}}
 	}
 	public, private, err := s.create(tpl, sensitive)
 	if err != nil {
@@ -227,7 +240,7 @@ func (t *TPM) ChangeAuth(ctx context.Context, k ksp.Key, old, auth []byte) (chan
 		rsp, err := tpm2.ObjectChangeAuth{
 			ObjectHandle: l.auth(a),
 			ParentHandle: tpm2.NamedHandle{Handle: srkHandle, Name: p.name},
-			NewAuth:      tpm2.TPM2BAuth{Buffer: auth},
+			NewAuth:      tpm2.TPM2BAuth{Buffer: authValue(auth)},
 		}.Execute(s)
 		if err != nil {
 			return err
@@ -332,7 +345,7 @@ func (t *TPM) ImportHMAC(ctx context.Context, secret []byte) (ksp.Sealed, error)
 func (t *TPM) keep(ctx context.Context, tpl tpm2.TPMTPublic, data, auth []byte) (sealed ksp.Sealed, err error) {
 	err = t.run(ctx, func(s *session) error {
 		public, private, err := s.create(tpl, &tpm2.TPMSSensitiveCreate{
-			UserAuth: tpm2.TPM2BAuth{Buffer: auth},
+			UserAuth: tpm2.TPM2BAuth{Buffer: authValue(auth)},
 			Data:     tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: data}),
 		})
 		if err != nil {

@@ -198,7 +198,7 @@ func TestChangeAuthBindsASpareKey(t *testing.T) {
 	d := newDevice(t, p, "device.laptop", newClock())
 	ctx := t.Context()
 	digest := sha256.Sum256([]byte("nonce"))
-	auth := bytes.Repeat([]byte{3}, 32)
+	auth := append([]byte{0, 3, 0}, bytes.Repeat([]byte{3, 0}, 40)...) // any bytes, any length
 	bound, err := d.ChangeAuth(ctx, d.User, nil, auth)
 	if err != nil {
 		t.Fatal(err)

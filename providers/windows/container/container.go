@@ -1,0 +1,259 @@
+// Package container is the Windows Hello container: a logical group of the key
+// material of one user on one device (seed 004, "Container details"). There is
+// no file that is the container; it is a value whose parts a device keeps in
+// its tables.
+//
+//	gesture ──▶ protector ──▶ three secrets ──▶ authentication key ──▶ user id keys
+//
+// Each gesture has a protector of its own, which keeps its own copy of the same
+// three 32-byte secrets (external, decrypt, sign; names and number as reverse
+// engineering of Windows shows them). The PIN's is a TPM seal with the PIN as
+// authorization value; a biometric gesture's is sealed with what the sensor
+// hands out on a match. The decrypt secret is the authorization value of the
+// authentication key, a P-256 key; only its agreement with the container's
+// point, together with the sign secret, gives the authorization values of the
+// user id keys. So neither state nor administrator opens a user id key without
+// a gesture, and a new authentication key makes every old copy useless.
+//
+// The PIN is used as bytes and never kept.
+package container
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf16"
+
+	"hellolab/providers/windows/ksp"
+)
+
+// Gesture is what a user does to release the container's keys.
+type Gesture string
+
+const (
+	PIN         Gesture = "pin"
+	Face        Gesture = "face"
+	Fingerprint Gesture = "fingerprint"
+)
+
+// Errors, for errors.Is; those of ksp come through as they are.
+var (
+	ErrNoProtector = errors.New("the container has no protector for this gesture")
+	ErrNoKey       = errors.New("the container has no such key")
+	ErrOtherTenant = errors.New("the device is not registered with this organisation")
+)
+
+const secretSize = 32
+
+// Container is the key material of one user on one device, all of it wrapped.
+type Container struct {
+	ID         string      `json:"id"`  // GUID
+	SID        string      `json:"sid"` // whose
+	Storage    ksp.Storage `json:"storage"`
+	Created    time.Time   `json:"created"`
+	Protectors []Protector `json:"protectors"`
+	AuthKey    AuthKey     `json:"authentication_key"`
+	UserKeys   []UserKey   `json:"user_keys"`
+	Gate       Gate        `json:"gate"`
+}
+
+// Protector is one gesture's copy of the secrets.
+type Protector struct {
+	ID      string     `json:"id"` // GUID
+	Gesture Gesture    `json:"gesture"`
+	Sealed  ksp.Sealed `json:"sealed"`
+}
+
+// AuthKey is the container's one authentication key. Point is the public point
+// it agrees with; nobody holds the private half of it.
+type AuthKey struct {
+	ID    string  `json:"id"` // GUID
+	Key   ksp.Key `json:"key"`
+	Point []byte  `json:"point"`
+}
+
+// UserKey is a user id key: what proves the user to one identity provider.
+type UserKey struct {
+	ID       string    `json:"id"`       // the kid: base64 SHA-256 of the registered public key
+	Name     string    `json:"name"`     // login.windows.net/<tenant>/<upn>
+	Provider string    `json:"provider"` // tenant id: keys are kept apart by identity provider
+	Key      ksp.Key   `json:"key"`
+	Created  time.Time `json:"created"`
+}
+
+// Maker makes containers: the provider of the device and its random source.
+type Maker struct {
+	Provider ksp.Provider
+	Rand     io.Reader
+	NewGUID  func() string
+}
+
+// Create makes a container with its PIN protector and its authentication key,
+// released. The caller closes what is released.
+func (m Maker) Create(ctx context.Context, sid string, pin []byte, now time.Time) (*Container, *Released, error) {
+	c := &Container{ID: m.NewGUID(), SID: sid, Storage: m.Provider.Storage(), Created: now}
+	r := &Released{c: c, provider: m.Provider}
+	if _, err := io.ReadFull(m.Rand, r.secrets[:]); err != nil {
+		return nil, nil, fmt.Errorf("make container secrets: %w", err)
+	}
+	auth := c.pinAuth(pin)
+	defer clear(auth)
+	if err := m.AddProtector(ctx, r, PIN, auth); err != nil {
+		return nil, nil, err
+	}
+	key, err := m.Provider.CreateKey(ctx, ksp.Agree, r.decrypt())
+	if err != nil {
+		return nil, nil, fmt.Errorf("authentication key: %w", err)
+	}
+	// The point's private half is dropped here and now.
+	point, err := ecdh.P256().GenerateKey(m.Rand)
+	if err != nil {
+		return nil, nil, fmt.Errorf("authentication key: %w", err)
+	}
+	c.AuthKey = AuthKey{ID: m.NewGUID(), Key: key, Point: point.PublicKey().Bytes()}
+	return c, r, nil
+}
+
+// AddProtector gives a gesture its own copy of the released secrets. secret
+// is what the gesture yields: derived from the PIN, or handed out by a sensor.
+func (m Maker) AddProtector(ctx context.Context, r *Released, g Gesture, secret []byte) error {
+	sealed, err := m.Provider.Seal(ctx, r.secrets[:], secret)
+	if err != nil {
+		return fmt.Errorf("%s protector: %w", g, err)
+	}
+	r.c.Protectors = append(r.c.Protectors, Protector{ID: m.NewGUID(), Gesture: g, Sealed: sealed})
+	return nil
+}
+
+// pinAuth makes the authorization value of a PIN: SHA-256 over the container's
+// id and the PIN as UTF-16, little-endian, so that one PIN has nothing in
+// common on two containers.
+func (c *Container) pinAuth(pin []byte) []byte {
+	h := sha256.New()
+	io.WriteString(h, c.ID)
+	h.Write([]byte{0})
+	for _, u := range utf16.Encode([]rune(string(pin))) {
+		h.Write(binary.LittleEndian.AppendUint16(nil, u))
+	}
+	return h.Sum(nil)
+}
+
+// ReleaseWithPIN opens the container with the PIN. A wrong one is
+// ksp.ErrWrongAuth, and counts towards the TPM's lockout.
+func (c *Container) ReleaseWithPIN(ctx context.Context, p ksp.Provider, pin []byte) (*Released, error) {
+	auth := c.pinAuth(pin)
+	defer clear(auth)
+	return c.Release(ctx, p, PIN, auth)
+}
+
+// Release opens the container with what a gesture yields ("releasing the key",
+// seed 004).
+func (c *Container) Release(ctx context.Context, p ksp.Provider, g Gesture, secret []byte) (*Released, error) {
+	for _, pr := range c.Protectors {
+		if pr.Gesture != g {
+			continue
+		}
+		data, err := p.Unseal(ctx, pr.Sealed, secret)
+		if err != nil {
+			return nil, fmt.Errorf("open the %s protector: %w", g, err)
+		}
+		defer clear(data)
+		r := &Released{c: c, provider: p}
+		if copy(r.secrets[:], data) != len(r.secrets) || len(data) != len(r.secrets) {
+			return nil, fmt.Errorf("the %s protector holds %d bytes", g, len(data))
+		}
+		return r, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNoProtector, g)
+}
+
+// Has reports whether a gesture has a protector.
+func (c *Container) Has(g Gesture) bool {
+	for _, p := range c.Protectors {
+		if p.Gesture == g {
+			return true
+		}
+	}
+	return false
+}
+
+// UserKey returns the key that proves the user to an identity provider.
+func (c *Container) UserKey(provider string) (UserKey, bool) {
+	for _, k := range c.UserKeys {
+		if k.Provider == provider {
+			return k, true
+		}
+	}
+	return UserKey{}, false
+}
+
+// Released is a container that a gesture has opened. Applications use its keys
+// by verbs; none returns a key. Close ends it.
+type Released struct {
+	c        *Container
+	provider ksp.Provider
+	secrets  [3 * secretSize]byte // external, decrypt, sign
+}
+
+func (r *Released) decrypt() []byte { return r.secrets[secretSize : 2*secretSize] }
+func (r *Released) sign() []byte    { return r.secrets[2*secretSize:] }
+
+// Close forgets the secrets.
+func (r *Released) Close() { clear(r.secrets[:]) }
+
+// userAuth asks the authentication key for the authorization value of the user
+// key with a public key: HMAC-SHA256 under the agreed secret, over the sign
+// secret and the key's digest.
+func (r *Released) userAuth(ctx context.Context, k ksp.Key) ([]byte, error) {
+	z, err := r.provider.Agree(ctx, r.c.AuthKey.Key, r.decrypt(), r.c.AuthKey.Point)
+	if err != nil {
+		return nil, fmt.Errorf("authentication key: %w", err)
+	}
+	defer clear(z)
+	m := hmac.New(sha256.New, z)
+	m.Write(r.sign())
+	d := k.Digest()
+	m.Write(d[:])
+	return m.Sum(nil), nil
+}
+
+// Adopt binds a key without authorization value, fresh from the pool, to the
+// container. provider is the identity provider it is for; registered is the
+// one the device is registered with.
+func (r *Released) Adopt(ctx context.Context, k UserKey, registered string) (UserKey, error) {
+	if k.Provider != registered {
+		return UserKey{}, fmt.Errorf("%w: %s", ErrOtherTenant, k.Provider)
+	}
+	auth, err := r.userAuth(ctx, k.Key)
+	if err != nil {
+		return UserKey{}, err
+	}
+	defer clear(auth)
+	if k.Key, err = r.provider.ChangeAuth(ctx, k.Key, nil, auth); err != nil {
+		return UserKey{}, fmt.Errorf("bind user key: %w", err)
+	}
+	r.c.UserKeys = append(r.c.UserKeys, k)
+	return k, nil
+}
+
+// SignSHA256 signs digest with the user id key kid.
+func (r *Released) SignSHA256(ctx context.Context, kid string, digest [sha256.Size]byte) ([]byte, error) {
+	for _, k := range r.c.UserKeys {
+		if k.ID != kid {
+			continue
+		}
+		auth, err := r.userAuth(ctx, k.Key)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(auth)
+		return r.provider.SignSHA256(ctx, k.Key, auth, digest)
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNoKey, kid)
+}

@@ -1,0 +1,86 @@
+// Package sensor is a Windows Hello biometric sensor, simulated: no camera and
+// no finger, but the part that security rests on. A body presents a sample;
+// the sensor keeps of it a template that cannot be turned back, and hands out,
+// on a match only, the secret that opens the protector of its gesture.
+//
+// A sample is a trait of a person, derived from who they are, because a lab
+// has nobody to look at; whoever stands before a lab's sensor is whom the
+// sign-in names. Everything after the match is real. (Windows: "Biometric data
+// storage" of the Hello documentation; templates never leave the device.)
+package sensor
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ErrNoMatch says that the sample is not of the enrolled person.
+var ErrNoMatch = errors.New("the sample does not match")
+
+// SecretSize is the size of the secret that a match gives.
+const SecretSize = 32
+
+// Template is what a sensor keeps of one person. It holds the secret
+// encrypted under a key that only a matching sample yields.
+type Template struct {
+	Kind    string `json:"kind"` // "face", "fingerprint"
+	SID     string `json:"sid"`
+	Salt    []byte `json:"salt"`
+	Wrapped []byte `json:"wrapped"` // AES-256-GCM, kind and SID as additional data
+}
+
+// Sample is what the sensor of a kind sees of a person.
+func Sample(kind, person string) []byte {
+	s := sha256.Sum256([]byte("trait\x00" + kind + "\x00" + strings.ToLower(person)))
+	return s[:]
+}
+
+// Enroll makes a template of a sample, and the secret it guards.
+func Enroll(rand io.Reader, kind, sid string, sample []byte) (Template, []byte, error) {
+	fresh := make([]byte, 16+SecretSize)
+	if _, err := io.ReadFull(rand, fresh); err != nil {
+		return Template{}, nil, fmt.Errorf("enroll %s: %w", kind, err)
+	}
+	t := Template{Kind: kind, SID: sid, Salt: fresh[:16:16]}
+	secret := fresh[16:]
+	aead, err := t.cipher(sample)
+	if err != nil {
+		return Template{}, nil, err
+	}
+	// The key is used once, for this message: its nonce may be constant.
+	t.Wrapped = aead.Seal(nil, make([]byte, aead.NonceSize()), secret, t.additional())
+	return t, secret, nil
+}
+
+// Match returns the secret when sample is of the enrolled person, else ErrNoMatch.
+func (t Template) Match(sample []byte) ([]byte, error) {
+	aead, err := t.cipher(sample)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := aead.Open(nil, make([]byte, aead.NonceSize()), t.Wrapped, t.additional())
+	if err != nil {
+		return nil, ErrNoMatch
+	}
+	return secret, nil
+}
+
+func (t Template) additional() []byte { return []byte(t.Kind + "\x00" + t.SID) }
+
+func (t Template) cipher(sample []byte) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, sample, t.Salt, "hellolab biometric template", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
