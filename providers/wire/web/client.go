@@ -159,4 +159,3 @@ func Do(c *http.Client, req *http.Request) (Reply, error) {
 	}
 	return Reply{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
-

@@ -32,7 +32,7 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &server{cancel: cancel}
+	s := &server{cancel: cancel, unused: map[net.Conn]struct{}{}}
 	s.http = &http.Server{
 		Handler:           (&guard{env: env, hosts: hosts, log: log}).wrap(h),
 		ReadHeaderTimeout: headerTimeout,
@@ -43,6 +43,7 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
+		ConnState:         s.track,
 	}
 	config := &tls.Config{
 		Certificates:           []tls.Certificate{cert},
@@ -69,6 +70,35 @@ type server struct {
 	cancel    context.CancelFunc
 	serving   sync.WaitGroup
 	listeners []net.Listener
+
+	mu     sync.Mutex
+	unused map[net.Conn]struct{} // connections that have carried no request yet
+	closed bool
+}
+
+// track follows a connection. http.Server.Shutdown waits seconds for one that
+// a client opened and never used; here it is cut.
+func (s *server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state != http.StateNew {
+		delete(s.unused, c)
+		return
+	}
+	if s.closed {
+		c.Close()
+		return
+	}
+	s.unused[c] = struct{}{}
+}
+
+func (s *server) cutUnused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.unused {
+		c.Close()
+	}
 }
 
 // Close lets requests that are being answered finish for a short while.
@@ -77,6 +107,7 @@ func (s *server) Close() error {
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	s.cutUnused()
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
@@ -113,7 +144,7 @@ func (g *guard) wrap(h http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if strings.EqualFold(r.Header.Get("return-client-request-id"), "true") {
-			w.Header().Set(HeaderCorrelation, id)
+			w.Header().Set(HeaderCorrelation, id) // MS-KPP 3.1.5.1.1
 		}
 		began := &begun{ResponseWriter: w}
 		defer g.contain(began, r)
