@@ -20,6 +20,7 @@ package container
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -242,18 +243,24 @@ func (r *Released) Adopt(ctx context.Context, k UserKey, registered string) (Use
 	return k, nil
 }
 
-// SignSHA256 signs digest with the user id key kid.
-func (r *Released) SignSHA256(ctx context.Context, kid string, digest [sha256.Size]byte) ([]byte, error) {
+// Signer is the user id key kid, to sign with while the container is released.
+func (r *Released) Signer(ctx context.Context, kid string) (crypto.Signer, error) {
 	for _, k := range r.c.UserKeys {
 		if k.ID != kid {
 			continue
 		}
-		auth, err := r.userAuth(ctx, k.Key)
+		pub, err := k.Key.RSA()
 		if err != nil {
 			return nil, err
 		}
-		defer clear(auth)
-		return r.provider.SignSHA256(ctx, k.Key, auth, digest)
+		return ksp.SignerFunc(pub, func(pad ksp.Padding, digest [sha256.Size]byte) ([]byte, error) {
+			auth, err := r.userAuth(ctx, k.Key)
+			if err != nil {
+				return nil, err
+			}
+			defer clear(auth)
+			return r.provider.SignSHA256(ctx, k.Key, auth, pad, digest)
+		}), nil
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNoKey, kid)
 }

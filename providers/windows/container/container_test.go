@@ -105,6 +105,15 @@ func (m machine) provision(t *testing.T, pin string) (*container.Container, *con
 	return c, r
 }
 
+// sign uses a key as an application does.
+func sign(t *testing.T, r *container.Released, kid string, digest [sha256.Size]byte) ([]byte, error) {
+	k, err := r.Signer(t.Context(), kid)
+	if err != nil {
+		return nil, err
+	}
+	return k.Sign(nil, digest[:], crypto.SHA256)
+}
+
 func TestReleaseAndSign(t *testing.T) {
 	both(t, func(t *testing.T, m machine) {
 		seed.Proves(t, "CT-01")
@@ -116,7 +125,7 @@ func TestReleaseAndSign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sig, err := r.SignSHA256(t.Context(), "kid", digest)
+		sig, err := sign(t, r, "kid", digest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,10 +138,10 @@ func TestReleaseAndSign(t *testing.T) {
 		}
 		seed.Proves(t, "CT-09")
 		r.Close() // the secrets are gone, and with them the authentication key
-		if _, err := r.SignSHA256(t.Context(), "kid", digest); !errors.Is(err, ksp.ErrWrongAuth) {
+		if _, err := sign(t, r, "kid", digest); !errors.Is(err, ksp.ErrWrongAuth) {
 			t.Errorf("after close: %v", err)
 		}
-		if _, err := r.SignSHA256(t.Context(), "other", digest); !errors.Is(err, container.ErrNoKey) {
+		if _, err := sign(t, r, "other", digest); !errors.Is(err, container.ErrNoKey) {
 			t.Errorf("unknown key: %v", err)
 		}
 	})
@@ -184,7 +193,7 @@ func TestEachGestureHasItsProtector(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.SignSHA256(t.Context(), "kid", sha256.Sum256(nil)); err != nil {
+			if _, err := sign(t, r, "kid", sha256.Sum256(nil)); err != nil {
 				t.Errorf("sign after %s: %v", g, err)
 			}
 			r.Close()
@@ -203,7 +212,7 @@ func TestStateAloneOpensNothing(t *testing.T) {
 		key := c.UserKeys[0].Key
 		stored := c.Protectors[0].Sealed.Blob
 		for name, auth := range map[string][]byte{"none": nil, "empty": {}, "stored bytes": stored[:32]} {
-			if _, err := m.SignSHA256(t.Context(), key, auth, digest); !errors.Is(err, ksp.ErrWrongAuth) {
+			if _, err := m.SignSHA256(t.Context(), key, auth, ksp.PKCS1, digest); !errors.Is(err, ksp.ErrWrongAuth) {
 				t.Errorf("user key, authorization %s: %v", name, err)
 			}
 			if _, err := m.Agree(t.Context(), c.AuthKey.Key, auth, c.AuthKey.Point); !errors.Is(err, ksp.ErrWrongAuth) {

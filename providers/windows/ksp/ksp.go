@@ -17,6 +17,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Storage says where a key lives.
@@ -39,7 +40,7 @@ var (
 type Use string
 
 const (
-	// Sign is an RSA-2048 key that makes RSASSA-PKCS1-v1_5 SHA-256 signatures.
+	// Sign is an RSA-2048 key that signs SHA-256 digests.
 	Sign Use = "sign"
 	// UserSign is Sign with the policy of attestable Hello keys: the TPM may
 	// certify it without its authorization value.
@@ -48,6 +49,14 @@ const (
 	Decrypt Use = "decrypt"
 	// Agree is a P-256 key for ECDH, the container's authentication key.
 	Agree Use = "agree"
+)
+
+// Padding is the form of an RSA signature (RFC 8017, section 8).
+type Padding int
+
+const (
+	PKCS1 Padding = iota // RSASSA-PKCS1-v1_5, of tokens and certificate requests
+	PSS                  // RSASSA-PSS with a salt of 32 bytes, of TLS 1.3
 )
 
 // Key is a key at rest: nothing in it is secret to the provider that made it,
@@ -102,8 +111,8 @@ type Provider interface {
 	CreateKey(ctx context.Context, use Use, auth []byte) (Key, error)
 	// ChangeAuth returns the key under a new authorization value; the old blob is void by convention.
 	ChangeAuth(ctx context.Context, k Key, old, auth []byte) (Key, error)
-	// SignSHA256 returns an RSASSA-PKCS1-v1_5 signature over digest.
-	SignSHA256(ctx context.Context, k Key, auth []byte, digest [sha256.Size]byte) ([]byte, error)
+	// SignSHA256 signs the SHA-256 digest of a message.
+	SignSHA256(ctx context.Context, k Key, auth []byte, pad Padding, digest [sha256.Size]byte) ([]byte, error)
 	// DecryptOAEP opens RSAES-OAEP with SHA-1, MGF1-SHA-1 and an empty label.
 	DecryptOAEP(ctx context.Context, k Key, ciphertext []byte) ([]byte, error)
 	// Agree returns the x coordinate of the ECDH shared point with an uncompressed P-256 point.
@@ -116,4 +125,38 @@ type Provider interface {
 	ImportHMAC(ctx context.Context, secret []byte) (Sealed, error)
 	// HMAC returns HMAC-SHA256 of data under an imported key.
 	HMAC(ctx context.Context, k Sealed, data []byte) ([]byte, error)
+}
+
+// Signer is a key as crypto.Signer, for the length of ctx. It signs SHA-256 digests only.
+func Signer(ctx context.Context, p Provider, k Key, auth []byte) (crypto.Signer, error) {
+	pub, err := k.RSA()
+	if err != nil {
+		return nil, err
+	}
+	return signer{pub, func(pad Padding, digest [sha256.Size]byte) ([]byte, error) {
+		return p.SignSHA256(ctx, k, auth, pad, digest)
+	}}, nil
+}
+
+// SignerFunc makes a crypto.Signer of a public key and what signs for it.
+func SignerFunc(pub *rsa.PublicKey, sign func(Padding, [sha256.Size]byte) ([]byte, error)) crypto.Signer {
+	return signer{pub, sign}
+}
+
+type signer struct {
+	pub  *rsa.PublicKey
+	sign func(Padding, [sha256.Size]byte) ([]byte, error)
+}
+
+func (s signer) Public() crypto.PublicKey { return s.pub }
+
+func (s signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if opts.HashFunc() != crypto.SHA256 || len(digest) != sha256.Size {
+		return nil, fmt.Errorf("the key signs SHA-256 digests, not %v", opts.HashFunc())
+	}
+	pad := PKCS1
+	if _, ok := opts.(*rsa.PSSOptions); ok {
+		pad = PSS
+	}
+	return s.sign(pad, [sha256.Size]byte(digest))
 }

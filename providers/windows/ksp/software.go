@@ -223,13 +223,16 @@ func (s *SoftwareProvider) ChangeAuth(_ context.Context, k Key, old, auth []byte
 }
 
 // SignSHA256 implements Provider.
-func (s *SoftwareProvider) SignSHA256(_ context.Context, k Key, auth []byte, digest [sha256.Size]byte) ([]byte, error) {
+func (s *SoftwareProvider) SignSHA256(_ context.Context, k Key, auth []byte, pad Padding, digest [sha256.Size]byte) ([]byte, error) {
 	if k.Use != Sign && k.Use != UserSign {
 		return nil, fmt.Errorf("a %s key does not sign", k.Use)
 	}
 	r, err := s.rsa(k, auth)
 	if err != nil {
 		return nil, err
+	}
+	if pad == PSS {
+		return rsa.SignPSS(s.rand, r, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	}
 	return rsa.SignPKCS1v15(nil, r, crypto.SHA256, digest[:])
 }

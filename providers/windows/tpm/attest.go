@@ -14,7 +14,7 @@ import (
 // that it is in the same TPM.
 type Certification struct {
 	Attest    []byte // TPMS_ATTEST
-	Signature []byte // TPMT_SIGNATURE by the identity key
+	Signature []byte // RSASSA-PKCS1-v1_5 SHA-256 by the identity key
 }
 
 // Certify lets aik speak for k over a verifier's nonce, without the
@@ -42,7 +42,11 @@ func (s *session) certify(subject, signer *loaded, nonce []byte) (Certification,
 	if err != nil {
 		return Certification{}, fmt.Errorf("certify: %w", err)
 	}
-	return Certification{rsp.CertifyInfo.Bytes(), tpm2.Marshal(rsp.Signature)}, nil
+	sig, err := rsp.Signature.Signature.RSASSA()
+	if err != nil {
+		return Certification{}, fmt.Errorf("certify: %w", err)
+	}
+	return Certification{rsp.CertifyInfo.Bytes(), sig.Sig.Buffer}, nil
 }
 
 func certifyBranch(t transport.TPM, h tpm2.TPMISHPolicy, _ tpm2.TPM2BNonce) error {

@@ -257,19 +257,31 @@ func (t *TPM) ChangeAuth(ctx context.Context, k ksp.Key, old, auth []byte) (chan
 }
 
 // SignSHA256 implements ksp.Provider.
-func (t *TPM) SignSHA256(ctx context.Context, k ksp.Key, auth []byte, digest [sha256.Size]byte) (sig []byte, err error) {
+func (t *TPM) SignSHA256(ctx context.Context, k ksp.Key, auth []byte, pad ksp.Padding, digest [sha256.Size]byte) (sig []byte, err error) {
 	err = t.with(ctx, k.Storage, k.Blob, func(s *session, p *parent, l *loaded) error {
+		scheme := tpm2.TPMAlgRSASSA
+		if pad == ksp.PSS {
+			scheme = tpm2.TPMAlgRSAPSS
+		}
 		rsp, err := tpm2.Sign{
 			KeyHandle: l.auth(p.authorize(auth, encryptIn)),
 			Digest:    tpm2.TPM2BDigest{Buffer: digest[:]},
 			InScheme: tpm2.TPMTSigScheme{
-				Scheme:  tpm2.TPMAlgRSASSA,
-				Details: tpm2.NewTPMUSigScheme(tpm2.TPMAlgRSASSA, &tpm2.TPMSSchemeHash{HashAlg: tpm2.TPMAlgSHA256}),
+				Scheme:  scheme,
+				Details: tpm2.NewTPMUSigScheme(scheme, &tpm2.TPMSSchemeHash{HashAlg: tpm2.TPMAlgSHA256}),
 			},
 			Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
 		}.Execute(s)
 		if err != nil {
 			return err
+		}
+		if pad == ksp.PSS {
+			r, err := rsp.Signature.Signature.RSAPSS()
+			if err != nil {
+				return err
+			}
+			sig = r.Sig.Buffer
+			return nil
 		}
 		r, err := rsp.Signature.Signature.RSASSA()
 		if err != nil {

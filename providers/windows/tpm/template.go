@@ -75,12 +75,18 @@ func template(use ksp.Use, guarded bool) (tpm2.TPMTPublic, bool) {
 }
 
 // aikTemplate is an attestation identity key: restricted, so that it signs
-// only what the TPM itself says.
+// only what the TPM itself says. RSA, because the statement that carries its
+// signatures (KADS) has room for a bare RSA signature only.
 func aikTemplate() tpm2.TPMTPublic {
-	return p256Template(born(tpm2.TPMAObject{SignEncrypt: true, Restricted: true, NoDA: true}), tpm2.TPMTECCScheme{
-		Scheme:  tpm2.TPMAlgECDSA,
-		Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgECDSA, &tpm2.TPMSSigSchemeECDSA{HashAlg: tpm2.TPMAlgSHA256}),
+	tpl := rsaTemplate(born(tpm2.TPMAObject{SignEncrypt: true, Restricted: true, NoDA: true}), nil)
+	tpl.Parameters = tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, &tpm2.TPMSRSAParms{
+		KeyBits: 2048,
+		Scheme: tpm2.TPMTRSAScheme{
+			Scheme:  tpm2.TPMAlgRSASSA,
+			Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgRSASSA, &tpm2.TPMSSigSchemeRSASSA{HashAlg: tpm2.TPMAlgSHA256}),
+		},
 	})
+	return tpl
 }
 
 // sealTemplate is a sealed data object. guarded ones count wrong authorizations.

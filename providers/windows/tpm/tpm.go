@@ -8,9 +8,9 @@
 // wrong authorization above all, is followed by a save before its answer is
 // given: a crash can repeat a try but never forget one.
 //
-// Keys are made by the templates of keys.go; EK, SRK, AIK and the container's
-// authentication key are P-256, the keys that meet the directory (device,
-// transport, user) RSA-2048.
+// Keys are made by the templates of keys.go; EK, SRK and the container's
+// authentication key are P-256 (1 ms to make, RSA 26 ms), the keys that others
+// see (AIK, device, transport, user) RSA-2048, as Windows has them.
 //
 // Sources: TCG TPM 2.0 Library; TCG EK Credential Profile (handles,
 // templates); Microsoft, "TPM fundamentals" (lockout: 32 tries, one forgotten

@@ -120,7 +120,7 @@ func TestKeysSignDecryptAgree(t *testing.T) {
 	ctx := t.Context()
 	digest := sha256.Sum256([]byte("nonce"))
 
-	sig, err := d.SignSHA256(ctx, d.Device, nil, digest)
+	sig, err := d.SignSHA256(ctx, d.Device, nil, ksp.PKCS1, digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +130,14 @@ func TestKeysSignDecryptAgree(t *testing.T) {
 	}
 	if err := rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest[:], sig); err != nil {
 		t.Errorf("signature: %v", err)
+	}
+	sig, err = d.SignSHA256(ctx, d.Device, nil, ksp.PSS, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// TLS 1.3 demands a salt as long as the hash.
+	if err := rsa.VerifyPSS(pub, crypto.SHA256, digest[:], sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}); err != nil {
+		t.Errorf("PSS signature: %v", err)
 	}
 	seed.Proves(t, "CONST-04")
 	if pub.N.BitLen() != 2048 {
@@ -203,17 +211,17 @@ func TestChangeAuthBindsASpareKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.SignSHA256(ctx, bound, auth, digest); err != nil {
+	if _, err := d.SignSHA256(ctx, bound, auth, ksp.PKCS1, digest); err != nil {
 		t.Errorf("right authorization: %v", err)
 	}
-	if _, err := d.SignSHA256(ctx, bound, nil, digest); !errors.Is(err, ksp.ErrWrongAuth) {
+	if _, err := d.SignSHA256(ctx, bound, nil, ksp.PKCS1, digest); !errors.Is(err, ksp.ErrWrongAuth) {
 		t.Errorf("no authorization: %v", err)
 	}
 	again, err := d.ChangeAuth(ctx, bound, auth, bytes.Repeat([]byte{4}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.SignSHA256(ctx, again, auth, digest); !errors.Is(err, ksp.ErrWrongAuth) {
+	if _, err := d.SignSHA256(ctx, again, auth, ksp.PKCS1, digest); !errors.Is(err, ksp.ErrWrongAuth) {
 		t.Errorf("former authorization: %v", err)
 	}
 }
@@ -226,13 +234,13 @@ func TestTPMsAreApart(t *testing.T) {
 	digest := sha256.Sum256([]byte("nonce"))
 	seed.Proves(t, "MOD-11")
 	for range 3 {
-		if _, err := a.SignSHA256(t.Context(), a.Device, nil, digest); err != nil {
+		if _, err := a.SignSHA256(t.Context(), a.Device, nil, ksp.PKCS1, digest); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.SignSHA256(t.Context(), b.Device, nil, digest); err != nil {
+		if _, err := b.SignSHA256(t.Context(), b.Device, nil, ksp.PKCS1, digest); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.SignSHA256(t.Context(), a.Device, nil, digest); !errors.Is(err, ksp.ErrForeignKey) {
+		if _, err := b.SignSHA256(t.Context(), a.Device, nil, ksp.PKCS1, digest); !errors.Is(err, ksp.ErrForeignKey) {
 			t.Errorf("a's key on b's TPM: %v", err)
 		}
 	}
@@ -316,7 +324,7 @@ func TestLockoutAndForgetting(t *testing.T) {
 		t.Fatalf("lockout: %+v", l)
 	}
 	// Keys without an authorization value still work.
-	if _, err := d.SignSHA256(ctx, d.Baked.Device, nil, sha256.Sum256(nil)); err != nil {
+	if _, err := d.SignSHA256(ctx, d.Baked.Device, nil, ksp.PKCS1, sha256.Sum256(nil)); err != nil {
 		t.Errorf("device key in lockout: %v", err)
 	}
 	c.Advance(10*time.Minute - 5*time.Second)
@@ -401,7 +409,7 @@ func TestManyDevicesAtOnce(t *testing.T) {
 			wg.Go(func() {
 				digest := sha256.Sum256([]byte("nonce"))
 				for range 5 {
-					sig, err := d.SignSHA256(t.Context(), d.Device, nil, digest)
+					sig, err := d.SignSHA256(t.Context(), d.Device, nil, ksp.PKCS1, digest)
 					if err != nil {
 						t.Error(err)
 						return
@@ -459,21 +467,13 @@ func TestCertifyAndActivate(t *testing.T) {
 	if !bytes.Equal(info.Name.Buffer[2:], name[:]) {
 		t.Error("the attested name is not the key's")
 	}
-	sig, err := tpm2.Unmarshal[tpm2.TPMTSignature](c.Signature)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ec, err := sig.Signature.ECDSA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	aik, err := d.AIK.PublicKey()
+	aik, err := d.AIK.RSA()
 	if err != nil {
 		t.Fatal(err)
 	}
 	digest := sha256.Sum256(c.Attest)
-	if !ecdsa.Verify(aik.(*ecdsa.PublicKey), digest[:], bigInt(ec.SignatureR.Buffer), bigInt(ec.SignatureS.Buffer)) {
-		t.Error("the identity key did not sign the attestation")
+	if err := rsa.VerifyPKCS1v15(aik, crypto.SHA256, digest[:], c.Signature); err != nil {
+		t.Errorf("the identity key did not sign the attestation: %v", err)
 	}
 	// A key of another TPM cannot be certified here.
 	other := newDevice(t, p, "device.other", d.clock)
@@ -538,7 +538,7 @@ func TestPoolBakesAhead(t *testing.T) {
 	eks := map[string]bool{}
 	for range 4 { // one more than announced
 		d := newDevice(t, p, "device.x", newClock())
-		if _, err := d.SignSHA256(t.Context(), d.Device, nil, sha256.Sum256(nil)); err != nil {
+		if _, err := d.SignSHA256(t.Context(), d.Device, nil, ksp.PKCS1, sha256.Sum256(nil)); err != nil {
 			t.Fatal(err)
 		}
 		eks[string(d.EK)] = true
