@@ -25,6 +25,7 @@ type Facts struct {
 type Check struct {
 	Name   string // field of the "Ngc Prerequisite Check" section; DomainAccount is ours, dsregcmd has none
 	OK     bool
+	Code   string       // of the Reason in this package's table
 	Event  int          // HelloForBusiness event logged for this outcome: 82xx or 72xx, 0 when there is none
 	Reason event.Reason // why not; zero when OK
 }
@@ -61,7 +62,7 @@ func Prerequisites(route Route, policy InForce, facts Facts) Launch {
 	add := func(name string, ok bool, okEvent, failEvent int, code string) {
 		c := Check{Name: name, OK: ok, Event: okEvent}
 		if !ok {
-			c.Event, c.Reason = failEvent, mustReason(code)
+			c.Event, c.Code, c.Reason = failEvent, code, mustReason(code)
 			l.WillProvision = false
 		}
 		l.Checks = append(l.Checks, c)

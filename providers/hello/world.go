@@ -161,20 +161,24 @@ func (w *World) add(rec providers.Record) (err error) {
 		d.In.Password = nil
 		w.Users[rec.Addr] = &User{*d, has}
 	case "enrollment":
-		var d *Declared[spec.Enrollment, spec.EnrollmentOut]
-		if d, err = declared[spec.Enrollment, spec.EnrollmentOut](rec); err != nil {
-			return err
-		}
-		e := &Enrollment{Declared: *d}
-		if d.In.PIN != nil {
-			shape := ShapeOfPIN(d.In.PIN)
-			e.PIN = &shape
-			e.In.PIN.Wipe()
-			e.In.PIN = nil
-		}
-		w.Enrollments[rec.Addr] = e
+		w.Enrollments[rec.Addr], err = enrollmentOf(rec)
 	}
 	return err
+}
+
+func enrollmentOf(rec providers.Record) (*Enrollment, error) {
+	d, err := declared[spec.Enrollment, spec.EnrollmentOut](rec)
+	if err != nil {
+		return nil, err
+	}
+	e := &Enrollment{Declared: *d}
+	if d.In.PIN != nil {
+		shape := ShapeOfPIN(d.In.PIN)
+		e.PIN = &shape
+		e.In.PIN.Wipe()
+		e.In.PIN = nil
+	}
+	return e, nil
 }
 
 func declared[In, Out any](rec providers.Record) (*Declared[In, Out], error) {

@@ -1,0 +1,216 @@
+package hello
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+)
+
+// Problem is something about declared objects that cannot work, or that works
+// otherwise than its author may think (Warning). Attribute is a dotted path in
+// the block at Addr, "" for the block as a whole.
+type Problem struct {
+	Addr      string
+	Attribute string
+	Rule      string // snake_case name
+	Warning   bool
+	Summary   string // a few words
+	Detail    string // full sentences: what is wrong, and what to do next
+}
+
+// Validate checks a World across its objects, beyond what each block's schema
+// says. References to objects outside the World (a partial plan) and unknown
+// attributes are passed over: whatever they turn out to be is checked by the
+// systems when it happens. Problems come ordered by address, attribute, rule.
+func Validate(w *World) []Problem {
+	v := &validation{World: w}
+	v.tenants()
+	v.users()
+	v.groups()
+	v.devices()
+	v.policies()
+	v.enrollments()
+	slices.SortStableFunc(v.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Rule, b.Rule))
+	})
+	return v.problems
+}
+
+type validation struct {
+	*World
+	problems []Problem
+}
+
+func (v *validation) problem(addr, attribute, rule, summary, format string, args ...any) {
+	v.problems = append(v.problems, Problem{Addr: addr, Attribute: attribute, Rule: rule, Summary: summary, Detail: fmt.Sprintf(format, args...)})
+}
+
+func (v *validation) warn(addr, attribute, rule, summary, format string, args ...any) {
+	v.problem(addr, attribute, rule, summary, format, args...)
+	v.problems[len(v.problems)-1].Warning = true
+}
+
+func (v *validation) tenants() {
+	owner := map[string]string{} // domain -> tenant
+	for _, addr := range sortedKeys(v.Tenants) {
+		t := v.Tenants[addr]
+		if len(t.In.Domains) == 0 && t.Knows("domains") {
+			v.problem(addr, "domains", "tenant_without_domain", "No domain",
+				"A tenant needs at least one verified domain, for its users' names to end in. Add one to domains.")
+		}
+		for _, d := range t.In.Domains {
+			name := strings.ToLower(d)
+			switch other, taken := owner[name]; {
+			case !dnsName(name):
+				v.problem(addr, "domains", "domain_malformed", "Not a domain name",
+					"%q is not a domain name such as \"contoso.com\".", d)
+			case taken && other == addr:
+				v.problem(addr, "domains", "domain_listed_twice", "Domain listed twice", "%q is listed twice. Remove one.", d)
+			case taken:
+				v.problem(addr, "domains", "domain_claimed_twice", "Domain of another tenant",
+					"%q is a domain of %s already, and a domain can be verified in one tenant only. Remove it from one of them.", d, other)
+			default:
+				owner[name] = addr
+			}
+		}
+		if Authentication(t.In.Authentication).Federated() {
+			v.problem(addr, "authentication", "federation_unavailable", "Federation is not available",
+				"This version has no federation service for the tenant to send its users to. Set authentication to \"managed\".")
+		}
+		v.lifetimes(addr, t)
+	}
+}
+
+func (v *validation) lifetimes(addr string, t *Tenant) {
+	l := t.In.Lifetimes
+	if l == nil {
+		return
+	}
+	for _, life := range []struct {
+		name string
+		d    time.Duration
+	}{{"nonce", l.Nonce}, {"mfa", l.MFA}, {"access_token", l.AccessToken}, {"prt", l.PRT}, {"prt_renewal", l.PRTRenewal}} {
+		path := "lifetimes." + life.name
+		if life.d <= 0 && t.Knows(path) {
+			v.problem(addr, path, "lifetime_not_positive", "Not a lifetime", "What lives no time at all is never valid. Give a duration above zero, such as \"5m\".")
+		}
+	}
+	if l.PRTRenewal >= l.PRT && l.PRT > 0 && t.Knows("lifetimes.prt", "lifetimes.prt_renewal") {
+		v.warn(addr, "lifetimes.prt_renewal", "renewal_after_expiry", "Renewal comes too late",
+			"Primary refresh tokens expire before a device renews them, so users must sign in again each time. Set prt_renewal below prt.")
+	}
+}
+
+func (v *validation) users() {
+	owner := map[string]string{} // UPN in lower case -> user
+	for _, addr := range sortedKeys(v.Users) {
+		u := v.Users[addr]
+		if !u.Knows("upn") {
+			continue
+		}
+		name := strings.ToLower(u.In.UPN)
+		if other, taken := owner[name]; taken {
+			v.problem(addr, "upn", "upn_taken", "User name taken",
+				"%s has the name %q already; upper and lower case make no difference. Give each user a name of their own.", other, u.In.UPN)
+			continue
+		}
+		owner[name] = addr
+		v.upn(addr, u)
+	}
+}
+
+func (v *validation) upn(addr string, u *User) {
+	local, domain, ok := strings.Cut(u.In.UPN, "@")
+	if !ok || local == "" || strings.Contains(domain, "@") || !dnsName(strings.ToLower(domain)) || strings.ContainsFunc(local, notInUPN) {
+		v.problem(addr, "upn", "upn_malformed", "Not a user principal name",
+			"%q is not a user principal name such as \"alice@contoso.com\".", u.In.UPN)
+		return
+	}
+	t := v.Tenants[string(u.In.Tenant)]
+	if t == nil || !t.Knows("domains") || !u.Knows("tenant") || len(t.In.Domains) == 0 {
+		return
+	}
+	known := make([]string, len(t.In.Domains))
+	for i, d := range t.In.Domains {
+		known[i] = strings.ToLower(d)
+	}
+	if slices.Contains(known, domainOf(u.In.UPN)) {
+		return
+	}
+	next := fmt.Sprintf("Use one of %s, or add the domain to the tenant.", quoteAll(known))
+	if near := Nearest(domain, known); near != "" {
+		next = fmt.Sprintf("Did you mean %q?", local+"@"+near)
+	}
+	v.problem(addr, "upn", "upn_suffix_unverified", "Unknown domain",
+		"%q is not a verified domain of %s, so the tenant would not know the user (0xC000005F). %s", domain, t.Addr, next)
+}
+
+// notInUPN rejects what Entra ID's user names may not hold besides letters,
+// digits and ' . - _ ! # ^ ~ ("Synchronization: username policies").
+func notInUPN(c rune) bool {
+	if c > 0x7e {
+		return true
+	}
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("'.-_!#^~", c))
+}
+
+func (v *validation) groups() {
+	for _, addr := range sortedKeys(v.Groups) {
+		g := v.Groups[addr]
+		for _, m := range g.In.Members {
+			v.sameTenant(addr, "members", g.In.Tenant, g.Knows("tenant"), string(m))
+		}
+	}
+	for _, addr := range sortedKeys(v.Users) {
+		u := v.Users[addr]
+		for _, g := range u.In.Groups {
+			v.sameTenant(addr, "groups", u.In.Tenant, u.Knows("tenant"), string(g))
+		}
+	}
+}
+
+// sameTenant checks that a member, or a group, lives where its other end does.
+func (v *validation) sameTenant(addr, attribute string, tenant providers.Ref, known bool, other string) {
+	its, ok := v.tenantOf(other)
+	if ok && known && its != string(tenant) {
+		v.problem(addr, attribute, "member_in_another_tenant", "Member of another tenant",
+			"%s lives in %s and %s in %s; a group holds members of its own tenant only. Move one of them.", addr, tenant, other, its)
+	}
+}
+
+// tenantOf returns the tenant an object is declared in.
+func (w *World) tenantOf(addr string) (tenant string, ok bool) {
+	if u := w.Users[addr]; u != nil {
+		return string(u.In.Tenant), u.Knows("tenant") && u.In.Tenant != ""
+	}
+	if d := w.Devices[addr]; d != nil {
+		return string(d.In.Tenant), d.Knows("tenant") && d.In.Tenant != ""
+	}
+	if g := w.Groups[addr]; g != nil {
+		return string(g.In.Tenant), g.Knows("tenant") && g.In.Tenant != ""
+	}
+	return "", false
+}
+
+// dnsName reports whether s, in lower case, is a name of at least two labels
+// by RFC 1123.
+func dnsName(s string) bool {
+	if len(s) > 253 || !strings.Contains(s, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range label {
+			if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,350 @@
+package hello
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"hellolab/providers"
+)
+
+// enrollmentsPerDevice is how many users a device supports (Windows Hello for
+// Business FAQ).
+const enrollmentsPerDevice = 10
+
+func (v *validation) devices() {
+	for _, addr := range sortedKeys(v.Devices) {
+		d := v.Devices[addr]
+		if !d.Knows("join") {
+			continue
+		}
+		joined := JoinType(d.In.Join) != NotJoined
+		switch {
+		case joined && d.In.Tenant == "" && d.Knows("tenant"):
+			v.problem(addr, "tenant", "join_needs_tenant", "No tenant",
+				"A device with join = %q is registered with a tenant, and none is named. Set tenant, or set join to \"none\".", d.In.Join)
+		case !joined && d.In.Tenant != "":
+			v.warn(addr, "tenant", "tenant_unused", "Tenant without effect",
+				"A device with join = \"none\" is registered nowhere. Remove tenant, or set join to \"entra\".")
+		}
+		if joined {
+			v.joiner(d)
+		}
+		if n := len(v.EnrollmentsOn(addr)); n > enrollmentsPerDevice {
+			v.warn(addr, "", "too_many_enrollments", "Too many enrollments",
+				"%d users are enrolled on this device, and Windows supports %d. Spread them over more devices.", n, enrollmentsPerDevice)
+		}
+	}
+}
+
+// joiner checks who joins a device that is not joined yet.
+func (v *validation) joiner(d *Device) {
+	if !d.Knows("joined_by", "tenant") {
+		return
+	}
+	by, ok := v.Joiner(d.Addr)
+	if !ok {
+		if !d.Exists() {
+			v.problem(d.Addr, "joined_by", "nobody_joins", "Nobody joins the device",
+				"A user joins the device out of the box: the first one enrolled on it, and none is. Set joined_by to a user of its tenant.")
+		}
+		return
+	}
+	u := v.Users[by]
+	if u == nil {
+		return
+	}
+	attribute := "joined_by"
+	if d.In.JoinedBy == "" {
+		attribute = "" // the first enrollment's user; its own checks name the rest
+	}
+	if attribute != "" && u.Knows("tenant") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
+		v.problem(d.Addr, attribute, "joined_by_other_tenant", "User of another tenant",
+			"%s lives in %s, and only users of %s can join the device to it. Name one of those.", by, u.In.Tenant, d.In.Tenant)
+		return
+	}
+	if d.Exists() {
+		return
+	}
+	if !u.In.EnabledInTenant && u.Knows("enabled_in_tenant") {
+		v.problem(d.Addr, attribute, "joined_by_disabled", "Disabled user",
+			"%s joins the device and is disabled, so the tenant would refuse (AADSTS50057). Set joined_by to another user, or enable this one.", by)
+	}
+	if !u.HasPassword {
+		v.problem(d.Addr, attribute, "joined_by_without_password", "User without password",
+			"%s joins the device, and must sign in with a password to do so. Set password on the user.", by)
+	}
+}
+
+func (v *validation) policies() {
+	for _, addr := range sortedKeys(v.Policies) {
+		p := v.Policies[addr]
+		if p.Knows("source", "scope") {
+			v.scope(p)
+		}
+		if c := p.In.PINComplexity; c != nil {
+			v.lengths(p)
+			if c.Digits == string(Forbid) && c.LowercaseLetters == string(Forbid) && c.UppercaseLetters == string(Forbid) && c.SpecialCharacters == string(Forbid) {
+				v.problem(addr, "pin_complexity", "pin_impossible", "No PIN is possible",
+					"The policy forbids every class of characters, so no PIN can be made. Allow or require at least one.")
+			}
+		}
+	}
+}
+
+// scope checks that the settings exist where the policy puts them.
+func (v *validation) scope(p *Policy) {
+	level := LevelOf(p.In.Source, p.In.Scope)
+	for _, s := range settingsOf(p.In) {
+		if !s.existsAt(level) {
+			v.problem(p.Addr, s.path, "device_only_setting", "Device setting in user scope",
+				"Windows reads %s from computer settings only (this policy is a %s). Set scope to \"device\", or move the setting to such a policy.", lastName(s.path), level)
+		}
+	}
+	if level != ComputerGPO && level != UserGPO || len(p.In.Assign) == 0 {
+		return
+	}
+	wanted, other := "device", "user"
+	if level == UserGPO {
+		wanted, other = "user", "device"
+	}
+	assigned := func(r providers.Ref) bool { // to something that the other half is read for
+		if level == UserGPO {
+			return v.Devices[string(r)] == nil
+		}
+		return v.Users[string(r)] == nil
+	}
+	if !slices.ContainsFunc(p.In.Assign, assigned) {
+		v.warn(p.Addr, "assign", "policy_reaches_nobody", "Policy reaches nobody",
+			"Group policy with scope = %q is read for %ss, and only %ss are assigned. Assign %ss or groups of them, or change scope.", p.In.Scope, wanted, other, wanted)
+	}
+}
+
+// lengths warns of PIN lengths that Windows ignores: a lab may want to see
+// just that.
+func (v *validation) lengths(p *Policy) {
+	c := p.In.PINComplexity
+	low, hasLow := deref(c.MinimumPINLength)
+	high, hasHigh := deref(c.MaximumPINLength)
+	check := func(name string, value int) {
+		if value < ShortestPIN || value > LongestPIN {
+			v.warn(p.Addr, "pin_complexity."+name, "pin_length_ignored", "Length is ignored",
+				"PIN lengths go from %d to %d. Windows ignores both lengths when one is outside, and uses %d and %d.", ShortestPIN, LongestPIN, ShortestPIN, LongestPIN)
+		}
+	}
+	if hasLow {
+		check("minimum_pin_length", low)
+	}
+	if hasHigh {
+		check("maximum_pin_length", high)
+	}
+	if hasLow && hasHigh && low >= high {
+		v.warn(p.Addr, "pin_complexity.minimum_pin_length", "pin_length_ignored", "Lengths are ignored",
+			"The minimum must be below the maximum. Windows ignores both and uses %d and %d. Raise maximum_pin_length above %d.", ShortestPIN, LongestPIN, low)
+	}
+}
+
+func (v *validation) enrollments() {
+	seen := map[[2]string]string{}
+	conflicts := map[Conflict]bool{}
+	for _, addr := range sortedKeys(v.Enrollments) {
+		e := v.Enrollments[addr]
+		if !e.Knows("user", "device") {
+			continue
+		}
+		pair := [2]string{string(e.In.User), string(e.In.Device)}
+		if other, twice := seen[pair]; twice {
+			v.problem(addr, "user", "enrolled_twice", "Enrolled twice",
+				"%s enrolls %s on %s already; a user has one Hello credential on a device. Remove one of the two.", other, pair[0], pair[1])
+			continue
+		}
+		seen[pair] = addr
+		u, d := v.Users[pair[0]], v.Devices[pair[1]]
+		if u == nil || d == nil {
+			continue
+		}
+		v.enrollment(e, u, d, conflicts)
+	}
+}
+
+func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[Conflict]bool) {
+	if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
+		v.problem(e.Addr, "user", "tenant_mismatch", "User and device in different tenants",
+			"%s lives in %s and %s is registered with %s; a container holds keys only of the tenant its device is registered with. Enroll a user of that tenant.", u.Addr, u.In.Tenant, d.Addr, d.In.Tenant)
+		return
+	}
+	if !e.Exists() {
+		v.enrollable(e, u, d)
+	}
+	if d.In.Join == string(NotJoined) {
+		if d.Knows("join") {
+			v.problem(e.Addr, "device", "device_not_joined", "Device is joined to nothing",
+				"%s has join = \"none\", so there is no identity provider to register a Hello key with. Set its join to \"entra\".", d.Addr)
+		}
+		return
+	}
+	route, problems := v.FlowFor(e)
+	v.problems = append(v.problems, problems...)
+	if route.Provision == "" || !v.policyKnown(u.Addr, d.Addr) || !d.Knows("tpm", "session") {
+		return
+	}
+	policy := v.InForce(u.Addr, d.Addr)
+	v.launch(e, d, route, policy)
+	v.gestures(e, d, policy)
+	v.pin(e, policy)
+	for _, c := range policy.Conflicts {
+		if !reported[c] {
+			reported[c] = true
+			v.warn(c.Loses, c.Setting, "policy_conflict", "Policies conflict",
+				"%s sets another value at the same level, and both reach %s on %s. The lab uses that of %s, the first by address. Make the values equal, or assign the policies to different users or devices.", c.Wins, u.Addr, d.Addr, c.Wins)
+		}
+	}
+}
+
+// enrollable checks what a user needs to pass provisioning with two factors.
+func (v *validation) enrollable(e *Enrollment, u *User, d *Device) {
+	if !u.In.EnabledInTenant && u.Knows("enabled_in_tenant") {
+		v.problem(e.Addr, "user", "user_disabled", "User is disabled",
+			"%s is disabled in the tenant, which would refuse the sign-in before provisioning (AADSTS50057). Enable the user first, and disable it once enrolled.", u.Addr)
+	}
+	if !d.In.EnabledInTenant && d.Knows("enabled_in_tenant") {
+		v.problem(e.Addr, "device", "device_disabled", "Device is disabled",
+			"%s is disabled in the tenant, which would refuse its sign-ins (AADSTS135011). Enable the device first, and disable it once enrolled.", d.Addr)
+	}
+	if !u.HasPassword {
+		v.problem(e.Addr, "user", "no_password", "User without password",
+			"Provisioning needs two factors, and %s has no password as the first. Set password on the user.", u.Addr)
+	}
+	if !secondFactor(u.In) && u.Knows("mfa") {
+		v.problem(e.Addr, "user", "no_mfa", "User without second factor",
+			"Provisioning needs two factors, and %s has registered no second (AADSTS50079). Set mfa to \"totp\" on the user.", u.Addr)
+	}
+}
+
+// launch reports the prerequisites that would keep provisioning from starting.
+// An enrollment that exists already keeps working where Windows would let it.
+func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForce) {
+	facts := v.Planned(string(e.In.User), d.Addr)
+	// Accounts that are disabled, or in different tenants, have had their say.
+	facts.WorkAccount, facts.PRT = true, true
+	for _, c := range Prerequisites(route, policy, facts).Checks {
+		if c.OK {
+			continue
+		}
+		p := Problem{
+			Addr: e.Addr, Attribute: "device", Rule: c.Code,
+			Summary: "Provisioning would not start",
+			Detail:  fmt.Sprintf("%s (%s, event %d).%s %s", strings.TrimSuffix(c.Reason.Sentence, "."), c.Name, c.Event, because(policy, c.Name), c.Reason.Hint),
+		}
+		if e.Exists() {
+			text, ok := afterwards[c.Name]
+			if !ok {
+				continue
+			}
+			p.Warning, p.Summary = true, "Enrollment no longer meets policy"
+			p.Detail = fmt.Sprintf("%s.%s %s", strings.TrimSuffix(c.Reason.Sentence, "."), because(policy, c.Name), text)
+		}
+		v.problems = append(v.problems, p)
+	}
+}
+
+// afterwards says what becomes of an existing enrollment when a prerequisite
+// no longer holds. The others are about the moment of provisioning only.
+var afterwards = map[string]string{
+	"DeviceEligible": "The credential in software keeps working, and could not be provisioned again (R3).",
+	"PolicyEnabled":  "Windows deletes the Hello container when it next applies policy (R3).",
+}
+
+// because names the policy behind a failed check.
+func because(f InForce, check string) string {
+	var o Origin
+	switch check {
+	case "DeviceEligible":
+		o = f.RequireSecurityDevice.Origin
+	case "PolicyEnabled":
+		o = f.UsePassportForWork.Origin
+	case "PostLogonEnabled":
+		o = f.DisablePostLogonProvisioning.Origin
+	}
+	if o.Policy == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %s (%s) says so.", o.Policy, o.Level)
+}
+
+func (v *validation) gestures(e *Enrollment, d *Device, policy InForce) {
+	for _, g := range e.In.Gestures {
+		switch {
+		case !slices.Contains(d.In.Biometrics, g) && d.Knows("biometrics"):
+			v.problem(e.Addr, "gestures", "gesture_without_sensor", "No sensor for the gesture",
+				"%s has no sensor for %q. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)
+		case !policy.UseBiometrics.Value:
+			v.report(e, "gestures", "biometrics_disabled", "Biometrics are off",
+				"Biometric gestures are off by %s, so %q cannot be used; the PIN can. Leave the gesture out, or set use_biometrics = true.", policy.UseBiometrics.Origin.Policy, g)
+		}
+	}
+}
+
+func (v *validation) pin(e *Enrollment, policy InForce) {
+	rules := policy.PIN()
+	if !rules.Satisfiable() {
+		v.report(e, "pin", "pin_impossible", "No PIN is possible",
+			"The policies in force together forbid every class of characters, so no PIN can be made. Allow or require at least one.")
+		return
+	}
+	if e.PIN == nil {
+		return
+	}
+	for _, violation := range rules.Check(*e.PIN) {
+		next := "Choose another PIN, or change the policy."
+		if e.Exists() {
+			next = "The PIN in use keeps working until Windows asks for a new one. Choose another and raise pin_version."
+		}
+		v.report(e, "pin", violation.Rule, "PIN against policy", "%s%s %s", violation.Sentence, pinOrigin(policy, violation.Rule), next)
+	}
+}
+
+// pinOrigin names the policy behind the lengths; classes may have four.
+func pinOrigin(f InForce, rule string) string {
+	var o Origin
+	switch rule {
+	case "pin_too_short":
+		o = f.MinimumPINLength.Origin
+	case "pin_too_long":
+		o = f.MaximumPINLength.Origin
+	default:
+		return ""
+	}
+	if o.Policy == "" {
+		return fmt.Sprintf(" (default of the %s)", o.Default)
+	}
+	return fmt.Sprintf(" (%s, %s)", o.Policy, o.Level)
+}
+
+// report is a problem for an enrollment to be made and a warning for one that
+// exists, which goes on working.
+func (v *validation) report(e *Enrollment, attribute, rule, summary, format string, args ...any) {
+	if e.Exists() {
+		v.warn(e.Addr, attribute, rule, summary, format, args...)
+		return
+	}
+	v.problem(e.Addr, attribute, rule, summary, format, args...)
+}
+
+// policyKnown reports whether nothing is unknown about the policies that reach
+// the pair, or may.
+func (w *World) policyKnown(user, device string) bool {
+	for _, p := range w.Policies {
+		if !p.Knows("assign") || !p.Knows("source", "scope") {
+			return false
+		}
+	}
+	for _, p := range w.reaching(user, device) {
+		if len(p.unknown) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func lastName(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
