@@ -5,6 +5,7 @@
 package plan
 
 import (
+	"maps"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -23,6 +24,7 @@ const (
 	Delete  Action = "delete"
 	Replace Action = "replace" // of a Change only: its steps are a delete and a create
 	Forget  Action = "forget"  // removed from the state without touching the lab
+	Wait    Action = "wait"    // of a Step only: where many steps meet, so that edges stay few
 )
 
 // Reason says why a change is what it is; the words are Terraform's, so that
@@ -53,35 +55,51 @@ const (
 
 // Change is the planned fate of one object: what a person reads.
 type Change struct {
-	Addr    addr.Instance
-	Kind    string
-	Action  Action
-	Reason  Reason
+	Addr   addr.Instance
+	Kind   string
+	Action Action
+	Reason Reason
+	// Why is a sentence that explains Reason, where it needs one.
+	Why     string
 	Before  cty.Value  // object of In and Out together; null when it does not exist
 	After   cty.Value  // with unknowns; null when it will not exist
 	Replace []cty.Path // attributes that force the replacement
+	// Rebound are references to objects that are made anew: their address stays,
+	// and yet what they lead to is another object.
+	Rebound []cty.Path
 	// SensitiveBefore and SensitiveAfter are the paths never to be shown.
 	SensitiveBefore, SensitiveAfter []cty.Path
 }
 
-// Step is one side effect: what the applier does.
+// Step is one side effect: what the applier does. A Wait step has none, and
+// no address.
 type Step struct {
 	Addr   addr.Instance
 	Kind   string
-	Action Action  // Create, Update, Delete, Forget
-	After  []int32 // indexes of steps that must have finished
+	Action Action  // Create, Update, Delete, Forget, Wait
+	After  []int32 // indexes of steps that must have finished, ascending
 	// Prior is In and Out of the object as refreshed; null for Create.
 	PriorIn, PriorOut cty.Value
 	PriorID           string
 	// PlannedIn has unknowns where an expression waits for another step, and
-	// nulls for write-only attributes. Null for Delete.
-	PlannedIn cty.Value
+	// nulls for write-only attributes. PlannedOut is what the result must agree
+	// with where it is known. Both are null for Delete.
+	PlannedIn, PlannedOut cty.Value
 	// Evaluate tells the applier to evaluate the block again: PlannedIn holds
 	// unknowns, or the kind has write-only attributes.
 	Evaluate    bool
 	Deps        []addr.Instance // to be stored with the object
-	SkipWire    bool            // Delete: the home goes too, the records with it
 	SensitiveIn []cty.Path
+	// Drops are the objects whose records go with this one's: Delete of a home.
+	Drops []Dropped
+}
+
+// Dropped is an object that is deleted by deleting its home: its Delete is not
+// called, and its record goes in the home's commit.
+type Dropped struct {
+	Addr addr.Instance
+	Kind string
+	ID   string
 }
 
 // OutputChange is the planned fate of one root output.
@@ -95,7 +113,7 @@ type OutputChange struct {
 // Plan is everything that one apply will do.
 type Plan struct {
 	Mode    Mode
-	Created time.Time
+	Created time.Time // lab time; not part of a plan file, whose bytes depend on inputs alone
 	Lineage string
 	Serial  uint64
 	Changes []Change // every object, no-ops included, in address order
@@ -103,21 +121,40 @@ type Plan struct {
 	Steps   []Step   // in an order that respects After
 	Outputs []OutputChange
 	Targets []string // -target addresses, when the plan is partial
-	// Refreshed are objects whose record (values or revisions) refresh renewed;
-	// apply commits them before its first step.
+	// Refreshed are objects whose record (values, revisions, dependencies) is to
+	// be renewed; apply commits them before its first step.
 	Refreshed []Refreshed
+	// Types are those of the values of each kind that occurs, so that a plan can
+	// be read without the program that has the kinds.
+	Types map[string]Types
 }
 
-// Refreshed is one object as the lab holds it now. Gone: it no longer exists.
+// Types are the types of a kind's values.
+type Types struct{ In, Out cty.Type }
+
+// Value is the type of In and Out together, which Change.Before and After have.
+func (t Types) Value() cty.Type {
+	attrs := maps.Clone(t.In.AttributeTypes())
+	maps.Copy(attrs, t.Out.AttributeTypes())
+	return cty.Object(attrs)
+}
+
+// Refreshed is the record of one object as the lab holds it now. Gone: it no
+// longer exists.
 type Refreshed struct {
-	Addr    addr.Instance
-	Gone    bool
-	ID      string
-	In, Out cty.Value
-	ReadAt  map[string]uint64
+	Addr        addr.Instance
+	Kind        string
+	Gone        bool
+	ID          string
+	In, Out     cty.Value
+	SensitiveIn []cty.Path
+	Deps        []addr.Instance
+	Tainted     bool
+	ReadAt      map[string]uint64
 }
 
-// Empty reports whether applying the plan would change nothing.
+// Empty reports whether applying the plan would change neither the lab nor an
+// output. It may still renew what the state remembers (Drift, Refreshed).
 func (p *Plan) Empty() bool {
 	if len(p.Steps) > 0 {
 		return false

@@ -1,0 +1,337 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/hcl/addr"
+	"hellolab/hcl/eval"
+	"hellolab/providers"
+)
+
+// maxRounds bounds how often the configuration is evaluated for Rules: a
+// replacement may outdate what depends on it, but each round only adds
+// replacements, and few kinds have rules.
+const maxRounds = 8
+
+// evaluate runs the configuration and decides what happens to every declared
+// object.
+func (p *planner) evaluate(ctx context.Context) hcl.Diagnostics {
+	if p.req.Evaluator == nil {
+		p.result = &eval.Result{}
+		return nil
+	}
+	if p.req.Mode != Normal {
+		var diags hcl.Diagnostics
+		p.result, diags = p.req.Evaluator.Evaluate(ctx, remembered{p})
+		return diags
+	}
+	for _, a := range p.req.Replace {
+		p.forced[a] = forced{reason: ReplaceByRequest}
+	}
+	var diags hcl.Diagnostics
+	for range maxRounds {
+		p.objects, p.byAddr, p.order = map[addr.Instance]*object{}, map[string]*object{}, nil
+		if p.result, diags = p.req.Evaluator.Evaluate(ctx, answers{p}); diags.HasErrors() {
+			return diags
+		}
+		if !p.outdated() {
+			break
+		}
+	}
+	diags = diags.Extend(p.twins())
+	return diags.Extend(p.validate())
+}
+
+// remembered answers with what the state remembers, for plans that create nothing.
+type remembered struct{ *planner }
+
+// Instance implements eval.Values.
+func (p remembered) Instance(d *eval.Desired) (cty.Value, hcl.Diagnostics) {
+	k := p.kind(d.Type.Name)
+	if o := p.prior[d.Addr]; o != nil {
+		return MarkSensitive(o.value(), k.sensitivePaths(o.marked)), nil
+	}
+	return MarkSensitive(cty.UnknownVal(k.value), nil), nil
+}
+
+// records returns every declared object as planned.
+func (p *planner) records() []providers.Record {
+	recs := make([]providers.Record, 0, len(p.order))
+	for _, o := range p.order {
+		recs = append(recs, o.record())
+	}
+	return recs
+}
+
+func (o *object) record() providers.Record {
+	rec := providers.Record{Addr: o.change.Addr.String(), Kind: o.change.Kind, In: o.in, Out: o.out}
+	if o.prior != nil && o.change.Action != Replace {
+		rec.ID = o.prior.rec.ID
+	}
+	return rec
+}
+
+// outdated asks the rules which objects must be made anew, and reports whether
+// any was not known before.
+func (p *planner) outdated() bool {
+	if p.req.Rules == nil {
+		return false
+	}
+	recs := p.records()
+	more := false
+	for i, o := range p.order {
+		if o.prior == nil || o.change.Action == Replace {
+			continue
+		}
+		if why, ok := p.req.Rules.Outdated(recs[i], recs); ok {
+			p.forced[o.change.Addr] = forced{reason: ReplaceByRule, why: why}
+			more = true
+		}
+	}
+	return more
+}
+
+// validate turns what the rules complain about into diagnostics with a place.
+func (p *planner) validate() hcl.Diagnostics {
+	if p.req.Rules == nil {
+		return nil
+	}
+	var diags hcl.Diagnostics
+	for _, problem := range p.req.Rules.Validate(p.records()) {
+		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: problem.Summary, Detail: problem.Detail}
+		if problem.Warning {
+			d.Severity = hcl.DiagWarning
+		}
+		if o := p.byAddr[problem.Addr]; o != nil {
+			place := o.desired.Range
+			if r, ok := o.desired.AttrRanges[problem.Attribute]; ok {
+				place = r
+			}
+			d.Subject = place.Ptr()
+		}
+		diags = diags.Append(d)
+	}
+	return diags
+}
+
+// twins refuses two declarations of one thing: both would find it, and each
+// would take the other's for its own.
+func (p *planner) twins() hcl.Diagnostics {
+	type name struct{ kind, key string }
+	first := map[name]*object{}
+	var diags hcl.Diagnostics
+	for _, o := range p.order {
+		if !o.in.IsWhollyKnown() {
+			continue // the applier looks again
+		}
+		key := o.kind.t.Key(o.in)
+		if key == "" {
+			continue
+		}
+		other := first[name{o.change.Kind, key}]
+		if other == nil {
+			first[name{o.change.Kind, key}] = o
+			continue
+		}
+		diags = diags.Append(&hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Declared twice",
+			Detail: fmt.Sprintf("%s and %s, declared at %s, are the same %s: %q.",
+				o.change.Addr, other.change.Addr, other.desired.Range, o.change.Kind, key),
+			Subject: o.desired.Range.Ptr(),
+		})
+	}
+	return diags
+}
+
+// orphans returns the objects that exist and are not to exist, with the reason.
+func (p *planner) orphans() []*object {
+	repeated := map[addr.Block]addr.KeyKind{}
+	declared := map[addr.Instance]*eval.Desired{}
+	for _, d := range p.result.Desired {
+		repeated[d.Addr.Block] = d.Addr.Key.Kind
+		declared[d.Addr] = d
+	}
+	var gone []*object
+	for _, was := range p.inOrder() {
+		if p.objects[was.addr] != nil {
+			continue
+		}
+		o := &object{kind: was.kind, prior: was, desired: declared[was.addr]}
+		o.in, o.out = cty.NullVal(was.kind.types.In), cty.NullVal(was.kind.types.Out)
+		o.change = Change{
+			Addr: was.addr, Kind: was.kind.t.Name, Action: Delete,
+			Before: was.value(), After: cty.NullVal(was.kind.value),
+			SensitiveBefore: was.kind.sensitivePaths(was.marked),
+		}
+		if p.req.Mode == Normal {
+			o.change.Reason = p.orphaned(was.addr, repeated)
+		}
+		gone = append(gone, o)
+	}
+	return gone
+}
+
+// blocks is what an Evaluator may also know: whether a block is declared,
+// though its repetition left no instance of it.
+type blocks interface {
+	Declares(addr.Block) bool
+}
+
+func (p *planner) orphaned(a addr.Instance, repeated map[addr.Block]addr.KeyKind) Reason {
+	now, some := repeated[a.Block]
+	if !some {
+		e, ok := p.req.Evaluator.(blocks)
+		if !ok || !e.Declares(a.Block) {
+			return DeleteBecauseNoBlock
+		}
+		now = a.Key.Kind // repeated no times, or not enabled
+	}
+	switch {
+	case now != a.Key.Kind || now == addr.NoKey:
+		return DeleteBecauseWrongRepetition
+	case now == addr.IntKey:
+		return DeleteBecauseCountIndex
+	}
+	return DeleteBecauseEachKey
+}
+
+// names reports whether a target names something.
+func (p *planner) names(target addr.Instance) bool {
+	for _, d := range p.result.Desired {
+		if covers(target, d.Addr) {
+			return true
+		}
+	}
+	for a := range p.prior {
+		if covers(target, a) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.gone, func(o *prior) bool { return covers(target, o.addr) })
+}
+
+// covers reports whether a target stands for an instance.
+func covers(target, a addr.Instance) bool {
+	return target == a || target.Key == addr.Key{} && target.Block == a.Block
+}
+
+// included returns which objects a plan with -target is about: the targets,
+// what they need, and what cannot outlive those of them that are destroyed.
+func (p *planner) included(changes []*object) func(addr.Instance) bool {
+	if len(p.req.Targets) == 0 {
+		return func(addr.Instance) bool { return true }
+	}
+	byAddr := make(map[addr.Instance]*object, len(changes))
+	dependents := map[addr.Instance][]addr.Instance{} // those that are destroyed
+	for _, o := range changes {
+		byAddr[o.change.Addr] = o
+		if o.destroyed() {
+			for _, dep := range o.allDeps() {
+				dependents[dep] = append(dependents[dep], o.change.Addr)
+			}
+		}
+	}
+	in := map[addr.Instance]bool{}
+	var todo []addr.Instance
+	add := func(list ...addr.Instance) {
+		for _, a := range list {
+			if !in[a] {
+				in[a] = true
+				todo = append(todo, a)
+			}
+		}
+	}
+	for _, target := range p.req.Targets {
+		for a := range byAddr {
+			if covers(target, a) {
+				add(a)
+			}
+		}
+		for _, o := range p.gone {
+			if covers(target, o.addr) {
+				add(o.addr)
+			}
+		}
+		if p.req.Mode == RefreshOnly {
+			for a := range p.prior {
+				if covers(target, a) {
+					add(a)
+				}
+			}
+		}
+	}
+	for len(todo) > 0 {
+		a := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		o := byAddr[a]
+		if o == nil {
+			continue
+		}
+		if o.change.Action != Delete {
+			add(o.desired.Deps...)
+		}
+		if o.destroyed() {
+			add(dependents[a]...)
+		}
+	}
+	return func(a addr.Instance) bool { return in[a] }
+}
+
+// destroyed reports whether what exists now goes away.
+func (o *object) destroyed() bool { return o.change.Action == Delete || o.change.Action == Replace }
+
+// allDeps are the dependencies the object was applied with and those it is
+// declared with.
+func (o *object) allDeps() []addr.Instance {
+	var deps []addr.Instance
+	if o.prior != nil {
+		deps = append(deps, o.prior.deps...)
+	}
+	if o.desired != nil && o.change.Action != Delete {
+		deps = append(deps, o.desired.Deps...)
+	}
+	slices.SortFunc(deps, addr.Compare)
+	return slices.Compact(deps)
+}
+
+// outputs compares the root outputs with those stored.
+func (p *planner) outputs() ([]OutputChange, hcl.Diagnostics) {
+	stored, err := storedOutputs(p.req.View)
+	if err != nil {
+		return nil, failed("The outputs of the state cannot be read", err)
+	}
+	var list []OutputChange
+	if p.req.Mode != Destroy {
+		for _, o := range p.result.Outputs {
+			c := OutputChange{Name: o.Name, Action: Create, Before: cty.NullVal(cty.DynamicPseudoType), After: o.Value, Sensitive: o.Sensitive}
+			if was, ok := stored[o.Name]; ok {
+				c.Before, c.Action = was.value, Update
+				if was.sensitive == o.Sensitive && was.value.RawEquals(o.Value) {
+					c.Action = NoOp
+				}
+				delete(stored, o.Name)
+			}
+			list = append(list, c)
+		}
+	}
+	action := Delete
+	if p.req.Mode == Destroy && len(p.req.Targets) > 0 {
+		action = NoOp // what is left may still be worth it
+	}
+	for name, was := range stored {
+		c := OutputChange{Name: name, Action: action, Before: was.value, After: cty.NullVal(cty.DynamicPseudoType), Sensitive: was.sensitive}
+		if action == NoOp {
+			c.After = was.value
+		}
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b OutputChange) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
