@@ -1,0 +1,200 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// readPatience is how long OpenRead tries: a holder that just began has the
+// lock a moment before its socket.
+const readPatience = time.Second
+
+// OpenRead returns a snapshot of the state without holding its lock: a private
+// copy of the file when nobody writes, else one from the holder's control
+// socket. It returns ErrNotExist when there is no state yet, and makes nothing.
+func OpenRead(ctx context.Context, o Options) (*Snapshot, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	patient, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	for {
+		snap, err := openRead(ctx, &o)
+		if !errors.Is(err, errAgain) {
+			return snap, err
+		}
+		if pause(patient, lockPoll) != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			h, _ := readHolder(&o)
+			return nil, &LockedError{Path: o.Path, Holder: h.Holder}
+		}
+	}
+}
+
+func openRead(ctx context.Context, o *Options) (*Snapshot, error) {
+	f, warnings, err := openPrivate(o.Path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		if exists(o.markerPath()) {
+			return nil, vanished(o)
+		}
+		return nil, &Error{Kind: ErrNotExist, Path: o.Path,
+			Detail: fmt.Sprintf("There is no state file %s.", o.Path), Hint: "`hellolab apply` makes it."}
+	}
+	if err != nil {
+		return nil, asError(err, o.Path)
+	}
+	defer f.Close()
+	if err := checkFolder(o.dir()); err != nil {
+		return nil, err
+	}
+	err = lockFile(f, false)
+	held := errors.Is(err, syscall.EWOULDBLOCK)
+	if err != nil && !held {
+		return nil, asError(err, o.Path)
+	}
+	if !held && !samePlace(f, o.Path) {
+		return nil, errAgain
+	}
+	c, err := unnamedFile(o)
+	if err != nil {
+		return nil, err
+	}
+	var m *marker // nil for a copy from a holder, which is newer than it
+	if held {
+		err = call(ctx, o, verbSnapshot, nil, c)
+		if errors.Is(err, ErrNoHolder) {
+			err = errAgain
+		}
+	} else {
+		var info os.FileInfo
+		if info, err = f.Stat(); err == nil {
+			_, err = io.Copy(c, io.LimitReader(f, info.Size()))
+		}
+		if err == nil {
+			m, err = readMarker(o.markerPath())
+		}
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	snap, err := readCopy(o, c, m)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	snap.warnings = append(warnings, snap.warnings...)
+	return snap, nil
+}
+
+// unnamedFile makes a file that is gone when it is closed: beside the state,
+// or where temporary files go when that folder cannot be written.
+func unnamedFile(o *Options) (*os.File, error) {
+	f, err := os.CreateTemp(o.dir(), filepath.Base(o.Path)+tempInfix+"*")
+	if err != nil {
+		if f, err = os.CreateTemp("", "hellolab-*"); err != nil {
+			return nil, writeError(o.Path, err)
+		}
+	}
+	return f, os.Remove(f.Name())
+}
+
+// readCopy opens a private copy.
+func readCopy(o *Options, c *os.File, m *marker) (*Snapshot, error) {
+	size, err := c.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	v, err := verify(o, c, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.compare(o, m); err != nil {
+		return nil, err
+	}
+	db, err := openBolt(c, true)
+	if err != nil {
+		return nil, damaged(o.Path, "%v", err)
+	}
+	tx, err := db.Begin(false)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	snap, err := newSnapshot(o.Path, tx, v.sealer, v.head.meta())
+	if err != nil {
+		return nil, errors.Join(err, tx.Rollback(), db.Close())
+	}
+	snap.warnings = v.warnings
+	snap.release = db.Close
+	return snap, nil
+}
+
+// Do runs a command in the process that holds the state, which is given the
+// request and answers as its Handler says. ErrNoHolder means that nobody holds
+// it, and the command can be run here.
+func Do(ctx context.Context, o Options, request []byte) ([]byte, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	patient, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	for {
+		held, err := isHeld(&o)
+		if err != nil {
+			return nil, err
+		}
+		if !held {
+			return nil, fmt.Errorf("state %s: %w", o.Path, ErrNoHolder)
+		}
+		reply := &bounded{left: maxDoReply}
+		err = call(ctx, &o, verbDo, request, reply)
+		if err == nil {
+			return reply.b, nil
+		}
+		// A holder that just began has the lock a moment before its socket.
+		if !errors.Is(err, ErrNoHolder) || pause(patient, lockPoll) != nil {
+			return nil, err
+		}
+	}
+}
+
+// isHeld reports whether another process (or store) has the lock for writing.
+func isHeld(o *Options) (bool, error) {
+	f, _, err := openPrivate(o.Path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, asError(err, o.Path)
+	}
+	defer f.Close()
+	err = lockFile(f, false)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
+type bounded struct {
+	b    []byte
+	left int
+}
+
+func (w *bounded) Write(p []byte) (int, error) {
+	if len(p) > w.left {
+		return 0, fmt.Errorf("reply has more than %d bytes", maxDoReply)
+	}
+	w.left -= len(p)
+	w.b = append(w.b, p...)
+	return len(p), nil
+}
