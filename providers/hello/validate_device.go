@@ -176,11 +176,13 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 	if !e.Exists() {
 		v.enrollable(e, u, d)
 	}
+	t := v.Tenants[string(u.In.Tenant)]
+	if !d.Knows("join") || t != nil && !t.Knows("authentication") {
+		return
+	}
 	if d.In.Join == string(NotJoined) {
-		if d.Knows("join") {
-			v.problem(e.Addr, "device", "device_not_joined", "Device is joined to nothing",
-				"%s has join = \"none\", so there is no identity provider to register a Hello key with. Set its join to \"entra\".", d.Addr)
-		}
+		v.problem(e.Addr, "device", "device_not_joined", "Device is joined to nothing",
+			"%s has join = \"none\", so there is no identity provider to register a Hello key with. Set its join to \"entra\".", d.Addr)
 		return
 	}
 	route, problems := v.FlowFor(e)
@@ -275,6 +277,7 @@ func because(f InForce, check string) string {
 func (v *validation) gestures(e *Enrollment, d *Device, policy InForce) {
 	for _, g := range e.In.Gestures {
 		switch {
+		case g == "" && !e.Knows("gestures"):
 		case !slices.Contains(d.In.Biometrics, g) && d.Knows("biometrics"):
 			v.problem(e.Addr, "gestures", "gesture_without_sensor", "No sensor for the gesture",
 				"%s has no sensor for %q. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)

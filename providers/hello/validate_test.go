@@ -1,0 +1,278 @@
+package hello
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/spec"
+)
+
+func TestGoodLabHasNoProblems(t *testing.T) {
+	if ps := Validate(worldOf(t, goodLab())); len(ps) != 0 {
+		t.Errorf("%+v", ps)
+	}
+	if ps := Validate(worldOf(t, goodLab(), "tenant.contoso", "user.alice", "device.laptop", "enrollment.alice_laptop")); len(ps) != 0 {
+		t.Errorf("when made: %+v", ps)
+	}
+	if ps := Validate(worldOf(t, nil)); len(ps) != 0 {
+		t.Errorf("empty: %+v", ps)
+	}
+}
+
+// Each case breaks the good lab in one way and names every problem it must
+// cause, as "addr attribute rule", warnings with a "?".
+func TestValidate(t *testing.T) {
+	type lab = map[string]any
+	user := func(change func(*spec.User)) func(lab) {
+		return func(l lab) { with(l, "user.alice", change) }
+	}
+	device := func(change func(*spec.Device)) func(lab) {
+		return func(l lab) { with(l, "device.laptop", change) }
+	}
+	enrollment := func(change func(*spec.Enrollment)) func(lab) {
+		return func(l lab) { with(l, "enrollment.alice_laptop", change) }
+	}
+	tenant := func(change func(*spec.Tenant)) func(lab) {
+		return func(l lab) { with(l, "tenant.contoso", change) }
+	}
+	policy := func(p spec.Policy) func(lab) {
+		return func(l lab) { l["policy.p"] = p }
+	}
+	fabrikam := func(l lab) {
+		l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+	}
+	mdm := spec.Policy{Source: "mdm", Scope: "device"}
+	enrolled := []string{"tenant.contoso", "user.alice", "device.laptop", "enrollment.alice_laptop"}
+
+	for _, c := range []struct {
+		name   string
+		change func(lab)
+		made   []string
+		want   []string
+	}{
+		{"tenant without domain", tenant(func(x *spec.Tenant) { x.Domains = []string{} }), nil, []string{"tenant.contoso domains tenant_without_domain"}},
+		{"no domain name", tenant(func(x *spec.Tenant) { x.Domains = []string{"contoso.com", "contoso"} }), nil, []string{"tenant.contoso domains domain_malformed"}},
+		{"hyphen at the end", tenant(func(x *spec.Tenant) { x.Domains = []string{"contoso.com", "a-.com"} }), nil, []string{"tenant.contoso domains domain_malformed"}},
+		{"listed twice", tenant(func(x *spec.Tenant) { x.Domains = []string{"contoso.com", "CONTOSO.com"} }), nil, []string{"tenant.contoso domains domain_listed_twice"}},
+		{"domain of two tenants", func(l lab) {
+			fabrikam(l)
+			with(l, "tenant.fabrikam", func(x *spec.Tenant) { x.Domains = []string{"fabrikam.com", "Contoso.com"} })
+		}, nil, []string{"tenant.fabrikam domains domain_claimed_twice"}},
+		{"federated", tenant(func(x *spec.Tenant) { x.Authentication = "federated" }), nil,
+			[]string{"enrollment.alice_laptop device adfs_without_domain", "tenant.contoso authentication federation_unavailable"}},
+		{"lifetimes", tenant(func(x *spec.Tenant) {
+			x.Lifetimes = &spec.TenantLifetimes{Nonce: 0, MFA: 0, AccessToken: time.Hour, PRT: time.Hour, PRTRenewal: time.Hour}
+		}), nil, []string{"tenant.contoso lifetimes.mfa lifetime_not_positive", "tenant.contoso lifetimes.nonce lifetime_not_positive", "tenant.contoso lifetimes.prt_renewal renewal_after_expiry?"}},
+
+		{"unknown suffix", user(func(u *spec.User) { u.UPN = "alice@contoso.net" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
+		{"subdomain is not verified", user(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
+		{"suffix by case", user(func(u *spec.User) { u.UPN = "Alice@Contoso.COM" }), nil, nil},
+		{"no suffix", user(func(u *spec.User) { u.UPN = "alice" }), nil, []string{"user.alice upn upn_malformed"}},
+		{"two ats", user(func(u *spec.User) { u.UPN = "a@b@contoso.com" }), nil, []string{"user.alice upn upn_malformed"}},
+		{"empty name", user(func(u *spec.User) { u.UPN = "@contoso.com" }), nil, []string{"user.alice upn upn_malformed"}},
+		{"space", user(func(u *spec.User) { u.UPN = "al ice@contoso.com" }), nil, []string{"user.alice upn upn_malformed"}},
+		{"name taken", func(l lab) {
+			l["user.bo"] = spec.User{UPN: "ALICE@contoso.com", Tenant: "tenant.contoso", EnabledInTenant: true}
+		}, nil, []string{"user.bo upn upn_taken"}},
+
+		{"member of another tenant", func(l lab) {
+			fabrikam(l)
+			l["group.g"] = spec.Group{Tenant: "tenant.fabrikam", Members: []providers.Ref{"user.alice", "device.laptop"}}
+		}, nil, []string{"group.g members member_in_another_tenant", "group.g members member_in_another_tenant"}},
+		{"group of another tenant", func(l lab) {
+			fabrikam(l)
+			l["group.g"] = spec.Group{Tenant: "tenant.fabrikam"}
+			with(l, "user.alice", func(u *spec.User) { u.Groups = []providers.Ref{"group.g"} })
+		}, nil, []string{"user.alice groups member_in_another_tenant"}},
+
+		{"join without tenant", device(func(d *spec.Device) { d.Tenant = "" }), nil, []string{"device.laptop tenant join_needs_tenant"}},
+		{"tenant without join", func(l lab) {
+			l["device.spare"] = spec.Device{Join: "none", Tenant: "tenant.contoso", EnabledInTenant: true}
+		}, nil, []string{"device.spare tenant tenant_unused?"}},
+		{"nobody joins", func(l lab) {
+			l["device.spare"] = spec.Device{Join: "entra", Tenant: "tenant.contoso", TPM: "2.0", EnabledInTenant: true}
+		}, nil, []string{"device.spare joined_by nobody_joins"}},
+		{"nobody joins any more", func(l lab) {
+			l["device.spare"] = spec.Device{Join: "entra", Tenant: "tenant.contoso", TPM: "2.0", EnabledInTenant: true}
+		}, []string{"device.spare"}, nil},
+		{"joined by a user of another tenant", func(l lab) {
+			fabrikam(l)
+			l["user.eve"] = spec.User{UPN: "eve@fabrikam.com", Tenant: "tenant.fabrikam", EnabledInTenant: true}
+			with(l, "device.laptop", func(d *spec.Device) { d.JoinedBy = "user.eve" })
+		}, nil, []string{"device.laptop joined_by joined_by_other_tenant"}},
+		{"joined by someone disabled", func(l lab) {
+			l["user.bo"] = spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", EnabledInTenant: false}
+			with(l, "device.laptop", func(d *spec.Device) { d.JoinedBy = "user.bo" })
+		}, nil, []string{"device.laptop joined_by joined_by_disabled", "device.laptop joined_by joined_by_without_password"}},
+
+		{"device setting in user scope", policy(spec.Policy{Source: "mdm", Scope: "user", DisablePostLogonProvisioning: ptr(false), Biometrics: &spec.Biometrics{UseBiometrics: ptr(true)}, UsePassportForWork: ptr(true)}), nil,
+			[]string{"policy.p biometrics.use_biometrics device_only_setting", "policy.p disable_post_logon_provisioning device_only_setting"}},
+		{"PIN rules in user GPO", policy(spec.Policy{Source: "gpo", Scope: "user", UsePassportForWork: ptr(true), PINComplexity: &spec.PINComplexity{MinimumPINLength: ptr(6)}}), nil,
+			[]string{"policy.p pin_complexity.minimum_pin_length device_only_setting"}},
+		{"computer GPO for users", policy(spec.Policy{Source: "gpo", Scope: "device", Assign: []providers.Ref{"user.alice"}}), nil, []string{"policy.p assign policy_reaches_nobody?"}},
+		{"user GPO for devices", policy(spec.Policy{Source: "gpo", Scope: "user", Assign: []providers.Ref{"device.laptop"}}), nil, []string{"policy.p assign policy_reaches_nobody?"}},
+		{"length out of bounds", policy(spec.Policy{Source: "mdm", Scope: "device", PINComplexity: &spec.PINComplexity{MinimumPINLength: ptr(3), MaximumPINLength: ptr(128)}}), nil,
+			[]string{"policy.p pin_complexity.maximum_pin_length pin_length_ignored?", "policy.p pin_complexity.minimum_pin_length pin_length_ignored?"}},
+		{"lengths reversed", policy(spec.Policy{Source: "mdm", Scope: "device", PINComplexity: &spec.PINComplexity{MinimumPINLength: ptr(9), MaximumPINLength: ptr(9)}}), nil,
+			[]string{"policy.p pin_complexity.minimum_pin_length pin_length_ignored?"}},
+		{"no class left", policy(spec.Policy{Source: "mdm", Scope: "device", PINComplexity: &spec.PINComplexity{Digits: "forbid", LowercaseLetters: "forbid", UppercaseLetters: "forbid", SpecialCharacters: "forbid"}}), nil,
+			[]string{"enrollment.alice_laptop pin pin_impossible", "policy.p pin_complexity pin_impossible"}},
+		{"conflict", func(l lab) {
+			l["policy.a"] = spec.Policy{Source: "mdm", Scope: "device", RequireSecurityDevice: ptr(true)}
+			l["policy.b"] = spec.Policy{Source: "mdm", Scope: "device", RequireSecurityDevice: ptr(false)}
+			l["user.bo"] = l["user.alice"].(spec.User)
+			with(l, "user.bo", func(u *spec.User) { u.UPN = "bo@contoso.com" })
+			l["enrollment.bo"] = spec.Enrollment{User: "user.bo", Device: "device.laptop", PIN: providers.Secret("271828")}
+		}, nil, []string{"policy.b require_security_device policy_conflict?"}}, // once, though it concerns two enrollments
+
+		{"enrolled twice", func(l lab) {
+			l["enrollment.again"] = l["enrollment.alice_laptop"]
+		}, nil, []string{"enrollment.alice_laptop user enrolled_twice"}},
+		{"other tenant", func(l lab) {
+			fabrikam(l)
+			with(l, "user.alice", func(u *spec.User) { u.UPN, u.Tenant = "alice@fabrikam.com", "tenant.fabrikam" })
+			with(l, "device.laptop", func(d *spec.Device) { d.JoinedBy = "user.bo" })
+			l["user.bo"] = spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret("x"), EnabledInTenant: true}
+		}, nil, []string{"enrollment.alice_laptop user tenant_mismatch"}},
+		{"unjoined", device(func(d *spec.Device) { d.Join, d.Tenant = "none", "" }), nil, []string{"enrollment.alice_laptop device device_not_joined"}},
+		{"user disabled", user(func(u *spec.User) { u.EnabledInTenant = false }), nil,
+			[]string{"device.laptop  joined_by_disabled", "enrollment.alice_laptop user user_disabled"}},
+		{"user disabled later", user(func(u *spec.User) { u.EnabledInTenant = false }), enrolled, nil},
+		{"device disabled", device(func(d *spec.Device) { d.EnabledInTenant = false }), nil, []string{"enrollment.alice_laptop device device_disabled"}},
+		{"device disabled later", device(func(d *spec.Device) { d.EnabledInTenant = false }), enrolled, nil},
+		{"no password", user(func(u *spec.User) { u.Password = nil }), nil,
+			[]string{"device.laptop  joined_by_without_password", "enrollment.alice_laptop user no_password"}},
+		{"password not known to this run", user(func(u *spec.User) { u.Password = nil }), []string{"user.alice"}, nil},
+		{"no second factor", user(func(u *spec.User) { u.MFA = "none" }), nil, []string{"enrollment.alice_laptop user no_mfa"}},
+		{"second factor removed later", user(func(u *spec.User) { u.MFA = "none" }), enrolled, nil},
+
+		{"policy off", policy(spec.Policy{Source: "mdm", Scope: "device", UsePassportForWork: ptr(false)}), nil, []string{"enrollment.alice_laptop device policy_disabled"}},
+		{"policy off later", policy(spec.Policy{Source: "mdm", Scope: "device", UsePassportForWork: ptr(false)}), enrolled, []string{"enrollment.alice_laptop device policy_disabled?"}},
+		{"no post-logon provisioning", policy(spec.Policy{Source: "mdm", Scope: "device", DisablePostLogonProvisioning: ptr(true)}), nil, []string{"enrollment.alice_laptop device post_logon_disabled"}},
+		{"no post-logon provisioning later", policy(spec.Policy{Source: "mdm", Scope: "device", DisablePostLogonProvisioning: ptr(true)}), enrolled, nil},
+		{"remote", device(func(d *spec.Device) { d.Session = "remote" }), nil, []string{"enrollment.alice_laptop device remote_session"}},
+		{"TPM required", func(l lab) {
+			l["policy.p"] = spec.Policy{Source: "mdm", Scope: "device", RequireSecurityDevice: ptr(true)}
+			with(l, "device.laptop", func(d *spec.Device) { d.TPM = "none" })
+		}, nil, []string{"enrollment.alice_laptop device tpm_missing"}},
+		{"TPM required later", func(l lab) {
+			l["policy.p"] = spec.Policy{Source: "mdm", Scope: "device", RequireSecurityDevice: ptr(true)}
+			with(l, "device.laptop", func(d *spec.Device) { d.TPM = "none" })
+		}, enrolled, []string{"enrollment.alice_laptop device tpm_missing?"}},
+		{"software key", device(func(d *spec.Device) { d.TPM = "none" }), nil, nil},
+
+		{"gesture", enrollment(func(e *spec.Enrollment) { e.Gestures = []string{"face"} }), nil, nil},
+		{"no sensor", enrollment(func(e *spec.Enrollment) { e.Gestures = []string{"fingerprint"} }), nil, []string{"enrollment.alice_laptop gestures gesture_without_sensor"}},
+		{"biometrics off", func(l lab) {
+			with(l, "enrollment.alice_laptop", func(e *spec.Enrollment) { e.Gestures = []string{"face"} })
+			p := mdm
+			p.Biometrics = &spec.Biometrics{UseBiometrics: ptr(false)}
+			l["policy.p"] = p
+		}, nil, []string{"enrollment.alice_laptop gestures biometrics_disabled"}},
+		{"biometrics off later", func(l lab) {
+			with(l, "enrollment.alice_laptop", func(e *spec.Enrollment) { e.Gestures = []string{"face"} })
+			p := mdm
+			p.Biometrics = &spec.Biometrics{UseBiometrics: ptr(false)}
+			l["policy.p"] = p
+		}, enrolled, []string{"enrollment.alice_laptop gestures biometrics_disabled?"}},
+
+		{"simple PIN", enrollment(func(e *spec.Enrollment) { e.PIN = providers.Secret("1234") }), nil, []string{"enrollment.alice_laptop pin pin_too_simple"}},
+		{"short PIN", func(l lab) {
+			p := mdm
+			p.PINComplexity = &spec.PINComplexity{MinimumPINLength: ptr(8)}
+			l["policy.p"] = p
+		}, nil, []string{"enrollment.alice_laptop pin pin_too_short"}},
+		{"short PIN later", func(l lab) {
+			p := mdm
+			p.PINComplexity = &spec.PINComplexity{MinimumPINLength: ptr(8)}
+			l["policy.p"] = p
+		}, enrolled, []string{"enrollment.alice_laptop pin pin_too_short?"}},
+		{"PIN not known to this run", func(l lab) {
+			p := mdm
+			p.PINComplexity = &spec.PINComplexity{MinimumPINLength: ptr(8)}
+			l["policy.p"] = p
+			with(l, "enrollment.alice_laptop", func(e *spec.Enrollment) { e.PIN = nil })
+		}, nil, nil},
+		{"references outside a partial plan", func(l lab) {
+			delete(l, "tenant.contoso")
+			delete(l, "user.alice")
+		}, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lab := goodLab()
+			c.change(lab)
+			var got []string
+			for _, p := range Validate(worldOf(t, lab, c.made...)) {
+				s := fmt.Sprintf("%s %s %s", p.Addr, p.Attribute, p.Rule)
+				if p.Warning {
+					s += "?"
+				}
+				got = append(got, s)
+				if p.Summary == "" || strings.HasSuffix(p.Summary, ".") || !strings.HasSuffix(p.Detail, ".") && !strings.HasSuffix(p.Detail, "?") {
+					t.Errorf("%q: %q is no sentence", p.Summary, p.Detail)
+				}
+				if strings.Contains(p.Detail, "271828") || strings.Contains(p.Detail, "correct horse") || strings.Contains(p.Detail, "%!") {
+					t.Errorf("%q tells a secret or is misformatted", p.Detail)
+				}
+			}
+			if !equalStrings(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestValidateSuggests(t *testing.T) {
+	lab := with(goodLab(), "user.alice", func(u *spec.User) { u.UPN = "alice@contso.com" })
+	ps := Validate(worldOf(t, lab))
+	if len(ps) != 1 || !strings.Contains(ps[0].Detail, `Did you mean "alice@contoso.com"?`) {
+		t.Errorf("%+v", ps)
+	}
+}
+
+func TestValidateNamesThePolicyBehind(t *testing.T) {
+	lab := goodLab()
+	lab["policy.staff"] = spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: ptr(false)}
+	ps := Validate(worldOf(t, lab))
+	if len(ps) != 1 || !strings.Contains(ps[0].Detail, "policy.staff (computer GPO) says so") || !strings.Contains(ps[0].Detail, "event 7203") {
+		t.Errorf("%+v", ps)
+	}
+}
+
+func TestTooManyEnrollments(t *testing.T) {
+	lab := goodLab()
+	for i := range 10 {
+		user := fmt.Sprintf("user.u%d", i)
+		lab[user] = lab["user.alice"]
+		with(lab, user, func(u *spec.User) { u.UPN = fmt.Sprintf("u%d@contoso.com", i) })
+		lab["enrollment."+user[5:]] = spec.Enrollment{User: providers.Ref(user), Device: "device.laptop", PIN: providers.Secret("271828")}
+	}
+	ps := Validate(worldOf(t, lab))
+	if len(ps) != 1 || ps[0].Rule != "too_many_enrollments" || !ps[0].Warning {
+		t.Errorf("%+v", ps)
+	}
+	delete(lab, "enrollment.u0")
+	if ps = Validate(worldOf(t, lab)); len(ps) != 0 {
+		t.Errorf("ten are fine: %+v", ps)
+	}
+}
+
+// Every launch condition of the documents is a problem at plan, so nothing is
+// sent for a provisioning that would not start.
+func TestLaunchConditionsAtPlan(t *testing.T) {
+	lab := goodLab()
+	lab["policy.p"] = spec.Policy{Source: "mdm", Scope: "device", UsePassportForWork: ptr(false), RequireSecurityDevice: ptr(true), DisablePostLogonProvisioning: ptr(true)}
+	with(lab, "device.laptop", func(d *spec.Device) { d.TPM, d.Session = "none", "remote" })
+	var rules []string
+	for _, p := range Validate(worldOf(t, lab)) {
+		rules = append(rules, p.Rule)
+	}
+	want := []string{"policy_disabled", "post_logon_disabled", "remote_session", "tpm_missing"}
+	if !slices.Equal(rules, want) {
+		t.Errorf("%v, want %v", rules, want)
+	}
+}
