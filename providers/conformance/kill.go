@@ -16,7 +16,8 @@ type kill struct {
 }
 
 // point is one instant at which a kill may come: before and after each commit
-// of a section, and each failpoint. Once dead, it answers ErrKilled for ever.
+// of a section, each failpoint, and before the record of a result. Once dead,
+// it answers ErrKilled until the restart.
 func (e *Env) point() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

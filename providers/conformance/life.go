@@ -67,8 +67,7 @@ func (e *Env) TryCreate(ctx context.Context, addr string, in any) (providers.Rec
 		return rec, err
 	}
 	rec.In, rec.Out, rec.ID = t.Schema.WithoutWriteOnly(rec.In), out, idOf(t, out)
-	e.keep(rec)
-	return rec, nil
+	return rec, e.commit(func() { e.keep(rec) })
 }
 
 // Find looks for an object by its kind's key, on behalf of addr, and adopts it.
@@ -137,7 +136,9 @@ func (e *Env) TryUpdate(ctx context.Context, addr string, in any) (providers.Rec
 		return rec, err
 	}
 	rec.In, rec.Out = t.Schema.WithoutWriteOnly(v), out
-	e.keep(rec)
+	if err := e.commit(func() { e.keep(rec) }); err != nil {
+		return rec, err
+	}
 	e.Reload(addr)
 	return rec, nil
 }
@@ -162,9 +163,20 @@ func (e *Env) TryDelete(ctx context.Context, addr string) error {
 			return err
 		}
 	}
+	if err := e.commit(func() { e.forget(addr); e.store.drop(addr) }); err != nil {
+		return err
+	}
 	e.Reload(addr)
-	e.forget(addr)
-	e.store.drop(addr)
+	return nil
+}
+
+// commit writes the engine's own record of a result: an instant before which
+// a kill may come, too.
+func (e *Env) commit(write func()) error {
+	if err := e.point(); err != nil {
+		return err
+	}
+	write()
 	return nil
 }
 
