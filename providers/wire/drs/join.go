@@ -86,6 +86,7 @@ type KeyRequest struct {
 // KeyAttestation proves that the key was made in the device's TPM.
 type KeyAttestation struct {
 	Statement       []byte   `json:"statement"`        // ngc.Statement: TPM2_Certify of the key by the AIK
+	Nonce           string   `json:"nonce"`            // of the nonce service; the statement holds its attest.ExtraData
 	AIKCertificates [][]byte `json:"aik_certificates"` // DER, leaf first
 }
 
