@@ -20,7 +20,7 @@ import (
 // to one device only.
 type Baked struct {
 	Image     []byte // for the device's Store
-	EK        []byte // endorsement key, SubjectPublicKeyInfo
+	EK        []byte // endorsement key, TPM2B_PUBLIC
 	AIK       ksp.Key
 	Device    ksp.Key // will sign for the device (DR-11)
 	Transport ksp.Key // will open session keys (DR-12)
@@ -98,7 +98,7 @@ func (s *session) primary(hierarchy tpm.TPMHandle, tpl tpm.TPMTPublic, at tpm.TP
 	if err != nil {
 		return nil, err
 	}
-	return subjectPublicKeyInfo(rsp.OutPublic.Bytes())
+	return sized(rsp.OutPublic.Bytes()), nil
 }
 
 func (s *session) installOS(rand io.Reader) error {

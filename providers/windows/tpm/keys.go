@@ -130,13 +130,18 @@ func splitBlob(b []byte) (public, private []byte, err error) {
 	return public, private, err
 }
 
-// Public returns the TPMT_PUBLIC of a key, which its name and its attestation are about.
+// Public returns the TPM2B_PUBLIC of a key, which its name and its attestation are about.
 func Public(k ksp.Key) ([]byte, error) {
 	if k.Storage != ksp.TPM {
 		return nil, fmt.Errorf("a %s key has no TPM public area", k.Storage)
 	}
 	public, _, err := splitBlob(k.Blob)
-	return public, err
+	return sized(public), err
+}
+
+// sized puts the two-byte size of a TPM2B in front.
+func sized(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
 }
 
 func (s *session) create(tpl tpm2.TPMTPublic, sensitive *tpm2.TPMSSensitiveCreate) (public, private []byte, err error) {

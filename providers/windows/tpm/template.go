@@ -1,12 +1,10 @@
 package tpm
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-
 	"github.com/google/go-tpm/tpm2"
 
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/attest"
 )
 
 // Persistent handles: EK and SRK at their handles of the TCG profiles
@@ -61,7 +59,7 @@ func template(use ksp.Use, guarded bool) (tpm2.TPMTPublic, bool) {
 	case ksp.Sign:
 		return rsaTemplate(born(tpm2.TPMAObject{SignEncrypt: true, NoDA: !guarded}), nil), true
 	case ksp.UserSign:
-		return rsaTemplate(born(tpm2.TPMAObject{SignEncrypt: true}), PCPPolicy()), true
+		return rsaTemplate(born(tpm2.TPMAObject{SignEncrypt: true}), attest.PCPPolicy().Digest), true
 	case ksp.Decrypt:
 		return rsaTemplate(born(tpm2.TPMAObject{Decrypt: true, NoDA: !guarded}), nil), true
 	case ksp.Agree:
@@ -114,55 +112,11 @@ func hmacTemplate() tpm2.TPMTPublic {
 	}
 }
 
-// The policy of attestable keys of Windows' platform crypto provider, as its
-// public PCPTool shows it: any one of
-//
-//	1  authorization value
-//	2  authorization value, ObjectChangeAuth
-//	3  authorization value, Certify
-//	4  authorization value, ActivateCredential
-//	5  nothing (never met: an empty digest)
-//	6  Certify
-//
-// The last branch lets the system certify a key without the user's PIN.
-
-func extend(digest []byte, parts ...uint32) []byte {
-	h := sha256.New()
-	h.Write(digest)
-	for _, p := range parts {
-		h.Write(binary.BigEndian.AppendUint32(nil, p))
-	}
-	return h.Sum(nil)
-}
-
+// pcpBranches is the policy of attestable keys as TPM2_PolicyOR takes it.
 func pcpBranches() tpm2.TPMLDigest {
-	start := make([]byte, sha256.Size)
-	auth := extend(start, uint32(tpm2.TPMCCPolicyAuthValue))
-	in := func(d []byte, code tpm2.TPMCC) []byte {
-		return extend(d, uint32(tpm2.TPMCCPolicyCommandCode), uint32(code))
-	}
-	branches := [][]byte{
-		auth,
-		in(auth, tpm2.TPMCCObjectChangeAuth),
-		in(auth, tpm2.TPMCCCertify),
-		in(auth, tpm2.TPMCCActivateCredential),
-		nil,
-		in(start, tpm2.TPMCCCertify),
-	}
 	var l tpm2.TPMLDigest
-	for _, b := range branches {
+	for _, b := range attest.PCPPolicy().Branches {
 		l.Digests = append(l.Digests, tpm2.TPM2BDigest{Buffer: b})
 	}
 	return l
-}
-
-// PCPPolicy returns the policy digest that an attestable key carries.
-func PCPPolicy() []byte {
-	h := sha256.New()
-	h.Write(make([]byte, sha256.Size))
-	h.Write(binary.BigEndian.AppendUint32(nil, uint32(tpm2.TPMCCPolicyOR)))
-	for _, d := range pcpBranches().Digests {
-		h.Write(d.Buffer)
-	}
-	return h.Sum(nil)
 }

@@ -11,7 +11,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"os"
 	"os/exec"
@@ -26,6 +25,7 @@ import (
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/windows/tpm/worker"
+	"hellolab/providers/wire/attest"
 )
 
 // TestMain is the worker when the pool starts this binary again.
@@ -451,20 +451,23 @@ func TestCertifyAndActivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attest, err := tpm2.Unmarshal[tpm2.TPMSAttest](c.Attest)
+	words, err := tpm2.Unmarshal[tpm2.TPMSAttest](c.Attest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := attest.Attested.Certify()
-	if err != nil || string(attest.ExtraData.Buffer) != "challenge" {
-		t.Fatalf("attest %+v, %v", attest, err)
+	info, err := words.Attested.Certify()
+	if err != nil || string(words.ExtraData.Buffer) != "challenge" {
+		t.Fatalf("attest %+v, %v", words, err)
 	}
 	public, err := tpm.Public(bound)
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := sha256.Sum256(public)
-	if !bytes.Equal(info.Name.Buffer[2:], name[:]) {
+	area, err := attest.ParsePublic(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(info.Name.Buffer, area.Name()) {
 		t.Error("the attested name is not the key's")
 	}
 	aik, err := d.AIK.RSA()
@@ -481,24 +484,7 @@ func TestCertifyAndActivate(t *testing.T) {
 		t.Errorf("certify a foreign key: %v", err)
 	}
 
-	ek, err := x509.ParsePKIXPublicKey(d.EK)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ekdh, err := ek.(*ecdsa.PublicKey).ECDH()
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, y, err := tpm2.ECCPoint(ekdh)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pub := tpm2.ECCEKTemplate
-	pub.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{
-		X: tpm2.TPM2BECCParameter{Buffer: x.FillBytes(make([]byte, 32))},
-		Y: tpm2.TPM2BECCParameter{Buffer: y.FillBytes(make([]byte, 32))},
-	})
-	kem, err := tpm2.ImportEncapsulationKey(&pub)
+	ek, err := attest.ParsePublic(d.EK)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -506,9 +492,14 @@ func TestCertifyAndActivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := sha256.Sum256(aikPublic)
-	aikName := append([]byte{0, 0x0b}, h[:]...)
-	id, secret, err := tpm2.CreateCredential(rand.Reader, kem, aikName, []byte("certificate key"))
+	aikArea, err := attest.ParsePublic(aikPublic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(ek.CheckEK(), aikArea.CheckAIK()); err != nil {
+		t.Error(err)
+	}
+	id, secret, err := attest.MakeCredential(rand.Reader, ek, aikArea, []byte("certificate key"))
 	if err != nil {
 		t.Fatal(err)
 	}
