@@ -195,7 +195,7 @@ func copyBackup(o *Options, backup string) (*os.File, *verified, error) {
 		}
 		of := *o
 		of.Path, of.KeyPath = backup, o.keyPath()
-		return verify(&of, c, n)
+		return verify(&of, c, n, nil)
 	}()
 	if err != nil {
 		c.Close()

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -18,7 +19,8 @@ const Format = 1
 // format, and the sealed digest of all records.
 //
 //	head:    32 bytes SHA-256 of the rest | JSON of headRecord
-//	digest:  sealed: 32 bytes sum | 8 bytes count, big-endian | 32 bytes SHA-256 of the head
+//	digest:  sealed: 32 bytes sum | 8 bytes count | 8 bytes commit (bbolt's
+//	         transaction id), both big-endian | 32 bytes SHA-256 of the head
 var (
 	bucketMeta    = []byte("meta")
 	bucketRecords = []byte("records")
@@ -82,26 +84,30 @@ func (h headRecord) checkKey(path string, s *sealer) error {
 	return nil
 }
 
-func (d digest) seal(s *sealer, head []byte) ([]byte, error) {
+func (d digest) seal(s *sealer, head []byte, txid uint64) ([]byte, error) {
 	sum := sha256.Sum256(head)
 	b := append([]byte(nil), d.Sum[:]...)
 	b = binary.BigEndian.AppendUint64(b, d.Count)
+	b = binary.BigEndian.AppendUint64(b, txid)
 	b = append(b, sum[:]...)
 	return s.seal(domainDigest, string(keyDigest), b)
 }
 
-// openDigest returns the digest that was sealed with head.
-func openDigest(s *sealer, sealed, head []byte) (digest, error) {
+// openDigest returns the digest that commit txid sealed with head.
+func openDigest(s *sealer, sealed, head []byte, txid uint64) (digest, error) {
 	var d digest
 	b, err := s.open(domainDigest, string(keyDigest), sealed)
 	if err != nil {
-		return d, err
+		return d, errors.New("the seal of its record set does not open")
 	}
-	if len(b) != 72 {
-		return d, fmt.Errorf("digest has %d bytes", len(b))
+	if len(b) != 80 {
+		return d, fmt.Errorf("the seal of its record set has %d bytes", len(b))
 	}
-	if sum := sha256.Sum256(head); !bytes.Equal(sum[:], b[40:]) {
-		return d, fmt.Errorf("head is not the one of the last commit")
+	if sum := sha256.Sum256(head); !bytes.Equal(sum[:], b[48:]) {
+		return d, errors.New("its head is not the one of its last commit")
+	}
+	if n := binary.BigEndian.Uint64(b[40:]); n != txid {
+		return d, fmt.Errorf("another program wrote it after commit %d", n)
 	}
 	copy(d.Sum[:], b)
 	d.Count = binary.BigEndian.Uint64(b[32:])

@@ -69,15 +69,12 @@ func openLocked(ctx context.Context, o *Options, f *os.File) (*Store, error) {
 	if err != nil {
 		return nil, asError(err, o.Path)
 	}
-	v, err := verify(o, f, info.Size())
-	if err != nil {
-		return nil, err
-	}
 	m, err := readMarker(o.markerPath())
 	if err != nil {
 		return nil, asError(err, o.markerPath())
 	}
-	if err := v.compare(o, m); err != nil {
+	v, err := verify(o, f, info.Size(), m)
+	if err != nil {
 		return nil, err
 	}
 	if m == nil {
@@ -201,11 +198,10 @@ func fill(o *Options, db *bolt.DB, f *os.File, sl *sealer, m Meta) (*Store, erro
 		if _, err := tx.CreateBucket(bucketRecords); err != nil {
 			return err
 		}
-		b, err := tx.CreateBucket(bucketMeta)
-		if err != nil {
+		if _, err := tx.CreateBucket(bucketMeta); err != nil {
 			return err
 		}
-		return putHead(b, m, sl, digest{})
+		return putHead(tx, m, sl, digest{})
 	})
 	if err != nil {
 		return nil, writeError(o.Path, err)

@@ -243,19 +243,20 @@ func (s *Store) apply(tx *bolt.Tx, writes layer, meta Meta) (digest, error) {
 			return d, fmt.Errorf("state: put %q: %w", e.key, err)
 		}
 	}
-	return d, putHead(tx.Bucket(bucketMeta), meta, s.sealer, d)
+	return d, putHead(tx, meta, s.sealer, d)
 }
 
 // putHead writes the two entries of the meta bucket.
-func putHead(b *bolt.Bucket, m Meta, s *sealer, d digest) error {
+func putHead(tx *bolt.Tx, m Meta, s *sealer, d digest) error {
 	head, err := encodeHead(m, s)
 	if err != nil {
 		return err
 	}
-	sealed, err := d.seal(s, head)
+	sealed, err := d.seal(s, head, uint64(tx.ID()))
 	if err != nil {
 		return err
 	}
+	b := tx.Bucket(bucketMeta)
 	return errors.Join(b.Put(keyHead, head), b.Put(keyDigest, sealed))
 }
 

@@ -115,11 +115,8 @@ func readCopy(o *Options, c *os.File, m *marker) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := verify(o, c, size)
+	v, err := verify(o, c, size, m)
 	if err != nil {
-		return nil, err
-	}
-	if err := v.compare(o, m); err != nil {
 		return nil, err
 	}
 	db, err := openBolt(c, true)

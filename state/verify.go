@@ -21,8 +21,9 @@ type verified struct {
 }
 
 // verify checks a state file without mapping it: pages, head, lineage, key,
-// and that its records are those of the last commit. It writes nothing.
-func verify(o *Options, f io.ReaderAt, size int64) (*verified, error) {
+// that its records are those of the last commit, and what the marker remembers
+// when it is not nil. It writes nothing.
+func verify(o *Options, f io.ReaderAt, size int64, known *marker) (*verified, error) {
 	if size == 0 {
 		return nil, &Error{Kind: ErrEmptied, Path: o.Path,
 			Detail: fmt.Sprintf("The state file %s was emptied.", o.Path), Hint: hintRestore}
@@ -45,7 +46,7 @@ func verify(o *Options, f io.ReaderAt, size int64) (*verified, error) {
 			return nil
 		}
 		if elements == nil { // "meta" comes before "records"
-			if err := v.identify(o, head); err != nil {
+			if err := v.identify(o, head, known); err != nil {
 				return err
 			}
 			elements = v.sealer.hasher()
@@ -59,7 +60,7 @@ func verify(o *Options, f io.ReaderAt, size int64) (*verified, error) {
 		return nil
 	})
 	if err == nil && elements == nil {
-		err = v.identify(o, head)
+		err = v.identify(o, head, known)
 	}
 	var told *Error
 	if errors.As(err, &told) {
@@ -68,24 +69,27 @@ func verify(o *Options, f io.ReaderAt, size int64) (*verified, error) {
 	if err != nil {
 		return nil, damaged(o.Path, "%v", err)
 	}
-	want, err := openDigest(v.sealer, sealedDigest, head)
+	want, err := openDigest(v.sealer, sealedDigest, head, m.txid)
 	if err != nil {
-		return nil, damaged(o.Path, "the seal of its record set: %v", err)
+		return nil, damaged(o.Path, "%v", err)
 	}
 	if want != v.digest {
 		return nil, damaged(o.Path, "it holds %d records that are not the %d of the last commit", v.digest.Count, want.Count)
 	}
-	return v, nil
+	return v, v.compare(o, known)
 }
 
 // identify reads the head and loads the key.
-func (v *verified) identify(o *Options, head []byte) error {
+func (v *verified) identify(o *Options, head []byte, known *marker) error {
 	h, err := decodeHead(o.Path, head)
 	if err != nil {
 		return err
 	}
 	if o.ExpectLineage != "" && h.Lineage != o.ExpectLineage {
 		return lineageError(o.Path, h.Lineage, o.ExpectLineage)
+	}
+	if known != nil && h.Lineage != known.Lineage {
+		return lineageError(o.Path, h.Lineage, known.Lineage)
 	}
 	key, warnings, err := o.key(false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -158,11 +162,8 @@ func writeMarker(path string, m marker) error {
 	return nil
 }
 
-// compare holds a verified state against its marker, if it has one.
+// compare holds the age of a verified state against its marker, if it has one.
 func (v *verified) compare(o *Options, m *marker) error {
-	if m != nil && m.Lineage != v.head.Lineage {
-		return lineageError(o.Path, v.head.Lineage, m.Lineage)
-	}
 	switch {
 	case m != nil && v.meta.txid < m.Commit && v.torn:
 		return damaged(o.Path, "one of its two headers is invalid, and with it the last commit is lost")
