@@ -84,7 +84,7 @@ func (st *structure) decode(v cty.Value, into reflect.Value, path cty.Path) erro
 		case !v.IsNull() && v.Type().HasAttribute(f.name):
 			av = v.GetAttr(f.name)
 		}
-		if err := f.decode(av, into.Field(f.index), path.Copy().GetAttr(f.name)); err != nil {
+		if err := f.decode(av, into.Field(f.index), path.GetAttr(f.name)); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -286,7 +286,7 @@ func codecOfSlice(c codec) (codec, error) {
 		list := reflect.MakeSlice(c.goType, v.LengthInt(), v.LengthInt())
 		for i, ev := range v.Elements() {
 			n, _ := i.AsBigFloat().Int64()
-			if err := elem.element(ev, list.Index(int(n)), path.Copy().Index(i)); err != nil {
+			if err := elem.element(ev, list.Index(int(n)), path.Index(i)); err != nil {
 				return err
 			}
 		}
@@ -325,7 +325,7 @@ func codecOfMap(c codec) (codec, error) {
 		m := reflect.MakeMapWithSize(c.goType, v.LengthInt())
 		for k, ev := range v.Elements() {
 			e := reflect.New(elem.goType).Elem()
-			if err := elem.element(ev, e, path.Copy().Index(k)); err != nil {
+			if err := elem.element(ev, e, path.Index(k)); err != nil {
 				return err
 			}
 			m.SetMapIndex(reflect.ValueOf(k.AsString()).Convert(c.goType.Key()), e)

@@ -85,7 +85,7 @@ func (b Block) complete(v cty.Value, path cty.Path) (cty.Value, error) {
 		case !present:
 			nv = cty.EmptyObjectVal
 		}
-		done, err := n.Block.complete(nv, path.Copy().GetAttr(n.Name))
+		done, err := n.Block.complete(nv, path.GetAttr(n.Name))
 		if err != nil {
 			return cty.NilVal, err
 		}
@@ -94,7 +94,7 @@ func (b Block) complete(v cty.Value, path cty.Path) (cty.Value, error) {
 	if !v.IsNull() {
 		for name := range v.Type().AttributeTypes() {
 			if _, ok := attrs[name]; !ok {
-				return cty.NilVal, path.Copy().GetAttr(name).NewErrorf("there is no attribute %q", name)
+				return cty.NilVal, path.GetAttr(name).NewErrorf("there is no attribute %q", name)
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func (a *Attr) complete(v cty.Value, present bool, path cty.Path) (cty.Value, er
 		if !bare.IsNull() {
 			done, err := convert.Convert(v, a.Type)
 			if err != nil {
-				return cty.NilVal, path.Copy().GetAttr(a.Name).NewError(err)
+				return cty.NilVal, path.GetAttr(a.Name).NewError(err)
 			}
 			return done, nil
 		}
@@ -141,11 +141,11 @@ func (b Block) check(v cty.Value, path cty.Path) []cty.PathError {
 	var problems []cty.PathError
 	for i := range b.Attrs {
 		a := &b.Attrs[i]
-		problems = append(problems, a.check(v.GetAttr(a.Name), path.Copy().GetAttr(a.Name))...)
+		problems = append(problems, a.check(v.GetAttr(a.Name), path.GetAttr(a.Name))...)
 	}
 	for _, n := range b.Blocks {
 		nv, _ := v.GetAttr(n.Name).Unmark()
-		at := path.Copy().GetAttr(n.Name)
+		at := path.GetAttr(n.Name)
 		if n.Required && nv.IsKnown() && nv.IsNull() {
 			problems = append(problems, pathError(at, fmt.Errorf("the block %q is required", n.Name)))
 			continue
