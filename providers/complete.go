@@ -128,7 +128,8 @@ func (a *Attr) complete(v cty.Value, present bool, path cty.Path) (cty.Value, er
 // CheckValue returns what is wrong with an object of InType: required
 // attributes that are null, values outside an enum, durations and whole
 // numbers that are none, nulls in lists. Unknown values are taken to be right.
-// Each problem's Path leads to the attribute.
+// Each problem's Path leads to the attribute. Values that are marked, or of
+// sensitive attributes, are not quoted.
 func (s *Schema) CheckValue(in cty.Value) []cty.PathError {
 	return s.In.check(in, nil)
 }
@@ -156,6 +157,7 @@ func (b Block) check(v cty.Value, path cty.Path) []cty.PathError {
 }
 
 func (a *Attr) check(v cty.Value, path cty.Path) []cty.PathError {
+	secret := a.Sensitive || v.IsMarked()
 	v, _ = v.Unmark()
 	switch {
 	case !v.IsKnown() || a.Type == cty.DynamicPseudoType && !v.IsNull():
@@ -167,6 +169,7 @@ func (a *Attr) check(v cty.Value, path cty.Path) []cty.PathError {
 	}
 	var problems []cty.PathError
 	_ = cty.Walk(v, func(at cty.Path, leaf cty.Value) (bool, error) {
+		hidden := secret || leaf.IsMarked()
 		leaf, _ = leaf.Unmark()
 		if !leaf.IsKnown() {
 			return false, nil
@@ -175,7 +178,7 @@ func (a *Attr) check(v cty.Value, path cty.Path) []cty.PathError {
 		if leaf.IsNull() {
 			err = errors.New("a list or map cannot hold null")
 		} else if leaf.Type().IsPrimitiveType() {
-			err = a.checkLeaf(leaf)
+			err = a.checkLeaf(leaf, hidden)
 		}
 		if err != nil {
 			problems = append(problems, pathError(slices.Concat(path, at), err))
@@ -185,18 +188,24 @@ func (a *Attr) check(v cty.Value, path cty.Path) []cty.PathError {
 	return problems
 }
 
-// checkLeaf checks one known scalar of the attribute.
-func (a *Attr) checkLeaf(v cty.Value) error {
+// checkLeaf checks one known scalar of the attribute. The error quotes the
+// value unless it is hidden.
+func (a *Attr) checkLeaf(v cty.Value, hidden bool) error {
+	shown := "the value"
+	if !hidden && v.Type() == cty.String {
+		shown = fmt.Sprintf("%q", v.AsString())
+	}
 	switch {
 	case a.Format == Duration:
-		_, err := ParseDuration(v.AsString())
-		return err
+		if _, err := ParseDuration(v.AsString()); err != nil {
+			return fmt.Errorf("%s %s", shown, notDuration)
+		}
 	case a.Format == Integer:
 		if n, ok := intOf(v); !ok || int64(int(n)) != n {
 			return errors.New("a whole number is needed")
 		}
 	case a.Enum != nil && !slices.Contains(a.Enum, v.AsString()):
-		return fmt.Errorf("%q is not one of %s", v.AsString(), quoted(a.Enum))
+		return fmt.Errorf("%s is not one of %s", shown, quoted(a.Enum))
 	}
 	return nil
 }

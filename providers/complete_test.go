@@ -108,6 +108,23 @@ func TestCheckValue(t *testing.T) {
 	}
 }
 
+func TestSensitiveValuesAreNotQuoted(t *testing.T) {
+	s := allSchema()
+	hidden := cty.StringVal("hunter2").Mark("sensitive")
+	problems := s.CheckValue(petIn(t, s, map[string]cty.Value{
+		"must": cty.StringVal("x"), "chosen": hidden, "wait": hidden, "texts": cty.TupleVal([]cty.Value{hidden}),
+		"waits": cty.TupleVal([]cty.Value{cty.StringVal("hunter2")}).Mark("sensitive"),
+	}))
+	if len(problems) != 4 {
+		t.Errorf("problems are %v, want 4", problems)
+	}
+	for _, p := range problems {
+		if strings.Contains(p.Error(), "hunter2") {
+			t.Errorf("%s: %v", dotted(p.Path), p)
+		}
+	}
+}
+
 func dotted(p cty.Path) string {
 	var b strings.Builder
 	for _, step := range p {

@@ -7,12 +7,15 @@ import (
 	"time"
 )
 
-const day = 24 * time.Hour
+const (
+	day         = 24 * time.Hour
+	notDuration = "is not a duration such as \"90s\", \"30m\", \"4h\" or \"14d\""
+)
 
 // ParseDuration reads a duration as the language writes it: whole days, then
 // Go's syntax: "14d", "1d12h", "30m", "1h30m". Negative ones are refused.
 func ParseDuration(s string) (time.Duration, error) {
-	wrong := fmt.Errorf("%q is not a duration such as \"90s\", \"30m\", \"4h\" or \"14d\"", s)
+	wrong := fmt.Errorf("%q %s", s, notDuration)
 	days, rest, found := strings.Cut(s, "d")
 	var d time.Duration
 	if found {

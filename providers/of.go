@@ -243,7 +243,7 @@ func (e *erased[In, Out]) read(ctx context.Context, env Env, rec Record) (Record
 		return Record{}, err
 	}
 	got, err := e.record("Read", rec.Addr, now, rec.In)
-	if err == nil && got.ID != rec.ID {
+	if err == nil && rec.ID != "" && got.ID != rec.ID {
 		return Record{}, e.errorf("Read of %s (%s) returned another object, %s", rec.Addr, rec.ID, got.ID)
 	}
 	return got, err
@@ -264,7 +264,7 @@ func (e *erased[In, Out]) update(ctx context.Context, env Env, rec Record, v cty
 		return cty.NilVal, err
 	}
 	result, id, err := e.encodeOut("Update", out)
-	if err == nil && id != "" && id != rec.ID {
+	if err == nil && rec.ID != "" && id != "" && id != rec.ID {
 		return cty.NilVal, e.errorf("Update changed the id of %s from %s to %s", rec.Addr, rec.ID, id)
 	}
 	return result, err

@@ -233,7 +233,7 @@ func parseDefault(attr *Attr, s string) (cty.Value, error) {
 	if err != nil {
 		return cty.NilVal, err
 	}
-	return v, attr.checkLeaf(v)
+	return v, attr.checkLeaf(v, false)
 }
 
 // checkSides refuses what makes no sense in the struct it stands in: an author

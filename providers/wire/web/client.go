@@ -115,10 +115,17 @@ type transport struct {
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context()) // a RoundTripper may not change its request
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
 	if id := Correlation(req.Context()); id != "" && req.Header.Get(HeaderCorrelation) == "" {
-		req = req.Clone(req.Context()) // a RoundTripper may not change its request
 		req.Header.Set(HeaderCorrelation, id)
 	}
+	// A server that closes, because its object changed, cuts idle connections. A
+	// request that meets such a cut was not read, and net/http sends it again on
+	// a new connection if this header is present; empty, it is not sent itself.
+	req.Header["Idempotency-Key"] = nil
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
 		return nil, err

@@ -379,6 +379,37 @@ func TestCloseIsPrompt(t *testing.T) {
 	}
 }
 
+// A client that kept a connection must not notice that its server was closed
+// and opened again: that is what the change of an object does.
+func TestClientOutlivesItsServer(t *testing.T) {
+	hello := func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }
+	s := newSite(t, hello)
+	c, tenant := s.client(t), s.For("tenant.t")
+	cert, err := web.Certificate(t.Context(), tenant, []string{host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := s.server
+	for n := range 50 {
+		req, err := web.NewJSON(t.Context(), http.MethodPost, "https://"+host+"/", n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply, err := web.Do(c, req); err != nil || string(reply.Body) != fmt.Sprint(n) {
+			t.Fatalf("request %d: %q, %v", n, reply.Body, err)
+		}
+		if err := server.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if server, err = web.Serve(context.WithoutCancel(t.Context()), tenant, []string{host}, cert, http.HandlerFunc(hello)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestFailpointName(t *testing.T) {
 	for path, want := range map[string]string{
 		"/common/oauth2/token": "wire:h/common/oauth2/token",
