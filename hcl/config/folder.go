@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sort"
+	"strings"
+	"syscall"
+)
+
+const (
+	// MaxFile bounds one file, in bytes.
+	MaxFile = 4 << 20
+	// maxSources bounds all files of a lab together.
+	maxSources = 64 << 20
+)
+
+// folder reads regular files of one directory tree. Symbolic links are
+// followed within the tree only; whatever is no regular file is refused
+// without being opened, so that a FIFO cannot block and a device not act.
+type folder struct {
+	root *os.Root
+	dir  string
+}
+
+func openFolder(dir string) (*folder, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{root: root, dir: dir}, nil
+}
+
+// list returns the names of files of the folder itself that end in suffix.
+func (f *folder) list(suffix string) ([]string, error) {
+	d, err := f.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		n := e.Name()
+		if strings.HasSuffix(n, suffix) && !strings.HasPrefix(n, ".") && !strings.HasPrefix(n, "#") && !e.IsDir() {
+			names = append(names, n)
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// read returns the content of a regular file of the tree.
+func (f *folder) read(name string) ([]byte, error) {
+	info, err := f.root.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is %s; only regular files are read", name, kindOf(info.Mode()))
+	}
+	if err != nil {
+		return nil, f.explain(name, err)
+	}
+	// The file may have become another since: do not block, and look again.
+	file, err := f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, f.explain(name, err)
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is %s; only regular files are read", name, kindOf(info.Mode()))
+	}
+	if info.Size() > MaxFile {
+		return nil, tooLarge(name)
+	}
+	b, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > MaxFile {
+		return nil, tooLarge(name)
+	}
+	return b, nil
+}
+
+func tooLarge(name string) error {
+	return fmt.Errorf("%s is larger than %d MiB", name, MaxFile>>20)
+}
+
+// explain says where a link leads when that is why reading failed.
+func (f *folder) explain(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if to, lerr := f.root.Readlink(name); lerr == nil {
+		if path.IsAbs(to) || !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is a symbolic link to %s; links are followed within the lab folder only", name, to)
+		}
+	}
+	return err
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "no regular file"
+}
+
+// ListFiles returns the names of the files of a folder that end in suffix, in order.
+func ListFiles(dir, suffix string) ([]string, error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.root.Close()
+	return f.list(suffix)
+}
+
+// ReadIn reads a file of a folder as configuration is read: a regular file of
+// the folder's tree, at most MaxFile bytes.
+func ReadIn(dir, name string) ([]byte, error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.root.Close()
+	return f.read(name)
+}

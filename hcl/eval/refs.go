@@ -1,0 +1,273 @@
+package eval
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/hcl/addr"
+)
+
+// unit is what a group of expressions refers to: the body of a block, or its
+// repetition, or one local value. Its scope holds these names and no others.
+type unit struct {
+	vars   bool
+	path   bool
+	locals []*node
+	refs   []*ref
+}
+
+// ref is all a unit says about one block.
+type ref struct {
+	to    *node
+	whole bool // the block itself is used; else only the instances below
+	keys  []staticKey
+	// dynamic are index expressions that can be evaluated before the unit is:
+	// they depend on each, count, variables and local values alone.
+	dynamic []hclsyntax.Expression
+}
+
+type staticKey struct {
+	key addr.Key
+	rng hcl.Range
+}
+
+// site says what a reference may be to at its place.
+type site struct {
+	self        *node  // references to it are refused
+	each, count bool   // the block is repeated by for_each, by count
+	what        string // for messages: "a for_each argument", "an output"
+}
+
+// collector walks expressions and notes what they refer to.
+type collector struct {
+	e     *Evaluator
+	u     *unit
+	site  site
+	diags hcl.Diagnostics
+
+	scopes  []map[string]struct{} // names bound by enclosing for expressions
+	indexed map[*hclsyntax.ScopeTraversalExpr]hclsyntax.Expression
+}
+
+// collect adds what expressions refer to.
+func (e *Evaluator) collect(u *unit, at site, exprs ...hclsyntax.Expression) hcl.Diagnostics {
+	c := &collector{e: e, u: u, site: at}
+	for _, x := range exprs {
+		if x != nil {
+			_ = hclsyntax.Walk(x, c)
+		}
+	}
+	return c.diags
+}
+
+func (c *collector) bound(name string) bool {
+	return slices.ContainsFunc(c.scopes, func(s map[string]struct{}) bool { _, ok := s[name]; return ok })
+}
+
+func (c *collector) Enter(n hclsyntax.Node) hcl.Diagnostics {
+	switch n := n.(type) {
+	case hclsyntax.ChildScope:
+		c.scopes = append(c.scopes, n.LocalNames)
+	case *hclsyntax.IndexExpr:
+		if t, ok := n.Collection.(*hclsyntax.ScopeTraversalExpr); ok && len(t.Traversal) == 2 && c.early(n.Key) {
+			if c.indexed == nil {
+				c.indexed = map[*hclsyntax.ScopeTraversalExpr]hclsyntax.Expression{}
+			}
+			c.indexed[t] = n.Key
+		}
+	case *hclsyntax.ScopeTraversalExpr:
+		if !c.bound(n.Traversal.RootName()) {
+			c.traversal(n.Traversal, c.indexed[n])
+		}
+	case *hclsyntax.FunctionCallExpr:
+		c.function(n)
+	}
+	return nil
+}
+
+func (c *collector) Exit(n hclsyntax.Node) hcl.Diagnostics {
+	if _, ok := n.(hclsyntax.ChildScope); ok {
+		c.scopes = c.scopes[:len(c.scopes)-1]
+	}
+	return nil
+}
+
+// early reports whether an index can be evaluated before the rest of its unit.
+func (c *collector) early(key hclsyntax.Expression) bool {
+	for _, t := range key.Variables() {
+		root := t.RootName()
+		switch root {
+		case "each", "count", "var", "local", "path":
+		default:
+			return false
+		}
+		if c.bound(root) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *collector) errorf(rng hcl.Range, summary, format string, args ...any) {
+	c.diags = append(c.diags, errorf(&rng, summary, format, args...))
+}
+
+func (c *collector) function(n *hclsyntax.FunctionCallExpr) {
+	if _, ok := c.e.functions[n.Name]; !ok {
+		c.errorf(n.NameRange, "Unknown function", "There is no function %q.%s", n.Name, suggest(n.Name, c.e.functionNames()))
+	}
+}
+
+// traversal notes one reference; index is the expression that indexes it, if early.
+func (c *collector) traversal(t hcl.Traversal, index hclsyntax.Expression) {
+	root := t.RootName()
+	rng := t.SourceRange()
+	second := ""
+	if len(t) > 1 {
+		if a, ok := t[1].(hcl.TraverseAttr); ok {
+			second = a.Name
+		}
+	}
+	switch root {
+	case "var":
+		c.u.vars = true
+		if second == "" {
+			c.errorf(rng, "Invalid reference", "Write var and the name of a variable: var.name.")
+		} else if !c.e.hasVar(second) {
+			c.errorf(rng, "Unknown variable", "There is no variable %q.%s", second, orElse(suggest(second, c.e.varNames()), fmt.Sprintf(` Declare it: variable "%s" { … }.`, second)))
+		}
+	case "local":
+		c.local(second, rng)
+	case "path":
+		c.u.path = true
+		if second != "module" && second != "root" {
+			c.errorf(rng, "Invalid reference", "There are path.module and path.root, the lab folder.")
+		}
+	case "each":
+		if !c.site.each {
+			c.errorf(rng, "Invalid reference", "The name each has a meaning only inside of a block that has for_each.")
+		} else if second != "key" && second != "value" {
+			c.errorf(rng, "Invalid reference", "There are each.key and each.value.")
+		}
+	case "count":
+		if !c.site.count {
+			c.errorf(rng, "Invalid reference", "The name count has a meaning only inside of a block that has count.")
+		} else if second != "index" {
+			c.errorf(rng, "Invalid reference", "There is count.index.")
+		}
+	case "module", "data", "self", "lab", "run":
+		c.errorf(rng, "Not supported yet", "References to %s are part of the language, but this version of hellolab does not have them.", root)
+	case "check", "output", "variable", "locals":
+		c.errorf(rng, "Invalid reference", "Nothing refers to %s blocks.%s", root, map[string]string{
+			"variable": " The value of a variable is var.name.", "locals": " A local value is local.name."}[root])
+	default:
+		c.block(t, root, second, index)
+	}
+}
+
+func (c *collector) local(name string, rng hcl.Range) {
+	n, ok := c.e.locals[name]
+	switch {
+	case name == "":
+		c.errorf(rng, "Invalid reference", "Write local and the name of a local value: local.name.")
+	case !ok:
+		c.errorf(rng, "Unknown local value", "There is no local value %q.%s", name, suggest(name, c.e.localNames()))
+	case n == c.site.self:
+		c.errorf(rng, "Self-reference", "The local value %s refers to itself.", name)
+	case !slices.Contains(c.u.locals, n):
+		c.u.locals = append(c.u.locals, n)
+	}
+}
+
+func (c *collector) block(t hcl.Traversal, kind, name string, index hclsyntax.Expression) {
+	rng := t.SourceRange()
+	if c.e.registry.Type(kind) == nil {
+		if names := c.e.kindsOf(kind); len(names) > 0 {
+			c.errorf(rng, "Invalid reference", "A reference begins with the kind: write %s.", strings.Join(names, " or "))
+			return
+		}
+		c.errorf(rng, "Unknown name", "There is no %q to refer to.%s", kind, suggest(kind, append(c.e.registry.Names(), "var", "local", "each", "count", "path")))
+		return
+	}
+	if name == "" {
+		c.errorf(rng, "Invalid reference", "A reference has a kind and a name: %s.name.", kind)
+		return
+	}
+	n, ok := c.e.blocks[addr.Block{Kind: kind, Name: name}]
+	if !ok {
+		c.errorf(rng, "Unknown "+kind, "There is no %s %q.%s", kind, name, orElse(suggest(name, c.e.namesOf(kind)), fmt.Sprintf(` Declare it: %s "%s" { … }.`, kind, name)))
+		return
+	}
+	if n == c.site.self {
+		c.errorf(rng, "Self-reference", "The block %s refers to itself; its own values are not known before it exists.", n.block)
+		return
+	}
+	i := slices.IndexFunc(c.u.refs, func(r *ref) bool { return r.to == n })
+	if i < 0 {
+		i = len(c.u.refs)
+		c.u.refs = append(c.u.refs, &ref{to: n})
+	}
+	r := c.u.refs[i]
+	switch {
+	case !n.repeated():
+		r.whole = true
+	case index != nil:
+		r.dynamic = append(r.dynamic, index)
+	case len(t) == 2:
+		r.whole = true
+	default:
+		c.instance(r, t)
+	}
+}
+
+// instance notes a reference with something after the name of a repeated block.
+func (c *collector) instance(r *ref, t hcl.Traversal) {
+	step, ok := t[2].(hcl.TraverseIndex)
+	if !ok {
+		example := r.to.block.String() + "[0]"
+		if r.to.object.ForEach != nil {
+			example = r.to.block.String() + "[each.key]"
+		}
+		c.errorf(t.SourceRange(), "An instance is needed", "The block %s is repeated, so attributes are those of one instance: write %s, with its key, first.", r.to.block, example)
+		return
+	}
+	key, ok := keyOf(step.Key)
+	if !ok {
+		r.whole = true
+		return
+	}
+	r.keys = append(r.keys, staticKey{key, t.SourceRange()})
+}
+
+// keyOf reads an instance key off an index.
+func keyOf(v cty.Value) (addr.Key, bool) {
+	v, _ = v.Unmark()
+	if !v.IsKnown() || v.IsNull() {
+		return addr.Key{}, false
+	}
+	switch v.Type() {
+	case cty.String:
+		return addr.Str(v.AsString()), true
+	case cty.Number:
+		if i, acc := v.AsBigFloat().Int64(); acc == 0 && i >= 0 && i < 1<<31 {
+			return addr.Int(int(i)), true
+		}
+	}
+	return addr.Key{}, false
+}
+
+func orElse(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+func errorf(subject *hcl.Range, summary, format string, args ...any) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: subject}
+}

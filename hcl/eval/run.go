@@ -1,0 +1,323 @@
+package eval
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/hcl/addr"
+)
+
+// run is what one Evaluate found. It does not change afterwards, except for
+// memos of values that became final.
+type run struct {
+	e      *Evaluator
+	locals []localState // by node index
+	blocks []*expansion // by node index; nil where a cycle prevented evaluation
+}
+
+type localState struct {
+	value  cty.Value
+	deps   []addr.Instance // sorted
+	failed bool
+	final  *atomic.Pointer[cty.Value] // once wholly known
+}
+
+// expansion is the instances of one block.
+type expansion struct {
+	keys    []addr.Key // in order
+	at      map[addr.Key]int
+	all     []addr.Instance
+	each    []cty.Value // each.value by instance; empty without for_each
+	from    *node       // for_each is that block itself, so each.value is its instance
+	desired []*Desired
+	values  []cty.Value // as references see them
+	common  []addr.Instance
+	whole   cty.Value // the block as references see it; NilVal until asked for
+	failed  bool
+	final   atomic.Pointer[cty.Value] // whole, once wholly known
+	eachFor atomic.Pointer[map[string]cty.Value]
+}
+
+// source answers what names are worth: while evaluating, and later from what
+// an applier has learned.
+type source interface {
+	local(n *node) (cty.Value, bool) // false: it has failed, and that was told
+	instance(n *node, i int) cty.Value
+	whole(n *node) cty.Value
+}
+
+// Evaluate evaluates the whole configuration, asking v for the value of each
+// instance once it is decoded. A nil v stands for a lab in which nothing
+// exists. The Result is never nil; with errors it holds what was sound.
+func (e *Evaluator) Evaluate(ctx context.Context, v Values) (*Result, hcl.Diagnostics) {
+	if v == nil {
+		v = nothing{}
+	}
+	n := len(e.locals) + len(e.blocks)
+	ev := &evaluation{
+		run:    &run{e: e, locals: make([]localState, n), blocks: make([]*expansion, n)},
+		ctx:    ctx,
+		values: v,
+		result: &Result{},
+	}
+	ev.session = e.newSession(ctx)
+	for _, n := range e.order {
+		if ctx.Err() != nil || ev.meter.Spent() {
+			break
+		}
+		if n.local != nil {
+			ev.evalLocal(n)
+		} else {
+			ev.evalBlock(n)
+		}
+	}
+	if err := ctx.Err(); err != nil && !ev.meter.Spent() {
+		ev.diags = append(ev.diags, errorf(nil, "Evaluation interrupted", "%s.", sentence(err.Error())))
+	}
+	e.last.Store(ev.run)
+	if !ev.meter.Spent() {
+		ev.result.Outputs = ev.outputs(ev, ev.session, &ev.diags)
+		ev.result.Checks = ev.checks(ev, ev.session, &ev.diags)
+	}
+	return ev.result, ev.diags
+}
+
+// evaluation is a run in the making.
+type evaluation struct {
+	*run
+	*session
+	ctx    context.Context
+	values Values
+	result *Result
+	diags  hcl.Diagnostics
+}
+
+func (ev *evaluation) add(diags hcl.Diagnostics) { ev.diags = append(ev.diags, diags...) }
+
+func (ev *evaluation) local(n *node) (cty.Value, bool) {
+	l := ev.locals[n.index]
+	if l.value == cty.NilVal {
+		return cty.DynamicVal, false
+	}
+	return l.value, !l.failed
+}
+
+func (ev *evaluation) instance(n *node, i int) cty.Value { return ev.blocks[n.index].values[i] }
+
+func (ev *evaluation) whole(n *node) cty.Value {
+	exp := ev.blocks[n.index]
+	if exp.whole == cty.NilVal {
+		exp.whole = exp.collect(n, func(i int) cty.Value { return exp.values[i] })
+	}
+	return exp.whole
+}
+
+// collect makes the value of a block of its instances' values.
+func (exp *expansion) collect(n *node, value func(int) cty.Value) cty.Value {
+	switch {
+	case n.object.Count != nil:
+		vals := make([]cty.Value, len(exp.keys))
+		for i := range vals {
+			vals[i] = value(i)
+		}
+		return cty.TupleVal(vals)
+	case n.object.ForEach != nil:
+		vals := make(map[string]cty.Value, len(exp.keys))
+		for i, k := range exp.keys {
+			vals[k.Str] = value(i)
+		}
+		return cty.ObjectVal(vals)
+	case len(exp.keys) == 0:
+		return cty.NullVal(cty.DynamicPseudoType) // not enabled
+	}
+	return value(0)
+}
+
+func (ev *evaluation) evalLocal(n *node) {
+	l := localState{value: cty.DynamicVal, failed: true, final: &atomic.Pointer[cty.Value]{}}
+	if !n.invalid {
+		sc := ev.scope(&n.body, ev, ev.root)
+		ev.add(sc.diags)
+		v, diags := n.local.Expr.Value(sc.ctx)
+		ev.add(diags)
+		if !diags.HasErrors() && !sc.diags.HasErrors() {
+			l.value, l.failed = v, sc.failed
+		}
+		l.deps = sc.deps(ev.run)
+	}
+	if l.value.IsWhollyKnown() && !l.failed {
+		l.final.Store(&l.value)
+	}
+	ev.locals[n.index] = l
+}
+
+// maxToldInstances is how many instances of one block tell their mistakes.
+const maxToldInstances = 3
+
+func (ev *evaluation) evalBlock(n *node) {
+	exp := &expansion{}
+	ev.blocks[n.index] = exp
+	if n.invalid {
+		exp.failed = true
+		return
+	}
+	repeat, ok := ev.expand(n, exp)
+	if !ok {
+		exp.failed = true
+		return
+	}
+	base := ev.scope(&n.body, ev, ev.root)
+	ev.add(base.diags)
+	exp.failed = base.diags.HasErrors()
+	exp.common = union(base.deps(ev.run), repeat)
+	exp.values = make([]cty.Value, len(exp.keys))
+	exp.desired = make([]*Desired, len(exp.keys))
+	told := 0
+	for i := range exp.keys {
+		exp.values[i] = cty.DynamicVal
+		if exp.failed || told >= maxToldInstances || ev.meter.Spent() {
+			continue
+		}
+		diags := ev.evalInstance(n, exp, i, base)
+		ev.add(diags)
+		if diags.HasErrors() {
+			told++
+		}
+	}
+	exp.failed = exp.failed || told > 0
+}
+
+func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) hcl.Diagnostics {
+	in := base.forInstance(ev.run, n, exp, i, ev)
+	diags := in.diags
+	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, ev.known)
+	diags = append(diags, more...)
+	if base.failed && diags.HasErrors() {
+		return nil // unknown only because of what was told already
+	}
+	if diags.HasErrors() {
+		return diags
+	}
+	if err := ev.meter.Value(dec.value); err != nil {
+		return append(diags, ev.meter.Diagnose(err, n.object.Range)...)
+	}
+	d := &Desired{
+		Addr:       exp.all[i],
+		Type:       n.typ,
+		Config:     dec.value,
+		Range:      n.object.Range,
+		AttrRanges: n.ranges,
+	}
+	d.Meta, more = ev.meta(n, in, exp)
+	diags = append(diags, more...)
+	d.Deps = with(exp.common, slices.Concat(in.extra, dec.refs, d.Meta.ReplaceTriggeredBy))
+	if diags.HasErrors() {
+		return diags
+	}
+	exp.desired[i] = d
+	if base.failed {
+		return diags // what it refers to has failed: nothing to plan
+	}
+	v, more := ev.values.Instance(d)
+	diags = append(diags, more...)
+	if !more.HasErrors() {
+		exp.values[i] = n.view(d, v)
+	}
+	ev.result.Desired = append(ev.result.Desired, d)
+	return diags
+}
+
+// known reports whether an address is an instance evaluated before.
+func (r *run) known(a addr.Instance) bool {
+	_, _, ok := r.find(a)
+	return ok
+}
+
+func (r *run) find(a addr.Instance) (*node, int, bool) {
+	n := r.e.blocks[a.Block]
+	if n == nil || r.blocks[n.index] == nil {
+		return nil, 0, false
+	}
+	i, ok := r.blocks[n.index].at[a.Key]
+	return n, i, ok
+}
+
+// view is the value of an instance as references see it: with its address,
+// without write-only attributes, and sensitive where the kind or the author's
+// own values are.
+func (n *node) view(d *Desired, v cty.Value) cty.Value {
+	v, marks := v.Unmark()
+	if !v.IsKnown() || v.IsNull() || !v.Type().IsObjectType() {
+		return cty.DynamicVal
+	}
+	attrs := v.AsValueMap()
+	if attrs == nil {
+		attrs = map[string]cty.Value{}
+	}
+	for name := range n.decode.hidden {
+		delete(attrs, name)
+	}
+	for name := range n.decode.secret {
+		if a, ok := attrs[name]; ok {
+			attrs[name] = a.Mark(Sensitive)
+		}
+	}
+	for _, a := range n.typ.Schema.Out {
+		if a.Sensitive {
+			if av, ok := attrs[a.Name]; ok {
+				attrs[a.Name] = av.Mark(Sensitive)
+			}
+		}
+	}
+	for it := d.Config.ElementIterator(); it.Next(); {
+		k, c := it.Element()
+		if name := k.AsString(); c.ContainsMarked() {
+			if av, ok := attrs[name]; ok && !n.decode.secret[name] {
+				attrs[name] = remark(av, c)
+			}
+		}
+	}
+	attrs["address"] = cty.StringVal(d.Addr.String())
+	return cty.ObjectVal(attrs).WithMarks(marks)
+}
+
+// remark marks v where like is marked; all of it where their shapes differ.
+func remark(v, like cty.Value) cty.Value {
+	if like.IsMarked() {
+		return v.Mark(Sensitive)
+	}
+	bare, marks := v.Unmark()
+	lt, vt := like.Type(), bare.Type()
+	if !bare.IsKnown() || bare.IsNull() || !lt.IsObjectType() || !vt.IsObjectType() || !vt.Equals(lt) {
+		return v.Mark(Sensitive)
+	}
+	attrs := bare.AsValueMap()
+	for name := range attrs {
+		if c := like.GetAttr(name); c.ContainsMarked() {
+			attrs[name] = remark(attrs[name], c)
+		}
+	}
+	return cty.ObjectVal(attrs).WithMarks(marks)
+}
+
+// nothing is a lab in which nothing exists yet: what was asked is known, what
+// would be learned is not.
+type nothing struct{}
+
+func (nothing) Instance(d *Desired) (cty.Value, hcl.Diagnostics) {
+	in, _ := d.Config.UnmarkDeep()
+	attrs := in.AsValueMap()
+	if attrs == nil {
+		attrs = map[string]cty.Value{}
+	}
+	for name, v := range d.Type.Predict(in).AsValueMap() {
+		if own, ok := attrs[name]; !ok || own.IsNull() {
+			attrs[name] = v
+		}
+	}
+	return cty.ObjectVal(attrs), nil
+}
