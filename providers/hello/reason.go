@@ -80,6 +80,8 @@ var reasons = []Reason{
 	{"tls_failed", "0x80072F8F", "ERROR_WINHTTP_SECURE_FAILURE", "No trusted TLS connection to the service could be made.", "Compare the lab's clock with the validity of its certificates."},
 	{"server_error", "0x801C0006", "", "The service failed inside.", "Read the trace: the step before names the service."},
 
+	{"internal_error", "", "", "Something broke that nobody refused.", "Read the trace: its last step says what."},
+
 	// The tenant: who asks.
 	{"user_unknown", "AADSTS50034", "UserAccountNotFound", "The tenant has no such user.", "Compare the user's upn with the tenant's domains."},
 	{"user_disabled", "AADSTS50057", "UserDisabled", "The user's account is disabled in the tenant.", "Set enabled_in_tenant = true on the user."},
