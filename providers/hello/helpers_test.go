@@ -1,7 +1,6 @@
 package hello
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
@@ -51,7 +50,7 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 	case spec.Enrollment:
 		return "enrollment", spec.EnrollmentOut{}
 	}
-	t.Fatal(fmt.Sprintf("no kind for %T", in))
+	t.Fatalf("no kind for %T", in)
 	return "", nil
 }
 

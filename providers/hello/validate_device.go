@@ -51,15 +51,11 @@ func (v *validation) joiner(d *Device) {
 		return
 	}
 	u := v.Users[by]
-	if u == nil {
-		return
+	if u == nil || d.In.JoinedBy == "" {
+		return // the first enrollment's own checks say what its user lacks
 	}
-	attribute := "joined_by"
-	if d.In.JoinedBy == "" {
-		attribute = "" // the first enrollment's user; its own checks name the rest
-	}
-	if attribute != "" && u.Knows("tenant") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
-		v.problem(d.Addr, attribute, "joined_by_other_tenant", "User of another tenant",
+	if u.Knows("tenant") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
+		v.problem(d.Addr, "joined_by", "joined_by_other_tenant", "User of another tenant",
 			"%s lives in %s, and only users of %s can join the device to it. Name one of those.", by, u.In.Tenant, d.In.Tenant)
 		return
 	}
@@ -67,11 +63,11 @@ func (v *validation) joiner(d *Device) {
 		return
 	}
 	if !u.In.EnabledInTenant && u.Knows("enabled_in_tenant") {
-		v.problem(d.Addr, attribute, "joined_by_disabled", "Disabled user",
+		v.problem(d.Addr, "joined_by", "joined_by_disabled", "Disabled user",
 			"%s joins the device and is disabled, so the tenant would refuse (AADSTS50057). Set joined_by to another user, or enable this one.", by)
 	}
 	if !u.HasPassword {
-		v.problem(d.Addr, attribute, "joined_by_without_password", "User without password",
+		v.problem(d.Addr, "joined_by", "joined_by_without_password", "User without password",
 			"%s joins the device, and must sign in with a password to do so. Set password on the user.", by)
 	}
 }
