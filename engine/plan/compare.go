@@ -33,7 +33,7 @@ func (p answers) Instance(d *eval.Desired) (cty.Value, hcl.Diagnostics) {
 	p.objects[d.Addr] = o
 	p.byAddr[d.Addr.String()] = o
 	p.order = append(p.order, o)
-	return MarkSensitive(o.change.After, o.change.SensitiveAfter), nil
+	return o.change.After, nil
 }
 
 // compare decides what happens to a declared instance.
@@ -54,7 +54,7 @@ func (p *planner) compare(d *eval.Desired) *object {
 		case NoOp:
 			o.out = o.prior.rec.Out
 		case Update:
-			o.out = settling(d.Type, o.prior.rec.Out)
+			o.out = predictUpdate(d.Type, o.prior, in)
 		case Replace:
 			o.out = predict(d.Type, in)
 		}
@@ -128,19 +128,56 @@ func predict(t *providers.Type, in cty.Value) cty.Value {
 	if in.IsWhollyKnown() {
 		return t.Predict(in)
 	}
-	return cty.UnknownVal(t.Schema.OutType)
+	return unlearned(t)
 }
 
-// settling is what is known of an object while it is updated: everything but
-// what time changes.
-func settling(t *providers.Type, out cty.Value) cty.Value {
+// unlearned is an object of OutType of which nothing is known.
+func unlearned(t *providers.Type) cty.Value {
+	attrs := make(map[string]cty.Value, len(t.Schema.Out))
+	for i := range t.Schema.Out {
+		attrs[t.Schema.Out[i].Name] = cty.UnknownVal(t.Schema.Out[i].Type)
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// Unmade is what an instance is worth that does not exist and that the plan
+// does not make: what was asked, and nothing learned.
+func Unmade(d *eval.Desired) cty.Value {
+	config, _ := d.Config.UnmarkDeep()
+	return record.Value(d.Type.Schema.WithoutWriteOnly(config), unlearned(d.Type))
+}
+
+// predictUpdate is what is known of an object while it is updated: what the
+// kind predicts for what is now asked, and what it learned before. What it
+// predicted for what was asked before, and does not now, is not known; nor is
+// what only time changes.
+func predictUpdate(t *providers.Type, prior *prior, in cty.Value) cty.Value {
+	before, after := t.Predict(prior.rec.In), predict(t, in)
+	attrs := make(map[string]cty.Value, len(t.Schema.Out))
+	for i := range t.Schema.Out {
+		a := &t.Schema.Out[i]
+		now := after.GetAttr(a.Name)
+		switch {
+		case now.IsKnown():
+			attrs[a.Name] = now
+		case a.Volatile || before.GetAttr(a.Name).IsKnown():
+			attrs[a.Name] = cty.UnknownVal(a.Type)
+		default:
+			attrs[a.Name] = prior.rec.Out.GetAttr(a.Name)
+		}
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// lasting is out without what only time changes.
+func lasting(t *providers.Type, out cty.Value) cty.Value {
 	var attrs map[string]cty.Value
 	for i := range t.Schema.Out {
 		if a := &t.Schema.Out[i]; a.Volatile {
 			if attrs == nil {
 				attrs = out.AsValueMap()
 			}
-			attrs[a.Name] = cty.UnknownVal(a.Type)
+			attrs[a.Name] = cty.NullVal(a.Type)
 		}
 	}
 	if attrs == nil {

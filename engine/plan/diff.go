@@ -193,15 +193,15 @@ func agrees(planned, got cty.Value, skip func(name string) bool) cty.Path {
 		if !got.Type().HasAttribute(name) {
 			return cty.GetAttrPath(name)
 		}
-		if !compatible(planned.GetAttr(name), got.GetAttr(name)) {
+		if !Compatible(planned.GetAttr(name), got.GetAttr(name)) {
 			return cty.GetAttrPath(name)
 		}
 	}
 	return nil
 }
 
-// compatible reports whether got is a value that planned may turn out to be.
-func compatible(planned, got cty.Value) bool {
+// Compatible reports whether got is a value that planned may turn out to be.
+func Compatible(planned, got cty.Value) bool {
 	if !planned.IsKnown() {
 		return true
 	}
@@ -220,7 +220,7 @@ func compatible(planned, got cty.Value) bool {
 		elems := got.AsValueMap()
 		for name, p := range planned.AsValueMap() {
 			g, ok := elems[name]
-			if !ok || !compatible(p, g) {
+			if !ok || !Compatible(p, g) {
 				return false
 			}
 		}
@@ -228,7 +228,7 @@ func compatible(planned, got cty.Value) bool {
 	}
 	elems := got.AsValueSlice()
 	for i, p := range planned.AsValueSlice() {
-		if !compatible(p, elems[i]) {
+		if !Compatible(p, elems[i]) {
 			return false
 		}
 	}

@@ -53,11 +53,10 @@ type remembered struct{ *planner }
 
 // Instance implements eval.Values.
 func (p remembered) Instance(d *eval.Desired) (cty.Value, hcl.Diagnostics) {
-	k := p.kind(d.Type.Name)
 	if o := p.prior[d.Addr]; o != nil {
-		return MarkSensitive(o.value(), k.sensitivePaths(o.marked)), nil
+		return o.value(), nil
 	}
-	return MarkSensitive(cty.UnknownVal(k.value), nil), nil
+	return Unmade(d), nil
 }
 
 // records returns every declared object as planned.

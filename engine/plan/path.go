@@ -140,23 +140,3 @@ func SensitivePaths(t *providers.Type, marked []cty.Path) []cty.Path {
 	}
 	return sortPaths(paths)
 }
-
-// MarkSensitive marks the values at paths, so that what an expression makes of
-// them is sensitive, too.
-func MarkSensitive(v cty.Value, paths []cty.Path) cty.Value {
-	if len(paths) == 0 || v.IsNull() || !v.IsKnown() {
-		return v
-	}
-	marks := make([]cty.PathValueMarks, 0, len(paths))
-	for _, p := range paths {
-		// What the path leads through may be null or unknown by now: then the
-		// nearest thing that is there carries the mark.
-		for n := len(p); n > 0; n-- {
-			if at, err := p[:n].Apply(v); err == nil && (n == len(p) || at.IsNull() || !at.IsKnown()) {
-				marks = append(marks, cty.PathValueMarks{Path: p[:n], Marks: cty.NewValueMarks(eval.Sensitive)})
-				break
-			}
-		}
-	}
-	return v.MarkWithPaths(marks)
-}

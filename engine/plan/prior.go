@@ -196,7 +196,7 @@ func (p *planner) read(ctx context.Context, o *prior, sink uievent.Sink) error {
 		if at := conforms(o.kind.types, now); at != "" {
 			return fmt.Errorf("kind %s returned a bad object from Read: %s; this is a mistake of the kind, not of the configuration", o.kind.t.Name, at)
 		}
-		if !now.In.RawEquals(o.rec.In) || !settling(o.kind.t, now.Out).RawEquals(settling(o.kind.t, o.rec.Out)) {
+		if !now.In.RawEquals(o.rec.In) || !lasting(o.kind.t, now.Out).RawEquals(lasting(o.kind.t, o.rec.Out)) {
 			o.drift = p.drift(o, now)
 		}
 		o.rec.ID, o.rec.In, o.rec.Out = now.ID, now.In, now.Out

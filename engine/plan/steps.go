@@ -65,8 +65,8 @@ type entry struct {
 func (p *planner) steps(changes []*object) ([]Step, hcl.Diagnostics) {
 	s := &stepper{
 		planner: p, changes: changes,
-		byAddr: make(map[addr.Instance]*entry, len(changes)),
-		made:   map[string]int32{}, cleared: map[string]int32{},
+		byAddr:   make(map[addr.Instance]*entry, len(changes)),
+		barriers: map[string]barrier{},
 	}
 	if !slices.ContainsFunc(changes, func(o *object) bool { return o.change.Action != NoOp }) {
 		return nil, nil
