@@ -1,0 +1,203 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/graph"
+)
+
+type userObject = providers.Object[spec.User, spec.UserOut]
+
+// User is the kind user: a person's account in a tenant.
+func User() providers.Type {
+	return providers.Of(providers.Kind[spec.User, spec.UserOut]{
+		Name:   "user",
+		Doc:    "A person with an account.",
+		After:  []string{"tenant", "group"},
+		Home:   func(in spec.User) providers.Ref { return in.Tenant },
+		Key:    func(in spec.User) string { return in.UPN },
+		Find:   findUser,
+		Create: createUser,
+		Read:   readUser,
+		Update: updateUser,
+		Delete: deleteUser,
+	})
+}
+
+func displayName(in spec.User) string {
+	if in.DisplayName != "" {
+		return in.DisplayName
+	}
+	name, _, _ := strings.Cut(in.UPN, "@")
+	return name
+}
+
+// account is what the directory is told of a user. The password is there only
+// when it is to be set.
+func account(in spec.User, password providers.Secret) graph.User {
+	u := graph.User{
+		UserPrincipalName: in.UPN,
+		DisplayName:       displayName(in),
+		AccountEnabled:    &in.EnabledInTenant,
+	}
+	if len(password) > 0 {
+		u.PasswordProfile = &graph.PasswordProfile{Password: graph.Password(password)}
+	}
+	return u
+}
+
+func createUser(ctx context.Context, env providers.Env, in spec.User) (spec.UserOut, error) {
+	c, err := directory(ctx, env, in.Tenant)
+	if err != nil {
+		return spec.UserOut{}, err
+	}
+	defer c.Close()
+	u, err := graph.Post[graph.User](ctx, c, account(in, in.Password), "users")
+	if err != nil {
+		return spec.UserOut{}, err
+	}
+	out := spec.UserOut{ObjectID: u.ID}
+	if err := setGroups(ctx, env, c, u.ID, nil, in.Groups); err != nil {
+		return out, err
+	}
+	out.TOTPSecret, err = setMethod(ctx, c, u.ID, in.MFA)
+	return out, err
+}
+
+// setMethod makes the account's second factor what mfa asks for, anew: the
+// directory tells the secret of an authenticator app once.
+func setMethod(ctx context.Context, c *graph.Client, user, mfa string) (secret string, err error) {
+	for m, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", user, "authentication", "softwareOathMethods") {
+		if err != nil {
+			return "", err
+		}
+		if err := c.Delete(ctx, "users", user, "authentication", "softwareOathMethods", m.ID); err != nil {
+			return "", err
+		}
+	}
+	if mfa != "totp" {
+		return "", nil
+	}
+	m, err := graph.Post[graph.SoftwareOathMethod](ctx, c, struct{}{}, "users", user, "authentication", "softwareOathMethods")
+	if err != nil {
+		return "", err
+	}
+	if m.SecretKey == "" {
+		return "", fmt.Errorf("directory registered an authenticator app without telling its secret")
+	}
+	return m.SecretKey, nil
+}
+
+func setGroups(ctx context.Context, env providers.Env, c *graph.Client, user string, was, is []providers.Ref) error {
+	return change(ctx, env, was, is,
+		func(ctx context.Context, id string) error { return c.AddMember(ctx, id, user) },
+		func(ctx context.Context, id string) error { return c.RemoveMember(ctx, id, user) })
+}
+
+// findUser finishes what a killed creation left: the account may be there
+// without its groups and its second factor, whose secret is told only once.
+func findUser(ctx context.Context, env providers.Env, upn string) (userObject, error) {
+	o, err := declared[spec.User, spec.UserOut](env)
+	if err != nil {
+		return userObject{}, err
+	}
+	c, err := directory(ctx, env, o.In.Tenant)
+	if err != nil {
+		return userObject{}, err
+	}
+	defer c.Close()
+	u, err := graph.First[graph.User](ctx, c, graph.Equals("userPrincipalName", upn), "users")
+	if graph.IsNotFound(err) {
+		return userObject{}, providers.ErrGone
+	}
+	if err != nil {
+		return userObject{}, err
+	}
+	if o.Out.TOTPSecret == "" {
+		if o.Out.TOTPSecret, err = setMethod(ctx, c, u.ID, o.In.MFA); err != nil {
+			return userObject{}, err
+		}
+	}
+	o.Addr, o.ID, o.Out.ObjectID = env.Addr, u.ID, u.ID
+	return userAs(ctx, env, c, o, u)
+}
+
+// userAs is the declared user o as the directory holds it.
+func userAs(ctx context.Context, env providers.Env, c *graph.Client, o userObject, u *graph.User) (userObject, error) {
+	ids, err := members(ctx, c, "users", u.ID, "memberOf")
+	if err != nil {
+		return userObject{}, err
+	}
+	if !strings.EqualFold(u.UserPrincipalName, o.In.UPN) {
+		o.In.UPN = u.UserPrincipalName
+	}
+	if u.DisplayName != displayName(o.In) {
+		o.In.DisplayName = u.DisplayName
+	}
+	o.In.EnabledInTenant = u.AccountEnabled == nil || *u.AccountEnabled
+	o.In.Groups = held(env, o.In.Groups, ids)
+	o.In.MFA = "none"
+	for m, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", u.ID, "authentication", "softwareOathMethods") {
+		if err != nil {
+			return userObject{}, err
+		}
+		_, o.In.MFA = m, "totp"
+	}
+	o.In.Password = nil
+	return o, nil
+}
+
+func readUser(ctx context.Context, env providers.Env, o userObject) (userObject, error) {
+	c, err := directory(ctx, env, o.In.Tenant)
+	if err != nil {
+		return userObject{}, err
+	}
+	defer c.Close()
+	u, err := graph.Get[graph.User](ctx, c, "users", o.ID)
+	if graph.IsNotFound(err) {
+		return userObject{}, providers.ErrGone
+	}
+	if err != nil {
+		return userObject{}, err
+	}
+	return userAs(ctx, env, c, o, u)
+}
+
+func updateUser(ctx context.Context, env providers.Env, o userObject, in spec.User) (spec.UserOut, error) {
+	c, err := directory(ctx, env, in.Tenant)
+	if err != nil {
+		return o.Out, err
+	}
+	defer c.Close()
+	var password providers.Secret
+	if in.PasswordVersion != o.In.PasswordVersion {
+		if len(in.Password) == 0 {
+			return o.Out, fmt.Errorf("password_version changed, but there is no password to set")
+		}
+		password = in.Password
+	}
+	if err := c.Patch(ctx, account(in, password), "users", o.ID); err != nil {
+		return o.Out, err
+	}
+	if err := setGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups); err != nil {
+		return o.Out, err
+	}
+	out := o.Out
+	if in.MFA != o.In.MFA {
+		out.TOTPSecret, err = setMethod(ctx, c, o.ID, in.MFA)
+	}
+	return out, err
+}
+
+func deleteUser(ctx context.Context, env providers.Env, o userObject) error {
+	c, err := directory(ctx, env, o.In.Tenant)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Delete(ctx, "users", o.ID)
+}
