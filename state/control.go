@@ -285,11 +285,13 @@ func dialHolder(ctx context.Context, o *Options) (*net.UnixConn, error) {
 	return unix, nil
 }
 
+var errHungUp = errors.New("the process that holds the state hung up")
+
 func readReply(r io.Reader, w io.Writer) error {
 	for {
 		var head [5]byte
 		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return fmt.Errorf("the process that holds the state hung up: %w", err)
+			return fmt.Errorf("%w: %w", errHungUp, err)
 		}
 		n := binary.BigEndian.Uint32(head[1:])
 		if n > maxFrame {

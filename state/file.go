@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -108,6 +109,9 @@ func writeError(path string, err error) error {
 		return err
 	}
 	hint := ""
+	if no := diskFull(err); no != 0 {
+		err = no // bbolt words it with the name of a temporary file
+	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		hint = "Make room on its disk and run the command again."
@@ -118,6 +122,17 @@ func writeError(path string, err error) error {
 	}
 	return &Error{Kind: ErrWrite, Path: path, Err: err, Hint: hint,
 		Detail: fmt.Sprintf("The file %s cannot be written: %v.", path, cause(err))}
+}
+
+// diskFull returns the errno of an error that says that a file may not grow,
+// or 0. Some of bbolt's errors carry it as text only.
+func diskFull(err error) syscall.Errno {
+	for _, no := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, no) || strings.HasSuffix(err.Error(), no.Error()) {
+			return no
+		}
+	}
+	return 0
 }
 
 // cause strips the operation and path that an os error repeats.
@@ -194,7 +209,8 @@ func removeLeftovers(glob string) {
 		if err != nil {
 			continue
 		}
-		if lockFile(f, true) == nil {
+		// One that has its real name already is locked with it.
+		if lockFile(f, true) == nil || samePlace(f, name[:strings.LastIndex(name, tempInfix)]) {
 			os.Remove(name)
 		}
 		f.Close()

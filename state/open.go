@@ -136,6 +136,7 @@ func newStore(o *Options, db *bolt.DB, f *os.File, sl *sealer, m Meta, d digest)
 		drained: make(chan struct{}),
 	}
 	s.meta.Store(&m)
+	s.noteSize()
 	s.snapshots.open = map[*Snapshot]struct{}{}
 	var err error
 	if s.control, err = startControl(s); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
-	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -153,7 +152,9 @@ func (s *Store) waiting(members, size int) *request {
 	}
 }
 
-// usable reports why nothing can be written any more, if so.
+// usable reports why the state must not be touched any more, if so. Somebody
+// who removes, replaces or cuts the file does not ask for its lock; commits
+// would then go nowhere, or fault.
 func (s *Store) usable() error {
 	if p := s.failure.Load(); p != nil {
 		return *p
@@ -162,9 +163,7 @@ func (s *Store) usable() error {
 	if err != nil {
 		return writeError(s.o.Path, err)
 	}
-	// Somebody who removes, replaces or cuts the file does not ask for its
-	// lock; commits would then go nowhere, or fault.
-	if info.Size() < minFileSize || !samePlace(s.file, s.o.Path) {
+	if info.Size() < s.size.Load() || !samePlace(s.file, s.o.Path) {
 		return s.broken(replacedError(s.o.Path))
 	}
 	return nil
@@ -173,7 +172,21 @@ func (s *Store) usable() error {
 // broken makes err the outcome of every later commit.
 func (s *Store) broken(err error) error {
 	s.failure.CompareAndSwap(nil, &err)
-	return err
+	return *s.failure.Load()
+}
+
+// wedge is broken, after which bbolt's locks are in an unknown state, so that
+// nothing of it may be called any more.
+func (s *Store) wedge(err error) error {
+	s.wedged.Store(true)
+	return s.broken(err)
+}
+
+// noteSize remembers how large the file is at least.
+func (s *Store) noteSize() {
+	if info, err := s.file.Stat(); err == nil {
+		s.size.Store(info.Size())
+	}
 }
 
 // write puts the writes of a batch into tx and commits it.
@@ -181,9 +194,9 @@ func (s *Store) write(tx *bolt.Tx, writes layer, meta Meta) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		// bbolt asserts its invariants by panic, and the file may be cut under
-		// its map. Its locks are then in an unknown state.
+		// its map.
 		if p := recover(); p != nil {
-			err = s.broken(damaged(s.o.Path, "writing it failed: %v", p))
+			err = s.wedge(damaged(s.o.Path, "writing it failed: %v", p))
 		}
 	}()
 	before := uint64(tx.ID()) - 1
@@ -197,6 +210,7 @@ func (s *Store) write(tx *bolt.Tx, writes layer, meta Meta) (err error) {
 		return s.commitFailed(before, err)
 	}
 	s.o.fail("state:after-commit")
+	s.noteSize()
 	s.digest = next
 	s.meta.Store(&meta)
 	s.batches.Add(1)
@@ -265,9 +279,8 @@ func putHead(tx *bolt.Tx, m Meta, s *sealer, d digest) error {
 // reach the file: bbolt has then forgotten it. After anything else, above all
 // a failed sync, what the disk holds is known only to a new open.
 func (s *Store) commitFailed(before uint64, err error) error {
-	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 	told := writeError(s.o.Path, err)
-	if full {
+	if diskFull(err) != 0 {
 		var now uint64
 		if verr := s.db.View(func(tx *bolt.Tx) error { now = uint64(tx.ID()); return nil }); verr == nil && now == before {
 			return told

@@ -71,8 +71,8 @@ func openRead(ctx context.Context, o *Options) (*Snapshot, error) {
 	var m *marker // nil for a copy from a holder, which is newer than it
 	if held {
 		err = call(ctx, o, verbSnapshot, nil, c)
-		if errors.Is(err, ErrNoHolder) {
-			err = errAgain
+		if errors.Is(err, ErrNoHolder) || errors.Is(err, errHungUp) {
+			err = errAgain // it begins, or ends
 		}
 	} else {
 		var info os.FileInfo
@@ -132,7 +132,7 @@ func readCopy(o *Options, c *os.File, m *marker) (*Snapshot, error) {
 		return nil, errors.Join(err, tx.Rollback(), db.Close())
 	}
 	snap.warnings = v.warnings
-	snap.release = db.Close
+	snap.release = func() error { return errors.Join(tx.Rollback(), db.Close()) }
 	return snap, nil
 }
 

@@ -31,6 +31,8 @@ type Store struct {
 	queue     chan *request
 	drained   chan struct{} // closed when the committer ended
 	failure   atomic.Pointer[error]
+	wedged    atomic.Bool
+	size      atomic.Int64 // of the file, at least
 	batches   atomic.Uint64
 	commits   atomic.Uint64
 
@@ -79,9 +81,9 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if s.closed {
 		return nil, closedError(s.o.Path)
 	}
-	tx, err := s.db.Begin(false)
+	tx, err := s.begin()
 	if err != nil {
-		return nil, fmt.Errorf("state: begin reading: %w", err)
+		return nil, err
 	}
 	snap, err := newSnapshot(s.o.Path, tx, s.sealer, s.Meta())
 	if err != nil {
@@ -94,9 +96,26 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 		s.snapshots.Lock()
 		delete(s.snapshots.open, snap)
 		s.snapshots.Unlock()
-		return nil
+		if s.wedged.Load() {
+			return nil
+		}
+		return tx.Rollback()
 	}
 	return snap, nil
+}
+
+// begin starts a read transaction, unless the file was cut under its map.
+func (s *Store) begin() (tx *bolt.Tx, err error) {
+	if info, err := s.file.Stat(); s.wedged.Load() || err != nil || info.Size() < s.size.Load() {
+		return nil, s.broken(replacedError(s.o.Path))
+	}
+	defer func() {
+		if err != nil {
+			err = s.wedge(err)
+		}
+	}()
+	defer containFault(s.o.Path, &err)()
+	return s.db.Begin(false)
 }
 
 func closedError(path string) error { return fmt.Errorf("state %s: %w", path, ErrClosed) }
@@ -124,20 +143,21 @@ func (s *Store) Close() error {
 	for _, snap := range open {
 		errs = append(errs, snap.Close())
 	}
-	if s.failure.Load() == nil {
+	if err := s.usable(); err == nil {
 		errs = append(errs, s.noteClose())
 	}
 	removeHolder(&s.o)
-	errs = append(errs, s.db.Close())
+	if s.wedged.Load() {
+		errs = append(errs, s.file.Close()) // gives the lock back
+	} else {
+		errs = append(errs, s.db.Close())
+	}
 	return errors.Join(errs...)
 }
 
 // noteClose writes into the marker which commit was the last.
 func (s *Store) noteClose() error {
 	s.o.fail("state:before-marker")
-	if !samePlace(s.file, s.o.Path) {
-		return replacedError(s.o.Path)
-	}
 	var txid uint64
 	if err := s.db.View(func(tx *bolt.Tx) error { txid = uint64(tx.ID()); return nil }); err != nil {
 		return err
@@ -155,7 +175,7 @@ func replacedError(path string) error {
 type Snapshot struct {
 	reader  *txReader
 	meta    Meta
-	release func() error
+	release func() error // ends the transaction
 
 	mu       sync.Mutex
 	users    int
@@ -258,11 +278,7 @@ func (s *Snapshot) Close() error {
 	if idle != nil {
 		<-idle
 	}
-	err := s.reader.tx.Rollback()
-	if s.release != nil {
-		err = errors.Join(err, s.release())
-	}
-	return err
+	return s.release()
 }
 
 // txReader reads records of a bbolt transaction. On a read transaction it is
