@@ -5,8 +5,8 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -140,46 +140,41 @@ func signIn(ctx context.Context, r Request, c eval.Check) (v Verdict, events []e
 	if err != nil {
 		return v, nil, err
 	}
-	var mu sync.Mutex
 	placer := journal.NewPlacer()
 	l, err := r.NewLab(view, after, func(e event.Event) {
-		placer.Place(e, func(e event.Event) {
-			mu.Lock()
-			defer mu.Unlock()
-			events = append(events, e)
-		})
+		placer.Place(e, func(e event.Event) { events = append(events, e) })
 	})
 	if err != nil {
 		return v, nil, err
 	}
-	defer func() {
-		if cerr := l.Close(); err == nil {
-			err = cerr
-		}
-		mu.Lock()
-		defer mu.Unlock()
-	}()
-	rec, err := l.Objects().Lookup(c.SignIn.Device)
-	if err != nil {
-		return v, nil, fmt.Errorf("%s is not in the lab yet: apply first", c.SignIn.Device)
+	v, err = attempt(ctx, r, l, c.SignIn)
+	if cerr := l.Close(); err == nil {
+		err = cerr
 	}
-	t := r.Registry.Type(rec.Kind)
-	if t == nil {
-		return v, nil, fmt.Errorf("%s is of unknown kind %q", rec.Addr, rec.Kind)
-	}
-	v, err = r.SignIn(ctx, l.Env(rec.Addr, t, rec.In), attempt(c.SignIn))
 	return v, events, err
 }
 
-func attempt(s *eval.SignIn) Attempt {
-	return Attempt{
+// attempt makes the sign-in at its device.
+func attempt(ctx context.Context, r Request, l *lab.Lab, s *eval.SignIn) (Verdict, error) {
+	rec, err := l.Objects().Lookup(s.Device)
+	if errors.Is(err, providers.ErrUnknownObject) {
+		return Verdict{}, fmt.Errorf("%s is not in the lab yet: apply first", s.Device)
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	t := r.Registry.Type(rec.Kind)
+	if t == nil {
+		return Verdict{}, fmt.Errorf("%s is of unknown kind %q", rec.Addr, rec.Kind)
+	}
+	return r.SignIn(ctx, l.Env(rec.Addr, t, rec.In), Attempt{
 		User:     s.User,
 		Device:   s.Device,
 		PIN:      secret(s.PIN),
 		Password: secret(s.Password),
 		Gesture:  s.Gesture,
 		To:       s.To,
-	}
+	})
 }
 
 func secret(v cty.Value) providers.Secret {
