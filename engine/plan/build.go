@@ -135,7 +135,7 @@ func (k *kind) sensitivePaths(marked []cty.Path) []cty.Path {
 	if len(marked) == 0 {
 		return k.sensitive
 	}
-	return sortPaths(slices.Concat(marked, k.sensitive))
+	return SensitivePaths(k.t, marked)
 }
 
 func (p *planner) build(ctx context.Context) (*Plan, hcl.Diagnostics) {

@@ -134,8 +134,10 @@ func SensitivePaths(t *providers.Type, marked []cty.Path) []cty.Path {
 	}
 	body(&t.Schema.In, nil)
 	for i := range t.Schema.Out {
-		if t.Schema.Out[i].Sensitive {
-			paths = append(paths, cty.GetAttrPath(t.Schema.Out[i].Name))
+		a := &t.Schema.Out[i]
+		// What can hold any value may repeat what was asked.
+		if a.Sensitive || len(marked) > 0 && a.Type == cty.DynamicPseudoType {
+			paths = append(paths, cty.GetAttrPath(a.Name))
 		}
 	}
 	return sortPaths(paths)
