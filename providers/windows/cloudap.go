@@ -1,0 +1,244 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/prt"
+	"hellolab/providers/wire/web"
+)
+
+// cloudAP is the Cloud Authentication security support provider in LSASS: it
+// proves user and device to the tenant and holds the primary refresh token.
+type cloudAP struct {
+	m      *machine
+	trace  *trace
+	http   *http.Client
+	tenant spec.TenantOut
+}
+
+// scopePRT asks for a primary refresh token.
+const scopePRT = "openid aza ugs"
+
+// Credentials a primary refresh token was obtained with. Each has its own: a
+// password's carries no second factor, a Hello key's does.
+const (
+	byPassword = "password"
+	byRefresh  = "refresh_token" // of the out-of-box sign-in
+	byHello    = "ngc"
+)
+
+// prtRecord is a primary refresh token in LSASS's cache. The token is of no
+// use without the session key, which only the device's key provider has.
+type prtRecord struct {
+	Token      string     `json:"token"`
+	SessionKey ksp.Sealed `json:"session_key"`
+	Credential string     `json:"credential"`
+	Tenant     string     `json:"tenant"`
+	UPN        string     `json:"upn"`
+	Obtained   time.Time  `json:"obtained"`
+	Expires    time.Time  `json:"expires"`
+}
+
+func (c *cloudAP) token() string {
+	return "https://" + c.tenant.LoginHost + "/" + c.tenant.TenantID + "/oauth2/token"
+}
+
+// nonce sends what is in effect an empty OAuth request, and gets a nonce.
+func (c *cloudAP) nonce(ctx context.Context) (string, error) {
+	form := oauth.TokenRequest{GrantType: oauth.GrantServerChallenge}.Form()
+	c.trace.step(event.CloudAP, event.EntraID, https, "nonce_request", "Cloud AP asks the tenant for a nonce.", message{"grant_type": oauth.GrantServerChallenge})
+	req, err := formRequest(ctx, c.token(), form)
+	if err != nil {
+		return "", err
+	}
+	reply, err := web.Do(c.http, req)
+	if err != nil {
+		return "", err
+	}
+	if reply.Status != http.StatusOK {
+		return "", oauth.ParseError(reply.Status, reply.Body)
+	}
+	var n oauth.NonceResponse
+	if err := reply.JSON(&n); err != nil {
+		return "", err
+	}
+	if n.Nonce == "" {
+		return "", errors.New("the tenant answered without a nonce")
+	}
+	c.trace.step(event.EntraID, event.CloudAP, https, "nonce_reply", "The tenant returns a nonce.", message{"nonce_length": len(n.Nonce)})
+	return n.Nonce, nil
+}
+
+// exchange sends a request for a primary refresh token, signed with the
+// device key.
+func (c *cloudAP) exchange(ctx context.Context, r prt.Request) (*oauth.TokenResponse, error) {
+	reg := c.m.rec.Registration
+	if reg == nil {
+		return nil, refuse("device_not_joined", nil)
+	}
+	key, err := c.m.deviceSigner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := c.m.env.Now()
+	r.ClientID, r.Scope, r.WinVer = oauth.ClientCloudAP, scopePRT, osVersion(c.m.in.OS)
+	r.IssuedAt, r.Expires = prt.Time(now.Unix()), prt.Time(now.Add(5*time.Minute).Unix())
+	signed, err := prt.SignDeviceRequest(key, reg.Certificate, r)
+	if err != nil {
+		return nil, fmt.Errorf("sign with the device key: %w", err)
+	}
+	req, err := formRequest(ctx, c.token(), oauth.TokenRequest{
+		GrantType:         oauth.GrantJWTBearer,
+		Request:           signed,
+		WindowsAPIVersion: "2.0",
+		ClientInfo:        true,
+	}.Form())
+	if err != nil {
+		return nil, err
+	}
+	return tokenReply(c.http, req)
+}
+
+// keep unwraps the session key with the transport key and puts it back into
+// the key provider, from where it only computes. The key passes through the
+// host's memory once: MS-OAPXBC's format leaves a TPM no other way (R7).
+func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credential, upn string) (*prtRecord, error) {
+	if reply.RefreshToken == "" || reply.SessionKeyJWE == "" {
+		return nil, errors.New("the tenant's reply brings no primary refresh token")
+	}
+	wrapped, err := prt.EncryptedSessionKey(reply.SessionKeyJWE)
+	if err != nil {
+		return nil, err
+	}
+	sessionKey, err := c.m.ksp.DecryptOAEP(ctx, c.m.rec.TransportKey, wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("unwrap the session key: %w", err)
+	}
+	defer clear(sessionKey)
+	if err := prt.CheckSessionKey(reply.SessionKeyJWE, sessionKey); err != nil {
+		return nil, err
+	}
+	c.trace.step(event.CloudAP, keyHolder(c.m), tpm20, "session_key_unwrapped",
+		"Cloud AP has the session key decrypted with the private transport key.",
+		message{"algorithm": "RSA-OAEP", "key_length": len(sessionKey)})
+	sealed, err := c.m.ksp.ImportHMAC(ctx, sessionKey)
+	if err != nil {
+		return nil, fmt.Errorf("protect the session key: %w", err)
+	}
+	c.trace.step(event.CloudAP, keyHolder(c.m), tpm20, "session_key_protected",
+		"Cloud AP has the session key protected by the device's key provider.",
+		message{"storage": string(sealed.Storage), "use": "HMAC-SHA256"})
+	now := c.m.env.Now()
+	return &prtRecord{
+		Token:      reply.RefreshToken,
+		SessionKey: sealed,
+		Credential: credential,
+		Tenant:     c.tenant.TenantID,
+		UPN:        upn,
+		Obtained:   now,
+		Expires:    now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second),
+	}, nil
+}
+
+// cache is LSASS keeping the token for the user's session.
+func (c *cloudAP) cache(ctx context.Context, sid string, rec *prtRecord) error {
+	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
+		return put(w, tablePRT, sid+"|"+rec.Credential, rec)
+	})
+}
+
+// deriver derives keys from the session key inside the key provider.
+func (c *cloudAP) deriver(ctx context.Context, rec *prtRecord) prt.Deriver {
+	return func(kdfContext []byte) ([]byte, error) {
+		return c.m.ksp.HMAC(ctx, rec.SessionKey, prt.KDFInput(kdfContext))
+	}
+}
+
+// accessToken asks, with the primary refresh token, for an access token to a
+// resource: the request signed with a key derived from the session key, the
+// reply opened with another (MS-OAPXBC 3.1.5.1.3). freshMFA demands a second
+// factor within the tenant's window.
+func (c *cloudAP) accessToken(ctx context.Context, rec *prtRecord, client, resource string, freshMFA bool) (*oauth.TokenResponse, error) {
+	nonce, err := c.nonce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := c.m.env.Now()
+	r := prt.Request{
+		ClientID:     client,
+		RequestNonce: nonce,
+		Scope:        "openid",
+		Resource:     resource,
+		GrantType:    oauth.GrantRefreshToken,
+		RefreshToken: rec.Token,
+		RedirectURI:  oauth.NativeRedirect(client),
+		Issuer:       "aad:brokerplugin",
+		Audience:     c.tenant.LoginHost,
+		IssuedAt:     prt.Time(now.Unix()),
+		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
+		WinVer:       osVersion(c.m.in.OS),
+	}
+	if freshMFA {
+		r.AMRValues = oauth.AMRNGCMFA
+	}
+	kdf, err := random(c.m.env, prt.ContextSize)
+	if err != nil {
+		return nil, err
+	}
+	session := c.deriver(ctx, rec)
+	signed, err := prt.SignRequest(session, kdf, r)
+	if err != nil {
+		return nil, err
+	}
+	req, err := formRequest(ctx, c.token(), oauth.TokenRequest{
+		GrantType:         oauth.GrantJWTBearer,
+		Request:           signed,
+		WindowsAPIVersion: "2.0",
+		ClientInfo:        true,
+	}.Form())
+	if err != nil {
+		return nil, err
+	}
+	reply, err := web.Do(c.http, req)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Status != http.StatusOK {
+		return nil, oauth.ParseError(reply.Status, reply.Body)
+	}
+	body := reply.Body
+	if !strings.HasPrefix(strings.TrimSpace(string(body)), "{") {
+		if body, err = prt.OpenResponse(strings.TrimSpace(string(body)), session); err != nil {
+			return nil, fmt.Errorf("open the tenant's reply: %w", err)
+		}
+	}
+	return oauth.ParseTokenResponse(body)
+}
+
+// keyHolder is the lane of the device's key provider. The documents draw a TPM
+// only; a device without one keeps keys in software, and its lane is the
+// device's own.
+func keyHolder(m *machine) event.Actor {
+	if m.tpm != nil {
+		return event.TPM
+	}
+	return event.Device
+}
+
+func splitToken(token string) []string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	return parts
+}

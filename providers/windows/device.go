@@ -1,0 +1,443 @@
+package windows
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/tpm"
+	"hellolab/providers/wire/attest"
+	"hellolab/providers/wire/cng"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/graph"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/web"
+)
+
+type deviceObject = providers.Object[spec.Device, spec.DeviceOut]
+
+func (w *Windows) device() providers.Kind[spec.Device, spec.DeviceOut] {
+	return providers.Kind[spec.Device, spec.DeviceOut]{
+		Name:  "device",
+		Doc:   "A Windows device with its TPM, joined to a tenant or to nothing.",
+		After: []string{"tenant", "group", "user"},
+		Home:  func(in spec.Device) providers.Ref { return in.Tenant },
+		Key:   deviceKey,
+		Find:  w.findDevice, Create: w.createDevice, Read: w.readDevice, Update: w.updateDevice, Delete: w.deleteDevice,
+	}
+}
+
+// deviceKey names a device by tenant and name, when it is given one. A device
+// named by its block has no key of its own: its address tells it apart.
+func deviceKey(in spec.Device) string {
+	if in.Name == "" {
+		return ""
+	}
+	return string(in.Tenant) + "|" + strings.ToLower(in.Name)
+}
+
+// createDevice installs the device (its TPM, keys and identity come to be) and,
+// for join "entra", registers it: flow DR. Each step is durable before the
+// next begins, and a second call goes on where a killed one stopped.
+func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.Device) (spec.DeviceOut, error) {
+	m, err := w.machine(env, env.Addr, in)
+	if errors.Is(err, errNotInstalled) {
+		if err := alone(env, in); err != nil {
+			return spec.DeviceOut{}, err
+		}
+		m, err = w.install(ctx, env, in)
+	}
+	if err != nil {
+		return spec.DeviceOut{}, err
+	}
+	if in.Join == string(hello.NotJoined) {
+		return m.out(), nil
+	}
+	if in.Tenant == "" {
+		return spec.DeviceOut{}, fmt.Errorf("%s: join = %q needs a tenant", env.Addr, in.Join)
+	}
+	tenant, err := tenantOf(env, in.Tenant)
+	if err != nil {
+		return spec.DeviceOut{}, err
+	}
+	if m.rec.Joining != "" {
+		if err := m.abandonJoin(ctx, tenant); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: undo a join that was cut off: %w", env.Addr, err)
+		}
+	}
+	if !m.registered() {
+		joiner, err := joinerOf(env)
+		if err != nil {
+			return spec.DeviceOut{}, err
+		}
+		if err := m.register(ctx, tenant, joiner); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: join: %w", env.Addr, err)
+		}
+	}
+	if !in.EnabledInTenant {
+		a, err := w.admin(ctx, env, tenant)
+		if err != nil {
+			return spec.DeviceOut{}, err
+		}
+		defer a.close()
+		if err := a.patchDevice(ctx, m.rec.Registration.ObjectID, graph.Device{AccountEnabled: &in.EnabledInTenant}); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: disable: %w", env.Addr, err)
+		}
+	}
+	return m.out(), nil
+}
+
+// alone refuses a second device of the same given name in one tenant.
+func alone(env providers.Env, in spec.Device) error {
+	if in.Name == "" {
+		return nil
+	}
+	all, err := env.Objects.List("device")
+	if err != nil {
+		return err
+	}
+	for _, rec := range all {
+		if rec.Addr == env.Addr || rec.Out.IsNull() {
+			continue
+		}
+		name, tenant := text(rec.In, "name"), text(rec.In, "tenant")
+		if tenant == string(in.Tenant) && strings.EqualFold(name, in.Name) {
+			return fmt.Errorf("%s: %s has the name %q already", env.Addr, rec.Addr, in.Name)
+		}
+	}
+	return nil
+}
+
+// text reads a string attribute without decoding the object.
+func text(in cty.Value, name string) string {
+	if in.IsNull() || !in.IsKnown() || !in.Type().HasAttribute(name) {
+		return ""
+	}
+	v := in.GetAttr(name)
+	if v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
+		return ""
+	}
+	return v.AsString()
+}
+
+// joinerOf is the user who joins the device at hand out of the box (R14).
+func joinerOf(env providers.Env) (person, error) {
+	addr, err := hello.JoinerOf(env.Objects, env.Addr)
+	if err != nil {
+		return person{}, err
+	}
+	if addr == "" {
+		return person{}, fmt.Errorf("%s: nobody is there to join the device: set joined_by on it, or declare an enrollment of a user on it", env.Addr)
+	}
+	return userOf(env, providers.Ref(addr))
+}
+
+// install makes the device: a TPM with certified endorsement key, or a machine
+// key for the software provider; the keys that registration will use; one key
+// in the pre-generation pool. All of it appears at once.
+func (w *Windows) install(ctx context.Context, env providers.Env, in spec.Device) (*machine, error) {
+	id, err := guid.New(env.Rand)
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{w: w, env: env, addr: env.Addr, in: in, rec: machineRecord{MachineID: id.String(), Name: computerName(in, env.Addr)}}
+	var image []byte
+	var spare ksp.Key
+	if in.TPM == "none" {
+		m.rec.Storage = ksp.Software
+		if m.rec.MachineKey, err = random(env, ksp.MachineKeySize); err != nil {
+			return nil, err
+		}
+		if err := m.openKSP(); err != nil {
+			return nil, err
+		}
+		for key, use := range map[*ksp.Key]ksp.Use{&m.rec.DeviceKey: ksp.Sign, &m.rec.TransportKey: ksp.Decrypt} {
+			if *key, err = m.ksp.CreateKey(ctx, use, nil); err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		if err := tpm.Available(env.Addr); err != nil {
+			return nil, err
+		}
+		b, err := w.pool.Take(ctx, env.Now())
+		if err != nil {
+			return nil, fmt.Errorf("%s: manufacture TPM: %w", env.Addr, err)
+		}
+		m.rec.Storage, image, spare = ksp.TPM, b.Image, b.User
+		m.rec.EK, m.rec.AIK, m.rec.DeviceKey, m.rec.TransportKey = b.EK, b.AIK, b.Device, b.Transport
+		if m.rec.EKChain, err = certifyEK(ctx, env, b.EK); err != nil {
+			return nil, fmt.Errorf("%s: endorsement key certificate: %w", env.Addr, err)
+		}
+	}
+	err = env.Section.Update(ctx, func(s providers.Writer) error {
+		if image != nil {
+			if err := errors.Join(s.Put(tableTPM, "image", image), put(s, tablePool, poolKey(spare), spare)); err != nil {
+				return err
+			}
+		}
+		return put(s, tableMachine, "record", m.rec)
+	})
+	if err != nil {
+		return nil, err
+	}
+	failpoint(env, "device:installed")
+	return m, m.openKSP()
+}
+
+// certifyEK has the TPM's manufacturer certify its endorsement key.
+func certifyEK(ctx context.Context, env providers.Env, ek []byte) ([][]byte, error) {
+	public, err := attest.ParsePublic(ek)
+	if err != nil {
+		return nil, err
+	}
+	template, err := attest.EKTemplate(attest.Simulator)
+	if err != nil {
+		return nil, err
+	}
+	return env.PKI.Issue(ctx, providers.TPMVendorRoot, template, public.Key())
+}
+
+// registered reports whether registration is complete.
+func (m *machine) registered() bool {
+	r := m.rec.Registration
+	return r != nil && r.ObjectID != "" && (m.tpm == nil || len(m.rec.AIKChain) > 0)
+}
+
+func (m *machine) out() spec.DeviceOut {
+	out := spec.DeviceOut{DeviceID: m.rec.MachineID, EKHash: m.rec.ekHash()}
+	if r := m.rec.Registration; r != nil {
+		out.DeviceID, out.ObjectID, out.Thumbprint = r.DeviceID, r.ObjectID, r.Thumbprint
+		if blob, err := m.transportBlob(); err == nil {
+			sum := sha256.Sum256(blob)
+			out.TransportKey = base64.StdEncoding.EncodeToString(sum[:])
+		}
+	}
+	return out
+}
+
+// transportBlob is the public transport key as it is registered.
+func (m *machine) transportBlob() ([]byte, error) {
+	pub, err := m.rec.TransportKey.RSA()
+	if err != nil {
+		return nil, err
+	}
+	return cng.MarshalRSAPublic(pub), nil
+}
+
+// declaredDevice is what is asked of the device at hand.
+func declaredDevice(env providers.Env) (spec.Device, error) {
+	o, err := providers.Resolve[spec.Device, spec.DeviceOut](env, providers.Ref(env.Addr))
+	if errors.Is(err, providers.ErrUnknownObject) {
+		return spec.Device{}, providers.ErrGone
+	}
+	return o.In, err
+}
+
+// findDevice tells what a killed creation left. A device that is installed and
+// not registered is one that is joined to nothing, whatever was asked.
+func (w *Windows) findDevice(ctx context.Context, env providers.Env, key string) (deviceObject, error) {
+	in, err := declaredDevice(env)
+	if err != nil {
+		return deviceObject{}, err
+	}
+	m, err := w.machine(env, env.Addr, in)
+	if errors.Is(err, errNotInstalled) || err == nil && key != deviceKey(in) {
+		return deviceObject{}, providers.ErrGone
+	}
+	if err != nil {
+		return deviceObject{}, err
+	}
+	o := deviceObject{Addr: env.Addr, In: in, Out: m.out()}
+	o.ID = o.Out.DeviceID
+	if in.Join != string(hello.NotJoined) && !m.registered() {
+		o.In.Join, o.In.Tenant, o.In.JoinedBy = string(hello.NotJoined), "", ""
+		return o, nil
+	}
+	return w.readDevice(ctx, env, o)
+}
+
+// readDevice compares the device with its object in the directory.
+func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObject) (deviceObject, error) {
+	m, err := w.machine(env, o.Addr, o.In)
+	if errors.Is(err, errNotInstalled) {
+		return o, providers.ErrGone
+	}
+	if err != nil {
+		return o, err
+	}
+	if m.rec.Registration == nil {
+		return o, nil
+	}
+	tenant, err := tenantOf(env, o.In.Tenant)
+	if err != nil {
+		return o, err
+	}
+	a, err := w.admin(ctx, env, tenant)
+	if err != nil {
+		return o, err
+	}
+	defer a.close()
+	d, err := a.device(ctx, m.rec.Registration.DeviceID)
+	if graph.IsNotFound(err) {
+		return o, providers.ErrGone
+	}
+	if err != nil {
+		return o, err
+	}
+	if d.AccountEnabled != nil {
+		o.In.EnabledInTenant = *d.AccountEnabled
+	}
+	if d.DisplayName != computerName(o.In, o.Addr) {
+		o.In.Name = d.DisplayName
+	}
+	return o, nil
+}
+
+// updateDevice changes what a device may change without joining anew.
+func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceObject, in spec.Device) (spec.DeviceOut, error) {
+	m, err := w.machine(env, env.Addr, in)
+	if err != nil {
+		return spec.DeviceOut{}, err
+	}
+	name := computerName(in, env.Addr)
+	if m.rec.Registration != nil {
+		tenant, err := tenantOf(env, in.Tenant)
+		if err != nil {
+			return spec.DeviceOut{}, err
+		}
+		a, err := w.admin(ctx, env, tenant)
+		if err != nil {
+			return spec.DeviceOut{}, err
+		}
+		defer a.close()
+		change := graph.Device{DisplayName: name, OSVersion: osVersion(in.OS), AccountEnabled: &in.EnabledInTenant}
+		if err := a.patchDevice(ctx, m.rec.Registration.ObjectID, change); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
+		}
+	}
+	if m.rec.Name != name {
+		m.rec.Name = name
+		if err := m.save(ctx); err != nil {
+			return spec.DeviceOut{}, err
+		}
+	}
+	return m.out(), nil
+}
+
+// deleteDevice leaves the tenant, by the device's own certificate.
+func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceObject) error {
+	m, err := w.machine(env, o.Addr, o.In)
+	if errors.Is(err, errNotInstalled) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if m.rec.Registration == nil && m.rec.Joining == "" {
+		return nil
+	}
+	tenant, err := m.tenantOfRecord()
+	if err != nil {
+		return err
+	}
+	if m.rec.Joining != "" {
+		return m.abandonJoin(ctx, tenant)
+	}
+	leaveErr := m.leave(ctx, tenant)
+	if leaveErr == nil {
+		return nil
+	}
+	// The service turns away a certificate whose device is gone already; and a
+	// device whose TPM is broken cannot show its certificate.
+	a, err := w.admin(ctx, env, tenant)
+	if err != nil {
+		return errors.Join(leaveErr, err)
+	}
+	defer a.close()
+	d, err := a.device(ctx, m.rec.Registration.DeviceID)
+	if graph.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return errors.Join(leaveErr, err)
+	}
+	env.Log.Warn("the device could not leave by itself; the administrator removes it", "device", o.Addr, "error", leaveErr)
+	return a.deleteDevice(ctx, d.ID)
+}
+
+// tenantOfRecord is the tenant that the device is registered with, or was
+// joining: its declaration may say otherwise after a join was cut off.
+func (m *machine) tenantOfRecord() (spec.TenantOut, error) {
+	id := m.rec.Joining
+	if m.rec.Registration != nil {
+		id = m.rec.Registration.TenantID
+	}
+	all, err := providers.ResolveAll[spec.Tenant, spec.TenantOut](m.env, "tenant")
+	if err != nil {
+		return spec.TenantOut{}, err
+	}
+	for _, t := range all {
+		if t.Out.TenantID == id {
+			return t.Out, nil
+		}
+	}
+	return spec.TenantOut{}, fmt.Errorf("%s: its tenant %s is not in the lab", m.addr, id)
+}
+
+func (m *machine) leave(ctx context.Context, tenant spec.TenantOut) error {
+	client, err := m.client(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	target := "https://" + tenant.RegistrationHost + drs.PathDevice + url.PathEscape(m.rec.Registration.DeviceID) + "?api-version=2.0"
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, target, nil)
+	if err != nil {
+		return err
+	}
+	reply, err := web.Do(client, req)
+	if err != nil {
+		return err
+	}
+	if reply.Status/100 != 2 && reply.Status != http.StatusNotFound {
+		return drs.ParseError(reply.Status, reply.Body)
+	}
+	return nil
+}
+
+// abandonJoin removes the device object of a join whose reply was never kept:
+// nobody has its certificate.
+func (m *machine) abandonJoin(ctx context.Context, tenant spec.TenantOut) error {
+	a, err := m.w.admin(ctx, m.env, tenant)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	blob, err := m.transportBlob()
+	if err != nil {
+		return err
+	}
+	d, err := a.deviceWithTransportKey(ctx, blob)
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		if err := a.deleteDevice(ctx, d.ID); err != nil {
+			return err
+		}
+	}
+	m.rec.Joining = ""
+	return m.save(ctx)
+}

@@ -1,0 +1,283 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/wire/graph"
+)
+
+type enrollmentObject = providers.Object[spec.Enrollment, spec.EnrollmentOut]
+
+func (w *Windows) enrollment() providers.Kind[spec.Enrollment, spec.EnrollmentOut] {
+	return providers.Kind[spec.Enrollment, spec.EnrollmentOut]{
+		Name:  "enrollment",
+		Doc:   "One user's Windows Hello for Business credential on one device; creating it runs the provisioning flow.",
+		After: []string{"tenant", "group", "user", "device", "policy"},
+		Home:  func(in spec.Enrollment) providers.Ref { return in.Device },
+		Disk:  func(in spec.Enrollment) providers.Ref { return in.Device },
+		Key:   enrollmentKey,
+		Find:  w.findEnrollment, Create: w.createEnrollment, Read: w.readEnrollment, Delete: w.deleteEnrollment,
+	}
+}
+
+func enrollmentKey(in spec.Enrollment) string {
+	if in.User == "" || in.Device == "" {
+		return ""
+	}
+	return string(in.User) + "|" + string(in.Device)
+}
+
+// enrollmentRecord says how far provisioning came. It is written with the
+// container and before the registration request: a key in the directory always
+// has a record here, whatever instant the process ended at.
+type enrollmentRecord struct {
+	Addr       string    `json:"addr"`
+	KeyID      string    `json:"key_id"`   // kid
+	EntryID    string    `json:"entry_id"` // GUID of the directory entry; empty until registered
+	Flow       string    `json:"flow"`
+	Trust      string    `json:"trust"`
+	DeviceID   string    `json:"device_id"`
+	Registered bool      `json:"registered"`
+	Created    time.Time `json:"created"`
+}
+
+// enrolling is an enrollment in one call of its kind.
+type enrolling struct {
+	*machine
+	device spec.DeviceOut
+	user   person
+	tenant spec.TenantOut
+	asked  spec.Enrollment
+	world  *hello.World
+	route  hello.Route
+	policy hello.InForce
+}
+
+// enrolling resolves what an enrollment refers to.
+func (w *Windows) enrolling(env providers.Env, in spec.Enrollment) (*enrolling, error) {
+	d, err := providers.Resolve[spec.Device, spec.DeviceOut](env, in.Device)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.Device, err)
+	}
+	e := &enrolling{asked: in, device: d.Out}
+	if e.machine, err = w.machine(env, string(in.Device), d.In); err != nil {
+		return nil, err
+	}
+	if e.user, err = userOf(env, in.User); err != nil {
+		return nil, err
+	}
+	if d.In.Tenant != "" {
+		if e.tenant, err = tenantOf(env, d.In.Tenant); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (e *enrolling) record() (enrollmentRecord, bool, error) {
+	return view[enrollmentRecord](e.env.Section, tableEnrollment, e.user.sid)
+}
+
+func (e *enrolling) out(rec enrollmentRecord) spec.EnrollmentOut {
+	return spec.EnrollmentOut{
+		KeyID:      rec.KeyID,
+		Flow:       rec.Flow,
+		Trust:      rec.Trust,
+		KeyStorage: string(e.rec.Storage),
+		DeviceID:   rec.DeviceID,
+		Status:     "ready",
+		Created:    rec.Created.UTC().Format(time.RFC3339),
+	}
+}
+
+// createEnrollment is the user's first day on the device: first sign-in,
+// Windows' check whether to offer Hello, and the provisioning flow.
+func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in spec.Enrollment) (spec.EnrollmentOut, error) {
+	defer in.PIN.Wipe()
+	e, err := w.enrolling(env, in)
+	if err != nil {
+		return spec.EnrollmentOut{}, err
+	}
+	defer e.user.password.Wipe()
+	if e.world, err = hello.Around(env.Objects, string(in.User), string(in.Device)); err != nil {
+		return spec.EnrollmentOut{}, err
+	}
+	rec, ok, err := e.record()
+	switch {
+	case err != nil:
+		return spec.EnrollmentOut{}, err
+	case ok && rec.Registered && rec.Addr == env.Addr:
+		return e.out(rec), nil
+	case ok && rec.Registered:
+		return spec.EnrollmentOut{}, fmt.Errorf("%s: %s has provisioned %s on %s already", env.Addr, rec.Addr, in.User, in.Device)
+	case ok:
+		if err := e.undo(ctx, rec); err != nil {
+			return spec.EnrollmentOut{}, fmt.Errorf("%s: undo a provisioning that was cut off: %w", env.Addr, err)
+		}
+	}
+	if rec, err = e.provision(ctx); err != nil {
+		return spec.EnrollmentOut{}, fmt.Errorf("%s: %w", env.Addr, err)
+	}
+	return e.out(rec), nil
+}
+
+// findEnrollment tells what a killed creation left. A key that the directory
+// has is finished; one that it has not is removed here, too, for nobody can
+// use it.
+func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key string) (enrollmentObject, error) {
+	declared, err := providers.Resolve[spec.Enrollment, spec.EnrollmentOut](env, providers.Ref(env.Addr))
+	if errors.Is(err, providers.ErrUnknownObject) || err == nil && key != enrollmentKey(declared.In) {
+		return enrollmentObject{}, providers.ErrGone
+	}
+	if err != nil {
+		return enrollmentObject{}, err
+	}
+	o := enrollmentObject{Addr: env.Addr, In: declared.In}
+	o.In.PIN = nil
+	e, err := w.enrolling(env, o.In)
+	if errors.Is(err, errNotInstalled) || errors.Is(err, errNotCreated) {
+		return enrollmentObject{}, providers.ErrGone
+	}
+	if err != nil {
+		return enrollmentObject{}, err
+	}
+	rec, ok, err := e.record()
+	if err != nil {
+		return enrollmentObject{}, err
+	}
+	if !ok || rec.Addr != env.Addr {
+		return enrollmentObject{}, providers.ErrGone
+	}
+	entry, err := e.inDirectory(ctx, rec)
+	if err != nil {
+		return enrollmentObject{}, err
+	}
+	switch {
+	case entry == nil && !rec.Registered:
+		if err := e.forget(ctx); err != nil {
+			return enrollmentObject{}, err
+		}
+		return enrollmentObject{}, providers.ErrGone
+	case entry == nil:
+		return enrollmentObject{}, providers.ErrGone
+	case !rec.Registered:
+		rec.EntryID, rec.Registered = entry.ID, true
+		err := env.Section.Update(ctx, func(s providers.Writer) error { return put(s, tableEnrollment, e.user.sid, rec) })
+		if err != nil {
+			return enrollmentObject{}, err
+		}
+	}
+	o.Out = e.out(rec)
+	o.ID = o.Out.KeyID
+	return o, nil
+}
+
+// inDirectory returns the user's key as the tenant's directory has it, nil when it has not.
+func (e *enrolling) inDirectory(ctx context.Context, rec enrollmentRecord) (*graph.DeviceKey, error) {
+	a, err := e.w.admin(ctx, e.env, e.tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	keys, err := a.helloKeys(ctx, e.user.objectID)
+	if err != nil {
+		return nil, err
+	}
+	for i := range keys {
+		if keys[i].KeyIdentifier == rec.KeyID {
+			return &keys[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// readEnrollment: a credential is there when both halves are, the container's
+// key and the directory's entry.
+func (w *Windows) readEnrollment(ctx context.Context, env providers.Env, o enrollmentObject) (enrollmentObject, error) {
+	e, err := w.enrolling(env, o.In)
+	if errors.Is(err, errNotInstalled) || errors.Is(err, errNotCreated) {
+		return o, providers.ErrGone
+	}
+	if err != nil {
+		return o, err
+	}
+	rec, ok, err := e.record()
+	if err != nil {
+		return o, err
+	}
+	if !ok || rec.Addr != o.Addr {
+		return o, providers.ErrGone
+	}
+	entry, err := e.inDirectory(ctx, rec)
+	if err != nil {
+		return o, err
+	}
+	if entry == nil {
+		return o, providers.ErrGone
+	}
+	o.Out = e.out(rec)
+	return o, nil
+}
+
+// deleteEnrollment removes the key from the tenant, then the container.
+func (w *Windows) deleteEnrollment(ctx context.Context, env providers.Env, o enrollmentObject) error {
+	e, err := w.enrolling(env, o.In)
+	if errors.Is(err, errNotInstalled) || errors.Is(err, errNotCreated) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rec, ok, err := e.record()
+	if err != nil || !ok || rec.Addr != o.Addr {
+		return err
+	}
+	return e.undo(ctx, rec)
+}
+
+// undo removes a credential, whole or half made.
+func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
+	a, err := e.w.admin(ctx, e.env, e.tenant)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	keys, err := a.helloKeys(ctx, e.user.objectID)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if k.KeyIdentifier == rec.KeyID {
+			if err := a.deleteHelloKey(ctx, e.user.objectID, k.ID); err != nil {
+				return err
+			}
+		}
+	}
+	failpoint(e.env, "enrollment:key-removed")
+	return e.forget(ctx)
+}
+
+// forget removes everything that the device keeps of the user's credential.
+func (e *enrolling) forget(ctx context.Context) error {
+	sid := e.user.sid
+	return e.env.Section.Update(ctx, func(w providers.Writer) error {
+		errs := []error{
+			w.Delete(tableContainer, sid),
+			w.Delete(tableEnrollment, sid),
+			w.Delete(tablePRT, sid+"|"+byHello),
+			w.Delete(tablePRT, sid+"|"+byPassword),
+			w.Delete(tablePRT, sid+"|"+byRefresh),
+		}
+		for _, g := range []container.Gesture{container.Face, container.Fingerprint} {
+			errs = append(errs, w.Delete(tableSensor, string(g)+"|"+sid))
+		}
+		return errors.Join(errs...)
+	})
+}

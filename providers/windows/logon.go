@@ -1,0 +1,78 @@
+package windows
+
+import (
+	"context"
+	"errors"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/prt"
+)
+
+// firstSignIn signs a user in before they have a Hello credential: with the
+// password, or, right after the user joined the device, with what the
+// out-of-box sign-in left. Either brings a primary refresh token; only the
+// second one's has a second factor in it.
+func (c *cloudAP) firstSignIn(ctx context.Context, p person) (*prtRecord, error) {
+	left, ok, err := view[wamRecord](c.m.env.Section, tableWAM, p.sid)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		rec, err := c.signInWith(ctx, p, byRefresh, prt.Request{
+			GrantType: oauth.GrantRefreshToken, RefreshToken: left.RefreshToken,
+		})
+		var refusal *oauth.Error
+		if err == nil || !errors.As(err, &refusal) {
+			return rec, err
+		}
+		c.trace.refused(event.EntraID, event.CloudAP, https, "prt_refused", "The tenant does not take the out-of-box sign-in any more.", err)
+	}
+	return c.passwordSignIn(ctx, p)
+}
+
+// passwordSignIn is a sign-in with user name and password.
+func (c *cloudAP) passwordSignIn(ctx context.Context, p person) (*prtRecord, error) {
+	if len(p.password) == 0 {
+		return nil, because("wrong_password", nil, "The password of %s is not known in this run.", p.addr)
+	}
+	return c.signInWith(ctx, p, byPassword, prt.Request{
+		GrantType: oauth.GrantPassword, Username: p.upn, Password: string(p.password),
+	})
+}
+
+// signInWith goes from Winlogon to a primary refresh token by a proof that is
+// not a Hello key.
+func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r prt.Request) (*prtRecord, error) {
+	t := c.trace
+	t.step(event.User, event.Winlogon, local, "first_factor", "The user signs in with the first factor.", message{"user": p.upn, "credential": credential})
+	t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
+	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
+	nonce, err := c.nonce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.RequestNonce = nonce
+	t.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP asks for a primary refresh token, signed with the device key.",
+		message{"grant_type": r.GrantType, "scope": scopePRT, "device_id": c.m.rec.Registration.DeviceID})
+	reply, err := c.exchange(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := c.keep(ctx, reply, credential, p.upn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cache(ctx, p.sid, rec); err != nil {
+		return nil, err
+	}
+	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.", message{"claims": claims(reply.IDToken)})
+	return rec, nil
+}
+
+// cachedPRT is a token of a user in LSASS's cache.
+func cachedPRT(s providers.Section, sid, credential string) (*prtRecord, bool, error) {
+	rec, ok, err := view[prtRecord](s, tablePRT, sid+"|"+credential)
+	return &rec, ok, err
+}

@@ -1,0 +1,244 @@
+package windows
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/tpm"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/web"
+)
+
+// machineRecord is what an installed device keeps of itself.
+type machineRecord struct {
+	MachineID string      `json:"machine_id"` // GUID of the installation
+	Name      string      `json:"name"`
+	Storage   ksp.Storage `json:"storage"`
+
+	MachineKey []byte   `json:"machine_key,omitempty"` // software provider only
+	EK         []byte   `json:"ek,omitempty"`          // TPM2B_PUBLIC
+	EKChain    [][]byte `json:"ek_chain,omitempty"`    // DER, leaf first
+	AIK        ksp.Key  `json:"aik,omitzero"`
+	AIKChain   [][]byte `json:"aik_chain,omitempty"` // DER, leaf first; empty until enrolled
+
+	DeviceKey    ksp.Key `json:"device_key"`
+	TransportKey ksp.Key `json:"transport_key"`
+
+	// Joining is set before the join request and cleared with its reply: a
+	// crash in between leaves a device object that nobody knows the id of.
+	Joining      string        `json:"joining,omitempty"` // tenant id
+	Registration *registration `json:"registration,omitempty"`
+}
+
+// registration is what a tenant gave the device.
+type registration struct {
+	TenantID    string `json:"tenant_id"`
+	DeviceID    string `json:"device_id"`
+	ObjectID    string `json:"object_id"`
+	JoinType    int    `json:"join_type"`
+	Certificate []byte `json:"certificate"` // DER
+	Thumbprint  string `json:"thumbprint"`
+}
+
+// machine is an installed device at work in one call of its kind.
+type machine struct {
+	w    *Windows
+	env  providers.Env // section: the device's
+	addr string        // of the device
+	in   spec.Device
+	rec  machineRecord
+	ksp  ksp.Provider
+	tpm  *tpm.TPM // nil without a TPM
+}
+
+// errNotInstalled says that the section holds no device yet.
+var errNotInstalled = errors.New("the device is not installed")
+
+// machine loads the device at addr, whose section env has.
+func (w *Windows) machine(env providers.Env, addr string, in spec.Device) (*machine, error) {
+	m := &machine{w: w, env: env, addr: addr, in: in}
+	rec, ok, err := view[machineRecord](env.Section, tableMachine, "record")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", addr, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", addr, errNotInstalled)
+	}
+	m.rec = rec
+	return m, m.openKSP()
+}
+
+func (m *machine) openKSP() error {
+	if m.rec.Storage == ksp.TPM {
+		if err := tpm.Available(m.addr); err != nil {
+			return err
+		}
+		m.tpm = m.w.pool.TPM(m.addr, imageStore{m.env.Section}, m.env.Now)
+		m.ksp = m.tpm
+		return nil
+	}
+	s, err := ksp.NewSoftware(m.rec.MachineKey, m.env.Rand)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.addr, err)
+	}
+	m.ksp = s
+	return nil
+}
+
+// save keeps the record, as configuration.
+func (m *machine) save(ctx context.Context) error {
+	return m.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableMachine, "record", m.rec) })
+}
+
+// maker makes Hello containers on this device.
+func (m *machine) maker() container.Maker {
+	return container.Maker{Provider: m.ksp, Rand: m.env.Rand, NewGUID: m.newGUID}
+}
+
+func (m *machine) newGUID() string {
+	g, err := guid.New(m.env.Rand)
+	if err != nil {
+		panic("windows: the random source fails: " + err.Error())
+	}
+	return g.String()
+}
+
+// deviceSigner is the device key, for the length of ctx.
+func (m *machine) deviceSigner(ctx context.Context) (crypto.Signer, error) {
+	return ksp.Signer(ctx, m.ksp, m.rec.DeviceKey, nil)
+}
+
+// client is an HTTPS client of the device. With asDevice it presents the
+// device certificate to servers that ask.
+func (m *machine) client(ctx context.Context, asDevice bool) (*http.Client, error) {
+	if !asDevice {
+		return web.Client(m.env), nil
+	}
+	if m.rec.Registration == nil {
+		return nil, refuse("device_not_joined", nil)
+	}
+	key, err := m.deviceSigner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return web.Client(m.env, tls.Certificate{
+		Certificate:                  [][]byte{m.rec.Registration.Certificate},
+		PrivateKey:                   key,
+		SupportedSignatureAlgorithms: []tls.SignatureScheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256},
+	}), nil
+}
+
+// poolKey names a key of the pre-generation pool.
+func poolKey(k ksp.Key) string {
+	d := k.Digest()
+	return hex.EncodeToString(d[:])
+}
+
+// takeUserKey takes a user key from the pre-generation pool, or makes one when
+// the pool is empty. The key is out of the pool before it is used.
+func (m *machine) takeUserKey(ctx context.Context) (k ksp.Key, pregenerated bool, err error) {
+	err = m.env.Section.Record(ctx, func(w providers.Writer) error {
+		k, pregenerated = ksp.Key{}, false
+		found := ""
+		err := w.Scan(tablePool, "", func(key string, _ []byte) error {
+			if found == "" {
+				found = key
+			}
+			return nil
+		})
+		if err != nil || found == "" {
+			return err
+		}
+		if k, pregenerated, err = load[ksp.Key](w, tablePool, found); err != nil {
+			return err
+		}
+		return w.Delete(tablePool, found)
+	})
+	if err != nil || pregenerated {
+		return k, pregenerated, err
+	}
+	k, err = m.ksp.CreateKey(ctx, ksp.UserSign, nil)
+	return k, false, err
+}
+
+// poolLevel is how many user keys lie ready.
+func (m *machine) poolLevel() (n int, err error) {
+	err = m.env.Section.View(func(r providers.Reader) error {
+		n = 0
+		return r.Scan(tablePool, "", func(string, []byte) error { n++; return nil })
+	})
+	return n, err
+}
+
+// refillPool makes one user key for the next user when the pool is empty and a
+// worker has nothing better to do. It reports whether it did.
+func (m *machine) refillPool(ctx context.Context) (bool, error) {
+	if m.tpm == nil || !m.w.pool.Idle() {
+		return false, nil
+	}
+	if n, err := m.poolLevel(); err != nil || n > 0 {
+		return false, err
+	}
+	k, err := m.ksp.CreateKey(ctx, ksp.UserSign, nil)
+	if err != nil {
+		return false, err
+	}
+	return true, m.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tablePool, poolKey(k), k) })
+}
+
+// osVersion is what a Windows release reports.
+func osVersion(os string) string {
+	switch os {
+	case "windows-10-22h2":
+		return "10.0.19045.5073"
+	case "windows-11-23h2":
+		return "10.0.22631.4460"
+	default:
+		return "10.0.26100.2314"
+	}
+}
+
+// computerName is the device's name: as written, else the last part of its
+// address, with anything but letters, digits and hyphens as hyphens.
+func computerName(in spec.Device, addr string) string {
+	if in.Name != "" {
+		return in.Name
+	}
+	name := addr
+	if _, after, ok := strings.Cut(addr, "device."); ok {
+		name = after
+		for strings.Contains(name, "device.") {
+			_, name, _ = strings.Cut(name, "device.")
+		}
+	}
+	return strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		case r == '"', r == ']':
+			return -1
+		default:
+			return '-'
+		}
+	}, name), "-")
+}
+
+// ekHash is the hex SHA-256 of the public endorsement key; empty without a TPM.
+func (r machineRecord) ekHash() string {
+	if len(r.EK) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(r.EK)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,263 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/sensor"
+	"hellolab/providers/wire/oauth"
+)
+
+// provisioning is one run of a provisioning flow: the application in the Cloud
+// Experience Host, and what it has got so far.
+type provisioning struct {
+	*enrolling
+	trace *trace
+	cloud *cloudAP
+	wam   *wam
+
+	prt       *prtRecord // of the first sign-in
+	token     *oauth.TokenResponse
+	templates []sensor.Template
+	secrets   map[container.Gesture][]byte // what the sensors handed out, until the container has them
+	container *container.Container
+	released  *container.Released
+	key       container.UserKey
+}
+
+// provision goes from the first sign-in to a registered key. Which flow runs
+// is decided here, by one table.
+func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
+	shape, ok := e.world.ShapeOf(string(e.asked.User), string(e.asked.Device))
+	if !ok {
+		return enrollmentRecord{}, errors.New("user or device is not part of the lab")
+	}
+	route, refusal := hello.Select(shape)
+	if refusal != nil && shape.Join != hello.NotJoined {
+		return enrollmentRecord{}, because("unsupported_deployment", refusal, "%s", refusal.Reason)
+	}
+	route.Shape = shape
+	e.route, e.policy = route, e.world.InForce(string(e.asked.User), string(e.asked.Device))
+
+	flow := route.Provision
+	if flow == "" {
+		flow = hello.P1 // joined to nothing: the check below says so
+	}
+	t, ctx, err := newTrace(ctx, e.env, flow, e.user.addr, e.addr)
+	if err != nil {
+		return enrollmentRecord{}, err
+	}
+	client, err := e.client(ctx, false)
+	if err != nil {
+		return enrollmentRecord{}, err
+	}
+	defer client.CloseIdleConnections()
+	p := &provisioning{
+		enrolling: e,
+		trace:     t,
+		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant},
+		wam:       &wam{env: e.env, trace: t, http: client, tenant: e.tenant, screen: event.CXH},
+	}
+	defer p.close()
+	if err := p.launch(ctx); err != nil {
+		return enrollmentRecord{}, err
+	}
+	switch flow {
+	case hello.P1:
+		return p.p1(ctx)
+	default:
+		return enrollmentRecord{}, fmt.Errorf("flow %s (%s) is not part of this version", flow, flow.Title())
+	}
+}
+
+func (p *provisioning) close() {
+	if p.released != nil {
+		p.released.Close()
+	}
+	for _, s := range p.secrets {
+		clear(s)
+	}
+}
+
+// launch is what happens before the lettered phases: the user's first sign-in,
+// the policy that reaches them, and Windows' check whether to open the Cloud
+// Experience Host at all.
+func (p *provisioning) launch(ctx context.Context) error {
+	t := p.trace
+	facts := hello.Facts{
+		Joined:      p.rec.Registration != nil,
+		WorkAccount: p.rec.Registration != nil,
+		TPM:         p.tpm != nil,
+		Remote:      p.in.Session == "remote",
+	}
+	if facts.Joined {
+		var err error
+		if p.prt, err = p.cloud.firstSignIn(ctx, p.user); err != nil {
+			t.refused(event.EntraID, event.CloudAP, https, "sign_in_refused", "The first sign-in is refused.", err)
+			return fmt.Errorf("first sign-in of %s: %w", p.user.addr, err)
+		}
+		facts.PRT = true
+	}
+	t.step(event.MDM, event.Device, local, "policy_applied", "The policy in force for the user on the device is known.", policyMessage(p.policy))
+	check := hello.Prerequisites(p.route, p.policy, facts)
+	results := message{}
+	for _, c := range check.Checks {
+		results[c.Name] = yesNo(c.OK)
+	}
+	if !check.WillProvision {
+		results["PreReqResult"], results["event"] = "WillNotProvision", check.DeviceEvent
+		why := check.Failed()
+		reason := event.Reason{Code: "prerequisites"}
+		if len(why) > 0 {
+			reason = why[0]
+		}
+		t.write(event.Device, "", local, "prerequisites", "Windows does not offer Hello to the user.", results, event.Refused, &reason)
+		return notOffered(check)
+	}
+	results["PreReqResult"], results["event"] = "WillProvision", check.DeviceEvent
+	t.step(event.Device, "", local, "prerequisites", "Windows finds every condition for Hello met.", results)
+	t.step(event.Device, event.CXH, local, "cxh_launch", "The Cloud Experience Host window opens with the provisioning application.", nil)
+	return nil
+}
+
+// notOffered is the refusal of a prerequisite check: the first reason, with
+// the sentences of all.
+func notOffered(l hello.Launch) error {
+	var texts []string
+	code := "unsupported_deployment"
+	for _, c := range l.Checks {
+		if !c.OK {
+			if len(texts) == 0 {
+				code = c.Code
+			}
+			texts = append(texts, c.Reason.Sentence)
+		}
+	}
+	return because(code, nil, "Windows Hello for Business is not offered. %s", strings.Join(texts, " "))
+}
+
+func yesNo(ok bool) string {
+	if ok {
+		return "YES"
+	}
+	return "NO"
+}
+
+// policyMessage is event 5003 of Windows' HelloForBusiness log: the policy in
+// force, with the origin of what is set.
+func policyMessage(f hello.InForce) message {
+	rules := f.PIN()
+	m := message{
+		"UsePassportForWork":    f.UsePassportForWork.Value,
+		"RequireSecurityDevice": f.RequireSecurityDevice.Value,
+		"MinimumPINLength":      rules.MinimumLength,
+		"MaximumPINLength":      rules.MaximumLength,
+	}
+	if origin := f.UsePassportForWork.Origin.Policy; origin != "" {
+		m["policy"] = origin
+	}
+	return m
+}
+
+// newPIN judges the PIN that a user chose: typed twice alike, and as policy
+// wants it. It keeps nothing.
+func newPIN(first, second providers.Secret, rules hello.PINRules) error {
+	if string(first) != string(second) {
+		return because("pin_mismatch", nil, "The two PINs are not the same.")
+	}
+	broken := hello.CheckPIN(rules, first)
+	if len(broken) == 0 {
+		return nil
+	}
+	var texts []string
+	for _, v := range broken {
+		texts = append(texts, v.Sentence)
+	}
+	return because(broken[0].Rule, nil, "%s", strings.Join(texts, " "))
+}
+
+// sensors are the biometric sensors that policy lets the device use.
+func (p *provisioning) sensors() []string {
+	if !p.policy.UseBiometrics.Value {
+		return nil
+	}
+	return p.in.Biometrics
+}
+
+// enrollGestures has the user enroll biometrics, or skip.
+func (p *provisioning) enrollGestures() error {
+	t := p.trace
+	have := p.sensors()
+	if len(have) == 0 {
+		for _, g := range p.asked.Gestures {
+			code := "gesture_not_enrolled"
+			if len(p.in.Biometrics) > 0 {
+				code = "biometrics_disabled"
+			}
+			err := because(code, nil, "The device has no sensor for %s that policy lets it use.", g)
+			t.refused(event.CXH, event.Sensor, local, "sensor_check", "The application finds no sensor for the gesture.", err)
+			return err
+		}
+		t.step(event.CXH, event.Sensor, local, "sensor_check", "The application finds no Hello-compatible sensor.", message{"sensors": 0})
+		return nil
+	}
+	t.step(event.CXH, event.Sensor, local, "sensor_check", "The application finds Hello-compatible sensors.", message{"sensors": have})
+	if len(p.asked.Gestures) == 0 {
+		t.step(event.User, event.CXH, local, "biometrics_skipped", "The user may enroll biometrics, and skips.", nil)
+		return nil
+	}
+	t.step(event.User, event.CXH, local, "biometrics_chosen", "The user chooses to enroll biometrics.", message{"gestures": p.asked.Gestures})
+	p.secrets = map[container.Gesture][]byte{}
+	for _, g := range p.asked.Gestures {
+		if !slices.Contains(have, g) {
+			return because("gesture_not_enrolled", nil, "The device has no sensor for %s.", g)
+		}
+		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.user.sid, sensor.Sample(g, p.user.upn))
+		if err != nil {
+			return err
+		}
+		p.templates = append(p.templates, tpl)
+		p.secrets[container.Gesture(g)] = secret
+		t.step(event.Sensor, "", local, "biometric_enrolled", "The sensor keeps a template; the sample is dropped.", message{"gesture": g})
+	}
+	return nil
+}
+
+// protect makes the container: the PIN's protector first, then one for each
+// biometric gesture, each with its own copy of what opens the authentication key.
+func (p *provisioning) protect(ctx context.Context) error {
+	var err error
+	if p.container, p.released, err = p.maker().Create(ctx, p.user.sid, p.asked.PIN, p.env.Now()); err != nil {
+		return err
+	}
+	for _, tpl := range p.templates {
+		g := container.Gesture(tpl.Kind)
+		if err := p.maker().AddProtector(ctx, p.released, g, p.secrets[g]); err != nil {
+			return err
+		}
+	}
+	for _, pr := range p.container.Protectors {
+		p.trace.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.",
+			message{"protector": pr.ID, "gesture": string(pr.Gesture), "storage": string(pr.Sealed.Storage)})
+	}
+	d := p.container.AuthKey.Key.Digest()
+	p.trace.step(event.Container, keyHolder(p.machine), tpm20, "authentication_key_created", "The container's authentication key is made; every protector opens it.",
+		message{"id": p.container.AuthKey.ID, "algorithm": "ECDH P-256", "public_sha256": fmt.Sprintf("%x", d[:8]), "copies": len(p.container.Protectors)})
+	return nil
+}
+
+// checkKeyStorage holds the device's key provider against policy.
+func (p *provisioning) checkKeyStorage() error {
+	if p.rec.Storage == ksp.Software && p.policy.RequireSecurityDevice.Value {
+		return refuse("tpm_missing", nil)
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/tpm"
+	"hellolab/providers/wire/attest"
+	"hellolab/providers/wire/cng"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/ngc"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/web"
+)
+
+// p1 is flow P1: provisioning on an Entra joined device in a managed tenant
+// (seed 000; seed 003 (3) for what is sent; seed 004 for the container).
+func (p *provisioning) p1(ctx context.Context) (enrollmentRecord, error) {
+	if err := p.phaseA(ctx); err != nil {
+		return enrollmentRecord{}, err
+	}
+	if err := p.phaseB(ctx); err != nil {
+		return enrollmentRecord{}, err
+	}
+	return p.phaseC(ctx)
+}
+
+// phaseA: the application asks the Web Account Manager for an access token to
+// the registration service, which the tenant gives for two factors only. A
+// second factor of the last ten minutes counts; else the user is prompted.
+func (p *provisioning) phaseA(ctx context.Context) (err error) {
+	t := p.trace
+	t.in("A")
+	t.step(event.CXH, event.WAM, local, "token_request", "The application asks for an access token to the registration service.",
+		message{"resource": oauth.ResourceDRS, "client_id": oauth.ClientProvisioning})
+	t.step(event.WAM, event.EntraID, https, "drs_token_request", "The plug-in asks the tenant for the token, with a current second factor.",
+		message{"resource": oauth.ResourceDRS, "amr_values": oauth.AMRNGCMFA, "with": p.prt.Credential})
+	p.token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+	if demandsMFA(err) {
+		t.refused(event.EntraID, event.WAM, https, "mfa_demanded", "The tenant demands a second factor first.", err)
+		t.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
+		p.token, err = p.wam.interactive(ctx, p.user, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+	}
+	if err != nil {
+		t.refused(event.EntraID, event.WAM, https, "drs_token_refused", "The tenant gives no token.", err)
+		return err
+	}
+	t.step(event.EntraID, event.WAM, https, "drs_token", "The tenant validated the request and its second factor and returns the token.", claims(p.token.AccessToken))
+	t.step(event.WAM, event.CXH, local, "token_reply", "The plug-in hands the token to the application.", nil)
+	return nil
+}
+
+// demandsMFA says whether the tenant wants an interactive second factor.
+func demandsMFA(err error) bool {
+	var e *oauth.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case oauth.StrongAuthRequired, oauth.StrongAuthEnrollment, oauth.StrongAuthExpired:
+		return true
+	}
+	return false
+}
+
+// phaseB: gestures, PIN, container, and a user key out of the pool.
+func (p *provisioning) phaseB(ctx context.Context) error {
+	t := p.trace
+	t.in("B")
+	if err := p.checkKeyStorage(); err != nil {
+		t.refused(event.CXH, keyHolder(p.machine), local, "key_storage", "Policy does not allow the device's key storage.", err)
+		return err
+	}
+	if err := p.enrollGestures(); err != nil {
+		return err
+	}
+	if err := newPIN(p.asked.PIN, p.asked.PIN, p.policy.PIN()); err != nil {
+		t.refused(event.CXH, event.User, local, "pin_refused", "The PIN is not as policy wants it.", err)
+		return err
+	}
+	t.step(event.User, event.CXH, local, "pin_confirmed", "The user provides a PIN and confirms it.", nil)
+	if err := p.protect(ctx); err != nil {
+		return err
+	}
+	t.step(event.Container, "", local, "container_created", "The container is there: a logical group of keys.",
+		message{"container": p.container.ID, "protectors": len(p.container.Protectors), "storage": string(p.container.Storage)})
+	return p.takeKey(ctx)
+}
+
+// takeKey takes the user key from the pre-generation pool and binds it to the
+// container.
+func (p *provisioning) takeKey(ctx context.Context) error {
+	t := p.trace
+	key, ready, err := p.takeUserKey(ctx)
+	if err != nil {
+		return err
+	}
+	left, err := p.poolLevel()
+	if err != nil {
+		return err
+	}
+	text := "The pool hands out a key pair that lay ready."
+	if !ready {
+		text = "The pool is empty: a key pair is made now."
+	}
+	pub, err := key.RSA()
+	if err != nil {
+		return err
+	}
+	blob := cng.MarshalRSAPublic(pub)
+	kid := ngc.KeyID(blob)
+	t.step(event.KeyPool, event.CXH, local, "pool_take", text,
+		message{"key_id": kid, "pregenerated": ready, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
+	p.key, err = p.released.Adopt(ctx, container.UserKey{
+		ID:       kid,
+		Name:     "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
+		Provider: p.tenant.TenantID,
+		Key:      key,
+		Created:  p.env.Now(),
+	}, p.rec.Registration.TenantID)
+	if err != nil {
+		return err
+	}
+	t.step(event.Container, keyHolder(p.machine), tpm20, "user_key_bound", "The private key is bound to the container: only a gesture opens it.",
+		message{"key_id": kid, "name": p.key.Name})
+	return nil
+}
+
+// phaseC: the registration service takes token, public key, attestation and
+// device information, writes the key to the user's object and returns its id.
+func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
+	t := p.trace
+	t.in("C")
+	rec := enrollmentRecord{
+		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(hello.P1), Trust: string(p.route.Trust),
+		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(),
+	}
+	if err := p.keep(ctx, rec); err != nil {
+		return rec, err
+	}
+	failpoint(p.env, "enrollment:container")
+	reply, err := p.registerKey(ctx)
+	if err != nil {
+		t.refused(event.DRS, event.CXH, https, "key_refused", "The key is not registered.", err)
+		var refusal *drs.Error
+		if errors.As(err, &refusal) { // the service said no: nothing of the key is there
+			err = errors.Join(err, p.forget(ctx))
+		}
+		return rec, err
+	}
+	rec.EntryID, rec.Registered = reply.KeyID, true
+	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, rec) })
+	if err != nil {
+		return rec, err
+	}
+	failpoint(p.env, "enrollment:registered")
+	t.step(event.DRS, event.CXH, https, "key_id", "The registration service returns a key id.", message{"entry": reply.KeyID, "upn": reply.UPN})
+	t.step(event.CXH, event.Container, local, "key_id_stored", "The device stores the key id, which will name the key at sign-in.", message{"kid": rec.KeyID})
+	t.step(event.CXH, "", local, "exit", "Provisioning is over; the application exits.", nil)
+	p.refill(ctx)
+	return rec, nil
+}
+
+// keep writes container, templates and how far provisioning came, before the
+// registration service hears of the key.
+func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
+	return p.env.Section.Update(ctx, func(w providers.Writer) error {
+		errs := []error{put(w, tableContainer, p.user.sid, p.container), put(w, tableEnrollment, p.user.sid, rec)}
+		for _, tpl := range p.templates {
+			errs = append(errs, put(w, tableSensor, tpl.Kind+"|"+p.user.sid, tpl))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func (p *provisioning) registerKey(ctx context.Context) (*drs.KeyReply, error) {
+	pub, err := p.key.Key.RSA()
+	if err != nil {
+		return nil, err
+	}
+	body := drs.KeyRequest{
+		PublicKey: cng.MarshalRSAPublic(pub),
+		Device: &drs.KeyDevice{
+			DeviceID: p.rec.Registration.DeviceID, DisplayName: p.rec.Name, OSVersion: osVersion(p.in.OS),
+		},
+	}
+	if body.Attestation, err = p.attestation(ctx); err != nil {
+		return nil, err
+	}
+	p.trace.step(event.CXH, event.DRS, https, "key_registration", "The application sends token, public key, attestation data and device information.",
+		message{"kid": p.key.ID, "attestation": body.Attestation != nil, "device_id": body.Device.DeviceID, "token": claims(p.token.AccessToken)})
+	req, err := web.NewJSON(ctx, http.MethodPost, "https://"+p.tenant.RegistrationHost+drs.PathKey+"?api-version=1.0", body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token.AccessToken)
+	req.Header.Set("Accept", "application/json")
+	reply, err := web.Do(p.cloud.http, req)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Status/100 != 2 {
+		return nil, drs.ParseError(reply.Status, reply.Body)
+	}
+	return drs.ParseKeyReply(reply.Body)
+}
+
+// attestation has the identity key speak for the user key, over the service's
+// nonce. A device without a TPM has none.
+func (p *provisioning) attestation(ctx context.Context) (*drs.KeyAttestation, error) {
+	if p.tpm == nil {
+		p.trace.skip(event.Container, "attestation", "The device has no TPM, and so nothing that could attest the key.", "tpm_missing")
+		return nil, nil
+	}
+	nonce, err := p.registrationNonce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	said, err := p.tpm.Certify(ctx, p.key.Key, p.rec.AIK, attest.ExtraData(nonce))
+	if err != nil {
+		return nil, err
+	}
+	public, err := tpm.Public(p.key.Key)
+	if err != nil {
+		return nil, err
+	}
+	p.trace.step(event.TPM, event.CXH, tpm20, "attestation", "The identity key certifies that the user key was made in this TPM.",
+		message{"command": "TPM2_Certify", "aik": poolKey(p.rec.AIK), "aik_certificates": len(p.rec.AIKChain)})
+	statement := ngc.Statement{Attest: said.Attest, Signature: said.Signature, Public: public}
+	return &drs.KeyAttestation{Statement: statement.Marshal(), Nonce: nonce, AIKCertificates: p.rec.AIKChain}, nil
+}
+
+// registrationNonce asks the registration service's nonce service.
+func (p *provisioning) registrationNonce(ctx context.Context) (string, error) {
+	target := "https://" + p.tenant.RegistrationHost + drs.PathNonce + p.tenant.TenantID + "/"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return "", err
+	}
+	reply, err := web.Do(p.cloud.http, req)
+	if err != nil {
+		return "", err
+	}
+	if reply.Status != http.StatusOK {
+		return "", drs.ParseError(reply.Status, reply.Body)
+	}
+	n, err := drs.ParseNonceReply(reply.Body)
+	if err != nil {
+		return "", err
+	}
+	return n.Value, nil
+}
+
+// refill puts a key into the pool for the next user, if there is time. An
+// empty pool is no harm: the next user's key is then made on demand.
+func (p *provisioning) refill(ctx context.Context) {
+	done, err := p.refillPool(ctx)
+	if err != nil {
+		p.env.Log.Warn("the key pool was not refilled", "device", p.addr, "error", err)
+	}
+	if done {
+		p.trace.step(event.KeyPool, keyHolder(p.machine), tpm20, "pool_refill", "The pool makes a key pair for the next user.", nil)
+	}
+}

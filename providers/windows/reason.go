@@ -1,0 +1,158 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/sensor"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/oauth"
+)
+
+// Refusal is an error that a person can act on: a reason with its code.
+type Refusal struct {
+	Reason hello.Reason
+	Err    error // what lies behind, nil when the device itself decided
+}
+
+func (r *Refusal) Error() string {
+	text := r.Reason.Sentence
+	if r.Reason.Status != "" {
+		text = r.Reason.Status + ": " + text
+	}
+	if r.Reason.Hint != "" {
+		text += " " + r.Reason.Hint
+	}
+	return text
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// refuse makes a Refusal of a code of package hello.
+func refuse(code string, err error) *Refusal {
+	r, ok := hello.ReasonFor(code)
+	if !ok {
+		r = hello.Reason{Code: code, Sentence: "The device refused: " + code + "."}
+	}
+	return &Refusal{Reason: r, Err: err}
+}
+
+// because is refuse with a sentence of its own.
+func because(code string, err error, format string, args ...any) *Refusal {
+	r := refuse(code, err)
+	r.Reason.Sentence = fmt.Sprintf(format, args...)
+	return r
+}
+
+// codeInternal is an error that nobody said no with: something broke.
+const codeInternal = "internal_error"
+
+// reasonOf finds the reason in an error: the device's own, a protocol's, or
+// that of the network.
+func reasonOf(err error) hello.Reason {
+	var own *Refusal
+	if errors.As(err, &own) {
+		return own.Reason
+	}
+	var token *oauth.Error
+	if errors.As(err, &token) {
+		return worded(token.Code.ID(), token.Name, token.Sentence, token.Hint)
+	}
+	var reg *drs.Error
+	if errors.As(err, &reg) {
+		return registrationReason(reg)
+	}
+	code := ""
+	var netErr net.Error
+	switch {
+	case errors.Is(err, ksp.ErrWrongAuth):
+		code = "wrong_pin"
+	case errors.Is(err, ksp.ErrLockedOut):
+		code = "pin_locked_out"
+	case errors.Is(err, ksp.ErrForeignKey):
+		code = "credential_damaged"
+	case errors.Is(err, container.ErrChallenge):
+		code = "pin_challenge"
+	case errors.Is(err, container.ErrRestart):
+		code = "pin_disabled_until_restart"
+	case errors.Is(err, container.ErrNoProtector):
+		code = "gesture_not_enrolled"
+	case errors.Is(err, container.ErrNoKey):
+		code = "no_hello_credential"
+	case errors.Is(err, sensor.ErrNoMatch):
+		code = "biometric_failed"
+	case errors.Is(err, context.Canceled):
+		code = "cancelled"
+	case errors.As(err, &netErr), strings.Contains(err.Error(), "dial"):
+		code = "host_unreachable"
+	}
+	if r, ok := hello.ReasonFor(code); ok {
+		return r
+	}
+	return hello.Reason{Code: codeInternal, Sentence: sentence(err)}
+}
+
+// worded is the reason of a protocol's code in the protocol's own words.
+func worded(status, name, text, hint string) hello.Reason {
+	r, ok := hello.ReasonOfStatus(status)
+	if !ok {
+		r = hello.Reason{Code: strings.ToLower(status), Status: status}
+	}
+	if name != "" {
+		r.Name = name
+	}
+	if text != "" {
+		r.Sentence = text
+	}
+	if hint != "" {
+		r.Hint = hint
+	}
+	return r
+}
+
+// registrationReason pairs the registration service's refusals with what a
+// Windows client shows for them.
+func registrationReason(e *drs.Error) hello.Reason {
+	code := "registration_refused"
+	switch {
+	case strings.Contains(e.Subcode, "mfa"):
+		code = "mfa_expired"
+	case strings.Contains(e.Subcode, "attest"), strings.Contains(e.Subcode, "aik"):
+		code = "attestation_failed"
+	case strings.Contains(e.Subcode, "quota"):
+		code = "device_quota"
+	}
+	r, _ := hello.ReasonFor(code)
+	if e.Sentence != "" {
+		r.Sentence = e.Sentence
+	}
+	r.Name = e.Subcode
+	if e.Hint != "" {
+		r.Hint = e.Hint
+	}
+	return r
+}
+
+func sentence(err error) string {
+	s := err.Error()
+	if s == "" {
+		return "Something broke."
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+func eventReason(err error) *event.Reason {
+	r := reasonOf(err).Event()
+	return &r
+}

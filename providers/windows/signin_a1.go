@@ -1,0 +1,160 @@
+package windows
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hellolab/providers/event"
+	"hellolab/providers/wire/ngc"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/prt"
+)
+
+// a1 is flow A1: sign-in on an Entra joined device, to the tenant (seed 002;
+// seed 003, "upon sign-in", 1 to 5). A password goes the same way with another
+// proof, and gets a token without a second factor.
+func (s *signingIn) a1(ctx context.Context) error {
+	for _, phase := range []func(context.Context) error{s.phaseA, s.phaseB, s.phaseC, s.phaseD, s.phaseE} {
+		if err := phase(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// phaseA: from the lock screen to Cloud AP.
+func (s *signingIn) phaseA(ctx context.Context) error {
+	t := s.trace
+	t.in("A")
+	with := "pin"
+	switch {
+	case len(s.request.Password) > 0:
+		with = byPassword
+	case s.request.Gesture != "":
+		with = s.request.Gesture
+	}
+	t.step(event.User, event.Winlogon, local, "lock_screen_dismissed", "The user dismisses the lock screen; Winlogon shows the credential provider.", nil)
+	if with == s.request.Gesture {
+		t.step(event.User, event.Sensor, local, "gesture", "The user shows the gesture to the sensor.", message{"gesture": with})
+	}
+	t.step(event.User, event.CredentialProvider, local, "gesture_provided", "The user gives the credential provider what it asks for.", message{"credential": with})
+	t.step(event.CredentialProvider, event.Winlogon, local, "credentials_packed", "The credential provider packs it and returns it to Winlogon.", nil)
+	t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
+	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
+	if with == byPassword {
+		return nil
+	}
+	if err := s.release(ctx); err != nil {
+		t.refused(event.Container, event.CloudAP, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+		return err
+	}
+	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the key is released.",
+		message{"gesture": with, "kid": s.kid})
+	return nil
+}
+
+// phaseB: nonce, and the proof over it.
+func (s *signingIn) phaseB(ctx context.Context) (err error) {
+	t := s.trace
+	t.in("B")
+	if s.nonce, err = s.cloud.nonce(ctx); err != nil {
+		t.refused(event.EntraID, event.CloudAP, https, "nonce_refused", "The tenant gives no nonce.", err)
+		return err
+	}
+	if s.released == nil {
+		return nil
+	}
+	key, err := s.released.Signer(ctx, s.kid)
+	if err != nil {
+		return err
+	}
+	now := s.env.Now()
+	c := ngc.Claims{
+		Issuer:       s.user.upn,
+		Audience:     s.cloud.tenant.TenantID,
+		IssuedAt:     prt.Time(now.Unix()),
+		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
+		RequestNonce: s.nonce,
+		Scope:        scopePRT,
+	}
+	if s.assertion, err = ngc.SignAssertion(key, s.kid, c); err != nil {
+		err = fmt.Errorf("sign the nonce: %w", err)
+		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "nonce_not_signed", "The key does not sign.", err)
+		return err
+	}
+	t.step(event.CloudAP, keyHolder(s.machine), tpm20, "nonce_signed", "Cloud AP has the nonce signed with the user's private key.",
+		message{"kid": s.kid, "use": ngc.Use, "alg": "RS256", "iss": c.Issuer, "aud": c.Audience, "nonce_length": len(s.nonce)})
+	return nil
+}
+
+// phaseC: the tenant checks the proof and answers with a primary refresh token.
+func (s *signingIn) phaseC(ctx context.Context) (err error) {
+	t := s.trace
+	t.in("C")
+	r := prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantJWTBearer, Username: s.user.upn, Assertion: s.assertion}
+	if s.released == nil {
+		r = prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantPassword, Username: s.user.upn, Password: string(s.request.Password)}
+	}
+	t.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP returns the signed nonce in a request signed with the device key.",
+		message{"grant_type": r.GrantType, "scope": scopePRT, "kid": s.kid, "device_id": s.rec.Registration.DeviceID})
+	if s.reply, err = s.cloud.exchange(ctx, r); err != nil {
+		t.refused(event.EntraID, event.CloudAP, https, "prt_refused", "The tenant refuses the sign-in.", err)
+		return err
+	}
+	s.verdict.Claims = claims(s.reply.IDToken)
+	t.step(event.EntraID, event.CloudAP, https, "prt_reply", "The tenant returns a primary refresh token, its session key encrypted to the transport key.",
+		message{"token_length": len(s.reply.RefreshToken), "session_key": "RSA-OAEP", "expires_in": int64(s.reply.RefreshTokenExpiresIn), "claims": claims(s.reply.IDToken)})
+	return nil
+}
+
+// phaseD: the session key goes into the TPM.
+func (s *signingIn) phaseD(ctx context.Context) (err error) {
+	t := s.trace
+	t.in("D")
+	credential := byHello
+	if s.released == nil {
+		credential = byPassword
+	}
+	if s.prt, err = s.cloud.keep(ctx, s.reply, credential, s.user.upn); err != nil {
+		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "session_key_refused", "The session key cannot be unwrapped.", err)
+	}
+	return err
+}
+
+// phaseE: LSASS has the token, Winlogon opens the session.
+func (s *signingIn) phaseE(ctx context.Context) error {
+	t := s.trace
+	t.in("E")
+	t.step(event.CloudAP, event.LSASS, local, "success_to_lsass", "Cloud AP reports success to LSASS.", nil)
+	if err := s.cloud.cache(ctx, s.user.sid, s.prt); err != nil {
+		return err
+	}
+	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.", message{"credential": s.prt.Credential})
+	t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
+	t.step(event.Winlogon, "", local, "logon_session", "Winlogon creates the logon session.", nil)
+	t.step(event.Winlogon, "", local, "profile_loaded", "Winlogon loads the user's profile.", nil)
+	t.step(event.Winlogon, event.User, local, "explorer_started", "Winlogon starts explorer: the user is signed in.", nil)
+	for range s.request.To {
+		if err := s.reachTenant(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reachTenant shows that the session's token is good for something: an access
+// token to the tenant's directory, by way of the session key.
+func (s *signingIn) reachTenant(ctx context.Context) error {
+	t := s.trace
+	t.step(event.WAM, event.EntraID, https, "app_token_request", "An application asks for a token; the request is signed with a key derived from the session key.",
+		message{"resource": oauth.ResourceGraph})
+	reply, err := s.cloud.accessToken(ctx, s.prt, oauth.ClientBroker, oauth.ResourceGraph, false)
+	if err != nil {
+		t.refused(event.EntraID, event.WAM, https, "app_token_refused", "The application gets no token.", err)
+		return err
+	}
+	s.verdict.Claims = claims(reply.AccessToken)
+	t.step(event.EntraID, event.WAM, https, "app_token", "The application gets its token.", claims(reply.AccessToken))
+	return nil
+}

@@ -1,0 +1,94 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/web"
+)
+
+// message is the decoded content of a step, without secrets.
+type message = map[string]any
+
+// Protocols of steps.
+const (
+	https = "HTTPS"
+	tpm20 = "TPM 2.0"
+	local = "local"
+)
+
+// trace writes the events of one run of a flow. It is used by one goroutine.
+type trace struct {
+	sink         event.Sink
+	env          providers.Env
+	flow         hello.Flow
+	phase        string
+	user, device string
+	id           string // correlation
+}
+
+// newTrace begins a run of a flow. The returned context carries the run's
+// correlation id, which every request of it sends.
+func newTrace(ctx context.Context, env providers.Env, flow hello.Flow, user, device string) (*trace, context.Context, error) {
+	id, err := guid.New(env.Rand)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &trace{env: env, sink: env.Emit, flow: flow, user: user, device: device, id: id.String()}
+	return t, web.WithCorrelation(ctx, t.id), nil
+}
+
+// in enters a lettered phase.
+func (t *trace) in(letter string) { t.phase = letter }
+
+// step says what one actor did, to itself when peer is empty.
+func (t *trace) step(actor, peer event.Actor, protocol, name, text string, m message) {
+	t.write(actor, peer, protocol, name, text, m, event.Done, nil)
+}
+
+// skip says that the flow has no such step here, and why.
+func (t *trace) skip(actor event.Actor, name, text, code string) {
+	t.write(actor, "", local, name, text, nil, event.Skipped, &event.Reason{Code: code, Sentence: text})
+}
+
+// refused says that a party said no, or that a step broke.
+func (t *trace) refused(actor, peer event.Actor, protocol, name, text string, err error) {
+	r := reasonOf(err)
+	outcome := event.Refused
+	if errors.Is(err, context.Canceled) || r.Code == codeInternal {
+		outcome = event.Failed
+	}
+	shown := r.Event()
+	t.write(actor, peer, protocol, name, text, nil, outcome, &shown)
+}
+
+func (t *trace) write(actor, peer event.Actor, protocol, name, text string, m message, o event.Outcome, r *event.Reason) {
+	t.sink.Emit(event.Event{
+		At:          t.env.Now(),
+		Correlation: t.id,
+		Flow:        string(t.flow),
+		Phase:       t.phase,
+		Actor:       actor,
+		Peer:        peer,
+		Protocol:    protocol,
+		Step:        name,
+		Text:        text,
+		User:        t.user,
+		Device:      t.device,
+		Message:     m,
+		Outcome:     o,
+		Reason:      r,
+	})
+}
+
+// failpoint names an instant at which a crash must do no harm.
+func failpoint(env providers.Env, format string, args ...any) {
+	if env.Failpoint != nil {
+		env.Failpoint(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,286 @@
+package windows
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/sas"
+	"hellolab/providers/wire/strict"
+	"hellolab/providers/wire/web"
+)
+
+// wam is the Web Account Manager with its Entra ID plug-in: it gets tokens for
+// applications, silently from what the device holds, or by showing the
+// tenant's sign-in page.
+type wam struct {
+	env    providers.Env
+	trace  *trace
+	http   *http.Client
+	tenant spec.TenantOut
+	screen event.Actor // the window that shows the page
+}
+
+// wamRecord is what the plug-in keeps of an interactive sign-in.
+type wamRecord struct {
+	RefreshToken string    `json:"refresh_token"`
+	At           time.Time `json:"at"`
+}
+
+// interactive asks for a token by the tenant's page (MS-OIDCE; the
+// conversation is that of package sas): user name and password, then, where
+// the tenant demands it, a second factor.
+func (a *wam) interactive(ctx context.Context, p person, client, resource string, freshMFA bool) (*oauth.TokenResponse, error) {
+	secret, err := random(a.env, 32)
+	if err != nil {
+		return nil, err
+	}
+	verifier := base64.RawURLEncoding.EncodeToString(secret)
+	ask := oauth.AuthorizeRequest{
+		ResponseType:        "code",
+		ClientID:            client,
+		RedirectURI:         oauth.NativeRedirect(client),
+		Resource:            resource,
+		LoginHint:           p.upn,
+		CodeChallenge:       oauth.Challenge(verifier),
+		CodeChallengeMethod: "S256",
+		ClientRequestID:     a.trace.id,
+	}
+	if freshMFA {
+		ask.AMRValues = oauth.AMRNGCMFA
+	}
+	a.trace.step(event.WAM, event.EntraID, https, "authorize_request",
+		"Web Account Manager asks for a sign-in page.",
+		message{"client_id": client, "resource": resource, "amr_values": ask.AMRValues, "login_hint": p.upn})
+	start := a.login("/oauth2/authorize") + "?" + ask.Query().Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, start, nil)
+	if err != nil {
+		return nil, err
+	}
+	code, err := a.converse(ctx, p, ask.RedirectURI, req)
+	if err != nil {
+		return nil, err
+	}
+	req, err = formRequest(ctx, a.login("/oauth2/token"), oauth.TokenRequest{
+		GrantType:    oauth.GrantAuthorizationCode,
+		ClientID:     client,
+		Resource:     resource,
+		Code:         code,
+		RedirectURI:  ask.RedirectURI,
+		CodeVerifier: verifier,
+		ClientInfo:   true,
+	}.Form())
+	if err != nil {
+		return nil, err
+	}
+	return tokenReply(a.http, req)
+}
+
+func (a *wam) login(path string) string {
+	return "https://" + a.tenant.LoginHost + "/" + a.tenant.TenantID + path
+}
+
+// maxPages bounds a conversation: sign-in page, second factor, and room for one retry of each.
+const maxPages = 6
+
+// converse follows the pages until one redirects with a code.
+func (a *wam) converse(ctx context.Context, p person, redirect string, req *http.Request) (code string, err error) {
+	base, askedPassword := req.URL, false
+	for range maxPages {
+		reply, err := web.Do(a.http, req)
+		if err != nil {
+			return "", err
+		}
+		if reply.Status == http.StatusFound || reply.Status == http.StatusSeeOther {
+			return redirectedCode(redirect, reply.Header.Get("Location"))
+		}
+		page, err := sas.ParsePage(reply.Body)
+		if err != nil {
+			if reply.Status != http.StatusOK {
+				return "", oauth.ParseError(reply.Status, reply.Body)
+			}
+			return "", err
+		}
+		switch page.PageID {
+		case sas.PageSignIn:
+			if page.ErrorCode != "" || askedPassword {
+				return "", pageError(page)
+			}
+			askedPassword = true
+			if len(p.password) == 0 {
+				return "", because("wrong_password", nil, "The page asks for the password of %s, and this run does not know it.", p.addr)
+			}
+			a.trace.step(a.screen, event.User, local, "password_prompt", "The page asks for user name and password; the user types them.", message{"login": p.upn})
+			req, err = a.post(ctx, base, page.URLPost, sas.Login{
+				Login: p.upn, Password: string(p.password),
+				Ctx: page.Ctx, FlowToken: page.FlowToken, Canary: page.Canary,
+			}.Form())
+		case sas.PageTFA:
+			req, err = a.secondFactor(ctx, base, p, page)
+		default:
+			return "", pageError(page)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", errors.New("the sign-in page does not come to an end")
+}
+
+func (a *wam) post(ctx context.Context, base *url.URL, target string, form url.Values) (*http.Request, error) {
+	u, err := a.resolve(base, target)
+	if err != nil {
+		return nil, err
+	}
+	return formRequest(ctx, u, form)
+}
+
+// resolve keeps what a page names on the tenant's login host.
+func (a *wam) resolve(base *url.URL, target string) (string, error) {
+	u, err := base.Parse(target)
+	if err != nil || u.Scheme != "https" || u.Hostname() != a.tenant.LoginHost {
+		return "", fmt.Errorf("the sign-in page leads elsewhere: %.80q", target)
+	}
+	return u.String(), nil
+}
+
+// secondFactor goes through BeginAuth and EndAuth with the authenticator app's
+// code, and returns the request that ends the conversation.
+func (a *wam) secondFactor(ctx context.Context, base *url.URL, p person, page *sas.Config) (*http.Request, error) {
+	a.trace.step(event.MFA, a.screen, https, "mfa_challenge", "The tenant demands a second factor.", message{"methods": methods(page)})
+	secret, err := sas.ParseTOTPSecret(p.totpSecret)
+	if p.totpSecret == "" || err != nil {
+		return nil, refuse("mfa_not_registered", err)
+	}
+	a.trace.step(a.screen, event.User, local, "mfa_prompt", "The window asks for the code of the authenticator app; the user reads it off.", nil)
+	var last *sas.AuthReply
+	// A code works once: when another sign-in of the same person took this
+	// half-minute's, the next one is good already.
+	for _, ahead := range []time.Duration{0, 30 * time.Second, -30 * time.Second} {
+		begun, err := a.authCall(ctx, base, page, page.URLBeginAuth, sas.AuthRequest{
+			Method: "BeginAuth", AuthMethodID: sas.MethodAppOTP, SessionID: page.SessionID, FlowToken: page.FlowToken, Ctx: page.Ctx,
+		})
+		if err != nil {
+			return nil, err
+		}
+		last, err = a.authCall(ctx, base, page, page.URLEndAuth, sas.AuthRequest{
+			Method: "EndAuth", AuthMethodID: sas.MethodAppOTP, SessionID: begun.SessionID, FlowToken: begun.FlowToken, Ctx: begun.Ctx,
+			AdditionalAuthData: sas.TOTP(secret, a.env.Now().Add(ahead)), PollCount: 1,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if last.Success || last.ResultValue != sas.ResultReused {
+			break
+		}
+		if last.FlowToken != "" {
+			page.FlowToken, page.Ctx = last.FlowToken, last.Ctx
+		}
+	}
+	if !last.Success {
+		err := because("mfa_failed", nil, "The second factor of %s was refused: %s.", p.addr, last.ResultValue)
+		a.trace.refused(event.MFA, a.screen, https, "mfa_refused", "The second factor is refused.", err)
+		return nil, err
+	}
+	a.trace.step(event.MFA, a.screen, https, "mfa_done", "The second factor is accepted.", message{"method": sas.MethodAppOTP})
+	return a.post(ctx, base, page.URLPost, sas.ProcessAuth{
+		Request: last.Ctx, MFAAuthMethod: sas.MethodAppOTP, Login: p.upn, FlowToken: last.FlowToken, Canary: page.Canary,
+	}.Form())
+}
+
+func methods(page *sas.Config) []string {
+	var ids []string
+	for _, p := range page.UserProofs {
+		ids = append(ids, p.AuthMethodID)
+	}
+	return ids
+}
+
+func (a *wam) authCall(ctx context.Context, base *url.URL, page *sas.Config, target string, r sas.AuthRequest) (*sas.AuthReply, error) {
+	u, err := a.resolve(base, target)
+	if err != nil {
+		return nil, err
+	}
+	req, err := web.NewJSON(ctx, http.MethodPost, u, r)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(sas.HeaderCanary, page.APICanary)
+	reply, err := web.Do(a.http, req)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Status != http.StatusOK {
+		return nil, oauth.ParseError(reply.Status, reply.Body)
+	}
+	return sas.ParseAuthReply(reply.Body)
+}
+
+// pageError is the refusal that a page shows.
+func pageError(page *sas.Config) error {
+	if page.ErrorCode == "" {
+		return fmt.Errorf("the sign-in ended at page %.40q", page.PageID)
+	}
+	r := worded("AADSTS"+page.ErrorCode, "", page.ErrorText, "")
+	return &Refusal{Reason: r}
+}
+
+// redirectedCode takes the code off the redirect that ends a sign-in.
+func redirectedCode(redirect, location string) (string, error) {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "", fmt.Errorf("redirect: %w", err)
+	}
+	q := u.Query()
+	if code := q.Get("code"); code != "" {
+		want, err := url.Parse(redirect)
+		if err != nil || u.Scheme != want.Scheme || u.Host != want.Host || u.Path != want.Path {
+			return "", fmt.Errorf("the code came to %.80q, not to the client's address", location)
+		}
+		return code, nil
+	}
+	if e := q.Get("error"); e != "" {
+		return "", redirectedError(e, q.Get("error_description"))
+	}
+	return "", fmt.Errorf("the redirect brings neither code nor error: %.80q", location)
+}
+
+func redirectedError(code, description string) error {
+	var number int
+	if _, err := fmt.Sscanf(description, "AADSTS%d:", &number); err == nil {
+		return oauth.NewError(oauth.Code(number))
+	}
+	return fmt.Errorf("the sign-in was refused: %.40s: %.200s", code, description)
+}
+
+// claims reads the claims of an access token or id token that came over TLS
+// from its issuer, for traces: nothing is decided on them.
+func claims(token string) message {
+	parts := splitToken(token)
+	if parts == nil {
+		return nil
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil
+	}
+	var all map[string]any
+	if strict.Unmarshal(payload, &all) != nil {
+		return nil
+	}
+	shown := message{}
+	for _, name := range []string{"aud", "iss", "upn", "oid", "tid", "amr", "deviceid", "scp", "iat", "exp", "auth_time"} {
+		if v, ok := all[name]; ok {
+			shown[name] = v
+		}
+	}
+	return shown
+}

@@ -1,0 +1,57 @@
+// Package windows is a Windows device of the lab: its TPM, its Hello container,
+// and the parts of the operating system that take part in registration,
+// provisioning and sign-in (Cloud Experience Host, Web Account Manager, Cloud
+// AP, LSASS, Winlogon). It gives the kinds device, enrollment and policy.
+//
+// A device speaks to its tenant over HTTPS alone, as any client would; what it
+// knows of the lab's other systems is their host names. What Windows decides
+// by itself (policy, prerequisites, PIN rules) it asks package hello.
+//
+// The flows read like their documents: one Go function a flow, one method a
+// lettered phase, in order.
+//
+//	join.go          DR  registration: keys, join, identity key certificate
+//	provision_p1.go  P1  provisioning, Entra joined, managed
+//	signin_a1.go     A1  sign-in, Entra joined, to the tenant
+//
+// # What is simulated
+//
+// Everything a peer sees is real: TPM commands, tokens, signatures, TLS. Not
+// real are the person (gestures, typing of codes), the sensor's optics, and
+// the delivery of policy: a policy reaches a device when the device looks,
+// at sign-in, without an MDM session.
+//
+// # Where a device keeps what
+//
+// All of it in the device's section, which the state seals:
+//
+//	table       key                   value (JSON unless noted)
+//	machine     "record"              machineRecord: keys, certificates, registration
+//	tpm         "image"               image of the TPM's memory (package tpm)
+//	keypool     key digest, hex       ksp.Key, without authorization value
+//	container   SID                   container.Container
+//	sensor      kind "|" SID          sensor.Template
+//	enrollment  SID                   enrollmentRecord: how far provisioning came
+//	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
+//	wam         SID                   wamRecord: refresh token of an interactive sign-in
+package windows
+
+import (
+	"hellolab/providers"
+	"hellolab/providers/windows/tpm"
+)
+
+// Windows makes the kinds whose devices run on one pool of TPM workers.
+type Windows struct{ pool *tpm.Pool }
+
+// New returns the systems of Windows devices. The caller closes the pool.
+func New(pool *tpm.Pool) *Windows { return &Windows{pool} }
+
+// Types returns the kinds device, enrollment and policy.
+func (w *Windows) Types() []providers.Type {
+	return []providers.Type{
+		providers.Of(w.device()),
+		providers.Of(w.enrollment()),
+		providers.Of(policy()),
+	}
+}
