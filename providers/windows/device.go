@@ -86,12 +86,12 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 		}
 	}
 	if !in.EnabledInTenant {
-		a, err := w.admin(ctx, env, tenant)
+		a, err := newAdmin(ctx, env, tenant)
 		if err != nil {
 			return spec.DeviceOut{}, err
 		}
-		defer a.close()
-		if err := a.patchDevice(ctx, m.rec.Registration.ObjectID, graph.Device{AccountEnabled: &in.EnabledInTenant}); err != nil {
+		defer a.Close()
+		if err := a.Patch(ctx, graph.Device{AccountEnabled: &in.EnabledInTenant}, "devices", m.rec.Registration.ObjectID); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: disable: %w", env.Addr, err)
 		}
 	}
@@ -284,11 +284,11 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 	if err != nil {
 		return o, err
 	}
-	a, err := w.admin(ctx, env, tenant)
+	a, err := newAdmin(ctx, env, tenant)
 	if err != nil {
 		return o, err
 	}
-	defer a.close()
+	defer a.Close()
 	d, err := a.device(ctx, m.rec.Registration.DeviceID)
 	if graph.IsNotFound(err) {
 		return o, providers.ErrGone
@@ -317,13 +317,13 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 		if err != nil {
 			return spec.DeviceOut{}, err
 		}
-		a, err := w.admin(ctx, env, tenant)
+		a, err := newAdmin(ctx, env, tenant)
 		if err != nil {
 			return spec.DeviceOut{}, err
 		}
-		defer a.close()
+		defer a.Close()
 		change := graph.Device{DisplayName: name, OSVersion: osVersion(in.OS), AccountEnabled: &in.EnabledInTenant}
-		if err := a.patchDevice(ctx, m.rec.Registration.ObjectID, change); err != nil {
+		if err := a.Patch(ctx, change, "devices", m.rec.Registration.ObjectID); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
 	}
@@ -361,11 +361,11 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 	}
 	// The service turns away a certificate whose device is gone already; and a
 	// device whose TPM is broken cannot show its certificate.
-	a, err := w.admin(ctx, env, tenant)
+	a, err := newAdmin(ctx, env, tenant)
 	if err != nil {
 		return errors.Join(leaveErr, err)
 	}
-	defer a.close()
+	defer a.Close()
 	d, err := a.device(ctx, m.rec.Registration.DeviceID)
 	if graph.IsNotFound(err) {
 		return nil
@@ -374,7 +374,7 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 		return errors.Join(leaveErr, err)
 	}
 	env.Log.Warn("the device could not leave by itself; the administrator removes it", "device", o.Addr, "error", leaveErr)
-	return a.deleteDevice(ctx, d.ID)
+	return a.Delete(ctx, "devices", d.ID)
 }
 
 // tenantOfRecord is the tenant that the device is registered with, or was
@@ -420,11 +420,11 @@ func (m *machine) leave(ctx context.Context, tenant spec.TenantOut) error {
 // abandonJoin removes the device object of a join whose reply was never kept:
 // nobody has its certificate.
 func (m *machine) abandonJoin(ctx context.Context, tenant spec.TenantOut) error {
-	a, err := m.w.admin(ctx, m.env, tenant)
+	a, err := newAdmin(ctx, m.env, tenant)
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.Close()
 	blob, err := m.transportBlob()
 	if err != nil {
 		return err
@@ -434,7 +434,7 @@ func (m *machine) abandonJoin(ctx context.Context, tenant spec.TenantOut) error 
 		return err
 	}
 	if d != nil {
-		if err := a.deleteDevice(ctx, d.ID); err != nil {
+		if err := a.Delete(ctx, "devices", d.ID); err != nil {
 			return err
 		}
 	}

@@ -181,11 +181,11 @@ func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key str
 
 // inDirectory returns the user's key as the tenant's directory has it, nil when it has not.
 func (e *enrolling) inDirectory(ctx context.Context, rec enrollmentRecord) (*graph.DeviceKey, error) {
-	a, err := e.w.admin(ctx, e.env, e.tenant)
+	a, err := newAdmin(ctx, e.env, e.tenant)
 	if err != nil {
 		return nil, err
 	}
-	defer a.close()
+	defer a.Close()
 	keys, err := a.helloKeys(ctx, e.user.objectID)
 	if err != nil {
 		return nil, err
@@ -244,11 +244,11 @@ func (w *Windows) deleteEnrollment(ctx context.Context, env providers.Env, o enr
 
 // undo removes a credential, whole or half made.
 func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
-	a, err := e.w.admin(ctx, e.env, e.tenant)
+	a, err := newAdmin(ctx, e.env, e.tenant)
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.Close()
 	keys, err := a.helloKeys(ctx, e.user.objectID)
 	if err != nil {
 		return err

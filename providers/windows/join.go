@@ -268,11 +268,11 @@ func postDRS[T any](ctx context.Context, c *http.Client, tenant spec.TenantOut, 
 
 // finish reads the directory's name of the device object, as the lab's administrator.
 func (r *registering) finish(ctx context.Context) error {
-	a, err := r.w.admin(ctx, r.env, r.tenant)
+	a, err := newAdmin(ctx, r.env, r.tenant)
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.Close()
 	d, err := a.device(ctx, r.rec.Registration.DeviceID)
 	if graph.IsNotFound(err) {
 		// It was removed behind our back: the next attempt joins anew.

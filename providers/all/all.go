@@ -1,0 +1,26 @@
+// Package all is the list of kinds that the program ships. It is the one place
+// that knows every system; no system knows another.
+package all
+
+import (
+	"hellolab/providers"
+	"hellolab/providers/entra"
+	"hellolab/providers/identity"
+	"hellolab/providers/value"
+	"hellolab/providers/windows"
+)
+
+// Deps are what systems share beyond what Env gives each call. The caller
+// makes and closes them.
+type Deps struct {
+	Windows *windows.Windows
+}
+
+// Types returns all kinds, in the order of the language's reference.
+func Types(d Deps) []providers.Type {
+	var types []providers.Type
+	types = append(types, entra.Types()...)
+	types = append(types, identity.Types()...)
+	types = append(types, d.Windows.Types()...)
+	return append(types, value.Type())
+}
