@@ -34,6 +34,9 @@ type VarSource struct {
 	Flags []string // -var, as name=value
 	Env   []string // as os.Environ; HELLOLAB_VAR_name=value
 	Dir   string   // folder of VarsFile and *.auto.labvars.hcl; "" for none
+	// Unset makes a variable that is given no value and has no default unknown
+	// instead of a mistake: files are checked without the values of a run.
+	Unset bool
 }
 
 // given is a value of a variable as its source has it.
@@ -67,6 +70,10 @@ func RootVariables(c *config.Config, s VarSource) (map[string]cty.Value, hcl.Dia
 	vals := map[string]cty.Value{}
 	for _, v := range c.Variables() {
 		g, ok := all[v.Name]
+		if !ok && s.Unset && v.Default == cty.NilVal {
+			vals[v.Name] = cty.UnknownVal(v.Type)
+			continue
+		}
 		val, more := valueOf(c, v, g, ok)
 		diags = append(diags, more...)
 		if !more.HasErrors() {

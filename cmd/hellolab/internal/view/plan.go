@@ -52,10 +52,10 @@ func (r *planView) changes(p *plan.Plan) {
 		if c.Action == plan.NoOp || c.Action == plan.Read {
 			continue
 		}
-		if !shown {
+		if !shown && !r.Concise {
 			r.b.WriteString("hellolab will perform the following actions:\n\n")
-			shown = true
 		}
+		shown = true
 		r.change(c, false)
 	}
 	if shown && r.Concise {
@@ -79,6 +79,7 @@ func (r *planView) change(c *plan.Change, drift bool) {
 		style:     r.Style,
 		sensitive: pathSet(c.SensitiveBefore, c.SensitiveAfter),
 		replace:   pathSet(c.Replace),
+		rebound:   pathSet(c.Rebound),
 		deleting:  c.Action == plan.Delete,
 	}
 	if c.Action == plan.Forget {
@@ -168,7 +169,7 @@ func because(c *plan.Change) string {
 	case plan.DeleteBecauseWrongRepetition:
 		return fmt.Sprintf("because %s is now repeated in another way", c.Addr.Block)
 	}
-	return ""
+	return Escape(strings.TrimSuffix(c.Why, "."))
 }
 
 func (r *planView) outputs(p *plan.Plan) {

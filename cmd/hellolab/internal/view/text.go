@@ -8,6 +8,7 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -102,7 +103,7 @@ func WriteJSON(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeASCIIControl(w, data)
+	return CopyJSON(w, data)
 }
 
 // WriteIndentedJSON is WriteJSON for people.
@@ -111,12 +112,12 @@ func WriteIndentedJSON(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeASCIIControl(w, data)
+	return CopyJSON(w, data)
 }
 
-func writeASCIIControl(w io.Writer, data []byte) error {
-	data = append(escapeJSON(data), '\n')
-	_, err := w.Write(data)
+// CopyJSON writes JSON that was made elsewhere, escaped as WriteJSON does.
+func CopyJSON(w io.Writer, data []byte) error {
+	_, err := w.Write(append(escapeJSON(bytes.TrimSuffix(data, []byte("\n"))), '\n'))
 	return err
 }
 

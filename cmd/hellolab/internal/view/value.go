@@ -2,13 +2,36 @@ package view
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
+	"hellolab/engine/record"
+	"hellolab/hcl/addr"
 	"hellolab/providers"
 )
+
+// Object writes one object as the state remembers it. Sensitive are the paths
+// never to be shown (plan.SensitivePaths).
+func Object(w io.Writer, rec providers.Record, sensitive []cty.Path, tainted bool, r *providers.Registry, style Style) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s", Escape(rec.Addr))
+	if tainted {
+		b.WriteString(style.paint(yellow, " (tainted: its creation was left half done)"))
+	}
+	name := rec.Addr
+	if a, err := addr.Parse(rec.Addr); err == nil {
+		name = a.Name
+	}
+	fmt.Fprintf(&b, "\n%s %s {\n", rec.Kind, Quote(name))
+	d := &differ{b: &b, plainText: true, sensitive: pathSet(sensitive)}
+	d.body(1, cty.NilVal, record.Value(rec.In, rec.Out), bodyOf(r, rec.Kind), "")
+	b.WriteString("}\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
 
 const (
 	unknownText   = "(known after apply)"
@@ -20,7 +43,7 @@ const (
 // that it must not be shown.
 func Value(v cty.Value, sensitive bool) string {
 	if sensitive {
-		return "(sensitive value)"
+		return sensitiveText
 	}
 	var b strings.Builder
 	d := &differ{b: &b, plainText: true}
@@ -35,8 +58,9 @@ type differ struct {
 	style     Style
 	sensitive map[string]bool
 	replace   map[string]bool
-	deleting  bool // the whole object goes: values point to null
-	plainText bool // no symbols: a value, not a difference
+	rebound   map[string]bool // references whose object is made anew under its old address
+	deleting  bool            // the whole object goes: values point to null
+	plainText bool            // no symbols: a value, not a difference
 }
 
 // line writes one line: symbol, text and a comment where the path forces a
@@ -96,7 +120,7 @@ func (d *differ) body(depth int, before, after cty.Value, schema *providers.Bloc
 		}
 		x := row{name, attribute(before, name), attribute(after, name), attrs[name]}
 		writeOnly := x.attr != nil && x.attr.WriteOnly
-		if !d.changed(x.before, x.after) && !(writeOnly && x.attr.Required && creating) {
+		if !d.changed(x.before, x.after) && !(writeOnly && x.attr.Required && creating) && !d.rebound[path+"."+name] {
 			continue
 		}
 		rows = append(rows, x)
@@ -168,6 +192,8 @@ func (d *differ) value(depth int, prefix string, before, after cty.Value, path s
 	switch {
 	case absent(before) && absent(after):
 		d.line(depth, "", prefix+"null"+suffix, path)
+	case d.rebound[path] && !d.changed(before, after):
+		d.line(depth, "~", prefix+d.inline(after, path, ref)+" (made anew)"+suffix, path)
 	case d.sensitive[path]:
 		d.line(depth, sym, prefix+sensitiveText+suffix, path)
 	case absent(after):

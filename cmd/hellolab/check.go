@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"runtime"
+	"slices"
+	"time"
+
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/check"
+	"hellolab/engine/journal"
+	"hellolab/engine/lab"
+	"hellolab/hcl/eval"
+	"hellolab/providers/event"
+	"hellolab/state"
+)
+
+// checkCommand runs the check blocks: each a real sign-in, on a throwaway view.
+type checkCommand struct {
+	stateFlags
+	varFlags
+	json  bool
+	junit string
+}
+
+func (c *checkCommand) flags(fs *flag.FlagSet) {
+	c.stateFlags.flags(fs)
+	c.varFlags.flags(fs)
+	fs.BoolVar(&c.json, "json", false, "print JSON, with everything that happened")
+	fs.StringVar(&c.junit, "junit", "", "write JUnit XML to `FILE`, besides")
+}
+
+func (c *checkCommand) run(ctx context.Context, s *session, args []string) error {
+	snap, err := s.openRead(ctx, &c.stateFlags)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	// A plan without refresh tells what every expression is worth now.
+	f := &planFlags{varFlags: c.varFlags, parallelism: 1}
+	p, diags := s.makePlan(ctx, f, snap, &ui{s: s})
+	if diags.HasErrors() {
+		return diags
+	}
+	s.warn(diags)
+	if !p.plan.Empty() {
+		s.warnf("The files ask for changes that are not applied yet; the checks see the lab as it is")
+	}
+	checks, err := named(p.result.Checks, args)
+	if err != nil {
+		return err
+	}
+	results := s.runChecks(ctx, snap, checks)
+	s.recordChecks(results)
+	if c.junit != "" {
+		err := writeFile(s.path(c.junit), 0o644, func(w io.Writer) error { return view.ChecksJUnit(w, results) })
+		if err != nil {
+			return err
+		}
+	}
+	if c.json {
+		err = view.ChecksJSON(s.out, results)
+	} else {
+		err = view.Checks(s.out, results, s.outStyle())
+	}
+	if err != nil {
+		return err
+	}
+	if !passed(results) {
+		return exitCode(exitError)
+	}
+	return nil
+}
+
+// named returns the checks that were asked for, all without names.
+func named(checks []eval.Check, names []string) ([]eval.Check, error) {
+	if len(names) == 0 {
+		return checks, nil
+	}
+	var out []eval.Check
+	for _, name := range names {
+		i := slices.IndexFunc(checks, func(c eval.Check) bool { return c.Name == name })
+		if i < 0 {
+			known := make([]string, len(checks))
+			for i, c := range checks {
+				known[i] = c.Name
+			}
+			return nil, mistake(didYouMean(name, known, "`hellolab check` without a name runs all."), "There is no check %q", name)
+		}
+		out = append(out, checks[i])
+	}
+	return out, nil
+}
+
+func passed(results []check.Result) bool {
+	return !slices.ContainsFunc(results, func(r check.Result) bool { return r.Status != check.Pass })
+}
+
+// runChecks runs checks on a state that they leave as it is.
+func (s *session) runChecks(ctx context.Context, base state.Base, checks []eval.Check) []check.Result {
+	return check.Run(ctx, check.Request{
+		Checks:   checks,
+		Registry: s.registry,
+		Overlay:  func() (state.View, error) { return state.NewOverlay(base), nil },
+		NewLab: func(view state.View, offset time.Duration, emit event.Sink) (*lab.Lab, error) {
+			return s.openLab(view, offset, emit)
+		},
+		SignIn:  s.signIn,
+		Workers: runtime.GOMAXPROCS(0),
+	})
+}
+
+// recordChecks keeps what happened for `hellolab trace`. A folder that cannot
+// be written does not make a check fail.
+func (s *session) recordChecks(results []check.Result) {
+	j, err := journal.Create(s.journalDir(), "check", s.now())
+	if err != nil {
+		s.log.Warn("checks are not recorded", "error", err)
+		return
+	}
+	for _, r := range results {
+		for _, e := range r.Events {
+			j.Emit(e)
+		}
+	}
+	if err := j.Close(); err != nil {
+		s.log.Warn("checks are not recorded", "error", err)
+	}
+}

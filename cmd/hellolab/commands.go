@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+
+	"hellolab/cmd/hellolab/internal/view"
+)
+
+// command is one word of the command line: flags it registers, and what it
+// does with the arguments left over.
+type command interface {
+	flags(*flag.FlagSet)
+	run(ctx context.Context, s *session, args []string) error
+}
+
+// entry is a command's line in the table.
+type entry struct {
+	name    string // "state list" has two words
+	args    string // "[PLANFILE]"
+	summary string
+	max     int // positional arguments at most; -1 for any number
+	new     func() command
+}
+
+// commands returns the table, in the order help prints it.
+func commands() []entry {
+	return []entry{
+		{"init", "[DIR]", "Begin a new lab folder, empty or from an example", 1, func() command { return &initCommand{} }},
+		{"fmt", "[PATH...]", "Rewrite files in canonical style", -1, func() command { return &fmtCommand{} }},
+		{"validate", "", "Check the files, touching nothing else", 0, func() command { return &validateCommand{} }},
+		{"plan", "", "Show what would change, changing nothing", 0, func() command { return &planCommand{} }},
+		{"apply", "[PLANFILE]", "Make the lab what the files, or a saved plan, say", 1, func() command { return &applyCommand{} }},
+		{"destroy", "", "Take everything down", 0, func() command { return &applyCommand{planFlags: planFlags{destroy: true}} }},
+		{"check", "[NAME...]", "Run the checks as real sign-ins on a throwaway view", -1, func() command { return &checkCommand{} }},
+		{"signin", "USER DEVICE", "Sign in for real", 2, func() command { return &signinCommand{} }},
+		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
+		{"show", "[PLANFILE]", "Print the state, or a saved plan", 1, func() command { return &showCommand{} }},
+		{"output", "[NAME]", "Print outputs of the last apply", 1, func() command { return &outputCommand{} }},
+		{"graph", "", "Draw what depends on what", 0, func() command { return &graphCommand{} }},
+		{"schema", "", "Print every block type with its attributes", 0, func() command { return &schemaCommand{} }},
+		{"state list", "[ADDRESS...]", "List the objects of the state", -1, func() command { return &stateListCommand{} }},
+		{"state show", "ADDRESS", "Print one object of the state", 1, func() command { return &stateShowCommand{} }},
+		{"state mv", "FROM TO", "Give an object another address", 2, func() command { return &stateMvCommand{} }},
+		{"state rm", "ADDRESS...", "Forget objects, leaving the lab as it is", -1, func() command { return &stateRmCommand{} }},
+		{"state restore", "[BACKUP]", "Put a backup in the place of the state", 1, func() command { return &stateRestoreCommand{} }},
+		{"version", "", "Print the version", 0, func() command { return &versionCommand{} }},
+	}
+}
+
+// run executes a command line and returns its exit code.
+func run(ctx context.Context, s *session, args []string) int {
+	err := dispatch(ctx, s, args)
+	return s.report(err)
+}
+
+func dispatch(ctx context.Context, s *session, args []string) error {
+	var help, version bool
+	global := newFlagSet("hellolab")
+	global.StringVar(&s.dir, "chdir", "", "work in `DIR` instead of the current directory")
+	global.BoolVar(&help, "help", false, "show this help, or that of a command")
+	global.BoolVar(&help, "h", false, "")
+	global.BoolVar(&version, "version", false, "the same as the command version")
+	if err := global.Parse(args); err != nil {
+		return usage("hellolab", global, err)
+	}
+	rest := global.Args()
+	table := commands()
+	switch {
+	case version:
+		rest = []string{"version"}
+	case len(rest) == 0 || rest[0] == "help" && len(rest) == 1:
+		printOverview(s, global, table)
+		if help || len(rest) > 0 {
+			return nil
+		}
+		return exitCode(exitError)
+	case rest[0] == "help":
+		rest, help = rest[1:], true
+	}
+	e, rest, err := lookup(table, rest)
+	if err != nil {
+		return err
+	}
+	fs := newFlagSet(e.name)
+	c := e.new()
+	c.flags(fs)
+	fs.BoolVar(&help, "help", help, "")
+	fs.BoolVar(&help, "h", help, "")
+	fs.BoolVar(&s.noColor, "no-color", false, "write without colour")
+	pos, err := parseInterspersed(fs, rest)
+	if err != nil {
+		return usage("hellolab "+e.name, fs, err)
+	}
+	if help {
+		printUsage(s, e, fs)
+		return nil
+	}
+	if e.max >= 0 && len(pos) > e.max {
+		return mistake(fmt.Sprintf("Usage: hellolab %s [flags] %s", e.name, e.args), "Too many arguments: %s", quoteAll(pos[e.max:]))
+	}
+	if s.log, err = s.logger(); err != nil {
+		return err
+	}
+	return c.run(ctx, s, pos)
+}
+
+// lookup finds the command that args begin with; of "state list" and "state"
+// the longer wins.
+func lookup(table []entry, args []string) (entry, []string, error) {
+	var best entry
+	words := 0
+	for _, e := range table {
+		name := strings.Fields(e.name)
+		if len(name) > words && len(args) >= len(name) && slices.Equal(name, args[:len(name)]) {
+			best, words = e, len(name)
+		}
+	}
+	if words > 0 {
+		return best, args[words:], nil
+	}
+	var names, group []string
+	for _, e := range table {
+		first, second, two := strings.Cut(e.name, " ")
+		names = append(names, first)
+		if two && first == args[0] {
+			group = append(group, second)
+		}
+	}
+	if len(group) > 0 {
+		hint := "Its commands are: " + strings.Join(group, ", ") + "."
+		if len(args) == 1 {
+			return entry{}, nil, mistake(hint, "The command %q needs another word", args[0])
+		}
+		return entry{}, nil, mistake(didYouMean(args[1], group, hint), "Unknown command: %q", args[0]+" "+args[1])
+	}
+	return entry{}, nil, mistake(didYouMean(args[0], names, "`hellolab -help` lists the commands."), "Unknown command: %q", args[0])
+}
+
+// didYouMean names the known word nearest to what was written, or falls back.
+func didYouMean(given string, known []string, fallback string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := levenshtein.Distance(given, k, nil); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return fallback
+	}
+	return fmt.Sprintf("Did you mean %q? %s", best, fallback)
+}
+
+func newFlagSet(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(discard{})
+	fs.Usage = func() {}
+	return fs
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// parseInterspersed parses flags before, between and after the positional
+// arguments, which it returns; "--" ends the flags.
+func parseInterspersed(fs *flag.FlagSet, args []string) (positional []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		rest := fs.Args()
+		if len(rest) == 0 {
+			return positional, nil
+		}
+		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
+			return append(positional, rest...), nil
+		}
+		positional = append(positional, rest[0])
+		args = rest[1:]
+	}
+}
+
+// usage turns an error of the flag package into a sentence with a hint.
+func usage(name string, fs *flag.FlagSet, err error) error {
+	const undefined = "flag provided but not defined: -"
+	hint := fmt.Sprintf("`%s -help` lists the flags.", name)
+	given, ok := strings.CutPrefix(err.Error(), undefined)
+	if !ok {
+		return mistake(hint, "%s", sentence(err))
+	}
+	var known []string
+	fs.VisitAll(func(f *flag.Flag) { known = append(known, "-"+f.Name) })
+	return mistake(didYouMean("-"+given, known, hint), "Unknown flag: -%s", given)
+}
+
+func printOverview(s *session, global *flag.FlagSet, table []entry) {
+	s.printf("hellolab plans, applies and tries out Windows Hello for Business labs.\n\n")
+	s.printf("Usage: hellolab [-chdir=DIR] COMMAND [flags] [arguments]\n\nCommands:\n")
+	width := 0
+	for _, e := range table {
+		width = max(width, len(e.name))
+	}
+	for _, e := range table {
+		s.printf("  %-*s  %s\n", width, e.name, e.summary)
+	}
+	s.printf("\nGlobal flags, before the command:\n")
+	printFlags(s, global)
+	s.printf("\n`hellolab COMMAND -help` tells more about one command.\n")
+}
+
+func printUsage(s *session, e entry, fs *flag.FlagSet) {
+	s.printf("%s.\n\nUsage: hellolab %s [flags] %s\n\nFlags:\n", e.summary, e.name, e.args)
+	printFlags(s, fs)
+}
+
+func printFlags(s *session, fs *flag.FlagSet) {
+	type row struct{ flag, doc string }
+	var rows []row
+	width := 0
+	fs.VisitAll(func(f *flag.Flag) {
+		value, doc := flag.UnquoteUsage(f)
+		if doc == "" {
+			return
+		}
+		r := row{"-" + f.Name, doc}
+		if value != "" {
+			r.flag += "=" + value
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0s" && f.DefValue != "0" {
+			r.doc += fmt.Sprintf(" (default %s)", f.DefValue)
+		}
+		rows = append(rows, r)
+		width = max(width, len(r.flag))
+	})
+	for _, r := range rows {
+		s.printf("  %-*s  %s\n", width, r.flag, r.doc)
+	}
+}
+
+func quoteAll(args []string) string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		out[i] = view.Quote(a)
+	}
+	return strings.Join(out, " ")
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(v string) error { *l = append(*l, v); return nil }

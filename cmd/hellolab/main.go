@@ -1,0 +1,89 @@
+// Command hellolab plans, applies and tries out Windows Hello for Business
+// labs that are written down in HCL.
+//
+// main is the only place that touches the process: arguments, environment,
+// streams, signals, clock and exit code. Everything below takes them as
+// values, from a session.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"os/signal"
+	"os/user"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+func main() { os.Exit(start(process(), os.Args[1:])) }
+
+// start runs one command line in a process and returns its exit code.
+func start(s *session, args []string) int {
+	if code, ok := tpmWorker(args); ok {
+		return code
+	}
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	return run(ctx, s, args)
+}
+
+// interruptible returns a context that the first interrupt ends: the command
+// finishes what it is doing and stops. The second interrupt ends the process.
+// Nothing recorded is lost either way; a side effect cut in half is found and
+// settled by the next run.
+func interruptible(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		os.Stderr.WriteString("\nInterrupted: finishing the steps under way, then stopping. Interrupt again to stop at once.\n")
+		cancel()
+		<-signals
+		os.Stderr.WriteString("\nStopped at once. What was recorded is kept; the next run settles the step that was cut off.\n")
+		os.Exit(exitError)
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}
+
+// process describes the running process.
+func process() *session {
+	s := &session{
+		in:   os.Stdin,
+		out:  os.Stdout,
+		err:  os.Stderr,
+		env:  os.Environ(),
+		now:  time.Now,
+		rand: rand.Reader,
+		pid:  os.Getpid(),
+
+		registry: newRegistry(),
+		signIn:   signIn,
+		tty: terminal{
+			in:  term.IsTerminal(int(os.Stdin.Fd())),
+			out: term.IsTerminal(int(os.Stdout.Fd())),
+			err: term.IsTerminal(int(os.Stderr.Fd())),
+			readSecret: func() ([]byte, error) {
+				return term.ReadPassword(int(os.Stdin.Fd()))
+			},
+		},
+	}
+	s.host, _ = os.Hostname()
+	if u, err := user.Current(); err == nil {
+		s.user = u.Username
+	}
+	if s.tty.out {
+		s.tty.width, _, _ = term.GetSize(int(os.Stdout.Fd()))
+	}
+	return s
+}

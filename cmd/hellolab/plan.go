@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/jsonplan"
+	"hellolab/engine/planfile"
+	"hellolab/state"
+)
+
+// planFilePurpose is what plan files are sealed for; see state.DeriveKey.
+const planFilePurpose = "plan file"
+
+type planCommand struct {
+	planFlags
+	out      string
+	detailed bool
+}
+
+func (c *planCommand) flags(fs *flag.FlagSet) {
+	c.planFlags.flags(fs)
+	fs.BoolVar(&c.destroy, "destroy", false, "plan to destroy everything")
+	fs.StringVar(&c.out, "out", "", "save the plan in `FILE`, for apply")
+	fs.BoolVar(&c.detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
+}
+
+func (c *planCommand) run(ctx context.Context, s *session, _ []string) (err error) {
+	u, err := s.openUI(&c.planFlags)
+	if err != nil {
+		return err
+	}
+	defer closing(u, &err)
+	base, err := s.planBase(ctx, &c.stateFlags)
+	if err != nil {
+		return u.fail(err)
+	}
+	defer base.Close()
+	p, diags := s.makePlan(ctx, &c.planFlags, base, u)
+	if diags.HasErrors() {
+		return u.diagnostics(diags)
+	}
+	if err := u.plan(p.plan, c.concise); err != nil {
+		return err
+	}
+	u.diagnostics(diags)
+	if c.out != "" {
+		if err := s.savePlan(&c.stateFlags, c.out, p); err != nil {
+			return u.fail(err)
+		}
+		if !c.json {
+			s.printf("\nSaved the plan in %s. To do exactly this: hellolab apply %s\n", view.Escape(c.out), view.Escape(c.out))
+		}
+	}
+	if c.detailed && !(p.plan.Empty() && len(p.plan.Drift) == 0) {
+		return exitCode(exitChanges)
+	}
+	return nil
+}
+
+// planBase is the state as it is, or an empty one before the first apply.
+func (s *session) planBase(ctx context.Context, f *stateFlags) (state.Base, error) {
+	snap, err := s.openRead(ctx, f)
+	if errors.Is(err, state.ErrNotExist) {
+		return state.Empty(state.Meta{Format: state.Format}), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return snap, nil
+}
+
+// savePlan writes a plan file. It is readable for its owner alone: its
+// configuration and variables are sealed with the state's key.
+func (s *session) savePlan(f *stateFlags, name string, p *planned) error {
+	o, err := s.stateOptions(f, "plan")
+	if err != nil {
+		return err
+	}
+	key, err := state.DeriveKey(o, planFilePurpose)
+	if err != nil {
+		return err
+	}
+	public, err := jsonplan.Marshal(p.plan, p.result, s.registry)
+	if err != nil {
+		return err
+	}
+	return writeFile(s.path(name), 0o600, func(w io.Writer) error {
+		return planfile.Write(w, planfile.File{
+			Plan:    p.plan,
+			Sources: p.config.Sources(),
+			Vars:    p.vars,
+			Program: programName(),
+			JSON:    public,
+		}, key)
+	})
+}
+
+// validateCommand plans on an empty lab that nothing is ever written to: what
+// the files alone can tell, they tell.
+type validateCommand struct {
+	varFlags
+	json bool
+}
+
+func (c *validateCommand) flags(fs *flag.FlagSet) {
+	c.varFlags.flags(fs)
+	fs.BoolVar(&c.json, "json", false, "print JSON in the shape of terraform validate")
+}
+
+func (c *validateCommand) run(ctx context.Context, s *session, _ []string) error {
+	f := &planFlags{varFlags: c.varFlags, parallelism: 1}
+	f.unset = true
+	_, diags := s.makePlan(ctx, f, state.Empty(state.Meta{Format: state.Format}), &ui{s: s, sink: nil})
+	return c.tell(s, diags)
+}
+
+func (c *validateCommand) tell(s *session, diags hcl.Diagnostics) error {
+	switch {
+	case c.json:
+		if err := view.ValidateJSON(s.out, diags, s.files); err != nil {
+			return err
+		}
+	case diags.HasErrors():
+		return diags
+	default:
+		s.warn(diags)
+		s.printf("The configuration is valid.\n")
+	}
+	if diags.HasErrors() {
+		return exitCode(exitError)
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden text in testdata/script")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hellolab": func() {
+		s := process()
+		s.failpoint = failpoint(os.Getenv("HELLOLAB_TEST_AT"), os.Getenv("HELLOLAB_TEST_DO"))
+		os.Exit(start(s, os.Args[1:]))
+	}})
+}
+
+// failpoint returns what to do at the instant called at: "kill" ends the
+// process as kill -9 does, "interrupt" and "interrupt twice" are what a person
+// does with Ctrl-C, and "wait:FILE" makes FILE.waiting and waits for FILE.
+func failpoint(at, do string) func(string) {
+	if at == "" {
+		return nil
+	}
+	var once sync.Once
+	return func(name string) {
+		if name != at {
+			return
+		}
+		once.Do(func() {
+			self, _ := os.FindProcess(os.Getpid())
+			switch file, wait := strings.CutPrefix(do, "wait:"); {
+			case wait:
+				if err := os.WriteFile(file+".waiting", nil, 0o600); err != nil {
+					panic(err)
+				}
+				for !exists(file) {
+					time.Sleep(5 * time.Millisecond)
+				}
+			case do == "kill":
+				self.Signal(syscall.SIGKILL)
+				select {}
+			default:
+				self.Signal(os.Interrupt)
+				time.Sleep(200 * time.Millisecond)
+				if do == "interrupt twice" {
+					self.Signal(os.Interrupt)
+					select {}
+				}
+			}
+		})
+	}
+}
+
+// TestScript runs the contract of the command line: one behaviour a file.
+func TestScript(t *testing.T) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("EXAMPLES", examples)
+			e.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"within": within,
+			"edit":   edit,
+			"repeat": repeat,
+			"flip":   flip,
+			"cut":    cut,
+
+			"waitfor": waitfor,
+			"mode":    mode,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+	})
+}
+
+// exits CODE COMMAND ARGS... runs a command and demands its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARGS...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s ended with exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// within DURATION COMMAND ARGS... runs a command that must end, well or badly,
+// in that time.
+func within(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] within DURATION COMMAND [ARGS...]")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	began := time.Now()
+	err = ts.Exec(args[1], args[2:]...)
+	if took := time.Since(began); took > limit {
+		ts.Fatalf("took %v, more than %v", took, limit)
+	}
+	if (err != nil) != neg {
+		ts.Fatalf("%s: unexpected result: %v", strings.Join(args[1:], " "), err)
+	}
+}
+
+// edit FILE OLD NEW replaces text in a file; OLD must be there.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit FILE OLD NEW")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	if !strings.Contains(string(data), args[1]) {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(name, []byte(strings.ReplaceAll(string(data), args[1], args[2])), 0o644))
+}
+
+// repeat FILE BEFORE TEXT COUNT AFTER writes BEFORE, COUNT times TEXT, AFTER.
+func repeat(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: repeat FILE BEFORE TEXT COUNT AFTER")
+	}
+	n, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	text := args[1] + strings.Repeat(args[2], n) + args[4] + "\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// flip FILE OFFSET inverts one byte; a negative offset counts from the end.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(data)
+	}
+	data[at] ^= 0xFF
+	ts.Check(os.WriteFile(name, data, 0o600))
+}
+
+// waitfor FILE waits until a file is there.
+func waitfor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor FILE")
+	}
+	for deadline := time.Now().Add(20 * time.Second); !exists(ts.MkAbs(args[0])); {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s did not appear", args[0])
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// mode PERM FILE demands a file's permissions.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode PERM FILE")
+	}
+	want, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := info.Mode().Perm(); got != os.FileMode(want) {
+		ts.Fatalf("%s has mode %04o, want %04o", args[1], got, want)
+	}
+}
+
+// cut FILE SIZE shortens a file.
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE SIZE")
+	}
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}

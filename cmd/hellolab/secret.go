@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"strings"
+
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/providers"
+)
+
+// maxSecret bounds a secret read from a file.
+const maxSecret = 4096
+
+// secretForms documents how a flag may give a secret.
+const secretForms = "as `FORM`: env:NAME, file:PATH, - for standard input, or the value itself, which other users of the machine may see"
+
+// secret returns the secret that a flag names. An empty form asks on the
+// terminal, without echo.
+func (s *session) secret(ctx context.Context, what, form string) (providers.Secret, error) {
+	var value []byte
+	name, isEnv := strings.CutPrefix(form, "env:")
+	file, isFile := strings.CutPrefix(form, "file:")
+	switch {
+	case form == "" && s.tty.in:
+		s.printf("%s: ", what)
+		var err error
+		value, err = s.tty.readSecret()
+		s.printf("\n")
+		if err != nil {
+			return nil, err
+		}
+	case form == "":
+		return nil, mistake("There is no terminal to ask on.", "%s is missing", what)
+	case isEnv:
+		value = []byte(s.getenv(name))
+		if len(value) == 0 {
+			return nil, mistake("", "%s: the environment has no variable %s", what, view.Escape(name))
+		}
+	case isFile:
+		f, err := os.Open(s.path(file))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if value, err = io.ReadAll(io.LimitReader(f, maxSecret)); err != nil {
+			return nil, err
+		}
+		value = bytes.TrimRight(value, "\r\n")
+	case form == "-":
+		line, err := s.readLine(ctx)
+		if err != nil {
+			return nil, err
+		}
+		value = []byte(line)
+	default:
+		value = []byte(form)
+	}
+	if len(value) == 0 {
+		return nil, mistake("", "%s is empty", what)
+	}
+	return providers.Secret(value), nil
+}

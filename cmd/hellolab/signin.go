@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"flag"
+
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/check"
+	"hellolab/engine/journal"
+	"hellolab/engine/lab"
+)
+
+// signinCommand signs in for real: tokens land in the device's caches, and a
+// wrong PIN counts.
+type signinCommand struct {
+	stateFlags
+	pin, password optional
+	gesture       string
+	to            list
+	json          bool
+}
+
+// optional is a flag that tells being empty from being absent.
+type optional struct {
+	value string
+	set   bool
+}
+
+func (o *optional) String() string     { return "" }
+func (o *optional) Set(v string) error { o.value, o.set = v, true; return nil }
+
+func (c *signinCommand) flags(fs *flag.FlagSet) {
+	c.stateFlags.flags(fs)
+	fs.Var(&c.pin, "pin", "the PIN, "+secretForms+" (asked for when nothing is given)")
+	fs.Var(&c.password, "password", "the password instead of Hello, in the same forms; -password= asks for it")
+	fs.StringVar(&c.gesture, "gesture", "", "a biometric `GESTURE` instead of the PIN: face or fingerprint")
+	fs.Var(&c.to, "to", "sign in to `ADDRESS` besides; may be repeated")
+	fs.BoolVar(&c.json, "json", false, "print JSON")
+}
+
+func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err error) {
+	if len(args) != 2 {
+		return mistake("Usage: hellolab signin USER DEVICE, such as hellolab signin user.alice device.laptop", "A user and a device are needed")
+	}
+	attempt := check.Attempt{User: args[0], Device: args[1], Gesture: c.gesture, To: c.to}
+	given := 0
+	for _, set := range []bool{c.pin.set, c.password.set, c.gesture != ""} {
+		if set {
+			given++
+		}
+	}
+	if given > 1 {
+		return mistake("Give one of -pin, -password and -gesture.", "Too many ways to sign in")
+	}
+	// The secret is asked for before the state is held.
+	switch {
+	case c.gesture != "":
+	case c.password.set:
+		attempt.Password, err = s.secret(ctx, "Password", c.password.value)
+	default:
+		attempt.PIN, err = s.secret(ctx, "PIN", c.pin.value)
+	}
+	if err != nil {
+		return err
+	}
+	defer attempt.PIN.Wipe()
+	defer attempt.Password.Wipe()
+
+	store, err := s.openExisting(ctx, &c.stateFlags, "signin")
+	if err != nil {
+		return err
+	}
+	defer closing(store, &err)
+	j, err := journal.Create(s.journalDir(), "signin", s.now())
+	if err != nil {
+		return err
+	}
+	defer closing(j, &err)
+	l, err := s.openLab(store, 0, j.Emit)
+	if err != nil {
+		return err
+	}
+	defer closing(l, &err)
+	verdict, err := s.attempt(ctx, l, attempt)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		err = view.WriteIndentedJSON(s.out, view.ToVerdictJSON(&verdict))
+	} else {
+		err = view.Verdict(s.out, attempt.User, attempt.Device, &verdict, s.outStyle())
+	}
+	if err != nil {
+		return err
+	}
+	if verdict.Code != check.Success {
+		return exitCode(exitError)
+	}
+	return nil
+}
+
+// attempt finds the device in the lab and signs in there.
+func (s *session) attempt(ctx context.Context, l *lab.Lab, a check.Attempt) (check.Verdict, error) {
+	for _, want := range []struct{ addr, kind string }{{a.User, "user"}, {a.Device, "device"}} {
+		rec, err := l.Objects().Lookup(want.addr)
+		if err != nil {
+			return check.Verdict{}, s.noObject(l, want.addr, want.kind)
+		}
+		if rec.Kind != want.kind {
+			return check.Verdict{}, mistake("Usage: hellolab signin USER DEVICE", "%s is not a %s", want.addr, want.kind)
+		}
+	}
+	rec, err := l.Objects().Lookup(a.Device)
+	if err != nil {
+		return check.Verdict{}, err
+	}
+	return s.signIn(ctx, l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), a)
+}
+
+// noObject says that the lab has no such object, and which it has.
+func (s *session) noObject(l *lab.Lab, name, kind string) error {
+	recs, err := l.Objects().List(kind)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(recs))
+	for i, r := range recs {
+		names[i] = r.Addr
+	}
+	return mistake(didYouMean(name, names, "`hellolab state list "+kind+"` lists those it has."), "The lab has no %s %s", kind, name)
+}
