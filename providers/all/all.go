@@ -22,5 +22,5 @@ func Types(d Deps) []providers.Type {
 	types = append(types, entra.Types()...)
 	types = append(types, identity.Types()...)
 	types = append(types, d.Windows.Types()...)
-	return append(types, value.Type())
+	return append(types, value.Kind())
 }
