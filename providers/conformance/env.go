@@ -38,6 +38,7 @@ type Env struct {
 	mu        sync.Mutex
 	now       time.Time
 	objects   map[string]providers.Record
+	asked     map[string]cty.Value // In of this run's objects, write-only values included
 	services  map[string]*service
 	opening   []string // addresses in the order they opened
 	events    []event.Event
@@ -60,6 +61,7 @@ func NewEnv(tb testing.TB, kinds ...providers.Type) *Env {
 		log:      &lockedBuffer{},
 		now:      Began,
 		objects:  map[string]providers.Record{},
+		asked:    map[string]cty.Value{},
 		services: map[string]*service{},
 	}
 	e.store.gate = e.point
@@ -213,7 +215,24 @@ func (o objects) Lookup(addr string) (providers.Record, error) {
 	if !ok {
 		return rec, fmt.Errorf("%s: %w", addr, providers.ErrUnknownObject)
 	}
-	return rec, nil
+	return o.env.withAsked(rec), nil
+}
+
+// withAsked gives a record the write-only values that this run knows, as the
+// objects of a plan that is being applied have them. e.mu is held.
+func (e *Env) withAsked(rec providers.Record) providers.Record {
+	t, asked := e.registry.Type(rec.Kind), e.asked[rec.Addr]
+	if t == nil || asked == cty.NilVal || rec.In.IsNull() || asked.IsNull() {
+		return rec
+	}
+	attrs := rec.In.AsValueMap()
+	for _, a := range t.Schema.In.Attrs {
+		if a.WriteOnly {
+			attrs[a.Name] = asked.GetAttr(a.Name)
+		}
+	}
+	rec.In = cty.ObjectVal(attrs)
+	return rec
 }
 
 func (o objects) List(kind string) ([]providers.Record, error) {
@@ -222,7 +241,7 @@ func (o objects) List(kind string) ([]providers.Record, error) {
 	var recs []providers.Record
 	for _, rec := range o.env.objects {
 		if rec.Kind == kind {
-			recs = append(recs, rec)
+			recs = append(recs, o.env.withAsked(rec))
 		}
 	}
 	slices.SortFunc(recs, func(a, b providers.Record) int { return strings.Compare(a.Addr, b.Addr) })

@@ -40,7 +40,7 @@ func (e *Env) declare(addr string, in any) (providers.Record, error) {
 	if was, ok := e.objects[addr]; ok && !was.Out.IsNull() {
 		return rec, fmt.Errorf("%s exists", addr)
 	}
-	e.objects[addr] = rec
+	e.objects[addr], e.asked[addr] = rec, v
 	return rec, nil
 }
 
@@ -79,6 +79,7 @@ func (e *Env) Find(ctx context.Context, addr, key string) (providers.Record, err
 	}
 	rec, err := t.Find(ctx, e.For(addr), key)
 	if err == nil {
+		rec.In = t.Schema.WithoutWriteOnly(rec.In)
 		e.keep(rec)
 	}
 	return rec, err
@@ -95,6 +96,9 @@ func (e *Env) Read(ctx context.Context, addr string) (providers.Record, error) {
 		return rec, nil
 	}
 	now, err := t.Read(ctx, e.For(addr), rec)
+	if err == nil {
+		now.In = t.Schema.WithoutWriteOnly(now.In)
+	}
 	switch {
 	case errors.Is(err, providers.ErrGone):
 		e.forget(addr)
@@ -131,6 +135,9 @@ func (e *Env) TryUpdate(ctx context.Context, addr string, in any) (providers.Rec
 	for _, p := range t.Schema.CheckValue(v) {
 		return rec, p
 	}
+	e.mu.Lock()
+	e.asked[addr] = v
+	e.mu.Unlock()
 	out, err := t.Update(ctx, e.For(addr), rec, v)
 	if err != nil {
 		return rec, err
@@ -190,6 +197,7 @@ func (e *Env) forget(addr string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.objects, addr)
+	delete(e.asked, addr)
 }
 
 // idOf returns the value of the attribute tagged "id".
