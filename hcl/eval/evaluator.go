@@ -302,3 +302,7 @@ type session struct {
 	meter *budget.Meter
 	root  *hcl.EvalContext
 }
+
+// Declares reports whether the configuration has a block, though its
+// repetition may leave no instance of it.
+func (e *Evaluator) Declares(b addr.Block) bool { return e.blocks[b] != nil }

@@ -267,7 +267,8 @@ func (n *node) view(d *Desired, v cty.Value) cty.Value {
 		}
 	}
 	for _, a := range n.typ.Schema.Out {
-		if a.Sensitive {
+		// What can hold any value may repeat what was asked.
+		if a.Sensitive || a.Type == cty.DynamicPseudoType && d.Config.ContainsMarked() {
 			if av, ok := attrs[a.Name]; ok {
 				attrs[a.Name] = av.Mark(Sensitive)
 			}
