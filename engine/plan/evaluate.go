@@ -222,16 +222,17 @@ func covers(target, a addr.Instance) bool {
 }
 
 // included returns which objects a plan with -target is about: the targets,
-// what they need, and what cannot outlive those of them that are destroyed.
+// what they need, and what cannot outlive those of them that are destroyed or
+// must be bound to what is made anew.
 func (p *planner) included(changes []*object) func(addr.Instance) bool {
 	if len(p.req.Targets) == 0 {
 		return func(addr.Instance) bool { return true }
 	}
 	byAddr := make(map[addr.Instance]*object, len(changes))
-	dependents := map[addr.Instance][]addr.Instance{} // those that are destroyed
+	dependents := map[addr.Instance][]addr.Instance{} // those that are destroyed, or bound anew
 	for _, o := range changes {
 		byAddr[o.change.Addr] = o
-		if o.destroyed() {
+		if o.destroyed() || len(o.change.Rebound) > 0 {
 			for _, dep := range o.allDeps() {
 				dependents[dep] = append(dependents[dep], o.change.Addr)
 			}

@@ -46,7 +46,7 @@ type Person struct {
 	Note    string            `lab:"note" doc:"Something that can change."`
 	Labels  map[string]string `lab:"labels" doc:"A map."`
 	Friends []providers.Ref   `lab:"friends" ref:"person" doc:"References that change in place."`
-	Secret  providers.Secret  `lab:"secret,writeonly" doc:"Never stored."`
+	Secret  providers.Secret  `lab:"secret,writeonly" doc:"Never stored." json:"-"`
 	Version int               `lab:"secret_version" default:"1" doc:"Announces another secret."`
 }
 
@@ -75,7 +75,7 @@ type RuleOut struct {
 type Pass struct {
 	Person  providers.Ref    `lab:"person,required,replace" ref:"person" doc:"Whose."`
 	Machine providers.Ref    `lab:"machine,required,replace" ref:"machine" doc:"On which machine."`
-	PIN     providers.Secret `lab:"pin,required,writeonly" doc:"Never stored."`
+	PIN     providers.Secret `lab:"pin,required,writeonly" doc:"Never stored." json:"-"`
 	Version int              `lab:"pin_version,replace" default:"1" doc:"Announces another PIN."`
 }
 

@@ -203,6 +203,17 @@ func Diagnostics(diags hcl.Diagnostics) string {
 	return s
 }
 
+// Errors are the diagnostics that are no warnings.
+func Errors(diags hcl.Diagnostics) hcl.Diagnostics {
+	var errs hcl.Diagnostics
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			errs = append(errs, d)
+		}
+	}
+	return errs
+}
+
 // source is a deterministic, and insecure, source of random bytes.
 type source struct {
 	mu sync.Mutex
