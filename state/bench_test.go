@@ -120,3 +120,16 @@ func BenchmarkOpen(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRead is one View.Read with one Get, as a system serving a request does.
+func BenchmarkRead(b *testing.B) {
+	s := openStore(b, benchState(b, 10_000, 0))
+	key := benchObject(5000).Addr
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if err := s.Read(func(r Reader) error { _, _, err := r.Get(BucketObjects, key); return err }); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

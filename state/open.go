@@ -86,7 +86,7 @@ func openLocked(ctx context.Context, o *Options, f *os.File) (*Store, error) {
 	if err != nil {
 		return nil, damaged(o.Path, "%v", err)
 	}
-	s, err := newStore(o, db, f, v.sealer, v.head.meta(), v.digest)
+	s, err := newStore(o, db, f, v.sealer, committed{v.head.meta(), v.meta.txid}, v.digest)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -125,7 +125,7 @@ func initialMap() int {
 	return 1 << 30
 }
 
-func newStore(o *Options, db *bolt.DB, f *os.File, sl *sealer, m Meta, d digest) (*Store, error) {
+func newStore(o *Options, db *bolt.DB, f *os.File, sl *sealer, head committed, d digest) (*Store, error) {
 	s := &Store{
 		o:       *o,
 		db:      db,
@@ -135,7 +135,7 @@ func newStore(o *Options, db *bolt.DB, f *os.File, sl *sealer, m Meta, d digest)
 		queue:   make(chan *request, queueLength),
 		drained: make(chan struct{}),
 	}
-	s.meta.Store(&m)
+	s.head.Store(&head)
 	s.noteSize()
 	s.snapshots.open = map[*Snapshot]struct{}{}
 	var err error
@@ -221,5 +221,5 @@ func fill(o *Options, db *bolt.DB, f *os.File, sl *sealer, m Meta) (*Store, erro
 		return nil, err
 	}
 	o.fail("state:init-done")
-	return newStore(o, db, f, sl, m, digest{})
+	return newStore(o, db, f, sl, committed{m, txid}, digest{})
 }

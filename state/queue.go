@@ -212,7 +212,7 @@ func (s *Store) write(tx *bolt.Tx, writes layer, meta Meta) (err error) {
 	s.o.fail("state:after-commit")
 	s.noteSize()
 	s.digest = next
-	s.meta.Store(&meta)
+	s.head.Store(&committed{meta, before + 1})
 	s.batches.Add(1)
 	return nil
 }

@@ -127,7 +127,7 @@ func readCopy(o *Options, c *os.File, m *marker) (*Snapshot, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	snap, err := newSnapshot(o.Path, tx, v.sealer, v.head.meta())
+	snap, err := newSnapshot(o.Path, tx, v.sealer, committed{v.head.meta(), v.meta.txid})
 	if err != nil {
 		return nil, errors.Join(err, tx.Rollback(), db.Close())
 	}

@@ -4,7 +4,13 @@
 //
 // A View is a place records live: the Store (the file, one writer at a time)
 // or an Overlay (a snapshot whose writes stay in memory). Everything above the
-// two is written once, over View, and one conformance suite runs on both.
+// two is written once, over View, and one conformance suite runs on both
+// (statetest).
+//
+// Beside state.db lie state.key (the key of the seals), state.marker (what the
+// last clean close left), state.holder and control.sock (who holds the lock, and
+// how to reach it) and backups/. All are the user's alone. docs/adr/0002 says
+// how records are sealed, 0003 how damage is found.
 package state
 
 import (

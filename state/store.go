@@ -21,7 +21,7 @@ type Store struct {
 	db       *bolt.DB
 	file     *os.File // the one db has
 	sealer   *sealer
-	meta     atomic.Pointer[Meta]
+	head     atomic.Pointer[committed]
 	warnings []string
 
 	digest digest // the committer's
@@ -46,7 +46,13 @@ type Store struct {
 var _ View = (*Store)(nil)
 
 // Meta implements View.
-func (s *Store) Meta() Meta { return *s.meta.Load() }
+func (s *Store) Meta() Meta { return s.head.Load().meta }
+
+// committed is the identity of the state as of one commit.
+type committed struct {
+	meta Meta
+	txid uint64
+}
 
 // Warnings returns sentences about what was put right or deserves a look when
 // the state was opened.
@@ -85,7 +91,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := newSnapshot(s.o.Path, tx, s.sealer, s.Meta())
+	snap, err := newSnapshot(s.o.Path, tx, s.sealer, *s.head.Load())
 	if err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
@@ -158,12 +164,8 @@ func (s *Store) Close() error {
 // noteClose writes into the marker which commit was the last.
 func (s *Store) noteClose() error {
 	s.o.fail("state:before-marker")
-	var txid uint64
-	if err := s.db.View(func(tx *bolt.Tx) error { txid = uint64(tx.ID()); return nil }); err != nil {
-		return err
-	}
-	m := s.Meta()
-	return writeMarker(s.o.markerPath(), marker{Lineage: m.Lineage, Serial: m.Serial, Commit: txid})
+	h := s.head.Load()
+	return writeMarker(s.o.markerPath(), marker{Lineage: h.meta.Lineage, Serial: h.meta.Serial, Commit: h.txid})
 }
 
 func replacedError(path string) error {
@@ -184,20 +186,20 @@ type Snapshot struct {
 	warnings []string
 }
 
-func newSnapshot(path string, tx *bolt.Tx, s *sealer, m Meta) (*Snapshot, error) {
+// newSnapshot reads from tx. known spares it decoding the head, if tx is not newer.
+func newSnapshot(path string, tx *bolt.Tx, s *sealer, known committed) (*Snapshot, error) {
 	r, err := newTxReader(path, tx, s)
 	if err != nil {
 		return nil, err
 	}
-	// The head is read from the transaction, which may be newer than m.
-	if head := tx.Bucket(bucketMeta).Get(keyHead); head != nil {
-		h, err := decodeHead(path, head)
+	if uint64(tx.ID()) != known.txid {
+		h, err := decodeHead(path, tx.Bucket(bucketMeta).Get(keyHead))
 		if err != nil {
 			return nil, err
 		}
-		m = h.meta()
+		known.meta = h.meta()
 	}
-	return &Snapshot{reader: r, meta: m}, nil
+	return &Snapshot{reader: r, meta: known.meta}, nil
 }
 
 func (s *Snapshot) enter() error {
