@@ -44,10 +44,18 @@ type User struct {
 	SessionsValidFrom string           `json:"signInSessionsValidFromDateTime,omitempty"`
 	PasswordChanged   string           `json:"lastPasswordChangeDateTime,omitempty"`
 
+	Extensions *ExtensionAttributes `json:"onPremisesExtensionAttributes,omitempty"`
+
 	// HelloKeys is searchableDeviceKey, the multi-valued attribute that the
 	// registration service writes. Graph's reference does not show it; the
 	// directory's own schema has it. Public data only.
 	HelloKeys []DeviceKey `json:"searchableDeviceKey,omitempty"`
+}
+
+// ExtensionAttributes are attributes free for the administrator's use. The lab
+// keeps in the last one which declaration of a password was set.
+type ExtensionAttributes struct {
+	Attribute15 string `json:"extensionAttribute15"`
 }
 
 // PasswordProfile sets a password. The bytes are the JSON string's content.
@@ -124,8 +132,9 @@ type Reference struct {
 	ID string `json:"@odata.id"` // https://graph.microsoft.com/v1.0/directoryObjects/{id}
 }
 
-// SoftwareOathMethod is an authenticator app (beta). The secret is returned
-// once, by the POST that makes it.
+// SoftwareOathMethod is an authenticator app (beta). The cloud shows the secret
+// once. A lab shows it to its administrator always: an apply that was killed
+// after the secret was made must be able to learn it.
 type SoftwareOathMethod struct {
 	ID        string `json:"id,omitempty"`
 	SecretKey string `json:"secretKey,omitempty"` // base32

@@ -47,6 +47,7 @@ const (
 	ApplicationNotFound        Code = 700016
 	ClientSecretInvalid        Code = 7000215
 	ResourceNotFound           Code = 500011
+	InstanceUnknown            Code = 50049 // MSAL's instance discovery
 	TenantNotFound             Code = 90002
 	ParameterMissing           Code = 900144
 	FieldMissing               Code = 90014
@@ -119,6 +120,7 @@ var table = map[Code]entry{
 	ClientSecretInvalid:        {"InvalidClientSecret", invalidClient, "", 401, "The client secret is wrong.", "Check the client secret."},
 	ResourceNotFound:           {"InvalidResourceServicePrincipalNotFound", "invalid_resource", "", 400, "The resource is not found in the tenant.", "Check the resource or scope."},
 	TenantNotFound:             {"InvalidTenantName", "invalid_tenant", "", 400, "The tenant is not found.", "Check the tenant's domain or id."},
+	InstanceUnknown:            {"NoSuchInstanceForDiscovery", "invalid_instance", "", 400, "The instance is unknown or not valid.", "Check the authority's host."},
 	ParameterMissing:           {"MissingRequiredParameter", invalidRequest, "", 400, "The request body lacks a required parameter.", ""},
 	FieldMissing:               {"MissingRequiredField", invalidRequest, "", 400, "A required field of the credential is missing.", ""},
 	GrantTypeUnsupported:       {"UnsupportedGrantType", "unsupported_grant_type", "", 400, "The grant type is not supported.", ""},

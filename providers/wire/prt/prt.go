@@ -115,6 +115,7 @@ type Request struct {
 	PreviousRefreshToken string   `json:"previous_refresh_token,omitempty"`
 	RedirectURI          string   `json:"redirect_uri,omitempty"`
 	AMRValues            string   `json:"amr_values,omitempty"` // "ngcmfa"
+	RequestedClaims      string   `json:"claims,omitempty"`     // oauth.FreshMFAClaims
 	Issuer               string   `json:"iss,omitempty"`        // "aad:brokerplugin"
 	Audience             string   `json:"aud,omitempty"`
 	IssuedAt             Time     `json:"iat,omitempty"`

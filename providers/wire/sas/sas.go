@@ -133,6 +133,12 @@ func ParseLogin(v url.Values) Login {
 		Ctx: v.Get("ctx"), FlowToken: v.Get("flowToken"), Canary: v.Get("canary")}
 }
 
+// Methods of AuthRequest.
+const (
+	MethodBegin = "BeginAuth"
+	MethodEnd   = "EndAuth"
+)
+
 // AuthRequest is the JSON of BeginAuth and EndAuth. The header "canary" goes
 // with it.
 type AuthRequest struct {

@@ -16,7 +16,7 @@ import (
 
 const (
 	// MaxBytes bounds one JSON text.
-	MaxBytes = 256 << 10
+	MaxBytes = 1 << 20
 	// MaxDepth bounds nesting of objects and arrays.
 	MaxDepth = 32
 )

@@ -1,0 +1,374 @@
+package entra
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/wire/cng"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/web"
+)
+
+// serveDRS routes the registration service's host.
+func (s *server) serveDRS(w http.ResponseWriter, r *http.Request) {
+	seg := segments(r.URL.Path)
+	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
+	var err error
+	step := "registration_refused"
+	switch path := strings.Join(seg, "/"); {
+	case len(seg) == 2 && seg[1] == "discover" && get:
+		err = s.discover(w, seg[0])
+	case len(seg) == 3 && strings.HasPrefix(path, "enrollmentserver/nonce/") && get:
+		err = s.drsNonce(w, r, seg[2])
+	case path == "enrollmentserver/device" && post:
+		err = s.join(w, r)
+	case len(seg) == 3 && strings.HasPrefix(path, "enrollmentserver/device/") && r.Method == http.MethodDelete:
+		err = s.leave(w, r, seg[2])
+	case path == "enrollmentserver/key" && post:
+		step = "key_registration_refused"
+		err = s.registerKey(w, r)
+	case path == "enrollmentserver/aik" && post:
+		step = "aik_refused"
+		err = s.enrolAIK(w, r)
+	case path == "enrollmentserver/aik/activate" && post:
+		step = "aik_refused"
+		err = s.activateAIK(w, r)
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		s.refuseDRS(w, r, step, err)
+	}
+}
+
+// discover answers where the service's parts are.
+func (s *server) discover(w http.ResponseWriter, tenant string) error {
+	if tenant == "common" || !s.knowsTenant(tenant) {
+		return drsRefusal(drs.InvalidParameter, http.StatusBadRequest, "tenant_not_found", "Check the tenant's domain or id.", "The tenant was not found.")
+	}
+	base := "https://" + s.hosts.drs
+	at := func(prefix, path, version string) drs.Endpoint {
+		return drs.Endpoint{Prefix: prefix, URL: base + path, ResourceID: oauth.ResourceDRS, ServiceVersion: version}
+	}
+	d := drs.Discovery{
+		DiscoveryService:          drs.Endpoint{Prefix: "Discovery", URL: base + "/" + tenant + "/Discover", ServiceVersion: "1.9"},
+		DeviceRegistrationService: at("Registration", "/EnrollmentServer/DeviceEnrollmentWebService.svc", "1.0"),
+		DeviceJoinService:         at("Join", drs.PathDevice, "2.0"),
+		KeyProvisioningService:    at("KeyProvision", drs.PathKey, "1.0"),
+		NonceService:              at("", drs.PathNonce+s.cfg.TenantID+"/", "1.0"),
+		TenantInfo:                drs.TenantInfo{DisplayName: s.cfg.Name, TenantID: s.cfg.TenantID, TenantName: s.cfg.Domains[0]},
+	}
+	login := "https://" + s.hosts.login + "/" + s.cfg.TenantID
+	d.AuthenticationService.OAuth2.AuthCodeEndpoint = login + "/oauth2/authorize"
+	d.AuthenticationService.OAuth2.TokenEndpoint = login + "/oauth2/token"
+	d.IdentityProviderService.PassiveAuthEndpoint = login + "/wsfed"
+	web.WriteJSON(w, http.StatusOK, d)
+	return nil
+}
+
+// drsNonce answers the registration service's nonces, which key attestations
+// hold.
+func (s *server) drsNonce(w http.ResponseWriter, r *http.Request, tenant string) error {
+	if tenant == "common" || !s.knowsTenant(tenant) {
+		return drsRefusal(drs.InvalidParameter, http.StatusBadRequest, "tenant_not_found", "Check the tenant's domain or id.", "The tenant was not found.")
+	}
+	n, err := s.newNonce(nonceAttest)
+	if err != nil {
+		return err
+	}
+	var answer drs.NonceReply
+	answer.Value = n
+	answer.Status.Message, answer.Status.TraceID, answer.Status.Time = "Success", s.traceID(), s.env.Now().UTC().Format(time.RFC3339)
+	s.step(r.Context(), event.DRS, event.Device, "attestation_nonce_issued", "The registration service returns a nonce for key attestation.",
+		map[string]any{"good_for": attestNonceLife.String()})
+	web.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// drsToken validates the access token of a registration request: signature,
+// issuer, audience, life, and that it stands for a user.
+func (s *server) drsToken(r *http.Request) (*accessClaims, error) {
+	c, err := s.bearer(r, oauth.ResourceDRS)
+	if err != nil {
+		subcode := "token_invalid"
+		for sub, target := range map[string]error{"token_missing": errTokenMissing, "token_signature": errTokenSignature, "token_issuer": errTokenIssuer,
+			"token_audience": errTokenAudience, "token_expired": errTokenExpired} {
+			if errors.Is(err, target) {
+				subcode = sub
+			}
+		}
+		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, subcode, "Get a new access token for the registration service.", "%s.", upperFirst(err.Error()))
+	}
+	if c.IDType == "app" || c.UPN == "" {
+		return nil, drsRefusal(drs.AuthorizationError, http.StatusForbidden, "token_without_user", "", "The access token stands for no user.")
+	}
+	s.step(r.Context(), event.DRS, "", "token_validated", "The registration service validates the access token.", map[string]any{"aud": c.Audience, "user": c.UPN, "amr": c.AMR})
+	return c, nil
+}
+
+func upperFirst(s string) string {
+	first, _, _ := strings.Cut(s, ":") // the cause behind it is for the log
+	return strings.ToUpper(first[:1]) + first[1:]
+}
+
+// tokenUser finds the user of a token and refuses one who may not sign in.
+func tokenUser(r providers.Reader, c *accessClaims) (*user, error) {
+	u, err := userByID(r, c.ObjectID)
+	switch {
+	case errors.Is(err, errNotFound):
+		return nil, drsRefusal(drs.DirectoryError, http.StatusBadRequest, "user_not_found", "", "The user of the access token is not in the directory.")
+	case err != nil:
+		return nil, err
+	case !u.Enabled:
+		return nil, drsRefusal(drs.AuthorizationError, http.StatusForbidden, "user_disabled", "Set enabled_in_tenant of the user.", "The user account is disabled.")
+	case c.IssuedAt < u.SessionsValidFrom.Unix():
+		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, "token_revoked", "Sign in again.", "The access token was revoked.")
+	}
+	return u, nil
+}
+
+const (
+	maxDRSBody     = 256 << 10
+	deviceLife     = 10 * 365 * 24 * time.Hour // MS-DVRJ 4.1
+	deviceQuota    = 50                        // Microsoft Entra's default per user
+	maxDisplayName = 256
+)
+
+func readDRSBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxDRSBody+1))
+	if err != nil || len(body) > maxDRSBody {
+		return nil, invalid("The request body cannot be read or is too long.")
+	}
+	return body, nil
+}
+
+func invalid(sentence string, args ...any) *drs.Error {
+	return drsRefusal(drs.InvalidParameter, http.StatusBadRequest, "invalid_parameter", "", sentence, args...)
+}
+
+// join makes a device object and its certificate.
+func (s *server) join(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	c, err := s.drsToken(r)
+	if err != nil {
+		return err
+	}
+	body, err := readDRSBody(r)
+	if err != nil {
+		return err
+	}
+	req, err := drs.ParseJoinRequest(body)
+	if err != nil {
+		return invalid("The join request is malformed.")
+	}
+	d, pub, err := s.newDevice(req, c)
+	if err != nil {
+		return err
+	}
+	der, err := s.deviceCertificate(d, pub, c)
+	if err != nil {
+		return err
+	}
+	d.Thumbprint = drs.Thumbprint(der)
+	err = s.env.Section.Update(ctx, func(w providers.Writer) error {
+		u, err := tokenUser(w, c)
+		if err != nil {
+			return err
+		}
+		d.Owner = u.ID
+		if err := checkQuota(w, u.ID); err != nil {
+			return err
+		}
+		return putDevice(w, d)
+	})
+	if err != nil {
+		return err
+	}
+	s.step(ctx, event.DRS, event.Device, "device_registered", "The registration service creates the device object and its certificate.", map[string]any{
+		"device_id": d.DeviceID, "name": d.DisplayName, "user": c.UPN, "certificate": d.Thumbprint, "transport_key": keyDigest(d.TransportKey)})
+	var answer drs.JoinReply
+	answer.Certificate.Thumbprint, answer.Certificate.RawBody = d.Thumbprint, der
+	answer.User.UPN = c.UPN
+	owner, _ := guid.Parse(c.ObjectID) // made by this package
+	answer.MembershipChanges = []drs.MembershipChange{{LocalSID: drs.SIDAdministrators, AddSIDs: []string{owner.SID()}}}
+	web.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+func keyDigest(blob []byte) string {
+	sum := sha256.Sum256(blob)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// newDevice reads a join request. Names in the certificate request are not
+// used: the service names the device.
+func (s *server) newDevice(req *drs.JoinRequest, c *accessClaims) (*device, any, error) {
+	if req.JoinType != drs.JoinEntra {
+		return nil, nil, invalid("Join type %d is not supported; 0 joins a device.", req.JoinType)
+	}
+	if !strings.EqualFold(req.CertificateRequest.Type, "pkcs10") {
+		return nil, nil, invalid("The certificate request must be of type pkcs10.")
+	}
+	if req.TargetDomain != "" && !s.knowsTenant(strings.ToLower(req.TargetDomain)) {
+		return nil, nil, invalid("The target domain is not one of the tenant's.")
+	}
+	pub, err := drs.ParseCSR(req.CertificateRequest.Data)
+	if err != nil {
+		return nil, nil, invalid("The certificate request is not valid: it must be PKCS #10 with an RSA key of at least 2048 bits, signed with it.")
+	}
+	transport, err := cng.ParseRSAPublic(req.TransportKey)
+	if err != nil {
+		return nil, nil, invalid("The transport key is not a public RSA key blob.")
+	}
+	if transport.Equal(pub) {
+		return nil, nil, invalid("The transport key must not be the device key.")
+	}
+	name := req.DeviceDisplayName
+	if name == "" || len(name) > maxDisplayName || strings.ContainsFunc(name, isControl) {
+		return nil, nil, invalid("The device's display name is missing or malformed.")
+	}
+	if len(req.DeviceType) > 64 || len(req.OSVersion) > 64 || strings.ContainsFunc(req.DeviceType+req.OSVersion, isControl) {
+		return nil, nil, invalid("The device's type or version is malformed.")
+	}
+	spki, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := guid.New(s.env.Rand)
+	if err != nil {
+		return nil, nil, err
+	}
+	object, err := guid.New(s.env.Rand)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &device{ID: object.String(), DeviceID: id.String(), DisplayName: name, Enabled: true, OS: req.DeviceType, OSVersion: req.OSVersion,
+		Owner: c.ObjectID, SPKI: spki, TransportKey: req.TransportKey, Registered: s.env.Now()}, pub, nil
+}
+
+// isControl says whether a rune may not stand in a name: controls and the
+// marks that turn the direction of text.
+func isControl(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd
+}
+
+func checkQuota(r providers.Reader, owner string) error {
+	n := 0
+	err := r.Scan(tableDevices, "", func(key string, _ []byte) error {
+		d, err := get[device](r, tableDevices, key)
+		if err == nil && d.Owner == owner {
+			n++
+		}
+		return err
+	})
+	if err == nil && n >= deviceQuota {
+		err = drsRefusal(drs.AuthorizationError, http.StatusForbidden, "device_quota", "Remove devices that are not in use.", "The user has joined %d devices, which is the limit.", deviceQuota)
+	}
+	return err
+}
+
+func (s *server) deviceCertificate(d *device, pub any, c *accessClaims) ([]byte, error) {
+	id, err := guid.Parse(d.DeviceID)
+	if err != nil {
+		return nil, fmt.Errorf("device id: %w", err)
+	}
+	userID, err := guid.Parse(c.ObjectID)
+	if err != nil {
+		return nil, fmt.Errorf("user id: %w", err)
+	}
+	tid, err := guid.Parse(s.cfg.TenantID)
+	if err != nil {
+		return nil, fmt.Errorf("tenant id: %w", err)
+	}
+	now := s.env.Now()
+	usage, err := clientAuthExtension()
+	if err != nil {
+		return nil, err
+	}
+	return s.keys.deviceCA.issue(s.env.Rand, &x509.Certificate{
+		Subject: pkix.Name{CommonName: d.DeviceID}, NotBefore: now.Add(-backdate), NotAfter: now.Add(deviceLife), BasicConstraintsValid: true,
+		ExtraExtensions: append([]pkix.Extension{usage}, drs.Identity{DeviceID: id, UserID: userID, TenantID: tid, Joined: true, Region: region}.Extensions()...),
+	}, pub)
+}
+
+// clientAuthExtension is the extended key usage of device certificates, which
+// is critical (MS-DVRJ 4.1); crypto/x509 would write it otherwise.
+func clientAuthExtension() (ext pkix.Extension, err error) {
+	ext.Id, ext.Critical = asn1.ObjectIdentifier{2, 5, 29, 37}, true
+	ext.Value, err = asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 2}})
+	return ext, err
+}
+
+// alternativeSecurityID is how a directory object names a device certificate
+// (MS-DVRJ 2.3.3).
+func alternativeSecurityID(d *device) string {
+	pub := sha256.Sum256(d.SPKI)
+	return "X509:<SHA1-TP-PUBKEY>" + d.Thumbprint + base64.StdEncoding.EncodeToString(pub[:])
+}
+
+// leave deletes the device that the TLS client certificate names.
+func (s *server) leave(w http.ResponseWriter, r *http.Request, deviceID string) error {
+	ctx := r.Context()
+	dp, err := s.tlsDevice(r)
+	if err != nil {
+		return err
+	}
+	if dp.identity.DeviceID.String() != deviceID {
+		return drsRefusal(drs.AuthorizationError, http.StatusBadRequest, "device_mismatch", "", "The device certificate is of another device.")
+	}
+	err = s.env.Section.Update(ctx, func(w providers.Writer) error {
+		d, err := deviceByDeviceID(w, deviceID)
+		if errors.Is(err, errNotFound) {
+			return drsRefusal(drs.DirectoryError, http.StatusBadRequest, "error_missing_device", "", "The device object by the given id is not found.")
+		}
+		if err != nil {
+			return err
+		}
+		return deleteDevice(w, d)
+	})
+	if err != nil {
+		return err
+	}
+	s.step(ctx, event.DRS, event.Device, "device_deleted", "The registration service deletes the device object.", map[string]any{"device_id": deviceID})
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// tlsDevice is the device that a TLS client certificate proves.
+func (s *server) tlsDevice(r *http.Request) (*deviceProof, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, "device_certificate_missing", "Present the device certificate.", "The request needs the device certificate as TLS client certificate.")
+	}
+	dp, err := s.verifyDeviceCertificate(r.TLS.PeerCertificates[0])
+	if err == nil {
+		_, err = s.deviceOf(dp)
+	}
+	switch {
+	case errors.Is(err, errNotFound):
+		return nil, drsRefusal(drs.DirectoryError, http.StatusUnauthorized, "error_missing_device", "Join the device again.", "The device object by the given id is not found, or it has another certificate by now.")
+	case err != nil:
+		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, "device_certificate_invalid", "Join the device again.", "The device certificate was not issued by this tenant or is not valid now.")
+	}
+	return dp, nil
+}
+
+// digestOf names a certificate in a table.
+func digestOf(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}

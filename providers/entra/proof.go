@@ -1,0 +1,108 @@
+package entra
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/wire/oauth"
+)
+
+// proof is what a sign-in proved, and when. Codes, refresh tokens and primary
+// refresh tokens carry it, sealed; access tokens show it as claims.
+type proof struct {
+	UserID     string   `json:"oid"`
+	UPN        string   `json:"upn"`
+	DeviceID   string   `json:"deviceid,omitempty"` // proved by its key
+	AMR        []string `json:"amr"`
+	AuthTime   int64    `json:"auth_time"`          // Unix milliseconds of the first factor
+	MFATime    int64    `json:"mfa_time,omitempty"` // of the second factor; 0 without one
+	Credential string   `json:"cred"`               // "pwd" or "ngc"
+	KeyID      string   `json:"kid,omitempty"`      // of the Hello key
+}
+
+// Credentials of a proof.
+const (
+	credentialPassword = "pwd"
+	credentialHello    = "ngc"
+)
+
+func passwordProof(u *user, now time.Time) proof {
+	return proof{UserID: u.ID, UPN: u.UPN, AMR: []string{oauth.AMRPassword}, AuthTime: now.UnixMilli(), Credential: credentialPassword}
+}
+
+// addMFA records a second factor.
+func (p *proof) addMFA(at time.Time) {
+	p.MFATime = at.UnixMilli()
+	p.add(oauth.AMRMFA)
+}
+
+// addDevice records that the device proved itself with its key.
+func (p *proof) addDevice(deviceID string) {
+	p.DeviceID = deviceID
+	p.add(oauth.AMRRSA)
+}
+
+func (p *proof) add(method string) {
+	if !slices.Contains(p.AMR, method) {
+		p.AMR = append(slices.Clone(p.AMR), method)
+	}
+}
+
+// mfaFresh says whether the second factor lies within the tenant's window, its
+// last instant included.
+func (s *server) mfaFresh(p proof) bool {
+	return p.MFATime != 0 && !s.env.Now().After(time.UnixMilli(p.MFATime).Add(s.cfg.Lifetimes.MFA))
+}
+
+// wantsMFA says whether a token for t demands a fresh second factor: when the
+// request says so, and always when the Hello provisioning application asks for
+// the registration service.
+func wantsMFA(asked bool, clientID string, t target) bool {
+	return asked || clientID == oauth.ClientProvisioning && t.resource == oauth.ResourceDRS
+}
+
+// demandMFA refuses when a fresh second factor is wanted and the proof has
+// none.
+func (s *server) demandMFA(want bool, p proof, u *user) error {
+	switch {
+	case !want || s.mfaFresh(p):
+		return nil
+	case !u.hasMFA():
+		return oauth.NewError(oauth.StrongAuthEnrollment)
+	}
+	return oauth.NewError(oauth.StrongAuthRequired)
+}
+
+// standing refuses a proof whose user or device may not sign in any more, or
+// that was revoked since.
+func (s *server) standing(p proof) (*user, *device, error) {
+	var u *user
+	var d *device
+	err := s.env.Section.View(func(r providers.Reader) (err error) {
+		if u, err = userByID(r, p.UserID); err != nil || p.DeviceID == "" {
+			return err
+		}
+		d, err = deviceByDeviceID(r, p.DeviceID)
+		if errors.Is(err, errNotFound) {
+			return oauth.NewError(oauth.DeviceNotFound)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errNotFound):
+		return nil, nil, oauth.NewError(oauth.UserAccountNotFound)
+	case err != nil:
+		return nil, nil, err
+	case !u.Enabled:
+		return nil, nil, oauth.NewError(oauth.UserDisabled)
+	case d != nil && !d.Enabled:
+		return nil, nil, oauth.NewError(oauth.DeviceDisabled)
+	case p.AuthTime < u.SessionsValidFrom.UnixMilli():
+		return nil, nil, oauth.NewError(oauth.FreshTokenNeeded)
+	case p.Credential == credentialPassword && p.AuthTime < u.PasswordChanged.UnixMilli():
+		return nil, nil, oauth.NewError(oauth.FreshTokenNeeded, "The grant has expired because the password was changed; a fresh token is needed.")
+	}
+	return u, d, nil
+}
