@@ -191,12 +191,8 @@ func (c *cloudAP) accessToken(ctx context.Context, rec *prtRecord, client, resou
 	if freshMFA {
 		r.AMRValues = oauth.AMRNGCMFA
 	}
-	kdf, err := random(c.m.env, prt.ContextSize)
-	if err != nil {
-		return nil, err
-	}
 	session := c.deriver(ctx, rec)
-	signed, err := prt.SignRequest(session, kdf, r)
+	signed, err := c.signWithSession(session, r)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +219,24 @@ func (c *cloudAP) accessToken(ctx context.Context, rec *prtRecord, client, resou
 		}
 	}
 	return oauth.ParseTokenResponse(body)
+}
+
+func (c *cloudAP) signWithSession(session prt.Deriver, r prt.Request) (string, error) {
+	kdf, err := random(c.m.env, prt.ContextSize)
+	if err != nil {
+		return "", err
+	}
+	return prt.SignRequest(session, kdf, r)
+}
+
+// sessionCredential proves user and device to the tenant's sign-in page
+// (x-ms-RefreshTokenCredential, MS-OAPXBC 3.1.5.2.1).
+func (c *cloudAP) sessionCredential(ctx context.Context, rec *prtRecord) (string, error) {
+	nonce, err := c.nonce(ctx)
+	if err != nil {
+		return "", err
+	}
+	return c.signWithSession(c.deriver(ctx, rec), prt.Request{RefreshToken: rec.Token, IsPrimary: "true", RequestNonce: nonce})
 }
 
 // keyHolder is the lane of the device's key provider. The documents draw a TPM

@@ -90,7 +90,7 @@ func (r *registering) signIn(ctx context.Context) error {
 	r.trace.step(event.CXH, event.WAM, local, "oobe_sign_in", "The out-of-box experience asks for a token to the registration service.",
 		message{"resource": oauth.ResourceDRS})
 	a := &wam{env: r.env, trace: r.trace, http: r.http, tenant: r.tenant, screen: event.CXH}
-	token, err := a.interactive(ctx, r.joiner, oauth.ClientBroker, oauth.ResourceDRS, r.joiner.totpSecret != "")
+	token, err := a.interactive(ctx, r.joiner, oauth.ClientBroker, oauth.ResourceDRS, "", r.joiner.totpSecret != "")
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (p *provisioning) phaseA(ctx context.Context) (err error) {
 	if demandsMFA(err) {
 		t.refused(event.EntraID, event.WAM, https, "mfa_demanded", "The tenant demands a second factor first.", err)
 		t.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
-		p.token, err = p.wam.interactive(ctx, p.user, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+		p.token, err = p.prompt(ctx)
 	}
 	if err != nil {
 		t.refused(event.EntraID, event.WAM, https, "drs_token_refused", "The tenant gives no token.", err)
@@ -53,6 +53,16 @@ func (p *provisioning) phaseA(ctx context.Context) (err error) {
 	t.step(event.EntraID, event.WAM, https, "drs_token", "The tenant validated the request and its second factor and returns the token.", claims(p.token.AccessToken))
 	t.step(event.WAM, event.CXH, local, "token_reply", "The plug-in hands the token to the application.", nil)
 	return nil
+}
+
+// prompt gets the token by the tenant's page. The user's session on the device
+// is the first factor; the page asks for the second.
+func (p *provisioning) prompt(ctx context.Context) (*oauth.TokenResponse, error) {
+	session, err := p.cloud.sessionCredential(ctx, p.prt)
+	if err != nil {
+		return nil, err
+	}
+	return p.wam.interactive(ctx, p.user, oauth.ClientProvisioning, oauth.ResourceDRS, session, true)
 }
 
 // demandsMFA says whether the tenant wants an interactive second factor.

@@ -128,6 +128,10 @@ func registrationReason(e *drs.Error) hello.Reason {
 		code = "attestation_failed"
 	case strings.Contains(e.Subcode, "quota"):
 		code = "device_quota"
+	case e.Subcode == "device_disabled":
+		code = "device_disabled"
+	case e.Subcode == "error_missing_device":
+		code = "device_unknown"
 	}
 	r, _ := hello.ReasonFor(code)
 	if e.Sentence != "" {

@@ -37,8 +37,10 @@ type wamRecord struct {
 
 // interactive asks for a token by the tenant's page (MS-OIDCE; the
 // conversation is that of package sas): user name and password, then, where
-// the tenant demands it, a second factor.
-func (a *wam) interactive(ctx context.Context, p person, client, resource string, freshMFA bool) (*oauth.TokenResponse, error) {
+// the tenant demands it, a second factor. session, when not empty, is the
+// credential of the user's session on the device, which stands for the first
+// factor (MS-OAPXBC 2.2.1.1).
+func (a *wam) interactive(ctx context.Context, p person, client, resource, session string, freshMFA bool) (*oauth.TokenResponse, error) {
 	secret, err := random(a.env, 32)
 	if err != nil {
 		return nil, err
@@ -59,11 +61,14 @@ func (a *wam) interactive(ctx context.Context, p person, client, resource string
 	}
 	a.trace.step(event.WAM, event.EntraID, https, "authorize_request",
 		"Web Account Manager asks for a sign-in page.",
-		message{"client_id": client, "resource": resource, "amr_values": ask.AMRValues, "login_hint": p.upn})
+		message{"client_id": client, "resource": resource, "amr_values": ask.AMRValues, "login_hint": p.upn, "session": session != ""})
 	start := a.login("/oauth2/authorize") + "?" + ask.Query().Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, start, nil)
 	if err != nil {
 		return nil, err
+	}
+	if session != "" {
+		req.Header.Set(oauth.HeaderRefreshTokenCredential, session)
 	}
 	code, err := a.converse(ctx, p, ask.RedirectURI, req)
 	if err != nil {

@@ -1,0 +1,184 @@
+package all_test
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"hellolab/providers"
+	"hellolab/providers/all"
+	"hellolab/providers/conformance"
+	"hellolab/providers/event"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows"
+	"hellolab/providers/windows/tpm"
+	"hellolab/providers/windows/tpm/worker"
+)
+
+// TestMain is the TPM worker when the pool starts this binary again.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == worker.Word {
+		if err := worker.Main(os.Stdin, os.Stdout); err != nil {
+			os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	password = "correct horse battery staple"
+	pin      = "187246"
+	alice    = "user.alice"
+	laptop   = "device.laptop"
+	enrolled = "enrollment.alice_laptop"
+)
+
+// lab is an Entra joined lab in memory with all kinds.
+type lab struct {
+	*conformance.Env
+	t       testing.TB
+	windows *windows.Windows
+	pool    *tpm.Pool
+	types   []providers.Type
+}
+
+// kind returns a kind for calls that Env does not make.
+func (l *lab) kind(name string) *providers.Type {
+	for i := range l.types {
+		if l.types[i].Name == name {
+			return &l.types[i]
+		}
+	}
+	l.t.Fatalf("no kind %q", name)
+	return nil
+}
+
+// newLab has a tenant and alice, who has an authenticator app.
+func newLab(t testing.TB) *lab {
+	t.Helper()
+	if !worker.Available() {
+		t.Skip("built without cgo: there is no TPM simulator, and so no device with a TPM")
+	}
+	pool := tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) }})
+	t.Cleanup(func() { pool.Close() })
+	w := windows.New(pool)
+	types := all.Types(all.Deps{Windows: w})
+	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}
+	l.Create("tenant.contoso", spec.Tenant{Domains: []string{"contoso.com"}, Attestation: "required"})
+	l.user("alice")
+	return l
+}
+
+func (l *lab) user(name string) {
+	l.t.Helper()
+	l.Create("user."+name, spec.User{UPN: name + "@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret(password)})
+}
+
+// device makes an Entra joined device that alice joins.
+func (l *lab) device(name string, change ...func(*spec.Device)) spec.DeviceOut {
+	l.t.Helper()
+	d := spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: alice, Biometrics: []string{"face", "fingerprint"}}
+	for _, c := range change {
+		c(&d)
+	}
+	l.Create("device."+name, d)
+	return conformance.Get[spec.Device, spec.DeviceOut](l.Env, "device."+name).Out
+}
+
+func enrollment(user, device string, gestures ...string) spec.Enrollment {
+	return spec.Enrollment{User: providers.Ref(user), Device: providers.Ref(device), PIN: providers.Secret(pin), Gestures: gestures}
+}
+
+// enroll provisions alice on the laptop.
+func (l *lab) enroll(gestures ...string) spec.EnrollmentOut {
+	l.t.Helper()
+	l.Create(enrolled, enrollment(alice, laptop, gestures...))
+	return conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out
+}
+
+// signIn tries one sign-in; user and device default to alice and the laptop.
+func (l *lab) signIn(r windows.Request) windows.Verdict {
+	l.t.Helper()
+	if r.User == "" {
+		r.User = alice
+	}
+	if r.Device == "" {
+		r.Device = laptop
+	}
+	v, err := l.windows.SignIn(l.t.Context(), l.For(r.Device), r)
+	if err != nil {
+		l.t.Fatalf("sign-in: %v", err)
+	}
+	return v
+}
+
+func (l *lab) expect(r windows.Request, code string) windows.Verdict {
+	l.t.Helper()
+	v := l.signIn(r)
+	if v.Code != code {
+		l.t.Fatalf("sign-in ended with %s (%+v), want %s", v.Code, v.Reason, code)
+	}
+	return v
+}
+
+// byPIN is a sign-in with a PIN.
+func byPIN(p string) windows.Request { return windows.Request{PIN: providers.Secret(p)} }
+
+// steps are the steps a device's own flow wrote, as "phase:step".
+func (l *lab) steps(flow string) []string {
+	var names []string
+	for _, e := range l.Events() {
+		if e.Flow == flow {
+			names = append(names, e.Phase+":"+e.Step)
+		}
+	}
+	return names
+}
+
+// find returns the last event of a step, and fails the test when there is none.
+func (l *lab) find(step string) event.Event {
+	l.t.Helper()
+	all := l.Events()
+	for _, e := range slices.Backward(all) {
+		if e.Step == step {
+			return e
+		}
+	}
+	l.t.Fatalf("no step %q in\n%s", step, l.trace())
+	return event.Event{}
+}
+
+func (l *lab) has(step string) bool {
+	return slices.ContainsFunc(l.Events(), func(e event.Event) bool { return e.Step == step })
+}
+
+// inOrder checks that steps happened in this order, others between them or not.
+func (l *lab) inOrder(steps ...string) {
+	l.t.Helper()
+	rest := steps
+	for _, e := range l.Events() {
+		if len(rest) > 0 && e.Step == rest[0] {
+			rest = rest[1:]
+		}
+	}
+	if len(rest) > 0 {
+		l.t.Errorf("step %q did not happen where it should\n%s", rest[0], l.trace())
+	}
+}
+
+// trace shows the events, for failures.
+func (l *lab) trace() string {
+	var b strings.Builder
+	for _, e := range l.Events() {
+		b.WriteString(e.Flow + "/" + e.Phase + " " + string(e.Actor) + " → " + string(e.Peer) + " " + e.Step)
+		if e.Reason != nil {
+			b.WriteString(" [" + e.Reason.Code + ": " + e.Reason.Sentence + "]")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
