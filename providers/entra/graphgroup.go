@@ -225,7 +225,7 @@ func (s *server) joinGroup(w http.ResponseWriter, q graphRequest, id string) err
 		if _, there, err := w.Get(tableMembers, id+"/"+member); err != nil {
 			return err
 		} else if there {
-			return graphBad("One or more added object references already exist for the following modified properties: 'members'.")
+			return &graph.Error{Code: graph.CodeConflict, Status: http.StatusBadRequest, Sentence: "One or more added object references already exist for the following modified properties: 'members'."}
 		}
 		if o.Type == graph.TypeGroup && member == id {
 			return graphBad("A group cannot be a member of itself.")

@@ -2,9 +2,9 @@ package entra
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,8 +92,9 @@ func mfaSentence(result string) string {
 // resultLocked is the answer while guessing is locked.
 const resultLocked = "OathLocked"
 
-// checkOTP checks a code of the user's authenticator app. A code works once: the
-// step it belongs to must lie above that of the last one.
+// checkOTP checks a code of the user's authenticator app. A code works once (RFC
+// 6238 5.2): the steps whose codes were used are kept while they could be
+// accepted.
 func (s *server) checkOTP(ctx context.Context, u *user, code, from string) (result string, err error) {
 	code = strings.TrimSpace(code)
 	key := guessKey(u.ID, "otp", from)
@@ -111,14 +112,22 @@ func (s *server) checkOTP(ctx context.Context, u *user, code, from string) (resu
 	}
 	var reused bool
 	err = s.env.Section.Record(ctx, func(w providers.Writer) error {
-		last, err := get[int64](w, tableOATH, u.ID)
-		if err != nil && !errors.Is(err, errNotFound) {
+		used, err := get[[]int64](w, tableOATH, u.ID)
+		if err := ignoreNotFound(err); err != nil {
 			return err
 		}
-		if reused = last != nil && step <= *last; reused {
-			return nil
+		steps := []int64{step}
+		if used != nil {
+			if reused = slices.Contains(*used, step); reused {
+				return nil
+			}
+			for _, old := range *used {
+				if sas.StepCurrent(old, s.env.Now()) {
+					steps = append(steps, old)
+				}
+			}
 		}
-		return put(w, tableOATH, u.ID, step)
+		return put(w, tableOATH, u.ID, steps)
 	})
 	switch {
 	case err != nil:

@@ -46,10 +46,11 @@ func (s *server) tokenText(prefix, sealed string) string {
 	return prefix + base64.RawURLEncoding.EncodeToString(tid[:]) + "." + sealed
 }
 
-// sealedPart returns what follows the hint of a token of that kind.
+// sealedPart returns the opaque rest of a token that begins with prefix.
 func sealedPart(prefix, text string) (string, bool) {
-	hint, sealed, ok := strings.Cut(text, ".")
-	return sealed, ok && strings.HasPrefix(hint, prefix)
+	rest, kind := strings.CutPrefix(text, prefix)
+	_, sealed, ok := strings.Cut(rest, ".")
+	return sealed, kind && ok
 }
 
 // newFamily names a family. It begins with the day, so that the oldest come

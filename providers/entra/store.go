@@ -28,7 +28,7 @@ const (
 	tableUsed     = "used"     // expiry "/" digest: nonces, codes, page states
 	tableFamilies = "families" // family → familyState
 	tableGuesses  = "guesses"  // who "/" from where → guesses
-	tableOATH     = "oath"     // object id → last used step
+	tableOATH     = "oath"     // object id → steps whose codes were used
 )
 
 // errNotFound says that a table has no such key.
@@ -38,7 +38,7 @@ var errNotFound = errors.New("not found")
 type config struct {
 	TenantID      string    `json:"tenant_id"`
 	Name          string    `json:"name"`
-	Label         string    `json:"label"` // first domain at creation: the hosts are named after it, for life
+	Label         string    `json:"label"`   // first domain at creation: the hosts are named after it, for life
 	Domains       []string  `json:"domains"` // lower case
 	Written       []string  `json:"written"` // as the author spells them
 	Attestation   string    `json:"attestation"`

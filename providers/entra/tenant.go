@@ -29,6 +29,9 @@ const (
 	keyKeys   = "keys"
 )
 
+// Types returns the kinds of the package.
+func Types() []providers.Type { return []providers.Type{Tenant()} }
+
 // Tenant returns the kind "tenant".
 func Tenant() providers.Type {
 	return providers.Of(providers.Kind[spec.Tenant, spec.TenantOut]{

@@ -29,8 +29,8 @@ func TOTP(secret []byte, at time.Time) string { return code(secret, step(at)) }
 
 // CheckTOTP looks for a code among those of the step of at and its two
 // neighbours (RFC 6238 5.2) and returns the step it belongs to. The caller
-// keeps that number and refuses a code whose step is not above the last one
-// used: a code works once.
+// keeps that number while StepCurrent says so, and refuses a second code of the
+// step: a code works once.
 func CheckTOTP(secret []byte, got string, at time.Time) (usedStep int64, ok bool) {
 	now := step(at)
 	for s := now - 1; s <= now+1; s++ {
@@ -40,6 +40,9 @@ func CheckTOTP(secret []byte, got string, at time.Time) (usedStep int64, ok bool
 	}
 	return usedStep, ok
 }
+
+// StepCurrent says whether a code of a step would be accepted at an instant.
+func StepCurrent(s int64, at time.Time) bool { return s >= step(at)-1 && s <= step(at)+1 }
 
 func step(at time.Time) int64 { return at.Unix() / int64(totpStep/time.Second) }
 
