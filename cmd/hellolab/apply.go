@@ -59,6 +59,7 @@ func (c *applyCommand) run(ctx context.Context, s *session, args []string) (err 
 		p, diags = c.saved(s, args[0])
 	} else {
 		var files *project
+		c.bare = c.destroy
 		files, diags = s.load(&c.varFlags)
 		p = &planned{project: files}
 	}
@@ -83,7 +84,7 @@ func (c *applyCommand) run(ctx context.Context, s *session, args []string) (err 
 	if failed := u.diagnostics(diags); failed != nil {
 		return failed
 	}
-	if len(args) == 0 && !c.autoApprove && !p.plan.Empty() {
+	if len(args) == 0 && !c.autoApprove && p.changes() {
 		if c.json {
 			return u.fail(mistake("Add -auto-approve, or apply a saved plan.", "With -json nobody can be asked"))
 		}
@@ -219,7 +220,7 @@ func (s *session) filesMoved(file *planfile.File) hcl.Diagnostics {
 
 // execute applies a plan, and ends with outputs and the checks' verdicts.
 func (c *applyCommand) execute(ctx context.Context, s *session, store *state.Store, p *planned, u *ui) (err error) {
-	if !p.plan.Empty() {
+	if p.changes() {
 		if _, err := store.Backup(); err != nil {
 			return u.fail(err)
 		}

@@ -107,6 +107,8 @@ func dispatch(ctx context.Context, s *session, args []string) error {
 	if s.log, err = s.logger(); err != nil {
 		return err
 	}
+	s.systems = newSystems(s.log, s.rand)
+	defer s.systems.Close()
 	return c.run(ctx, s, pos)
 }
 

@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"os/signal"
 	"os/user"
@@ -66,15 +67,12 @@ func process() *session {
 		now:  time.Now,
 		rand: rand.Reader,
 		pid:  os.Getpid(),
-
-		registry: newRegistry(),
-		signIn:   signIn,
 		tty: terminal{
 			in:  term.IsTerminal(int(os.Stdin.Fd())),
 			out: term.IsTerminal(int(os.Stdout.Fd())),
 			err: term.IsTerminal(int(os.Stderr.Fd())),
-			readSecret: func() ([]byte, error) {
-				return term.ReadPassword(int(os.Stdin.Fd()))
+			readSecret: func(ctx context.Context) ([]byte, error) {
+				return readSecret(ctx, int(os.Stdin.Fd()))
 			},
 		},
 	}
@@ -86,4 +84,28 @@ func process() *session {
 		s.tty.width, _, _ = term.GetSize(int(os.Stdout.Fd()))
 	}
 	return s
+}
+
+// readSecret reads a line from a terminal without echo. When ctx ends the
+// terminal is as it was before.
+func readSecret(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type line struct {
+		text []byte
+		err  error
+	}
+	got := make(chan line, 1)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		got <- line{text, err}
+	}()
+	select {
+	case l := <-got:
+		return l.text, l.err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }

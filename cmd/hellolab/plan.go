@@ -36,6 +36,7 @@ func (c *planCommand) run(ctx context.Context, s *session, _ []string) (err erro
 		return err
 	}
 	defer closing(u, &err)
+	c.bare = c.destroy
 	base, err := s.planBase(ctx, &c.stateFlags)
 	if err != nil {
 		return u.fail(err)
@@ -57,7 +58,7 @@ func (c *planCommand) run(ctx context.Context, s *session, _ []string) (err erro
 			s.printf("\nSaved the plan in %s. To do exactly this: hellolab apply %s\n", view.Escape(c.out), view.Escape(c.out))
 		}
 	}
-	if c.detailed && !(p.plan.Empty() && len(p.plan.Drift) == 0) {
+	if c.detailed && p.changes() {
 		return exitCode(exitChanges)
 	}
 	return nil

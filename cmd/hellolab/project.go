@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -23,6 +24,7 @@ import (
 type varFlags struct {
 	vars, varFiles list
 	unset          bool // a variable without value is unknown, for commands that look at files alone
+	bare           bool // a folder without files is an empty configuration
 }
 
 func (f *varFlags) flags(fs *flag.FlagSet) {
@@ -37,8 +39,15 @@ type project struct {
 	eval   *eval.Evaluator
 }
 
-// load reads the lab's files and the values of its variables.
+// load reads the lab's files and the values of its variables. Where a lab is
+// to be destroyed, a folder without files declares nothing.
 func (s *session) load(f *varFlags) (*project, hcl.Diagnostics) {
+	if f.bare {
+		if has, err := hasLab(s.labDir()); err == nil && !has {
+			c, diags := config.FromSources(nil)
+			return s.project(c, nil, diags)
+		}
+	}
 	c, diags := config.Load(s.labDir())
 	defer func() { s.know(c.Files()) }()
 	if diags.HasErrors() {
@@ -131,6 +140,12 @@ type planned struct {
 	result *eval.Result
 }
 
+// changes reports whether applying the plan would change anything: the lab,
+// or, where that is all that was asked for, what the state remembers of it.
+func (p *planned) changes() bool {
+	return !p.plan.Empty() || p.plan.Mode == plan.RefreshOnly && len(p.plan.Drift) > 0
+}
+
 // makePlan reads the lab's files and plans; see build.
 func (s *session) makePlan(ctx context.Context, f *planFlags, base state.Base, u *ui) (*planned, hcl.Diagnostics) {
 	p, diags := s.load(&f.varFlags)
@@ -179,10 +194,33 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 		Sink:        u.sink,
 	})
 	s.know(p.config.Files())
+	if !diags.HasErrors() {
+		diags = append(diags, unknownReasons(result.Checks)...)
+	}
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	return &planned{project: p, plan: made, result: result}, diags
+}
+
+// unknownReasons are mistakes in what checks expect: a code that no system
+// ever gives would make a check that can only fail.
+func unknownReasons(checks []eval.Check) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, c := range checks {
+		if c.SignIn == nil {
+			continue
+		}
+		if _, known := hello.ReasonFor(c.Expect); known {
+			continue
+		}
+		detail := fmt.Sprintf("Check %q expects %q, which is neither \"success\" nor the code of a reason.", c.Name, c.Expect)
+		if near := hello.NearestReason(c.Expect); near != "" {
+			detail += fmt.Sprintf(" Did you mean %q?", near)
+		}
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown reason code", Detail: detail, Subject: c.Range.Ptr()})
+	}
+	return diags
 }
 
 func instances(flag string, names []string) ([]addr.Instance, error) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,16 +28,34 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// failpoint returns what to do at the instant called at: "kill" ends the
-// process as kill -9 does, "interrupt" and "interrupt twice" are what a person
-// does with Ctrl-C, and "wait:FILE" makes FILE.waiting and waits for FILE.
+// failpoint returns what to do at the instant called at ("*" is every one):
+// "kill" ends the process as kill -9 does, "kill:N" at the N-th such instant;
+// "interrupt" and "interrupt twice" are what a person does with Ctrl-C;
+// "wait:FILE" makes FILE.waiting and waits for FILE; "record:FILE" writes the
+// names of the instants as they come.
 func failpoint(at, do string) func(string) {
 	if at == "" {
 		return nil
 	}
+	if file, record := strings.CutPrefix(do, "record:"); record {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		return func(name string) { fmt.Fprintln(f, name) }
+	}
+	var passed atomic.Int64
+	nth := int64(1)
+	if n, ok := strings.CutPrefix(do, "kill:"); ok {
+		var err error
+		if nth, err = strconv.ParseInt(n, 10, 64); err != nil {
+			panic(err)
+		}
+		do = "kill"
+	}
 	var once sync.Once
 	return func(name string) {
-		if name != at {
+		if (at != "*" && name != at) || passed.Add(1) < nth {
 			return
 		}
 		once.Do(func() {

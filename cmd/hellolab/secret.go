@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -25,10 +26,10 @@ func (s *session) secret(ctx context.Context, what, form string) (providers.Secr
 	file, isFile := strings.CutPrefix(form, "file:")
 	switch {
 	case form == "" && s.tty.in:
-		s.printf("%s: ", what)
+		fmt.Fprintf(s.err, "%s: ", what)
 		var err error
-		value, err = s.tty.readSecret()
-		s.printf("\n")
+		value, err = s.tty.readSecret(ctx)
+		fmt.Fprintln(s.err)
 		if err != nil {
 			return nil, err
 		}

@@ -16,9 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"hellolab/cmd/hellolab/internal/view"
-	"hellolab/engine/check"
 	"hellolab/engine/planfile"
-	"hellolab/providers"
 	"hellolab/state"
 )
 
@@ -42,8 +40,7 @@ type session struct {
 	user     string
 	host     string
 	tty      terminal
-	registry *providers.Registry
-	signIn   check.SignIn
+	*systems // once a command runs
 	// failpoint, when set, is called at instants at which a crash must do no harm.
 	failpoint func(name string)
 
@@ -58,7 +55,7 @@ type session struct {
 type terminal struct {
 	in, out, err bool
 	width        int
-	readSecret   func() ([]byte, error) // one line, without echo
+	readSecret   func(context.Context) ([]byte, error) // one line, without echo
 }
 
 // getenv returns a variable of the environment, or "".

@@ -8,6 +8,7 @@ import (
 	"hellolab/engine/check"
 	"hellolab/engine/journal"
 	"hellolab/engine/lab"
+	"hellolab/providers/windows"
 )
 
 // signinCommand signs in for real: tokens land in the device's caches, and a
@@ -16,6 +17,7 @@ type signinCommand struct {
 	stateFlags
 	pin, password optional
 	gesture       string
+	phrase        string
 	to            list
 	json          bool
 }
@@ -34,6 +36,7 @@ func (c *signinCommand) flags(fs *flag.FlagSet) {
 	fs.Var(&c.pin, "pin", "the PIN, "+secretForms+" (asked for when nothing is given)")
 	fs.Var(&c.password, "password", "the password instead of Hello, in the same forms; -password= asks for it")
 	fs.StringVar(&c.gesture, "gesture", "", "a biometric `GESTURE` instead of the PIN: face or fingerprint")
+	fs.StringVar(&c.phrase, "phrase", "", "the challenge `PHRASE` that Windows asks for after four wrong PINs: A1B2C3")
 	fs.Var(&c.to, "to", "sign in to `ADDRESS` besides; may be repeated")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
@@ -42,7 +45,7 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 	if len(args) != 2 {
 		return mistake("Usage: hellolab signin USER DEVICE, such as hellolab signin user.alice device.laptop", "A user and a device are needed")
 	}
-	attempt := check.Attempt{User: args[0], Device: args[1], Gesture: c.gesture, To: c.to}
+	attempt := windows.Request{User: args[0], Device: args[1], Gesture: c.gesture, Phrase: c.phrase, To: c.to}
 	given := 0
 	for _, set := range []bool{c.pin.set, c.password.set, c.gesture != ""} {
 		if set {
@@ -100,7 +103,7 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 }
 
 // attempt finds the device in the lab and signs in there.
-func (s *session) attempt(ctx context.Context, l *lab.Lab, a check.Attempt) (check.Verdict, error) {
+func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request) (check.Verdict, error) {
 	for _, want := range []struct{ addr, kind string }{{a.User, "user"}, {a.Device, "device"}} {
 		rec, err := l.Objects().Lookup(want.addr)
 		if err != nil {
@@ -114,7 +117,7 @@ func (s *session) attempt(ctx context.Context, l *lab.Lab, a check.Attempt) (che
 	if err != nil {
 		return check.Verdict{}, err
 	}
-	return s.signIn(ctx, l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), a)
+	return s.request(ctx, l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), a)
 }
 
 // noObject says that the lab has no such object, and which it has.

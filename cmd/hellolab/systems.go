@@ -2,20 +2,62 @@ package main
 
 import (
 	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
 
 	"hellolab/engine/apply"
 	"hellolab/engine/check"
 	"hellolab/engine/lab"
 	"hellolab/providers"
-	"hellolab/providers/value"
+	"hellolab/providers/all"
+	"hellolab/providers/windows"
+	"hellolab/providers/windows/tpm"
+	"hellolab/providers/windows/tpm/worker"
 	"hellolab/state"
 )
 
-// newRegistry returns the kinds this program ships.
-func newRegistry() *providers.Registry { return providers.NewRegistry(value.Kind()) }
+// systems are the kinds this program ships, with what runs behind them.
+type systems struct {
+	registry *providers.Registry
+	windows  *windows.Windows
+	tpms     *tpm.Pool
+}
 
-func signIn(context.Context, providers.Env, check.Attempt) (check.Verdict, error) {
-	return check.Verdict{}, mistake("", "This build has no devices")
+// newSystems makes the kinds. No process starts before a TPM is needed.
+func newSystems(log *slog.Logger, rand io.Reader) *systems {
+	pool := tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log})
+	w := windows.New(pool)
+	return &systems{
+		registry: providers.NewRegistry(all.Types(all.Deps{Windows: w})...),
+		windows:  w,
+		tpms:     pool,
+	}
+}
+
+// startWorker is this program again, as a TPM worker.
+func startWorker() *exec.Cmd {
+	program, err := os.Executable()
+	if err != nil {
+		program = os.Args[0]
+	}
+	return exec.Command(program, worker.Word)
+}
+
+// Close ends the TPM workers.
+func (s *systems) Close() error { return s.tpms.Close() }
+
+// signIn signs in for a check.
+func (s *systems) signIn(ctx context.Context, env providers.Env, a check.Attempt) (check.Verdict, error) {
+	return s.request(ctx, env, windows.Request{
+		User: a.User, Device: a.Device, PIN: a.PIN, Password: a.Password, Gesture: a.Gesture, To: a.To,
+	})
+}
+
+func (s *systems) request(ctx context.Context, env providers.Env, r windows.Request) (check.Verdict, error) {
+	v, err := s.windows.SignIn(ctx, env, r)
+	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}, err
 }
 
 // recover settles what an interrupted apply left half done in view.

@@ -31,7 +31,8 @@ type Lab interface {
 
 // Rules are what the systems ask for together, beyond what each block says
 // (providers/hello, wired by the command). They see every declared object as
-// planned: Out is unknown where it is not known yet, write-only values are null.
+// planned: Out is unknown where it is not known yet, and In holds the write-only
+// values that the block has, which rules look at and never keep or repeat.
 type Rules interface {
 	// Validate says what cannot work.
 	Validate(objects []providers.Record) []Problem

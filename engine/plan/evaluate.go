@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"hellolab/engine/record"
 	"hellolab/hcl/addr"
 	"hellolab/hcl/eval"
 	"hellolab/providers"
@@ -59,7 +60,8 @@ func (p remembered) Instance(d *eval.Desired) (cty.Value, hcl.Diagnostics) {
 	return Unmade(d), nil
 }
 
-// records returns every declared object as planned.
+// records returns every declared object as planned, with the write-only values
+// of this run: a rule may ask whether there is a password.
 func (p *planner) records() []providers.Record {
 	recs := make([]providers.Record, 0, len(p.order))
 	for _, o := range p.order {
@@ -69,11 +71,35 @@ func (p *planner) records() []providers.Record {
 }
 
 func (o *object) record() providers.Record {
-	rec := providers.Record{Addr: o.change.Addr.String(), Kind: o.change.Kind, In: o.in, Out: o.out}
+	config, _ := o.desired.Config.UnmarkDeep()
+	in := withWriteOnly(&o.kind.t.Schema.In, o.in, config)
+	rec := providers.Record{Addr: o.change.Addr.String(), Kind: o.change.Kind, In: in, Out: o.out}
+	if o.desired != nil {
+		config, _ := o.desired.Config.UnmarkDeep()
+		rec.In = record.WithWriteOnly(&o.kind.t.Schema.In, o.in, config)
+	}
 	if o.prior != nil && o.change.Action != Replace {
 		rec.ID = o.prior.rec.ID
 	}
 	return rec
+}
+
+// withWriteOnly returns in with the write-only values that config has.
+func withWriteOnly(b *providers.Block, in, config cty.Value) cty.Value {
+	if in.IsNull() || !in.IsKnown() || config.IsNull() || !config.IsKnown() {
+		return in
+	}
+	attrs := in.AsValueMap()
+	for i := range b.Attrs {
+		if name := b.Attrs[i].Name; b.Attrs[i].WriteOnly {
+			attrs[name] = config.GetAttr(name)
+		}
+	}
+	for i := range b.Blocks {
+		name := b.Blocks[i].Name
+		attrs[name] = withWriteOnly(&b.Blocks[i].Block, attrs[name], config.GetAttr(name))
+	}
+	return cty.ObjectVal(attrs)
 }
 
 // outdated asks the rules which objects must be made anew, and reports whether

@@ -49,7 +49,8 @@ var rules = []struct {
 	{"engine", []string{"engine", "hcl", "providers", "state"}},
 	{"state", []string{"state"}},
 	{"docs", nil},
-	{"cmd", []string{"cmd", "engine", "hcl", "providers", "state"}},
+	{"examples", nil},
+	{"cmd", []string{"cmd", "engine", "hcl", "providers", "state", "examples"}},
 }
 
 // systems may be imported by nobody but the list of kinds and the command.

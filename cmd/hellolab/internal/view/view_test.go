@@ -15,6 +15,7 @@ import (
 	"hellolab/engine/check"
 	"hellolab/engine/journal"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 )
 
 func TestEscape(t *testing.T) {
@@ -193,14 +194,14 @@ func TestTrace(t *testing.T) {
 	if err := Trace(&b, flows[0], Style{}); err != nil {
 		t.Fatal(err)
 	}
-	want := `A1 · authentication
+	want := `A1 · ` + hello.A1.Title() + `
 user.alice on device.laptop
 c0ffee · 2026-03-01T09:00:00Z
 
-Phase A
+Phase A · ` + hello.A1.PhaseTitle("A") + `
      0.000  Winlogon → LSASS     local  Passes the credential.
 
-Phase B
+Phase B · ` + hello.A1.PhaseTitle("B") + `
      0.012  Cloud AP → Entra ID  HTTPS  Asks for a nonce.
               claims:
                 amr: ngcmfa, rsa
