@@ -98,24 +98,6 @@ func writeOnlyOf(b *providers.Block, config cty.Value) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-// withWriteOnly returns in with the write-only attributes of only.
-func withWriteOnly(b *providers.Block, in, only cty.Value) cty.Value {
-	if !in.IsKnown() || in.IsNull() || !only.IsKnown() || only.IsNull() {
-		return in
-	}
-	attrs := in.AsValueMap()
-	for i := range b.Attrs {
-		if a := &b.Attrs[i]; a.WriteOnly {
-			attrs[a.Name] = only.GetAttr(a.Name)
-		}
-	}
-	for i := range b.Blocks {
-		n := &b.Blocks[i]
-		attrs[n.Name] = withWriteOnly(&n.Block, attrs[n.Name], only.GetAttr(n.Name))
-	}
-	return cty.ObjectVal(attrs)
-}
-
 // idOf returns the ID in an object of OutType.
 func idOf(t *providers.Type, out cty.Value) string {
 	for i := range t.Schema.Out {

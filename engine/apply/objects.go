@@ -204,7 +204,7 @@ func (s *objects) record(o *object) (rec providers.Record, ok bool, err error) {
 	}
 	o.mu.Lock()
 	if o.writeOnly != cty.NilVal {
-		rec.In = withWriteOnly(&o.t.Schema.In, rec.In, o.writeOnly)
+		rec.In = record.WithWriteOnly(&o.t.Schema.In, rec.In, o.writeOnly)
 	}
 	o.mu.Unlock()
 	// Nothing that is still unknown reaches a system.

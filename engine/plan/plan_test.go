@@ -145,7 +145,9 @@ func TestActionsAndReasons(t *testing.T) {
 			after:  `value "a" { input = 2 }` + "\n" + "value \"b\" {\n lifecycle { replace_triggered_by = [value.a] }\n}",
 			want:   []string{"update value.a", "replace value.b replace_by_triggers"}},
 		{name: "by request", before: base, after: base,
-			with: func(req *plan.Request) { req.Replace = []addr.Instance{addr.Block{Kind: "machine", Name: "m"}.Instance(addr.Key{})} },
+			with: func(req *plan.Request) {
+				req.Replace = []addr.Instance{addr.Block{Kind: "machine", Name: "m"}.Instance(addr.Key{})}
+			},
 			want: []string{
 				"replace machine.m replace_by_request",
 				"replace pass.p replace_because_cannot_update !machine @machine"}},
