@@ -150,10 +150,15 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 	}, nil
 }
 
-// cache is LSASS keeping the token for the user's session.
+// cache is LSASS keeping the token for the user's session. The out-of-box
+// sign-in's own token worked once and is void.
 func (c *cloudAP) cache(ctx context.Context, sid string, rec *prtRecord) error {
 	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		return put(w, tablePRT, sid+"|"+rec.Credential, rec)
+		err := put(w, tablePRT, sid+"|"+rec.Credential, rec)
+		if rec.Credential == byRefresh {
+			err = errors.Join(err, w.Delete(tableWAM, sid))
+		}
+		return err
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
@@ -13,8 +12,20 @@ import (
 // firstSignIn signs a user in before they have a Hello credential: with the
 // password, or, right after the user joined the device, with what the
 // out-of-box sign-in left. Either brings a primary refresh token; only the
-// second one's has a second factor in it.
+// second one's has a second factor in it. A user who is signed in already
+// stays so.
 func (c *cloudAP) firstSignIn(ctx context.Context, p person) (*prtRecord, error) {
+	for _, credential := range []string{byRefresh, byPassword} {
+		rec, ok, err := view[prtRecord](c.m.env.Section, tablePRT, p.sid+"|"+credential)
+		if err != nil {
+			return nil, err
+		}
+		if ok && rec.Tenant == c.tenant.TenantID && c.m.env.Now().Before(rec.Expires) {
+			c.trace.step(event.User, event.Winlogon, local, "first_factor", "The user is signed in with the first factor.",
+				message{"user": p.upn, "credential": credential, "since": rec.Obtained})
+			return &rec, nil
+		}
+	}
 	left, ok, err := view[wamRecord](c.m.env.Section, tableWAM, p.sid)
 	if err != nil {
 		return nil, err
@@ -69,10 +80,4 @@ func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r
 	}
 	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.", message{"claims": claims(reply.IDToken)})
 	return rec, nil
-}
-
-// cachedPRT is a token of a user in LSASS's cache.
-func cachedPRT(s providers.Section, sid, credential string) (*prtRecord, bool, error) {
-	rec, ok, err := view[prtRecord](s, tablePRT, sid+"|"+credential)
-	return &rec, ok, err
 }

@@ -41,6 +41,12 @@ func (p *provisioning) phaseA(ctx context.Context) (err error) {
 	t.step(event.WAM, event.EntraID, https, "drs_token_request", "The plug-in asks the tenant for the token, with a current second factor.",
 		message{"resource": oauth.ResourceDRS, "amr_values": oauth.AMRNGCMFA, "with": p.prt.Credential})
 	p.token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+	if isOver(err) { // the session was revoked meanwhile: the user signs in again
+		if p.prt, err = p.cloud.passwordSignIn(ctx, p.user); err != nil {
+			return err
+		}
+		p.token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+	}
 	if demandsMFA(err) {
 		t.refused(event.EntraID, event.WAM, https, "mfa_demanded", "The tenant demands a second factor first.", err)
 		t.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
@@ -73,6 +79,19 @@ func demandsMFA(err error) bool {
 	}
 	switch e.Code {
 	case oauth.StrongAuthRequired, oauth.StrongAuthEnrollment, oauth.StrongAuthExpired:
+		return true
+	}
+	return false
+}
+
+// isOver says whether the tenant does not take the primary refresh token any more.
+func isOver(err error) bool {
+	var e *oauth.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case oauth.GrantInvalid, oauth.FreshTokenNeeded, oauth.RefreshTokenExpired, oauth.RefreshTokenInactive, oauth.SessionKeyInvalid:
 		return true
 	}
 	return false

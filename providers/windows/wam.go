@@ -166,29 +166,9 @@ func (a *wam) secondFactor(ctx context.Context, base *url.URL, p person, page *s
 		return nil, refuse("mfa_not_registered", err)
 	}
 	a.trace.step(a.screen, event.User, local, "mfa_prompt", "The window asks for the code of the authenticator app; the user reads it off.", nil)
-	var last *sas.AuthReply
-	// A code works once: when another sign-in of the same person took this
-	// half-minute's, the next one is good already.
-	for _, ahead := range []time.Duration{0, 30 * time.Second, -30 * time.Second} {
-		begun, err := a.authCall(ctx, base, page, page.URLBeginAuth, sas.AuthRequest{
-			Method: "BeginAuth", AuthMethodID: sas.MethodAppOTP, SessionID: page.SessionID, FlowToken: page.FlowToken, Ctx: page.Ctx,
-		})
-		if err != nil {
-			return nil, err
-		}
-		last, err = a.authCall(ctx, base, page, page.URLEndAuth, sas.AuthRequest{
-			Method: "EndAuth", AuthMethodID: sas.MethodAppOTP, SessionID: begun.SessionID, FlowToken: begun.FlowToken, Ctx: begun.Ctx,
-			AdditionalAuthData: sas.TOTP(secret, a.env.Now().Add(ahead)), PollCount: 1,
-		})
-		if err != nil {
-			return nil, err
-		}
-		if last.Success || last.ResultValue != sas.ResultReused {
-			break
-		}
-		if last.FlowToken != "" {
-			page.FlowToken, page.Ctx = last.FlowToken, last.Ctx
-		}
+	last, err := a.giveCode(ctx, base, secret, page)
+	if err != nil {
+		return nil, err
 	}
 	if !last.Success {
 		err := because("mfa_failed", nil, "The second factor of %s was refused: %s.", p.addr, last.ResultValue)
@@ -199,6 +179,56 @@ func (a *wam) secondFactor(ctx context.Context, base *url.URL, p person, page *s
 	return a.post(ctx, base, page.URLPost, sas.ProcessAuth{
 		Request: last.Ctx, MFAAuthMethod: sas.MethodAppOTP, Login: p.upn, FlowToken: last.FlowToken, Canary: page.Canary,
 	}.Form())
+}
+
+// codeStep is the life of an authenticator app's code (RFC 6238).
+const codeStep = 30 * time.Second
+
+// giveCode types the authenticator app's code. A code works once: when another
+// sign-in of the same person took the one that is shown, its successor is good
+// already; when that is taken, too, the person waits for the next one.
+func (a *wam) giveCode(ctx context.Context, base *url.URL, secret []byte, page *sas.Config) (last *sas.AuthReply, err error) {
+	for {
+		for _, ahead := range []time.Duration{0, codeStep} {
+			begun, err := a.authCall(ctx, base, page, page.URLBeginAuth, sas.AuthRequest{
+				Method: "BeginAuth", AuthMethodID: sas.MethodAppOTP, SessionID: page.SessionID, FlowToken: page.FlowToken, Ctx: page.Ctx,
+			})
+			if err != nil {
+				return nil, err
+			}
+			last, err = a.authCall(ctx, base, page, page.URLEndAuth, sas.AuthRequest{
+				Method: "EndAuth", AuthMethodID: sas.MethodAppOTP, SessionID: begun.SessionID, FlowToken: begun.FlowToken, Ctx: begun.Ctx,
+				AdditionalAuthData: sas.TOTP(secret, a.env.Now().Add(ahead)), PollCount: 1,
+			})
+			if err != nil || last.Success || last.ResultValue != sas.ResultReused {
+				return last, err
+			}
+			if last.FlowToken != "" {
+				page.FlowToken, page.Ctx = last.FlowToken, last.Ctx
+			}
+		}
+		if !a.nextCode(ctx) {
+			return last, ctx.Err()
+		}
+	}
+}
+
+// nextCode waits until lab time is in the next code's half-minute. It does not
+// wait on a clock that stands still.
+func (a *wam) nextCode(ctx context.Context) bool {
+	began := a.env.Now()
+	due := began.Truncate(codeStep).Add(codeStep)
+	for wait := 100 * time.Millisecond; a.env.Now().Before(due); wait = time.Second {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
+		if !a.env.Now().After(began) {
+			return false
+		}
+	}
+	return true
 }
 
 func methods(page *sas.Config) []string {
