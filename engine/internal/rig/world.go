@@ -48,6 +48,10 @@ type Item struct {
 	Out  json.RawMessage
 }
 
+// Lock and Unlock order what Fail and HalfDone keep count of.
+func (w *World) Lock()   { w.mu.Lock() }
+func (w *World) Unlock() { w.mu.Unlock() }
+
 func (w *World) path(kind, site, key string) string {
 	sum := sha256.Sum256([]byte(key))
 	name := kind + "-" + hex.EncodeToString(sum[:8]) + ".json"
@@ -133,7 +137,7 @@ func (w *World) delete(ctx context.Context, env providers.Env, kind, site, key s
 	if kind == "site" {
 		path = filepath.Dir(path)
 		// In one step, as a transaction would.
-		grave := path + ".gone"
+		grave := path + "." + w.id() + ".gone"
 		if err := os.Rename(path, grave); err != nil {
 			return gone(err)
 		}
@@ -247,6 +251,9 @@ func find[In, Out any](w *World, kind, key string) (o providers.Object[In, Out],
 		return o, err
 	}
 	for _, site := range sites {
+		if strings.HasSuffix(site.Name(), ".gone") {
+			continue
+		}
 		o, err := load[In, Out](w, kind, site.Name(), key)
 		if !errors.Is(err, providers.ErrGone) {
 			return o, err
