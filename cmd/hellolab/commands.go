@@ -144,13 +144,21 @@ func lookup(table []entry, args []string) (entry, []string, error) {
 	return entry{}, nil, mistake(didYouMean(args[0], names, "`hellolab -help` lists the commands."), "Unknown command: %q", args[0])
 }
 
-// didYouMean names the known word nearest to what was written, or falls back.
+// didYouMean names the known word nearest to what was written: a few letters
+// off, or the only one that begins so. Else it falls back.
 func didYouMean(given string, known []string, fallback string) string {
-	best, distance := "", 3
+	best, distance := "", max(3, len(given)/4)
+	var begins []string
 	for _, k := range known {
 		if d := levenshtein.Distance(given, k, nil); d < distance {
 			best, distance = k, d
 		}
+		if strings.HasPrefix(k, given) {
+			begins = append(begins, k)
+		}
+	}
+	if best == "" && len(begins) == 1 {
+		best = begins[0]
 	}
 	if best == "" {
 		return fallback

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"hellolab/hcl/addr"
+	"hellolab/hcl/budget"
 	"hellolab/hcl/config"
 	"hellolab/providers"
 )
@@ -86,7 +88,10 @@ func (e *Evaluator) linkCheck(c *config.Check) (*checkNode, hcl.Diagnostics) {
 		d := e.signInDecoder()
 		diags = append(diags, d.checkBody(c.SignIn, "", n.ranges)...)
 		diags = append(diags, e.collect(&n.unit, at, bodyExprs(c.SignIn)...)...)
-		diags = append(diags, e.secrets(d.block, &config.Object{Body: c.SignIn, Range: c.SignInRange})...)
+		told := e.secrets(d.block, &config.Object{Body: c.SignIn, Range: c.SignInRange})
+		if !expectsRefusal(c.Expect) { // a secret that is to be refused is none
+			diags = append(diags, told...)
+		}
 		ways := slices.DeleteFunc([]string{"pin", "password", "gesture"}, func(name string) bool {
 			_, written := c.SignIn.Attributes[name]
 			return !written
@@ -97,6 +102,15 @@ func (e *Evaluator) linkCheck(c *config.Check) (*checkNode, hcl.Diagnostics) {
 	}
 	n.invalid = diags.HasErrors()
 	return n, diags
+}
+
+// expectsRefusal reports whether expect is, word for word, a reason to refuse.
+func expectsRefusal(expect hclsyntax.Expression) bool {
+	if expect == nil || len(expect.Variables()) > 0 {
+		return false
+	}
+	v, diags := expect.Value(budget.New(context.Background(), budget.Limits{}).Scope())
+	return !diags.HasErrors() && v.Type() == cty.String && v.IsKnown() && !v.IsNull() && v.AsString() != "success"
 }
 
 func (r *run) checks(src source, s *session, diags *hcl.Diagnostics) []Check {
