@@ -112,7 +112,9 @@ func recoverOne(ctx context.Context, req RecoverRequest, i state.Intent) (Recove
 	var settle func(state.Writer) error
 	switch result.Action {
 	case plan.Create, plan.Delete:
-		found, err := t.Find(ctx, req.Lab.Env(i.Addr, t, asked), i.Key)
+		env := req.Lab.Env(i.Addr, t, asked)
+		env.Objects = intended{env.Objects, providers.Record{Addr: i.Addr, Kind: i.Kind, In: asked, Out: cty.NullVal(t.Schema.OutType)}}
+		found, err := t.Find(ctx, env, i.Key)
 		if err != nil && !errors.Is(err, providers.ErrGone) {
 			return result, err
 		}
@@ -143,6 +145,21 @@ func recoverOne(ctx context.Context, req RecoverRequest, i state.Intent) (Recove
 	return result, req.View.Commit(ctx, func(w state.Writer) error {
 		return errors.Join(settle(w), state.DeleteIntent(w, i.Addr))
 	})
+}
+
+// intended shows an object that was asked for and is not recorded, as declared:
+// Find looks its home up there.
+type intended struct {
+	providers.Objects
+	rec providers.Record
+}
+
+func (o intended) Lookup(name string) (providers.Record, error) {
+	rec, err := o.Objects.Lookup(name)
+	if name == o.rec.Addr && errors.Is(err, providers.ErrUnknownObject) {
+		return o.rec, nil
+	}
+	return rec, err
 }
 
 // adopt records an object that was made and not recorded. It is whole: a kind
