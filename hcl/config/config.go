@@ -25,8 +25,11 @@ import (
 // Suffix ends the names of configuration files.
 const Suffix = ".lab.hcl"
 
-// maxFiles bounds the configuration files of a folder.
-const maxFiles = 1000
+const (
+	maxFiles  = 1000     // configuration files of a folder
+	maxConfig = 16 << 20 // bytes of all of them
+	maxErrors = 20       // told of one file that does not parse
+)
 
 // Config is the blocks of one lab folder.
 type Config struct {
@@ -65,12 +68,16 @@ func Load(dir string) (*Config, hcl.Diagnostics) {
 		return c, hcl.Diagnostics{errorf(nil, "Too many configuration files", "The folder %s holds more than %d configuration files.", dir, maxFiles)}
 	}
 	var diags hcl.Diagnostics
+	total := 0
 	for _, name := range names {
 		src, err := root.read(name)
 		if err != nil {
 			c.files[name] = &hcl.File{}
 			diags = append(diags, errorf(startOf(name), "Cannot read a configuration file", "%s.", sentence(err)))
 			continue
+		}
+		if total += len(src); total > maxConfig {
+			return c, append(diags, errorf(startOf(name), "Configuration too large", "The configuration files of the folder have more than %d MiB together.", maxConfig>>20))
 		}
 		c.sources[name] = src
 	}
@@ -204,6 +211,12 @@ func ParseFile(name string, src []byte) (*hcl.File, hcl.Diagnostics) {
 	f, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	if f == nil {
 		f = &hcl.File{Body: hcl.EmptyBody(), Bytes: text}
+	}
+	if diags.HasErrors() && !shown(text) {
+		f.Bytes = nil
+	}
+	if n := len(diags); n > maxErrors {
+		diags = append(diags[:maxErrors:maxErrors], errorf(diags[maxErrors].Subject, "Too many errors", "The file has %d more errors from here on.", n-maxErrors))
 	}
 	return f, diags
 }

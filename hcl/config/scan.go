@@ -13,8 +13,14 @@ import (
 // brackets, templates and chains of operators.
 const (
 	maxNesting = 200     // brackets, blocks and templates inside each other
-	maxChain   = 2_000   // operators and accessors of one expression, outside of its brackets
-	maxTokens  = 1 << 20 // words, numbers, operators and brackets
+	maxChain   = 1_000   // characters of operators and accessors of one expression, outside of its brackets
+	maxTokens  = 500_000 // words, numbers, operators, brackets, lines
+	// maxMelding bounds what the parser spends on joining the pieces of one
+	// string (its lines, and what stands around each $ and %), in bytes copied:
+	// quadratic in their number.
+	maxMelding = 4 << 30
+	// maxNumber bounds a number literal: reading one is quadratic in its length.
+	maxNumber = 1_000
 )
 
 var utf8BOM = []byte("\xef\xbb\xbf")
@@ -82,11 +88,14 @@ func place(name string, src []byte, at int) *hcl.Range {
 // follows the language's lexical grammar where that decides what a bracket is;
 // in doubt (text that is no valid configuration) it counts rather more.
 type scanner struct {
-	src    []byte
-	at     int
-	levels []level
-	tokens int
-	// noClose is where the search for the end of a block comment failed once.
+	src     []byte
+	at      int
+	levels  []level
+	tokens  int
+	deepest int // most levels open at once
+	digits  int // of the number read last
+	melding int // bytes the parser copies for the strings that ended
+	// noClose: the search for the end of a block comment failed once.
 	noClose bool
 }
 
@@ -97,6 +106,8 @@ type level struct {
 	chain   int  // operators since the last separator
 	control int  // %{ if } and %{ for } that were not ended
 	joined  bool // newlines do not separate: "{ for … }"
+	begin   int  // of a template: offset in the file
+	pieces  int  // of a template: literals the lexer makes of it
 }
 
 func (s *scanner) scan() string {
@@ -110,10 +121,16 @@ func (s *scanner) scan() string {
 			return fmt.Sprintf("Template directives are nested more than %d deep here.", maxNesting)
 		}
 		if top.chain > maxChain {
-			return fmt.Sprintf("This expression has more than %d operators. Use local values, or functions on lists.", maxChain)
+			return fmt.Sprintf("The operators of this expression have more than %d characters. Use local values, or functions on lists.", maxChain)
+		}
+		if s.digits > maxNumber {
+			return fmt.Sprintf("This number has more than %d digits.", maxNumber)
 		}
 		if s.tokens > maxTokens {
-			return fmt.Sprintf("The file has more than %d words, numbers and operators. Split it.", maxTokens)
+			return fmt.Sprintf("The file has more than %d words, numbers, operators and lines. Split it.", maxTokens)
+		}
+		if top.pieces > 100 && s.melding+top.cost(s.at) > maxMelding {
+			return "The strings of this file have too many lines, or too many $ and % signs. Keep large texts in files of their own, and read them with the function file."
 		}
 		if top.open == '"' || top.open == '<' {
 			s.template(top)
@@ -124,8 +141,15 @@ func (s *scanner) scan() string {
 	return ""
 }
 
-func (s *scanner) push(open byte) { s.levels = append(s.levels, level{open: open}) }
-func (s *scanner) pop()           { s.levels = s.levels[:len(s.levels)-1] }
+// cost is what joining the pieces of a template takes that ends at an offset.
+func (l *level) cost(end int) int { return l.pieces * (8*l.pieces + (end-l.begin)/2) }
+
+func (s *scanner) push(open byte) {
+	s.levels = append(s.levels, level{open: open, begin: s.at})
+	s.deepest = max(s.deepest, len(s.levels)-1)
+}
+
+func (s *scanner) pop() { s.levels = s.levels[:len(s.levels)-1] }
 
 func (s *scanner) has(prefix string) bool { return bytes.HasPrefix(s.src[s.at:], []byte(prefix)) }
 
@@ -138,12 +162,14 @@ func (s *scanner) code(top *level) {
 		return
 	case c == '\n':
 		s.at++
+		s.tokens++
 		if top.open == '{' && !top.joined {
 			top.chain = 0
 		}
 		return
 	case c == '#' || s.has("//"):
 		// The newline ends the comment and, as ever, the item.
+		s.tokens++
 		if n := bytes.IndexByte(s.src[s.at:], '\n'); n >= 0 {
 			s.at += n
 		} else {
@@ -195,15 +221,31 @@ func (s *scanner) code(top *level) {
 	default:
 		s.at++
 		if c >= '0' && c <= '9' {
-			for s.at < len(s.src) && (s.src[s.at] >= '0' && s.src[s.at] <= '9') {
-				s.at++
-			}
+			s.number(top)
 			return
 		}
 		for s.at < len(s.src) && isWord(s.src[s.at]) {
 			s.at++
 		}
 	}
+}
+
+// number reads a number literal or more: what follows a dot may be an
+// attribute, in which case it is short.
+func (s *scanner) number(top *level) {
+	begin := s.at
+	for s.at < len(s.src) {
+		switch c := s.src[s.at]; {
+		case c == '.':
+			top.chain++
+		case c >= '0' && c <= '9', c == 'e', c == 'E':
+		default:
+			s.digits = s.at - begin
+			return
+		}
+		s.at++
+	}
+	s.digits = s.at - begin
 }
 
 // close pops the innermost level when c closes it. The parser gives up on a
@@ -234,11 +276,12 @@ func (s *scanner) template(top *level) {
 	switch c := rest[0]; {
 	case c == '"' && top.open == '"':
 		s.at++
-		s.pop()
+		s.endTemplate(top)
 	case c == '\\' && top.open == '"':
-		s.at += min(2, len(rest))
+		s.escape(rest)
 	case s.has("$${") || s.has("%%{"):
 		s.at += 3
+		s.piece(top)
 	case s.has("${"):
 		s.tokens++
 		s.push('$')
@@ -254,15 +297,41 @@ func (s *scanner) template(top *level) {
 			top.control++
 		}
 		s.push('$')
-	case c == '\n' && top.open == '<':
+	case c == '\n':
 		s.at++
-		if n := ends(s.src[s.at:], top.marker); n > 0 {
+		s.tokens++
+		top.pieces++
+		if n := ends(s.src[s.at:], top.marker); top.open == '<' && n > 0 {
 			s.at += n
-			s.pop()
+			s.endTemplate(top)
 		}
+	case c == '$' || c == '%':
+		s.at++
+		s.piece(top)
 	default:
 		s.at++
 	}
+}
+
+// escape reads a backslash and what follows. Each that means nothing makes a
+// diagnostic, which weighs as much as some words.
+func (s *scanner) escape(rest []byte) {
+	s.at += min(2, len(rest))
+	s.tokens++
+	if len(rest) < 2 || bytes.IndexByte([]byte(`nrt"\uU`), rest[1]) < 0 {
+		s.tokens += 9
+	}
+}
+
+// piece notes that the lexer ends one literal here and begins another.
+func (s *scanner) piece(top *level) {
+	top.pieces += 2
+	s.tokens += 2
+}
+
+func (s *scanner) endTemplate(top *level) {
+	s.melding += top.cost(s.at)
+	s.pop()
 }
 
 // heredoc recognizes "<<MARKER newline" and "<<-MARKER newline".
