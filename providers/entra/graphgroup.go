@@ -18,11 +18,13 @@ func (s *server) graphGroups(w http.ResponseWriter, q graphRequest) error {
 	tail := strings.ToLower(strings.Join(q.path[min(2, len(q.path)):], "/"))
 	switch {
 	case len(q.path) == 1 && q.Method == http.MethodGet:
-		_, name, err := filterOf(q, "displayName")
+		by, value, err := filterOf(q, "displayName", "mailNickname")
 		if err != nil {
 			return err
 		}
-		keep := func(g *group) bool { return name == nil || g.DisplayName == *name }
+		keep := func(g *group) bool {
+			return value == nil || by == "displayName" && g.DisplayName == *value || by == "mailNickname" && strings.EqualFold(g.MailNickname, *value)
+		}
 		return list(s, w, q, tableGroups, keep, func(_ providers.Reader, g *group) (graph.Group, error) { return showGroup(g), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
 		return s.createGroup(w, q)
@@ -56,12 +58,8 @@ func (s *server) createGroup(w http.ResponseWriter, q graphRequest) error {
 	}
 	g := &group{ID: id.String(), DisplayName: in.DisplayName, MailNickname: in.MailNickname, Created: s.env.Now()}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-		if g.MailNickname != "" {
-			if taken, err := groupByNickname(w, g.MailNickname); err != nil {
-				return err
-			} else if taken {
-				return &graph.Error{Code: graph.CodeConflict, Status: http.StatusBadRequest, Sentence: "Another object with the same value for property mailNickname already exists."}
-			}
+		if err := checkNickname(w, g); err != nil {
+			return err
 		}
 		return put(w, tableGroups, g.ID, g)
 	})
@@ -73,15 +71,18 @@ func (s *server) createGroup(w http.ResponseWriter, q graphRequest) error {
 	return nil
 }
 
-func groupByNickname(r providers.Reader, nickname string) (found bool, err error) {
-	err = r.Scan(tableGroups, "", func(key string, _ []byte) error {
-		g, err := get[group](r, tableGroups, key)
-		if err == nil && strings.EqualFold(g.MailNickname, nickname) {
-			found = true
+// checkNickname refuses a group whose nickname another has.
+func checkNickname(r providers.Reader, g *group) error {
+	if g.MailNickname == "" {
+		return nil
+	}
+	return r.Scan(tableGroups, "", func(key string, _ []byte) error {
+		other, err := get[group](r, tableGroups, key)
+		if err == nil && other.ID != g.ID && strings.EqualFold(other.MailNickname, g.MailNickname) {
+			err = &graph.Error{Code: graph.CodeConflict, Status: http.StatusBadRequest, Sentence: "Another object with the same value for property mailNickname already exists."}
 		}
 		return err
 	})
-	return found, err
 }
 
 // graphGroup answers /groups/{id}.
@@ -103,8 +104,8 @@ func (s *server) graphGroup(w http.ResponseWriter, q graphRequest, id string) er
 		if err != nil {
 			return err
 		}
-		if !validName(in.DisplayName) {
-			return graphBad("Invalid value specified for property 'displayName'.")
+		if !validName(in.DisplayName) || !validName(in.MailNickname) {
+			return graphBad("Invalid value specified for property 'displayName' or 'mailNickname'.")
 		}
 		err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 			g, err := get[group](w, tableGroups, id)
@@ -113,6 +114,12 @@ func (s *server) graphGroup(w http.ResponseWriter, q graphRequest, id string) er
 			}
 			if in.DisplayName != "" {
 				g.DisplayName = in.DisplayName
+			}
+			if in.MailNickname != "" {
+				g.MailNickname = in.MailNickname
+			}
+			if err := checkNickname(w, g); err != nil {
+				return err
 			}
 			return put(w, tableGroups, id, g)
 		})

@@ -49,9 +49,6 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
 		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged)}
-	if u.Extension15 != "" {
-		g.Extensions = &graph.ExtensionAttributes{Attribute15: u.Extension15}
-	}
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -118,12 +115,6 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled
-	}
-	if g.Extensions != nil {
-		if len(g.Extensions.Attribute15) > 1024 {
-			return graphBad("Invalid value specified for property 'extensionAttribute15'.")
-		}
-		u.Extension15 = g.Extensions.Attribute15
 	}
 	if p := g.PasswordProfile; p != nil {
 		if p.Password == "" || len(p.Password) > maxPasswordSize {

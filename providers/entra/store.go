@@ -70,7 +70,6 @@ type user struct {
 	Created           time.Time    `json:"created"`
 	OATH              []oathMethod `json:"oath,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
-	Extension15       string       `json:"extension15,omitempty"`
 }
 
 // oathMethod is an authenticator app.

@@ -2,6 +2,9 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/spec"
@@ -26,19 +29,33 @@ func Group() providers.Type {
 	})
 }
 
-// groupName is the display name of a group: the block's address where none is
-// declared, so that two groups of one name cannot be mistaken for each other.
+// groupName is the display name of a group: as written, else the last part of
+// its address.
 func groupName(addr string, in spec.Group) string {
 	if in.Name != "" {
 		return in.Name
 	}
-	return addr
+	return addr[strings.LastIndex(addr, "group.")+len("group."):]
+}
+
+// nickname tells groups apart that show one name. Display names may repeat in a
+// directory, nicknames may not: with one made of what the author wrote, a second
+// group of that name is refused also when two are created at once.
+func nickname(addr string, in spec.Group) string {
+	from := "name " + in.Name
+	if in.Name == "" {
+		from = "address " + addr
+	}
+	sum := sha256.Sum256([]byte(from))
+	return hex.EncodeToString(sum[:16])
+}
+
+// body is what the directory is told of a group.
+func body(addr string, in spec.Group) graph.Group {
+	return graph.Group{DisplayName: groupName(addr, in), MailNickname: nickname(addr, in), SecurityEnabled: true}
 }
 
 func findGroup(ctx context.Context, env providers.Env, name string) (groupObject, error) {
-	if name == "" {
-		name = env.Addr
-	}
 	o, err := declared[spec.Group, spec.GroupOut](env)
 	if err != nil {
 		return groupObject{}, err
@@ -48,7 +65,11 @@ func findGroup(ctx context.Context, env providers.Env, name string) (groupObject
 		return groupObject{}, err
 	}
 	defer c.Close()
-	g, err := graph.First[graph.Group](ctx, c, graph.Equals("displayName", name), "groups")
+	filter := graph.Equals("displayName", name)
+	if name == "" { // none was written
+		filter = graph.Equals("mailNickname", nickname(env.Addr, spec.Group{}))
+	}
+	g, err := graph.First[graph.Group](ctx, c, filter, "groups")
 	if graph.IsNotFound(err) {
 		return groupObject{}, providers.ErrGone
 	}
@@ -78,7 +99,7 @@ func createGroup(ctx context.Context, env providers.Env, in spec.Group) (spec.Gr
 		return spec.GroupOut{}, err
 	}
 	defer c.Close()
-	g, err := graph.Post[graph.Group](ctx, c, graph.Group{DisplayName: groupName(env.Addr, in), SecurityEnabled: true}, "groups")
+	g, err := graph.Post[graph.Group](ctx, c, body(env.Addr, in), "groups")
 	if err != nil {
 		return spec.GroupOut{}, err
 	}
@@ -113,7 +134,7 @@ func updateGroup(ctx context.Context, env providers.Env, o groupObject, in spec.
 		return o.Out, err
 	}
 	defer c.Close()
-	if err := c.Patch(ctx, graph.Group{DisplayName: groupName(env.Addr, in), SecurityEnabled: true}, "groups", o.ID); err != nil {
+	if err := c.Patch(ctx, body(env.Addr, in), "groups", o.ID); err != nil {
 		return o.Out, err
 	}
 	return o.Out, setMembers(ctx, env, c, o.ID, o.In.Members, in.Members)

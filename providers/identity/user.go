@@ -68,26 +68,32 @@ func createUser(ctx context.Context, env providers.Env, in spec.User) (spec.User
 	return out, err
 }
 
-// setMethod makes the account's second factor what mfa asks for, anew: the
-// directory tells the secret of an authenticator app once.
+// method returns the secret of the account's authenticator app, "" without one.
+func method(ctx context.Context, c *graph.Client, user string) (m graph.SoftwareOathMethod, err error) {
+	for found, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", user, "authentication", "softwareOathMethods") {
+		if err != nil {
+			return m, err
+		}
+		m = *found
+	}
+	return m, nil
+}
+
+// setMethod makes the account's second factor what mfa asks for. An app that is
+// registered stays.
 func setMethod(ctx context.Context, c *graph.Client, user, mfa string) (secret string, err error) {
-	for m, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", user, "authentication", "softwareOathMethods") {
+	m, err := method(ctx, c, user)
+	switch {
+	case err != nil:
+		return "", err
+	case mfa == "totp" && m.ID == "":
+		made, err := graph.Post[graph.SoftwareOathMethod](ctx, c, struct{}{}, "users", user, "authentication", "softwareOathMethods")
 		if err != nil {
 			return "", err
 		}
-		if err := c.Delete(ctx, "users", user, "authentication", "softwareOathMethods", m.ID); err != nil {
-			return "", err
-		}
-	}
-	if mfa != "totp" {
-		return "", nil
-	}
-	m, err := graph.Post[graph.SoftwareOathMethod](ctx, c, struct{}{}, "users", user, "authentication", "softwareOathMethods")
-	if err != nil {
-		return "", err
-	}
-	if m.SecretKey == "" {
-		return "", fmt.Errorf("directory registered an authenticator app without telling its secret")
+		return made.SecretKey, nil
+	case mfa != "totp" && m.ID != "":
+		return "", c.Delete(ctx, "users", user, "authentication", "softwareOathMethods", m.ID)
 	}
 	return m.SecretKey, nil
 }
@@ -98,8 +104,8 @@ func setGroups(ctx context.Context, env providers.Env, c *graph.Client, user str
 		func(ctx context.Context, id string) error { return c.RemoveMember(ctx, id, user) })
 }
 
-// findUser finishes what a killed creation left: the account may be there
-// without its groups and its second factor, whose secret is told only once.
+// findUser reports what a killed creation left as it is: an account without its
+// groups or its second factor differs from what was declared.
 func findUser(ctx context.Context, env providers.Env, upn string) (userObject, error) {
 	o, err := declared[spec.User, spec.UserOut](env)
 	if err != nil {
@@ -116,11 +122,6 @@ func findUser(ctx context.Context, env providers.Env, upn string) (userObject, e
 	}
 	if err != nil {
 		return userObject{}, err
-	}
-	if o.Out.TOTPSecret == "" {
-		if o.Out.TOTPSecret, err = setMethod(ctx, c, u.ID, o.In.MFA); err != nil {
-			return userObject{}, err
-		}
 	}
 	o.Addr, o.ID, o.Out.ObjectID = env.Addr, u.ID, u.ID
 	return userAs(ctx, env, c, o, u)
@@ -140,12 +141,13 @@ func userAs(ctx context.Context, env providers.Env, c *graph.Client, o userObjec
 	}
 	o.In.EnabledInTenant = u.AccountEnabled == nil || *u.AccountEnabled
 	o.In.Groups = held(env, o.In.Groups, ids)
-	o.In.MFA = "none"
-	for m, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", u.ID, "authentication", "softwareOathMethods") {
-		if err != nil {
-			return userObject{}, err
-		}
-		_, o.In.MFA = m, "totp"
+	m, err := method(ctx, c, u.ID)
+	if err != nil {
+		return userObject{}, err
+	}
+	o.In.MFA, o.Out.TOTPSecret = "none", m.SecretKey
+	if m.ID != "" {
+		o.In.MFA = "totp"
 	}
 	o.In.Password = nil
 	return o, nil
@@ -187,9 +189,7 @@ func updateUser(ctx context.Context, env providers.Env, o userObject, in spec.Us
 		return o.Out, err
 	}
 	out := o.Out
-	if in.MFA != o.In.MFA {
-		out.TOTPSecret, err = setMethod(ctx, c, o.ID, in.MFA)
-	}
+	out.TOTPSecret, err = setMethod(ctx, c, o.ID, in.MFA)
 	return out, err
 }
 

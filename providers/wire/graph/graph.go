@@ -44,18 +44,10 @@ type User struct {
 	SessionsValidFrom string           `json:"signInSessionsValidFromDateTime,omitempty"`
 	PasswordChanged   string           `json:"lastPasswordChangeDateTime,omitempty"`
 
-	Extensions *ExtensionAttributes `json:"onPremisesExtensionAttributes,omitempty"`
-
 	// HelloKeys is searchableDeviceKey, the multi-valued attribute that the
 	// registration service writes. Graph's reference does not show it; the
 	// directory's own schema has it. Public data only.
 	HelloKeys []DeviceKey `json:"searchableDeviceKey,omitempty"`
-}
-
-// ExtensionAttributes are attributes free for the administrator's use. The lab
-// keeps in the last one which declaration of a password was set.
-type ExtensionAttributes struct {
-	Attribute15 string `json:"extensionAttribute15"`
 }
 
 // PasswordProfile sets a password. The bytes are the JSON string's content.
