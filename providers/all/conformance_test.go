@@ -1,7 +1,11 @@
 package all_test
 
 import (
+	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"strings"
 	"testing"
 
 	"hellolab/providers"
@@ -9,9 +13,15 @@ import (
 	"hellolab/providers/spec"
 )
 
-// every thins the instants at which conformance kills a call that takes a
-// second to set up; the soak run tries all.
-const every = 5
+// everyInstant makes the kill tests try every instant; else they try one in five.
+var everyInstant = flag.Bool("every-instant", false, "kill at every instant, not at each fifth")
+
+func every() int {
+	if *everyInstant {
+		return 1
+	}
+	return 5
+}
 
 func TestPolicyConforms(t *testing.T) {
 	off := false
@@ -38,7 +48,7 @@ func TestDeviceConforms(t *testing.T) {
 		},
 		In:     func(n int) any { return device(n) },
 		Change: func(n int) any { d := device(n); d.OS = "windows-10-22h2"; return d },
-		Every:  every,
+		Every:  every(),
 	})
 }
 
@@ -60,6 +70,73 @@ func TestEnrollmentConforms(t *testing.T) {
 				PIN: providers.Secret(fmt.Sprintf("9157302%d", n)), Gestures: []string{"face"},
 			}
 		},
-		Every: every,
+		Every: every(),
 	})
+}
+
+// TestKilledJoinLeavesNothing kills the creation of a device, does what a next
+// run does, and counts device objects.
+func TestKilledJoinLeavesNothing(t *testing.T) {
+	in := spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: alice}
+	for n := 1; ; n += every() {
+		l := newLab(t)
+		l.Declare(laptop, in)
+		killed := l.KillAt(t.Context(), n, func(ctx context.Context) { l.TryCreate(ctx, laptop, in) })
+		if !killed {
+			return
+		}
+		l.again(laptop, in)
+		if devices := l.devices(); len(devices) != 1 {
+			t.Fatalf("killed at instant %d: %d device objects\n%s", n, len(devices), l.trace())
+		}
+		l.enroll()
+		l.expect(byPIN(pin), "success")
+	}
+}
+
+// TestKilledEnrollmentLeavesNoKey is the same for provisioning and keys.
+func TestKilledEnrollmentLeavesNoKey(t *testing.T) {
+	for n := 1; ; n += every() {
+		l := newLab(t)
+		l.device("laptop")
+		l.Declare(enrolled, enrollment(alice, laptop))
+		killed := l.KillAt(t.Context(), n, func(ctx context.Context) { l.TryCreate(ctx, enrolled, enrollment(alice, laptop)) })
+		if !killed {
+			return
+		}
+		l.again(enrolled, enrollment(alice, laptop))
+		if keys := l.helloKeys("alice"); len(keys) != 1 {
+			t.Fatalf("killed at instant %d: %d keys\n%s", n, len(keys), l.trace())
+		}
+		l.expect(byPIN(pin), "success")
+		l.Delete(enrolled)
+		if keys := l.helloKeys("alice"); len(keys) != 0 {
+			t.Fatalf("killed at instant %d: %d keys after deletion", n, len(keys))
+		}
+	}
+}
+
+// again is what a run after a killed one does with an object: what is there is
+// adopted, what is half there is made anew.
+func (l *lab) again(addr string, in any) {
+	l.t.Helper()
+	kind := l.kind(strings.Split(addr, ".")[0])
+	declared := l.Declare(addr, in)
+	rec, err := l.Find(l.t.Context(), addr, kind.Key(declared.In))
+	switch {
+	case errors.Is(err, providers.ErrGone):
+		l.Create(addr, in)
+	case err != nil:
+		l.t.Fatal(err)
+	case text(rec, "join") == "none":
+		l.Delete(addr)
+		l.Create(addr, in)
+	}
+}
+
+func text(rec providers.Record, attr string) string {
+	if !rec.In.Type().HasAttribute(attr) {
+		return ""
+	}
+	return rec.In.GetAttr(attr).AsString()
 }
