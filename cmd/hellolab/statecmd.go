@@ -132,6 +132,9 @@ func (c *stateRmCommand) run(ctx context.Context, s *session, args []string) (er
 	}
 	var gone []string
 	err = store.Commit(ctx, func(w state.Writer) error {
+		if err := mustBeSettled(w); err != nil {
+			return err
+		}
 		gone = gone[:0]
 		for _, name := range args {
 			o, err := getObject(w, name)
@@ -153,6 +156,16 @@ func (c *stateRmCommand) run(ctx context.Context, s *session, args []string) (er
 		s.printf("Forgot %s; the lab still holds it.\n", view.Escape(name))
 	}
 	return nil
+}
+
+// mustBeSettled makes sure that no step of an interrupted apply waits to be settled
+// under the addresses it was begun with.
+func mustBeSettled(r state.Reader) error {
+	intents, err := state.Intents(r)
+	if err != nil || len(intents) == 0 {
+		return err
+	}
+	return mistake("Run `hellolab apply` first: it settles the steps that were cut off.", "An interrupted apply left %s open", view.Count(len(intents), "step"))
 }
 
 type stateMvCommand struct{ stateFlags }
@@ -183,6 +196,9 @@ func (c *stateMvCommand) run(ctx context.Context, s *session, args []string) (er
 		return err
 	}
 	err = store.Commit(ctx, func(w state.Writer) error {
+		if err := mustBeSettled(w); err != nil {
+			return err
+		}
 		if _, err := getObject(w, from.String()); err != nil {
 			return err
 		}
