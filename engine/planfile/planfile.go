@@ -5,7 +5,10 @@
 //	plan.json      the plan in Terraform's public form, redacted (engine/jsonplan)
 //	sealed         the plan itself, the configuration's files and the values of
 //	               variables: JSON, deflated, under AES-256-GCM
-//	hmac           HMAC-SHA-256 over the names and bytes of the other members
+//	hmac           HMAC-SHA-256 over the names and bytes of the other members, the
+//	               bytes as they lie in the archive: nothing is inflated unvouched
+//
+// Only plan.json is compressed by the archive.
 //
 // The keys are derived from one that only holders of the lab's state have. The
 // nonce of sealed is a keyed digest of what it seals, so that equal inputs
@@ -16,6 +19,7 @@ package planfile
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -24,6 +28,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/zclconf/go-cty/cty"
@@ -34,11 +39,10 @@ import (
 // Format is the version of the archive's layout. A reader refuses a newer one.
 const Format = 1
 
-// Bounds of a file that is read: nobody has vouched for it yet.
+// Bounds of a file that is read.
 const (
-	maxMembers = 16
-	maxMember  = 256 << 20 // bytes of a member, uncompressed
-	maxSealed  = 512 << 20 // bytes of sealed, opened and inflated
+	maxMembers  = 16        // before anybody vouched for it, as is the size of the file
+	maxInflated = 512 << 20 // bytes of a member, inflated
 )
 
 // Why a file is refused, for errors.Is. The errors themselves are sentences.
@@ -99,7 +103,7 @@ func derive(key []byte) (k keys, err error) {
 	return k, nil
 }
 
-// member is one entry of the archive.
+// member is one entry of the archive, as it lies there.
 type member struct {
 	name  string
 	bytes []byte
@@ -107,39 +111,49 @@ type member struct {
 
 // Write writes f; key is state.DeriveKey's.
 func Write(w io.Writer, f File, key []byte) error {
-	k, err := derive(key)
-	if err != nil {
-		return fmt.Errorf("plan file: %w", err)
-	}
-	head, err := json.Marshal(manifest{Format, f.Program, f.Plan.Lineage, f.Plan.Serial, f.Plan.Mode})
-	if err != nil {
-		return fmt.Errorf("plan file: %w", err)
-	}
-	sealed, err := seal(f, k)
-	if err != nil {
-		return fmt.Errorf("plan file: %w", err)
-	}
-	members := []member{{nameManifest, head}, {nameJSON, f.JSON}, {nameSealed, sealed}}
-	mac := []byte(hex.EncodeToString(authenticate(members, k.mac)))
-	members = append([]member{{nameMAC, mac}}, members...) // sorted by name
-	z := zip.NewWriter(w)
-	for _, m := range members {
-		method := zip.Deflate
-		if m.name == nameSealed {
-			method = zip.Store
-		}
-		e, err := z.CreateHeader(&zip.FileHeader{Name: m.name, Method: method})
-		if err != nil {
-			return fmt.Errorf("plan file: %w", err)
-		}
-		if _, err := e.Write(m.bytes); err != nil {
-			return fmt.Errorf("plan file: %w", err)
-		}
-	}
-	if err := z.Close(); err != nil {
+	if err := write(w, f, key); err != nil {
 		return fmt.Errorf("plan file: %w", err)
 	}
 	return nil
+}
+
+func write(w io.Writer, f File, key []byte) error {
+	k, err := derive(key)
+	if err != nil {
+		return err
+	}
+	head, err := json.Marshal(manifest{Format, f.Program, f.Plan.Lineage, f.Plan.Serial, f.Plan.Mode})
+	if err != nil {
+		return err
+	}
+	public, err := deflate(f.JSON, flate.DefaultCompression)
+	if err != nil {
+		return err
+	}
+	sealed, err := seal(f, k)
+	if err != nil {
+		return err
+	}
+	members := []member{{nameManifest, head}, {nameJSON, public}, {nameSealed, sealed}}
+	mac := []byte(hex.EncodeToString(authenticate(members, k.mac)))
+	z := zip.NewWriter(w)
+	for _, m := range append([]member{{nameMAC, mac}}, members...) { // sorted by name
+		h := zip.FileHeader{
+			Name: m.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(m.bytes),
+			CompressedSize64: uint64(len(m.bytes)), UncompressedSize64: uint64(len(m.bytes)),
+		}
+		if m.name == nameJSON {
+			h.Method, h.CRC32, h.UncompressedSize64 = zip.Deflate, crc32.ChecksumIEEE(f.JSON), uint64(len(f.JSON))
+		}
+		e, err := z.CreateRaw(&h)
+		if err != nil {
+			return err
+		}
+		if _, err := e.Write(m.bytes); err != nil {
+			return err
+		}
+	}
+	return z.Close()
 }
 
 // authenticate returns the HMAC of members: for each, the length of its name,
@@ -191,11 +205,15 @@ func Read(r io.ReaderAt, size int64, key []byte) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan file: %w", err)
 	}
-	f.Program, f.JSON = head.Program, parts[nameJSON]
+	f.Program = head.Program
+	if f.JSON, err = inflate(parts[nameJSON]); err != nil {
+		return nil, fmt.Errorf("plan file: %w", err)
+	}
 	return f, nil
 }
 
-// unzip returns the members of an archive that nobody has vouched for yet.
+// unzip returns the members of an archive that nobody has vouched for yet, as
+// they lie in it.
 func unzip(r io.ReaderAt, size int64) (map[string][]byte, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
@@ -209,13 +227,20 @@ func unzip(r io.ReaderAt, size int64) (map[string][]byte, error) {
 		if _, twice := parts[entry.Name]; twice {
 			return nil, notAPlan("a member is there twice")
 		}
+		method := zip.Store
 		switch entry.Name {
-		case nameManifest, nameJSON, nameSealed, nameMAC:
+		case nameJSON:
+			method = zip.Deflate
+		case nameManifest, nameSealed, nameMAC:
 		default:
 			return nil, notAPlan(fmt.Sprintf("a member %q does not belong there", entry.Name))
 		}
-		b, err := inflate(entry)
-		if err != nil {
+		raw, err := entry.OpenRaw()
+		if err != nil || entry.Method != method || entry.CompressedSize64 > uint64(size) {
+			return nil, notAPlan(fmt.Sprintf("member %s cannot be read", entry.Name))
+		}
+		b := make([]byte, entry.CompressedSize64)
+		if _, err := io.ReadFull(raw, b); err != nil {
 			return nil, notAPlan(fmt.Sprintf("member %s cannot be read", entry.Name))
 		}
 		parts[entry.Name] = b
@@ -228,24 +253,29 @@ func unzip(r io.ReaderAt, size int64) (map[string][]byte, error) {
 	return parts, nil
 }
 
-func inflate(entry *zip.File) ([]byte, error) {
-	rc, err := entry.Open()
+func deflate(b []byte, level int) ([]byte, error) {
+	var small bytes.Buffer
+	w, err := flate.NewWriter(&small, level)
 	if err != nil {
 		return nil, err
 	}
-	defer rc.Close()
-	return readAll(rc, maxMember)
+	if _, err := w.Write(b); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return small.Bytes(), nil
 }
 
-// readAll reads at most limit bytes; more are an error.
-func readAll(r io.Reader, limit int64) ([]byte, error) {
+func inflate(small []byte) ([]byte, error) {
 	var b bytes.Buffer
-	n, err := io.Copy(&b, io.LimitReader(r, limit+1))
+	n, err := io.Copy(&b, io.LimitReader(flate.NewReader(bytes.NewReader(small)), maxInflated+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case n > limit:
-		return nil, fmt.Errorf("larger than %d bytes", limit)
+	case n > maxInflated:
+		return nil, fmt.Errorf("a member inflates to more than %d bytes", maxInflated)
 	}
 	return b.Bytes(), nil
 }

@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 		{"no archive", []byte("not a zip"), key, planfile.ErrNoPlan},
 		{"nothing", nil, key, planfile.ErrNoPlan},
 		{"cut short", b[:len(b)/2], key, planfile.ErrNoPlan},
-		{"a bomb", rezip(t, b, "plan.json", func([]byte) []byte { return make([]byte, 257<<20) }), key, planfile.ErrNoPlan},
+		{"a bomb", rezip(t, b, "plan.json", func([]byte) []byte { return make([]byte, 64<<20) }), key, planfile.ErrEdited},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func rezip(t *testing.T, b []byte, name string, edit func([]byte) []byte) []byte
 				continue
 			}
 		}
-		e, err := w.Create(m.Name)
+		e, err := w.CreateHeader(&zip.FileHeader{Name: m.Name, Method: m.Method})
 		if err != nil {
 			t.Fatal(err)
 		}

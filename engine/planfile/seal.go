@@ -38,15 +38,8 @@ func seal(f File, k keys) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var small bytes.Buffer
-	d, err := flate.NewWriter(&small, flate.BestSpeed)
+	small, err := deflate(text, flate.BestSpeed)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Write(text); err != nil {
-		return nil, err
-	}
-	if err := d.Close(); err != nil {
 		return nil, err
 	}
 	aead, err := newAEAD(k.seal)
@@ -54,9 +47,9 @@ func seal(f File, k keys) ([]byte, error) {
 		return nil, err
 	}
 	h := hmac.New(sha256.New, k.nonce)
-	h.Write(small.Bytes())
+	h.Write(small)
 	nonce := h.Sum(nil)[:aead.NonceSize()]
-	return aead.Seal(bytes.Clone(nonce), nonce, small.Bytes(), []byte(nameSealed)), nil
+	return aead.Seal(bytes.Clone(nonce), nonce, small, []byte(nameSealed)), nil
 }
 
 // open undoes seal; sealed was authenticated.
@@ -73,7 +66,7 @@ func open(sealed []byte, k keys) (*File, error) {
 	if err != nil {
 		return nil, errors.New("the sealed member does not open with the lab's key")
 	}
-	text, err := readAll(flate.NewReader(bytes.NewReader(small)), maxSealed)
+	text, err := inflate(small)
 	if err != nil {
 		return nil, err
 	}
