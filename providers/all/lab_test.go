@@ -63,12 +63,19 @@ func newLab(t testing.TB) *lab {
 	if !worker.Available() {
 		t.Skip("built without cgo: there is no TPM simulator, and so no device with a TPM")
 	}
+	return newLabOf(t, "required")
+}
+
+// newLabOf is newLab with a tenant that treats attestation as given, for
+// builds without a TPM simulator, too.
+func newLabOf(t testing.TB, attestation string) *lab {
+	t.Helper()
 	pool := tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) }})
 	t.Cleanup(func() { pool.Close() })
 	w := windows.New(pool)
 	types := all.Types(all.Deps{Windows: w})
 	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}
-	l.Create("tenant.contoso", spec.Tenant{Domains: []string{"contoso.com"}, Attestation: "required"})
+	l.Create("tenant.contoso", spec.Tenant{Domains: []string{"contoso.com"}, Attestation: attestation})
 	l.user("alice")
 	return l
 }

@@ -196,6 +196,22 @@ func TestPrerequisites(t *testing.T) {
 	}
 }
 
+// TestForeignAccount: an account of another tenant is a local one to this device.
+func TestForeignAccount(t *testing.T) {
+	l := newLab(t)
+	seed.Proves(t, "PRE-03", "P1")
+	l.device("laptop")
+	l.Create("tenant.fabrikam", spec.Tenant{Domains: []string{"fabrikam.com"}})
+	l.Create("user.eve", spec.User{UPN: "eve@fabrikam.com", Tenant: "tenant.fabrikam", Password: providers.Secret(password)})
+	_, err := l.TryCreate(t.Context(), "enrollment.eve", enrollment("user.eve", laptop))
+	if err == nil || !strings.Contains(err.Error(), "work account") {
+		t.Fatalf("provisioning: %v", err)
+	}
+	if l.has("cxh_launch") {
+		t.Error("the application was launched")
+	}
+}
+
 // TestPINRules: a PIN that policy does not want ends the flow with nothing made.
 func TestPINRules(t *testing.T) {
 	l := newLab(t)

@@ -81,6 +81,7 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 		if err != nil {
 			return spec.DeviceOut{}, err
 		}
+		defer joiner.password.Wipe()
 		if err := m.register(ctx, tenant, joiner); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: join: %w", env.Addr, err)
 		}

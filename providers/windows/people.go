@@ -15,6 +15,7 @@ type person struct {
 	upn        string
 	objectID   string // in their tenant
 	sid        string // that a device knows them by, made of the object id
+	tenant     providers.Ref
 	password   providers.Secret
 	totpSecret string // base32, of the authenticator app; empty without one
 }
@@ -33,7 +34,7 @@ func userOf(env providers.Env, ref providers.Ref) (person, error) {
 		return person{}, fmt.Errorf("%s: object id: %w", ref, err)
 	}
 	return person{
-		addr: string(ref), upn: o.In.UPN, objectID: o.Out.ObjectID, sid: id.SID(),
+		addr: string(ref), upn: o.In.UPN, objectID: o.Out.ObjectID, sid: id.SID(), tenant: o.In.Tenant,
 		password: o.In.Password, totpSecret: o.Out.TOTPSecret,
 	}, nil
 }

@@ -94,11 +94,11 @@ func (p *provisioning) launch(ctx context.Context) error {
 	t := p.trace
 	facts := hello.Facts{
 		Joined:      p.rec.Registration != nil,
-		WorkAccount: p.rec.Registration != nil,
+		WorkAccount: p.rec.Registration != nil && p.user.tenant == p.in.Tenant,
 		TPM:         p.tpm != nil,
 		Remote:      p.in.Session == "remote",
 	}
-	if facts.Joined {
+	if facts.WorkAccount {
 		var err error
 		if p.prt, err = p.cloud.firstSignIn(ctx, p.user); err != nil {
 			t.refused(event.EntraID, event.CloudAP, https, "sign_in_refused", "The first sign-in is refused.", err)

@@ -111,6 +111,8 @@ type Provider interface {
 	CreateKey(ctx context.Context, use Use, auth []byte) (Key, error)
 	// ChangeAuth returns the key under a new authorization value; the old blob is void by convention.
 	ChangeAuth(ctx context.Context, k Key, old, auth []byte) (Key, error)
+	// Export asks for the private key. The answer is always ErrNotExportable.
+	Export(ctx context.Context, k Key) error
 	// SignSHA256 signs the SHA-256 digest of a message.
 	SignSHA256(ctx context.Context, k Key, auth []byte, pad Padding, digest [sha256.Size]byte) ([]byte, error)
 	// DecryptOAEP opens RSAES-OAEP with SHA-1, MGF1-SHA-1 and an empty label.

@@ -222,6 +222,14 @@ func (s *SoftwareProvider) ChangeAuth(_ context.Context, k Key, old, auth []byte
 	return k, err
 }
 
+// Export implements Provider: keys are made without the export flag.
+func (s *SoftwareProvider) Export(_ context.Context, k Key) error {
+	if _, err := s.unwrap(k.Storage, kindKey, k.Blob, nil); err != nil && !errors.Is(err, ErrWrongAuth) {
+		return err
+	}
+	return ErrNotExportable
+}
+
 // SignSHA256 implements Provider.
 func (s *SoftwareProvider) SignSHA256(_ context.Context, k Key, auth []byte, pad Padding, digest [sha256.Size]byte) ([]byte, error) {
 	if k.Use != Sign && k.Use != UserSign {

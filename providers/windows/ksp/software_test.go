@@ -70,6 +70,9 @@ func TestSoftwareKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Export(ctx, d); !errors.Is(err, ErrNotExportable) {
+		t.Errorf("export: %v", err)
+	}
 	ct, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, dpub, []byte("session key"), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
 
 	"hellolab/providers/windows/ksp"
 )
@@ -259,6 +260,27 @@ func (t *TPM) ChangeAuth(ctx context.Context, k ksp.Key, old, auth []byte) (chan
 		return nil
 	})
 	return changed, err
+}
+
+// Export implements ksp.Provider by asking the TPM: a key that is fixed to its
+// TPM and parent has no policy that TPM2_Duplicate would take.
+func (t *TPM) Export(ctx context.Context, k ksp.Key) error {
+	return t.with(ctx, k.Storage, k.Blob, func(s *session, _ *parent, l *loaded) error {
+		_, err := tpm2.Duplicate{
+			ObjectHandle:    l.auth(tpm2.Policy(tpm2.TPMAlgSHA256, 16, duplicateBranch)),
+			NewParentHandle: tpm2.TPMRHNull,
+			Symmetric:       tpm2.TPMTSymDef{Algorithm: tpm2.TPMAlgNull},
+		}.Execute(s)
+		if err == nil {
+			return errors.New("the TPM gave a private key out")
+		}
+		return fmt.Errorf("%w: %w", ksp.ErrNotExportable, err)
+	})
+}
+
+func duplicateBranch(t transport.TPM, h tpm2.TPMISHPolicy, _ tpm2.TPM2BNonce) error {
+	_, err := tpm2.PolicyCommandCode{PolicySession: h, Code: tpm2.TPMCCDuplicate}.Execute(t)
+	return err
 }
 
 // SignSHA256 implements ksp.Provider.

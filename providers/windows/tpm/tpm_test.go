@@ -201,6 +201,19 @@ func TestKeysSignDecryptAgree(t *testing.T) {
 	}
 }
 
+func TestKeysCannotBeExported(t *testing.T) {
+	d := newDevice(t, newPool(t, 1), "device.laptop", newClock())
+	seed.Proves(t, "DR-13")
+	seed.Proves(t, "PB-12")
+	for name, k := range map[string]ksp.Key{"device": d.Baked.Device, "transport": d.Transport, "user": d.User, "identity": d.AIK} {
+		err := d.Export(t.Context(), k)
+		if !errors.Is(err, ksp.ErrNotExportable) {
+			t.Errorf("%s key: %v", name, err)
+		}
+		t.Log(err)
+	}
+}
+
 func TestChangeAuthBindsASpareKey(t *testing.T) {
 	p := newPool(t, 1)
 	d := newDevice(t, p, "device.laptop", newClock())
