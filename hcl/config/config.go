@@ -10,7 +10,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -153,7 +152,7 @@ func (c *Config) ReadFile(name string) ([]byte, error) {
 		return b, nil
 	}
 	if c.root == nil {
-		return nil, fmt.Errorf("%s: %w", name, os.ErrNotExist)
+		return nil, &missing{name}
 	}
 	b, err := c.root.read(name)
 	if err != nil {

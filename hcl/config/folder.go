@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"sort"
 	"strings"
 	"syscall"
@@ -96,16 +95,24 @@ func tooLarge(name string) error {
 
 // explain says where a link leads when that is why reading failed.
 func (f *folder) explain(name string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return err
+	if to, lerr := f.root.Readlink(name); lerr == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s is a symbolic link to %s; links are followed within the folder only", name, to)
 	}
-	if to, lerr := f.root.Readlink(name); lerr == nil {
-		if path.IsAbs(to) || !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is a symbolic link to %s; links are followed within the lab folder only", name, to)
-		}
+	var perr *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &missing{name}
+	case errors.As(err, &perr):
+		return fmt.Errorf("%s cannot be read: %w", name, perr.Err)
 	}
 	return err
 }
+
+// missing says that there is no such file; it is fs.ErrNotExist.
+type missing struct{ name string }
+
+func (m *missing) Error() string        { return "there is no file " + m.name }
+func (m *missing) Is(target error) bool { return target == fs.ErrNotExist }
 
 func kindOf(m fs.FileMode) string {
 	switch {

@@ -76,7 +76,7 @@ func (l *loader) file(body *hclsyntax.Body) {
 func (l *loader) declare(space, name string, rng hcl.Range) bool {
 	key := space + "\x00" + name
 	if first, dup := l.seen[key]; dup {
-		l.add(errorf(&rng, "Duplicate "+space, "%s is declared already at %s. Names of a %s must differ.", quoted(name), first, space))
+		l.add(errorf(&rng, "Duplicate "+space, "There is %s %s already, at %s. Each needs a name of its own.", space, quoted(name), first))
 		return false
 	}
 	l.seen[key] = rng
@@ -242,10 +242,11 @@ func (l *loader) traversals(a *hcl.Attribute) []hcl.Traversal {
 	var out []hcl.Traversal
 	for _, e := range exprs {
 		t, diags := hcl.AbsTraversalForExpr(e)
-		l.add(diags...)
-		if !diags.HasErrors() {
-			out = append(out, t)
+		if diags.HasErrors() {
+			l.add(errorf(e.Range().Ptr(), "Invalid "+a.Name, "Each element is a reference, without quotes, as in %s = [user.alice].", a.Name))
+			continue
 		}
+		out = append(out, t)
 	}
 	return out
 }

@@ -132,6 +132,18 @@ func namesIn(b providers.Block) (attrs, blocks []string) {
 	return attrs, blocks
 }
 
+// names are the attributes of an instance that references can name.
+func (d *decoder) names(out []providers.Attr) []string {
+	attrs, blocks := namesIn(d.block)
+	names := append(slices.DeleteFunc(attrs, func(n string) bool { return d.hidden[n] }), blocks...)
+	for _, a := range out {
+		names = append(names, a.Name)
+	}
+	names = append(names, "address")
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func suggestIn(name, prefix string, attrs, blocks []string) string {
 	all := slices.Concat(attrs, blocks)
 	if prefix == "" {
@@ -239,20 +251,16 @@ func (d *decoder) problem(err error, v cty.Value, body hcl.Body, ranges map[stri
 			break
 		}
 	}
-	text := perr.Error()
+	text, hint := perr.Error(), ""
 	attr, at := attrAt(d.block, v, perr.Path)
 	if attr != nil && (attr.Sensitive || attr.WriteOnly || at.ContainsMarked()) {
 		text = "the value, which is sensitive, does not fit"
 	} else if attr != nil && attr.Enum != nil {
 		if s, ok := stringAt(at, perr.Path, attr.Name); ok {
-			text += suggest(s, attr.Enum)
+			hint = suggest(s, attr.Enum)
 		}
 	}
-	text = sentence(text)
-	if !strings.HasSuffix(text, "?") {
-		text += "."
-	}
-	return errorf(&rng, "Invalid value of "+orElse(path, d.kind), "%s", text)
+	return errorf(&rng, "Invalid value of "+orElse(path, d.kind), "%s.%s", sentence(text), hint)
 }
 
 // attrAt finds the attribute a path leads to, and its value.
@@ -321,7 +329,7 @@ func markSecrets(b providers.Block, v cty.Value) cty.Value {
 	v, marks := v.Unmark()
 	attrs := v.AsValueMap()
 	for _, a := range b.Attrs {
-		if a.Sensitive || a.WriteOnly {
+		if bare, _ := attrs[a.Name].Unmark(); (a.Sensitive || a.WriteOnly) && !bare.IsNull() {
 			attrs[a.Name] = attrs[a.Name].Mark(Sensitive)
 		}
 	}

@@ -134,7 +134,7 @@ func New(c *config.Config, r *providers.Registry, vars map[string]cty.Value, o O
 	}
 	for _, out := range c.Outputs {
 		n := &outputNode{Output: out}
-		more := e.collect(&n.unit, site{what: "an output"}, out.Expr)
+		more := append(e.collect(&n.unit, site{}, out.Expr), e.dependsOn(&n.unit, site{}, out.DependsOn)...)
 		n.invalid = more.HasErrors()
 		diags = append(diags, more...)
 		e.outputs = append(e.outputs, n)
@@ -220,15 +220,15 @@ func (e *Evaluator) decoder(t *providers.Type) *decoder {
 func (e *Evaluator) link(n *node) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	if n.local != nil {
-		diags = e.collect(&n.body, site{self: n, what: "a local value"}, n.local.Expr)
+		diags = e.collect(&n.body, site{self: n}, n.local.Expr)
 	} else {
 		o := n.object
-		at := site{self: n, each: o.ForEach != nil, count: o.Count != nil, what: "a block"}
+		at := site{self: n, each: o.ForEach != nil, count: o.Count != nil}
 		diags = e.collect(&n.body, at, bodyExprs(o.Body)...)
 		diags = append(diags, e.linkMeta(n, at)...)
 		for _, a := range []*hclsyntax.Attribute{o.ForEach, o.Count, o.Enabled} {
 			if a != nil {
-				diags = append(diags, e.collect(&n.repeat, site{self: n, what: "the argument " + a.Name}, a.Expr)...)
+				diags = append(diags, e.collect(&n.repeat, site{self: n}, a.Expr)...)
 			}
 		}
 	}

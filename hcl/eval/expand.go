@@ -19,21 +19,23 @@ func (ev *evaluation) expand(n *node, exp *expansion) (deps []addr.Instance, ok 
 	o := n.object
 	switch {
 	case o.ForEach != nil:
-		sc, v, ok := ev.repetition(n, o.ForEach)
+		var src source = ev
+		if len(n.repeat.refs)+len(n.repeat.locals) > 0 {
+			src = &origins{ev, map[*node]cty.Value{}}
+		}
+		sc, v, ok := ev.repetition(n, o.ForEach, src)
 		if !ok || !ev.forEach(n, exp, v, sc) {
 			return nil, false
 		}
-		if exp.from == nil {
-			deps = sc.deps(ev.run)
-		}
+		deps = sc.extra
 	case o.Count != nil:
-		sc, v, ok := ev.repetition(n, o.Count)
+		sc, v, ok := ev.repetition(n, o.Count, ev)
 		if !ok || !ev.count(n, exp, v, sc) {
 			return nil, false
 		}
 		deps = sc.deps(ev.run)
 	case o.Enabled != nil:
-		sc, v, ok := ev.repetition(n, o.Enabled)
+		sc, v, ok := ev.repetition(n, o.Enabled, ev)
 		if !ok || !ev.enabled(exp, v, o.Enabled, sc) {
 			return nil, false
 		}
@@ -51,11 +53,13 @@ func (ev *evaluation) expand(n *node, exp *expansion) (deps []addr.Instance, ok 
 }
 
 // repetition evaluates the argument that repeats a block.
-func (ev *evaluation) repetition(n *node, a *hclsyntax.Attribute) (*scope, cty.Value, bool) {
-	sc := ev.scope(&n.repeat, ev, ev.root)
+// The scope's extra instances are those its value as a whole is made of.
+func (ev *evaluation) repetition(n *node, a *hclsyntax.Attribute, src source) (*scope, cty.Value, bool) {
+	sc := ev.scope(&n.repeat, src, ev.root)
 	ev.add(sc.diags)
 	v, diags := a.Expr.Value(sc.ctx)
 	ev.add(diags)
+	v, sc.extra = ev.takeOrigins(v, false)
 	if sc.diags.HasErrors() || diags.HasErrors() || sc.failed && !v.IsWhollyKnown() {
 		return sc, v, false
 	}
@@ -136,11 +140,6 @@ func (ev *evaluation) forEach(n *node, exp *expansion, v cty.Value, sc *scope) b
 		ev.add(ev.meter.Diagnose(err, rng))
 		return false
 	}
-	if r := n.repeat.refs; len(r) == 1 && r[0].to.object.ForEach != nil {
-		if t, ok := unwrap(a.Expr).(*hclsyntax.ScopeTraversalExpr); ok && len(t.Traversal) == 2 {
-			exp.from = r[0].to
-		}
-	}
 	type pair struct {
 		key   string
 		value cty.Value
@@ -149,7 +148,7 @@ func (ev *evaluation) forEach(n *node, exp *expansion, v cty.Value, sc *scope) b
 	for it := v.ElementIterator(); it.Next(); {
 		k, e := it.Element()
 		if ty.IsSetType() {
-			if e.IsMarked() {
+			if e, _ = ev.takeOrigins(e, true); e.IsMarked() {
 				return fail("Sensitive for_each", "The argument for_each is shown in every address, so it cannot be made of sensitive values.")
 			}
 			if !e.IsKnown() {
@@ -169,8 +168,10 @@ func (ev *evaluation) forEach(n *node, exp *expansion, v cty.Value, sc *scope) b
 	slices.SortFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
 	exp.keys = make([]addr.Key, len(pairs))
 	exp.each = make([]cty.Value, len(pairs))
+	exp.made = make([][]addr.Instance, len(pairs))
 	for i, p := range pairs {
-		exp.keys[i], exp.each[i] = addr.Str(p.key), p.value
+		exp.keys[i] = addr.Str(p.key)
+		exp.each[i], exp.made[i] = ev.takeOrigins(p.value, true)
 	}
 	return true
 }
@@ -224,13 +225,6 @@ func (ev *evaluation) enabled(exp *expansion, v cty.Value, a *hclsyntax.Attribut
 
 // eachValue is each.value of an instance.
 func (r *run) eachValue(n *node, exp *expansion, i int, src source) cty.Value {
-	if exp.from != nil {
-		if from := r.blocks[exp.from.index]; from != nil {
-			if j, ok := from.at[exp.keys[i]]; ok {
-				return src.instance(exp.from, j)
-			}
-		}
-	}
 	if l, ok := src.(*live); ok && !exp.each[i].IsWhollyKnown() {
 		return l.eachValue(n, exp, i)
 	}

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -158,5 +157,3 @@ func (l *live) eachValue(n *node, exp *expansion, i int) cty.Value {
 	}
 	return m[key]
 }
-
-var _ fmt.Stringer = (*node)(nil)

@@ -9,7 +9,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
-	"hellolab/hcl/addr"
 	"hellolab/hcl/budget"
 	"hellolab/hcl/config"
 	"hellolab/providers"
@@ -79,7 +78,7 @@ func (e *Evaluator) signInDecoder() *decoder {
 
 func (e *Evaluator) linkCheck(c *config.Check) (*checkNode, hcl.Diagnostics) {
 	n := &checkNode{Check: c, ranges: map[string]hcl.Range{}}
-	at := site{what: "a check"}
+	at := site{}
 	diags := e.collect(&n.unit, at, c.After, c.Expect)
 	for _, a := range c.Asserts {
 		diags = append(diags, e.collect(&n.unit, at, a.Condition, a.ErrorMessage)...)
@@ -224,5 +223,3 @@ func message(e hclsyntax.Expression, ctx *hcl.EvalContext, diags *hcl.Diagnostic
 	}
 	return s.AsString()
 }
-
-var _ = addr.Key{}

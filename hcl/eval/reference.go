@@ -139,7 +139,7 @@ func isInstance(v cty.Value) bool {
 }
 
 func (r *referrer) unknown(a providers.Attr, path string) {
-	r.fail(path, "Unknown reference", "The attribute %q must name its %s when the plan is made, and this depends on a value that is known only after apply.", path, kinds(a.Ref))
+	r.fail(path, "Unknown reference", "The attribute %q must be known when the plan is made, as a reference to %s, and it depends on a value that is known only after apply.", path, kinds(a.Ref))
 }
 
 func (r *referrer) fail(path, summary, format string, args ...any) {

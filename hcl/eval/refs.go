@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/hcl/addr"
+	"hellolab/hcl/funcs"
 )
 
 // unit is what a group of expressions refers to: the body of a block, or its
@@ -38,9 +39,8 @@ type staticKey struct {
 
 // site says what a reference may be to at its place.
 type site struct {
-	self        *node  // references to it are refused
-	each, count bool   // the block is repeated by for_each, by count
-	what        string // for messages: "a for_each argument", "an output"
+	self        *node // references to it are refused
+	each, count bool  // the block is repeated by for_each, by count
 }
 
 // collector walks expressions and notes what they refer to.
@@ -119,7 +119,11 @@ func (c *collector) errorf(rng hcl.Range, summary, format string, args ...any) {
 
 func (c *collector) function(n *hclsyntax.FunctionCallExpr) {
 	if _, ok := c.e.functions[n.Name]; !ok {
-		c.errorf(n.NameRange, "Unknown function", "There is no function %q.%s", n.Name, suggest(n.Name, c.e.functionNames()))
+		hint := suggest(n.Name, c.e.functionNames())
+		if why, ok := funcs.Refused[n.Name]; ok {
+			hint = " " + why
+		}
+		c.errorf(n.NameRange, "Unknown function", "There is no function %q.%s", n.Name, hint)
 	}
 }
 
@@ -207,6 +211,7 @@ func (c *collector) block(t hcl.Traversal, kind, name string, index hclsyntax.Ex
 		c.errorf(rng, "Self-reference", "The block %s refers to itself; its own values are not known before it exists.", n.block)
 		return
 	}
+	c.attribute(n, t)
 	i := slices.IndexFunc(c.u.refs, func(r *ref) bool { return r.to == n })
 	if i < 0 {
 		i = len(c.u.refs)
@@ -222,6 +227,30 @@ func (c *collector) block(t hcl.Traversal, kind, name string, index hclsyntax.Ex
 		r.whole = true
 	default:
 		c.instance(r, t)
+	}
+}
+
+// attribute checks the attribute of an instance that a reference names.
+func (c *collector) attribute(n *node, t hcl.Traversal) {
+	at := 2
+	if n.repeated() {
+		at = 3
+	}
+	if len(t) <= at {
+		return
+	}
+	step, ok := t[at].(hcl.TraverseAttr)
+	if !ok {
+		return
+	}
+	if n.decode.hidden[step.Name] {
+		c.errorf(t.SourceRange(), "Write-only attribute", "The attribute %q of %s is write-only: it is used and never stored, so nothing can refer to it.", step.Name, n.block)
+		return
+	}
+	names := n.decode.names(n.typ.Schema.Out)
+	if !slices.Contains(names, step.Name) {
+		c.errorf(t.SourceRange(), "Unknown attribute", "A %s has no attribute %q.%s", n.block.Kind, step.Name,
+			orElse(suggest(step.Name, names), " It has "+strings.Join(names, ", ")+"."))
 	}
 }
 

@@ -31,8 +31,8 @@ type expansion struct {
 	keys    []addr.Key // in order
 	at      map[addr.Key]int
 	all     []addr.Instance
-	each    []cty.Value // each.value by instance; empty without for_each
-	from    *node       // for_each is that block itself, so each.value is its instance
+	each    []cty.Value       // each.value by instance; empty without for_each
+	made    [][]addr.Instance // what each.value is made of
 	desired []*Desired
 	values  []cty.Value // as references see them
 	common  []addr.Instance

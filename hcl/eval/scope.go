@@ -155,12 +155,8 @@ func (s *scope) forInstance(r *run, n *node, exp *expansion, i int, src source) 
 			"index": cty.NumberIntVal(int64(exp.keys[i].Int)),
 		})}
 	}
-	if exp.from != nil {
-		if from := r.blocks[exp.from.index]; from != nil {
-			if j, ok := from.at[exp.keys[i]]; ok {
-				in.extra = append(in.extra, from.all[j])
-			}
-		}
+	if exp.made != nil {
+		in.extra = append(in.extra, exp.made[i]...)
 	}
 	changed := map[string]map[string]cty.Value{}
 	for _, ref := range s.unit.refs {

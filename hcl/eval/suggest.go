@@ -17,8 +17,11 @@ func suggest(given string, names []string) string {
 
 func nearest(given string, names []string) string {
 	best, least := "", 3
-	if len(given) <= 3 {
-		least = 2 // of a short name, two letters are most
+	switch {
+	case len(given) <= 2:
+		return "" // every short name is near
+	case len(given) == 3:
+		least = 2
 	}
 	names = slices.Clone(names)
 	slices.Sort(names)

@@ -2,9 +2,10 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ func (s VarSource) read(c *config.Config, all map[string]given) hcl.Diagnostics 
 		}
 		for _, name := range append([]string{VarsFile}, names...) {
 			src, err := config.ReadIn(s.Dir, name)
-			if name == VarsFile && os.IsNotExist(err) {
+			if name == VarsFile && errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			diags = append(diags, readVars(c, name, src, err, all)...)

@@ -19,7 +19,7 @@ func (e *env) guard(f *Function) function.Function {
 		Description: f.Doc,
 		Type: func(args []cty.Value) (cty.Type, error) {
 			ty, err := inner.ReturnTypeForValues(args)
-			return ty, redact(err, args)
+			return ty, e.redact(err, args)
 		},
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if err := e.pay(f.cost, args); err != nil {
@@ -27,7 +27,7 @@ func (e *env) guard(f *Function) function.Function {
 			}
 			v, err := inner.Call(args)
 			if err != nil {
-				return v, redact(err, args)
+				return v, e.redact(err, args)
 			}
 			if f.cost == makes && e.Meter != nil {
 				if err := e.Meter.Value(v); err != nil {
@@ -76,12 +76,12 @@ func (e *env) pay(c cost, args []cty.Value) error {
 }
 
 // redact replaces an error that may quote a sensitive argument.
-func redact(err error, args []cty.Value) error {
+func (e *env) redact(err error, args []cty.Value) error {
 	if err == nil {
 		return nil
 	}
 	for _, a := range args {
-		if !a.ContainsMarked() {
+		if _, marks := a.UnmarkDeep(); !hasMark(marks, e.Sensitive) {
 			continue
 		}
 		var at function.ArgError
@@ -91,4 +91,9 @@ func redact(err error, args []cty.Value) error {
 		return errors.New("the values, of which some are sensitive, do not fit")
 	}
 	return err
+}
+
+func hasMark(marks cty.ValueMarks, mark any) bool {
+	_, ok := marks[mark]
+	return ok
 }

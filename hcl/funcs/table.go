@@ -167,14 +167,13 @@ func All() []Function { return slices.Clone(functions) }
 // Refused are functions of Terraform that the language leaves out, with what
 // to do instead.
 var Refused = map[string]string{
-	"timestamp":        "Its value differs each time, so no plan would be empty. Use plantimestamp where that is meant, or a variable.",
-	"uuid":             "Its value differs each time, so no plan would be empty. Use uuidv5.",
-	"bcrypt":           "Its value differs each time, so no plan would be empty.",
-	"templatefile":     "Write the template in the configuration, as a heredoc.",
-	"pathexpand":       "Files are read from the lab folder alone.",
-	"abspath":          "Files are read from the lab folder alone.",
-	"ephemeralasnull":  "There are no ephemeral values; write-only attributes are never stored.",
-	"provider::lab::x": "",
+	"timestamp":    "Its value differs each time, so no plan would be empty. Use plantimestamp where that is meant, or a variable.",
+	"uuid":         "Its value differs each time, so no plan would be empty. Use uuidv5.",
+	"bcrypt":       "Its value differs each time, so no plan would be empty.",
+	"templatefile": "Write the template in the configuration, as a heredoc.",
+	"fileset":      "Name the files one by one.",
+	"pathexpand":   "Files are read from the lab folder alone.",
+	"abspath":      "Files are read from the lab folder alone.",
 }
 
 // Table returns the functions by name.
