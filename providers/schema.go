@@ -16,6 +16,7 @@ import "github.com/zclconf/go-cty/cty"
 //	ObjectID string   `lab:"object_id,id"`              // Out only: becomes Object.ID
 //	Secret   string   `lab:"totp_secret,sensitive"`
 //	Status   string   `lab:"status,volatile"`           // only time changes it
+//	Secret   string   `lab:"totp_secret" follows:"mfa"` // Out: learned anew when mfa changes
 //
 // Go types: string, bool, int, float64, time.Duration, Ref, Secret, []T,
 // map[string]T of those, pointers to the scalar ones (nil is "not set"),
@@ -56,9 +57,10 @@ type Attr struct {
 	Required  bool
 	Replace   bool // a change replaces the object
 	Sensitive bool
-	WriteOnly bool // used, never stored or compared
-	Volatile  bool // Out: only time changes it; neither drift nor difference
-	ID        bool // Out: the object's ID
+	WriteOnly bool     // used, never stored or compared
+	Volatile  bool     // Out: only time changes it; neither drift nor difference
+	ID        bool     // Out: the object's ID
+	Follows   []string // Out: attributes of In whose change makes this one unknown until applied
 }
 
 // Format narrows an attribute's type.

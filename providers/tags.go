@@ -115,7 +115,7 @@ func readField(sf reflect.StructField, within []reflect.Type) (field, error) {
 		if sf.Type.Kind() != reflect.Pointer || sf.Type.Elem().Kind() != reflect.Struct {
 			return f, fmt.Errorf("tag %q: a block is a pointer to a struct", tag)
 		}
-		for _, key := range []string{"default", "enum", "ref"} {
+		for _, key := range []string{"default", "enum", "ref", "follows"} {
 			if _, ok := sf.Tag.Lookup(key); ok {
 				return f, fmt.Errorf("tag %q: a block takes no %s", tag, key)
 			}
@@ -192,6 +192,10 @@ func readConstraints(f *field, tag reflect.StructTag) error {
 		return fmt.Errorf("attribute %q: an id is a string", attr.Name)
 	}
 
+	if follows, ok := tag.Lookup("follows"); ok {
+		attr.Follows = strings.Split(follows, ",")
+	}
+
 	enum, hasEnum := tag.Lookup("enum")
 	def, hasDefault := tag.Lookup("default")
 	if hasEnum {
@@ -240,8 +244,8 @@ func parseDefault(attr *Attr, s string) (cty.Value, error) {
 // cannot write what only an object learns, and the other way round.
 func checkSides(in, out *structure) error {
 	for _, f := range in.fields {
-		if f.attr != nil && (f.attr.ID || f.attr.Volatile) {
-			return f.wrong(in, "id and volatile are for Out")
+		if f.attr != nil && (f.attr.ID || f.attr.Volatile || f.attr.Follows != nil) {
+			return f.wrong(in, "id, volatile and follows are for Out")
 		}
 	}
 	names := make(map[string]bool)
@@ -257,6 +261,11 @@ func checkSides(in, out *structure) error {
 			return f.wrong(out, "required, replace, writeonly, enum and default are for In")
 		case names[f.name]:
 			return f.wrong(out, "In has an attribute of that name")
+		}
+		for _, name := range a.Follows {
+			if !names[name] {
+				return f.wrong(out, fmt.Sprintf("it follows %q, which In does not have", name))
+			}
 		}
 	}
 	for _, reserved := range []string{"address", "for_each", "count", "depends_on", "lifecycle", "provider"} {

@@ -153,7 +153,7 @@ func (r *run) run(ctx context.Context) (*Result, hcl.Diagnostics) {
 	if err := r.begin(); err != nil {
 		return &r.result, problem("The state cannot be written", "Nothing was applied: %s", err)
 	}
-	r.fail("apply:begun")
+	r.point("apply:begun")
 	if err := r.objects.load(r.View, r.Plan); err != nil {
 		return &r.result, problem("The state cannot be read", "Nothing was applied: %s", err)
 	}
@@ -287,7 +287,7 @@ func (r *run) prepare(ctx context.Context) hcl.Diagnostics {
 	return diags
 }
 
-func (r *run) fail(name string) {
+func (r *run) point(name string) {
 	if r.Failpoint != nil {
 		r.Failpoint(name)
 	}

@@ -84,7 +84,7 @@ func (r *run) finish(ctx context.Context) hcl.Diagnostics {
 		if err != nil {
 			return append(diags, problem("The state cannot be written", "Every step was done, and the outputs were not recorded: %s", sentence(err))...)
 		}
-		r.fail("apply:outputs")
+		r.point("apply:outputs")
 	}
 	r.result.Outputs = outputs
 	event := uievent.Event{Type: uievent.Outputs, At: r.Lab.Now()}

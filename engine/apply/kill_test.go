@@ -21,7 +21,6 @@ import (
 	"hellolab/engine/apply"
 	"hellolab/engine/internal/rig"
 	"hellolab/engine/plan"
-	"hellolab/hcl/eval"
 	"hellolab/state"
 )
 
@@ -50,20 +49,18 @@ func TestMain(m *testing.M) {
 // child is what `hellolab apply` does: open the state, recover, plan, apply.
 func child(folder string, at int64) (err error) {
 	var passed atomic.Int64
-	last := ""
 	point := func(name string) {
 		if passed.Add(1) == at {
 			os.WriteFile(filepath.Join(folder, "killed-at"), []byte(name), 0o600)
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // until the signal arrives
 		}
-		last = name
 	}
 	store, err := state.Open(context.Background(), state.Options{
 		Path: filepath.Join(folder, "state.db"), Now: func() time.Time { return rig.Epoch }, Writer: "test", Failpoint: point,
 	})
 	if err != nil {
-		return fmt.Errorf("open (after %s): %w", last, err)
+		return fmt.Errorf("open: %w", err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	r, err := rig.On(store, filepath.Join(folder, "world"))
@@ -90,11 +87,11 @@ func child(folder string, at int64) (err error) {
 		return nil
 	}
 	// A child that is not to die leaves nothing to do.
-	p, _, _, diags = r.Plan(string(src), func(req *plan.Request) {})
+	p, _, _, diags = r.Plan(string(src))
 	if diags.HasErrors() || !p.Empty() {
 		return fmt.Errorf("the plan after the apply is not empty: %v %s", actions(p), rig.Diagnostics(rig.Errors(diags)))
 	}
-	return consistent(r, p, e)
+	return consistent(r, p)
 }
 
 func actions(p *plan.Plan) []string {
@@ -109,7 +106,7 @@ func actions(p *plan.Plan) []string {
 
 // consistent compares the world with the state: every object once in each, the
 // same one, and no credential of somebody who is gone.
-func consistent(r *rig.Rig, p *plan.Plan, _ *eval.Evaluator) error {
+func consistent(r *rig.Rig, p *plan.Plan) error {
 	items, err := r.World.Items()
 	if err != nil {
 		return err

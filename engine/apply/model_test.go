@@ -100,7 +100,7 @@ func step(t *rapid.T, r *rig.Rig, src string, converge bool) (ok bool) {
 	if !p.Empty() || len(p.Drift) > 0 {
 		t.Fatalf("plan after apply is not empty: %v, %d drifted, outputs %v\n%s", actions(p), len(p.Drift), p.Outputs, src)
 	}
-	if err := consistent(r, p, e); err != nil {
+	if err := consistent(r, p); err != nil {
 		t.Fatalf("%v\n%s", err, src)
 	}
 	return true

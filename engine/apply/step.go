@@ -29,7 +29,7 @@ func (r *run) step(ctx context.Context, i int32) error {
 	if r.recorder.failed() != nil {
 		return errStep
 	}
-	r.begin1(i)
+	r.starts(i)
 	// An interrupt stops the next steps; this one finishes.
 	err := r.do(context.WithoutCancel(ctx), i, step)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *run) do(ctx context.Context, i int32, step *plan.Step) error {
 	case plan.Delete:
 		return r.destroy(ctx, i, step, o)
 	case plan.Forget:
-		r.record(i, "", func(w state.Writer) error { return state.DeleteObject(w, o.name) })
+		r.record(i, o.t, "", func(w state.Writer) error { return state.DeleteObject(w, o.name) })
 		o.removed()
 		return nil
 	}
@@ -85,7 +85,7 @@ func (r *run) create(ctx context.Context, i int32, step *plan.Step, o *object) e
 		}
 	}
 	out, err := o.t.Create(ctx, env, in)
-	r.fail("apply:effect")
+	r.point("apply:effect")
 	if err != nil {
 		return errors.Join(err, r.halfDone(ctx, step, o, env, key))
 	}
@@ -134,7 +134,7 @@ func (r *run) update(ctx context.Context, i int32, step *plan.Step, o *object) e
 		}
 	}
 	out, err := o.t.Update(ctx, r.Lab.Env(o.name, o.t, in), was, in)
-	r.fail("apply:effect")
+	r.point("apply:effect")
 	if err != nil {
 		return errors.Join(err, r.unsure(step, o))
 	}
@@ -161,7 +161,7 @@ func (r *run) destroy(ctx context.Context, i int32, step *plan.Step, o *object) 
 	}
 	if o.t.Delete != nil {
 		err := o.t.Delete(ctx, r.Lab.Env(o.name, o.t, step.PriorIn), was)
-		r.fail("apply:effect")
+		r.point("apply:effect")
 		if err != nil && !errors.Is(err, providers.ErrGone) {
 			return errors.Join(err, r.unsure(step, o))
 		}
@@ -176,7 +176,7 @@ func (r *run) destroy(ctx context.Context, i int32, step *plan.Step, o *object) 
 			r.warn(i, "A service did not stop cleanly", err)
 		}
 	}
-	r.record(i, "", func(w state.Writer) error {
+	r.record(i, o.t, "", func(w state.Writer) error {
 		for _, g := range gone {
 			if err := errors.Join(state.DeleteObject(w, g.name), state.DropSection(w, g.name)); err != nil {
 				return err
@@ -200,7 +200,7 @@ func (r *run) intend(step *plan.Step, o *object, key string, in cty.Value) error
 	if err := r.recorder.now(func(w state.Writer) error { return state.PutIntent(w, intent) }); err != nil {
 		return err
 	}
-	r.fail("apply:intent")
+	r.point("apply:intent")
 	return nil
 }
 
@@ -226,10 +226,14 @@ func (r *run) keep(i int32, step *plan.Step, o *object, in, out cty.Value, call 
 		return err
 	}
 	o.made(in, out, &encoded)
-	r.record(i, rec.id, func(w state.Writer) error {
+	write := func(w state.Writer) error {
 		return errors.Join(state.PutObject(w, encoded), state.DeleteIntent(w, o.name))
-	})
-	return wrong
+	}
+	if wrong != nil { // recorded, and yet not as planned
+		return errors.Join(wrong, r.recorder.now(write))
+	}
+	r.record(i, o.t, rec.id, write)
+	return nil
 }
 
 // unsure settles an update or delete that failed: the record stays, and the
@@ -291,20 +295,27 @@ func (r *run) claim(o *object, key string) error {
 	return nil
 }
 
-// record hands a step's outcome to the recorder. What depends on the step may
-// begin; it counts as done, and is told of, when it is durable.
-func (r *run) record(i int32, id string, write func(state.Writer) error) {
+// record hands a step's outcome to the recorder. It counts as done, and is told
+// of, when it is durable. A step that had an effect waits for that: what comes
+// next may look at sections and services, and must find them as the record
+// says. Behind any other step, what depends on it may begin at once.
+func (r *run) record(i int32, t *providers.Type, id string, write func(state.Writer) error) {
+	durable := make(chan struct{})
 	r.recorder.later(write, func(err error) {
+		defer close(durable)
 		if err != nil {
 			r.stop()
 			return
 		}
-		r.fail("apply:result")
+		r.point("apply:result")
 		r.done(i, id)
 	})
+	if effects(t) {
+		<-durable
+	}
 }
 
-func (r *run) begin1(i int32) {
+func (r *run) starts(i int32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.Lab.Now()
@@ -320,10 +331,6 @@ func (r *run) done(i int32, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	step := &r.Plan.Steps[i]
-	if r.errs[i].HasErrors() {
-		delete(r.begun, i) // recorded, and yet not as planned
-		return
-	}
 	switch step.Action {
 	case plan.Create:
 		r.result.Added++

@@ -150,7 +150,7 @@ func Unmade(d *eval.Desired) cty.Value {
 // predictUpdate is what is known of an object while it is updated: what the
 // kind predicts for what is now asked, and what it learned before. What it
 // predicted for what was asked before, and does not now, is not known; nor is
-// what only time changes.
+// what only time changes, or what follows an attribute that changes.
 func predictUpdate(t *providers.Type, prior *prior, in cty.Value) cty.Value {
 	before, after := t.Predict(prior.rec.In), predict(t, in)
 	attrs := make(map[string]cty.Value, len(t.Schema.Out))
@@ -160,13 +160,23 @@ func predictUpdate(t *providers.Type, prior *prior, in cty.Value) cty.Value {
 		switch {
 		case now.IsKnown():
 			attrs[a.Name] = now
-		case a.Volatile || before.GetAttr(a.Name).IsKnown():
+		case a.Volatile || before.GetAttr(a.Name).IsKnown() || follows(a, prior.rec.In, in):
 			attrs[a.Name] = cty.UnknownVal(a.Type)
 		default:
 			attrs[a.Name] = prior.rec.Out.GetAttr(a.Name)
 		}
 	}
 	return cty.ObjectVal(attrs)
+}
+
+// follows reports whether an attribute of In changes that a follows.
+func follows(a *providers.Attr, was, is cty.Value) bool {
+	for _, name := range a.Follows {
+		if !was.GetAttr(name).RawEquals(is.GetAttr(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // lasting is out without what only time changes.

@@ -68,7 +68,7 @@ type User struct {
 // UserOut is what a user learns.
 type UserOut struct {
 	ObjectID   string `lab:"object_id,id" doc:"GUID in the directory."`
-	TOTPSecret string `lab:"totp_secret,sensitive" doc:"Base32 secret of the authenticator app; empty without one."`
+	TOTPSecret string `lab:"totp_secret,sensitive" follows:"mfa" doc:"Base32 secret of the authenticator app; empty without one."`
 }
 
 // Device is a Windows device.
