@@ -1,11 +1,10 @@
-package entra_test
+package entra
 
 import (
 	"testing"
 	"time"
 
 	"hellolab/providers/conformance"
-	"hellolab/providers/entra"
 	"hellolab/providers/spec"
 )
 
@@ -15,7 +14,7 @@ func TestConformance(t *testing.T) {
 	}
 	conformance.Run(t, conformance.Harness{
 		Kind: "tenant",
-		Env:  func(tb testing.TB) *conformance.Env { return conformance.NewEnv(tb, entra.Types()...) },
+		Env:  func(tb testing.TB) *conformance.Env { return conformance.NewEnv(tb, Types()...) },
 		In:   func(n int) any { return tenant(n) },
 		Change: func(n int) any {
 			in := tenant(n)
