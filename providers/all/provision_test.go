@@ -268,6 +268,67 @@ func TestKeyDeletedInTheDirectory(t *testing.T) {
 	if _, err := l.Read(t.Context(), enrolled); !errors.Is(err, providers.ErrGone) {
 		t.Errorf("read: %v", err)
 	}
+	l.enroll() // made anew, though the device remembers the old one
+	l.expect(byPIN(pin), "success")
+	if n := len(l.helloKeys("alice")); n != 1 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+// TestDeviceDeletedInTheDirectory: what is made anew begins from nothing.
+func TestDeviceDeletedInTheDirectory(t *testing.T) {
+	l := newLab(t)
+	was := l.device("laptop")
+	l.enroll()
+	if err := l.directory().Delete(t.Context(), "devices", was.ObjectID); err != nil {
+		t.Fatal(err)
+	}
+	if v := l.signIn(byPIN(pin)); v.Code == "success" {
+		t.Error("signed in from a device that is gone")
+	}
+	if _, err := l.Read(t.Context(), laptop); !errors.Is(err, providers.ErrGone) {
+		t.Fatalf("read: %v", err)
+	}
+	is := l.device("laptop")
+	if is.DeviceID == was.DeviceID || is.EKHash != was.EKHash {
+		t.Errorf("device was %+v, is %+v", was, is)
+	}
+	if _, err := l.Read(t.Context(), enrolled); !errors.Is(err, providers.ErrGone) {
+		t.Errorf("read of the enrollment: %v", err)
+	}
+	l.enroll()
+	l.expect(byPIN(pin), "success")
+}
+
+func TestSensors(t *testing.T) {
+	l := newLab(t)
+	seed.Proves(t, "PB-01", "P1")
+	seed.Proves(t, "PB-02", "P1")
+	no := false
+	l.device("laptop", func(d *spec.Device) { d.Biometrics = nil })
+	if _, err := l.TryCreate(t.Context(), enrolled, enrollment(alice, laptop, "face")); err == nil || !strings.Contains(err.Error(), "face") {
+		t.Errorf("a gesture without a sensor: %v", err)
+	}
+	l.enroll()
+	if n := l.find("sensor_check").Message["sensors"]; n != 0 {
+		t.Errorf("sensors found: %v", n)
+	}
+	if l.has("biometrics_skipped") {
+		t.Error("the choice was offered without a sensor")
+	}
+	l.device("desk")
+	l.Create("enrollment.desk", enrollment(alice, "device.desk"))
+	if !l.has("biometrics_skipped") {
+		t.Error("the choice was not offered")
+	}
+	l.expect(windows.Request{Device: "device.desk", PIN: providers.Secret(pin)}, "success")
+	l.Advance(time.Minute) // the authenticator app shows a new code
+	l.device("tablet")
+	l.Create("enrollment.tablet", enrollment(alice, "device.tablet", "face"))
+	l.expect(windows.Request{Device: "device.tablet", Gesture: "face"}, "success")
+	l.Create("policy.p", spec.Policy{Biometrics: &spec.Biometrics{UseBiometrics: &no}})
+	l.expect(windows.Request{Device: "device.tablet", Gesture: "face"}, "biometrics_disabled")
+	l.expect(windows.Request{Device: "device.tablet", PIN: providers.Secret(pin)}, "success")
 }
 
 // TestManyEnrollments is a day's work: users and devices side by side.

@@ -71,10 +71,8 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	if err != nil {
 		return spec.DeviceOut{}, err
 	}
-	if m.rec.Joining != "" {
-		if err := m.abandonJoin(ctx, tenant); err != nil {
-			return spec.DeviceOut{}, fmt.Errorf("%s: undo a join that was cut off: %w", env.Addr, err)
-		}
+	if err := m.settle(ctx, tenant); err != nil {
+		return spec.DeviceOut{}, fmt.Errorf("%s: what an earlier join left: %w", env.Addr, err)
 	}
 	if !m.registered() {
 		joiner, err := joinerOf(env)
@@ -97,6 +95,48 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 		}
 	}
 	return m.out(), nil
+}
+
+// settle brings what earlier joins left to an end: a join that was cut off is
+// undone; a registration that the tenant does not know any more is forgotten,
+// and with it what users had on it.
+func (m *machine) settle(ctx context.Context, tenant spec.TenantOut) error {
+	if m.rec.Joining != "" {
+		return m.abandonJoin(ctx, tenant)
+	}
+	if m.rec.Registration == nil {
+		return nil
+	}
+	if m.rec.Registration.TenantID == tenant.TenantID {
+		a, err := newAdmin(ctx, m.env, tenant)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		if _, err = a.device(ctx, m.rec.Registration.DeviceID); !graph.IsNotFound(err) {
+			return err
+		}
+	}
+	return m.unregister(ctx)
+}
+
+// unregister forgets a registration that is gone.
+func (m *machine) unregister(ctx context.Context) error {
+	m.rec.Registration, m.rec.AIKChain = nil, nil
+	return m.env.Section.Update(ctx, func(w providers.Writer) error {
+		err := put(w, tableMachine, "record", m.rec)
+		for _, table := range []string{tableContainer, tableSensor, tableEnrollment, tablePRT, tableWAM} {
+			var keys []string
+			err = errors.Join(err, w.Scan(table, "", func(key string, _ []byte) error {
+				keys = append(keys, key)
+				return nil
+			}))
+			for _, key := range keys {
+				err = errors.Join(err, w.Delete(table, key))
+			}
+		}
+		return err
+	})
 }
 
 // alone refuses a second device of the same given name in one tenant.

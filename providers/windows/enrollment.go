@@ -109,23 +109,39 @@ func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in sp
 	if e.world, err = hello.Around(env.Objects, string(in.User), string(in.Device)); err != nil {
 		return spec.EnrollmentOut{}, err
 	}
-	rec, ok, err := e.record()
-	switch {
-	case err != nil:
-		return spec.EnrollmentOut{}, err
-	case ok && rec.Registered && rec.Addr == env.Addr:
-		return e.out(rec), nil
-	case ok && rec.Registered:
-		return spec.EnrollmentOut{}, fmt.Errorf("%s: %s has provisioned %s on %s already", env.Addr, rec.Addr, in.User, in.Device)
-	case ok:
-		if err := e.undo(ctx, rec); err != nil {
-			return spec.EnrollmentOut{}, fmt.Errorf("%s: undo a provisioning that was cut off: %w", env.Addr, err)
-		}
+	rec, done, err := e.settle(ctx)
+	if err == nil && !done {
+		rec, err = e.provision(ctx)
 	}
-	if rec, err = e.provision(ctx); err != nil {
+	if err != nil {
 		return spec.EnrollmentOut{}, fmt.Errorf("%s: %w", env.Addr, err)
 	}
 	return e.out(rec), nil
+}
+
+// settle brings what an earlier provisioning left to an end. It reports
+// whether the credential is there already; a half made one, and one whose key
+// the tenant does not have any more, it removes.
+func (e *enrolling) settle(ctx context.Context) (rec enrollmentRecord, done bool, err error) {
+	rec, ok, err := e.record()
+	if err != nil || !ok {
+		return rec, false, err
+	}
+	if rec.Registered {
+		entry, err := e.inDirectory(ctx, rec)
+		switch {
+		case err != nil:
+			return rec, false, err
+		case entry != nil && rec.Addr == e.env.Addr:
+			return rec, true, nil
+		case entry != nil:
+			return rec, false, fmt.Errorf("%s has provisioned %s on %s already", rec.Addr, e.asked.User, e.asked.Device)
+		}
+	}
+	if err := e.undo(ctx, rec); err != nil {
+		return rec, false, fmt.Errorf("undo a provisioning that was cut off: %w", err)
+	}
+	return rec, false, nil
 }
 
 // findEnrollment tells what a killed creation left. A key that the directory

@@ -276,8 +276,7 @@ func (r *registering) finish(ctx context.Context) error {
 	d, err := a.device(ctx, r.rec.Registration.DeviceID)
 	if graph.IsNotFound(err) {
 		// It was removed behind our back: the next attempt joins anew.
-		r.rec.Registration, r.rec.AIKChain = nil, nil
-		return errors.Join(fmt.Errorf("the device object is gone: %w", err), r.save(ctx))
+		return errors.Join(fmt.Errorf("the device object is gone: %w", err), r.unregister(ctx))
 	}
 	if err != nil {
 		return err

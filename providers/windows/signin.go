@@ -43,6 +43,7 @@ type signingIn struct {
 	cloud   *cloudAP
 	user    person
 	request Request
+	policy  hello.InForce
 
 	kid       string
 	released  *container.Released
@@ -72,7 +73,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	flow, tenant, refusal, err := signInFlow(env, m, r)
+	flow, tenant, policy, refusal, err := signInFlow(env, m, r)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -87,7 +88,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	defer client.CloseIdleConnections()
 	v := Verdict{Code: hello.Success, Flow: string(flow), ID: t.id}
 	s := &signingIn{
-		machine: m, trace: t, user: user, request: r, verdict: &v,
+		machine: m, trace: t, user: user, request: r, policy: policy, verdict: &v,
 		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant},
 	}
 	defer s.close()
@@ -114,30 +115,31 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	return v, nil
 }
 
-// signInFlow decides which flow signs a user in: one table, no ifs in the phases.
-func signInFlow(env providers.Env, m *machine, r Request) (hello.Flow, spec.TenantOut, *Refusal, error) {
+// signInFlow decides which flow signs a user in, by one table, and under which
+// policy. A refusal is for the user; an error says that there is nothing to try.
+func signInFlow(env providers.Env, m *machine, r Request) (flow hello.Flow, tenant spec.TenantOut, policy hello.InForce, refusal *Refusal, err error) {
 	if m.rec.Registration == nil {
-		return hello.A1, spec.TenantOut{}, refuse("device_not_joined", nil), nil
+		return hello.A1, tenant, policy, refuse("device_not_joined", nil), nil
 	}
 	world, err := hello.Around(env.Objects, r.User, r.Device)
 	if err != nil {
-		return "", spec.TenantOut{}, nil, err
+		return "", tenant, policy, nil, err
 	}
 	shape, _ := world.ShapeOf(r.User, r.Device)
-	route, refusal := hello.Select(shape)
-	if refusal != nil {
-		return "", spec.TenantOut{}, nil, refusal
-	}
-	if route.SignIn != hello.A1 {
-		return "", spec.TenantOut{}, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
+	route, unsupported := hello.Select(shape)
+	switch {
+	case unsupported != nil:
+		return "", tenant, policy, nil, unsupported
+	case route.SignIn != hello.A1:
+		return "", tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
 	for _, to := range r.To {
 		if to != string(m.in.Tenant) {
-			return "", spec.TenantOut{}, nil, fmt.Errorf("%s signs in to %s, not to %s", r.Device, m.in.Tenant, to)
+			return "", tenant, policy, nil, fmt.Errorf("%s signs in to %s, not to %s", r.Device, m.in.Tenant, to)
 		}
 	}
-	tenant, err := tenantOf(env, m.in.Tenant)
-	return route.SignIn, tenant, nil, err
+	tenant, err = tenantOf(env, m.in.Tenant)
+	return route.SignIn, tenant, world.InForce(r.User, r.Device), nil, err
 }
 
 func (s *signingIn) close() {
@@ -169,6 +171,9 @@ func (s *signingIn) release(ctx context.Context) error {
 
 func (s *signingIn) releaseBySensor(ctx context.Context, c *container.Container) (*container.Released, error) {
 	g := container.Gesture(s.request.Gesture)
+	if !s.policy.UseBiometrics.Value {
+		return nil, refuse("biometrics_disabled", nil)
+	}
 	tpl, ok, err := view[sensor.Template](s.env.Section, tableSensor, string(g)+"|"+s.user.sid)
 	if err != nil {
 		return nil, err
