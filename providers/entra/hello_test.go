@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -437,7 +436,6 @@ func TestPRTLife(t *testing.T) {
 
 	b.signInAdmin()
 	off, on := false, true
-	_ = on
 	for _, tt := range []struct {
 		name string
 		do   func()
@@ -520,8 +518,5 @@ func TestPageCredentials(t *testing.T) {
 	b.must(err)
 	if c := claimsOf(t, tokens.AccessToken); c.DeviceID != "" {
 		t.Error("a replayed device credential proves a device")
-	}
-	if errors.Is(err, errNonceUsed) {
-		t.Error(err)
 	}
 }
