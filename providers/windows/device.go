@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -15,14 +13,8 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
-	"hellolab/providers/windows/ksp"
-	"hellolab/providers/windows/tpm"
-	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/cng"
-	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/graph"
-	"hellolab/providers/wire/guid"
-	"hellolab/providers/wire/web"
 )
 
 type deviceObject = providers.Object[spec.Device, spec.DeviceOut]
@@ -97,48 +89,6 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	return m.out(), nil
 }
 
-// settle brings what earlier joins left to an end: a join that was cut off is
-// undone; a registration that the tenant does not know any more is forgotten,
-// and with it what users had on it.
-func (m *machine) settle(ctx context.Context, tenant spec.TenantOut) error {
-	if m.rec.Joining != "" {
-		return m.abandonJoin(ctx, tenant)
-	}
-	if m.rec.Registration == nil {
-		return nil
-	}
-	if m.rec.Registration.TenantID == tenant.TenantID {
-		a, err := newAdmin(ctx, m.env, tenant)
-		if err != nil {
-			return err
-		}
-		defer a.Close()
-		if _, err = a.device(ctx, m.rec.Registration.DeviceID); !graph.IsNotFound(err) {
-			return err
-		}
-	}
-	return m.unregister(ctx)
-}
-
-// unregister forgets a registration that is gone.
-func (m *machine) unregister(ctx context.Context) error {
-	m.rec.Registration, m.rec.AIKChain = nil, nil
-	return m.env.Section.Update(ctx, func(w providers.Writer) error {
-		err := put(w, tableMachine, "record", m.rec)
-		for _, table := range []string{tableContainer, tableSensor, tableEnrollment, tablePRT, tableWAM} {
-			var keys []string
-			err = errors.Join(err, w.Scan(table, "", func(key string, _ []byte) error {
-				keys = append(keys, key)
-				return nil
-			}))
-			for _, key := range keys {
-				err = errors.Join(err, w.Delete(table, key))
-			}
-		}
-		return err
-	})
-}
-
 // alone refuses a second device of the same given name in one tenant.
 func alone(env providers.Env, in spec.Device) error {
 	if in.Name == "" {
@@ -182,72 +132,6 @@ func joinerOf(env providers.Env) (person, error) {
 		return person{}, fmt.Errorf("%s: nobody is there to join the device: set joined_by on it, or declare an enrollment of a user on it", env.Addr)
 	}
 	return userOf(env, providers.Ref(addr))
-}
-
-// install makes the device: a TPM with certified endorsement key, or a machine
-// key for the software provider; the keys that registration will use; one key
-// in the pre-generation pool. All of it appears at once.
-func (w *Windows) install(ctx context.Context, env providers.Env, in spec.Device) (*machine, error) {
-	id, err := guid.New(env.Rand)
-	if err != nil {
-		return nil, err
-	}
-	m := &machine{w: w, env: env, addr: env.Addr, in: in, rec: machineRecord{MachineID: id.String(), Name: computerName(in, env.Addr)}}
-	var image []byte
-	var spare ksp.Key
-	if in.TPM == "none" {
-		m.rec.Storage = ksp.Software
-		if m.rec.MachineKey, err = random(env, ksp.MachineKeySize); err != nil {
-			return nil, err
-		}
-		if err := m.openKSP(); err != nil {
-			return nil, err
-		}
-		for key, use := range map[*ksp.Key]ksp.Use{&m.rec.DeviceKey: ksp.Sign, &m.rec.TransportKey: ksp.Decrypt} {
-			if *key, err = m.ksp.CreateKey(ctx, use, nil); err != nil {
-				return nil, err
-			}
-		}
-	} else {
-		if err := tpm.Available(env.Addr); err != nil {
-			return nil, err
-		}
-		b, err := w.pool.Take(ctx, env.Now())
-		if err != nil {
-			return nil, fmt.Errorf("%s: manufacture TPM: %w", env.Addr, err)
-		}
-		m.rec.Storage, image, spare = ksp.TPM, b.Image, b.User
-		m.rec.EK, m.rec.AIK, m.rec.DeviceKey, m.rec.TransportKey = b.EK, b.AIK, b.Device, b.Transport
-		if m.rec.EKChain, err = certifyEK(ctx, env, b.EK); err != nil {
-			return nil, fmt.Errorf("%s: endorsement key certificate: %w", env.Addr, err)
-		}
-	}
-	err = env.Section.Update(ctx, func(s providers.Writer) error {
-		if image != nil {
-			if err := errors.Join(s.Put(tableTPM, "image", image), put(s, tablePool, poolKey(spare), spare)); err != nil {
-				return err
-			}
-		}
-		return put(s, tableMachine, "record", m.rec)
-	})
-	if err != nil {
-		return nil, err
-	}
-	failpoint(env, "device:installed")
-	return m, m.openKSP()
-}
-
-// certifyEK has the TPM's manufacturer certify its endorsement key.
-func certifyEK(ctx context.Context, env providers.Env, ek []byte) ([][]byte, error) {
-	public, err := attest.ParsePublic(ek)
-	if err != nil {
-		return nil, err
-	}
-	template, err := attest.EKTemplate(attest.Simulator)
-	if err != nil {
-		return nil, err
-	}
-	return env.PKI.Issue(ctx, providers.TPMVendorRoot, template, public.Key())
 }
 
 // registered reports whether registration is complete.
@@ -435,50 +319,4 @@ func (m *machine) tenantOfRecord() (spec.TenantOut, error) {
 		}
 	}
 	return spec.TenantOut{}, fmt.Errorf("%s: its tenant %s is not in the lab", m.addr, id)
-}
-
-func (m *machine) leave(ctx context.Context, tenant spec.TenantOut) error {
-	client, err := m.client(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer client.CloseIdleConnections()
-	target := "https://" + tenant.RegistrationHost + drs.PathDevice + url.PathEscape(m.rec.Registration.DeviceID) + "?api-version=2.0"
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, target, nil)
-	if err != nil {
-		return err
-	}
-	reply, err := web.Do(client, req)
-	if err != nil {
-		return err
-	}
-	if reply.Status/100 != 2 && reply.Status != http.StatusNotFound {
-		return drs.ParseError(reply.Status, reply.Body)
-	}
-	return nil
-}
-
-// abandonJoin removes the device object of a join whose reply was never kept:
-// nobody has its certificate.
-func (m *machine) abandonJoin(ctx context.Context, tenant spec.TenantOut) error {
-	a, err := newAdmin(ctx, m.env, tenant)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	blob, err := m.transportBlob()
-	if err != nil {
-		return err
-	}
-	d, err := a.deviceWithTransportKey(ctx, blob)
-	if err != nil {
-		return err
-	}
-	if d != nil {
-		if err := a.Delete(ctx, "devices", d.ID); err != nil {
-			return err
-		}
-	}
-	m.rec.Joining = ""
-	return m.save(ctx)
 }

@@ -2,12 +2,12 @@ package windows
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
 	"strings"
 
-	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
@@ -70,7 +70,8 @@ func reasonOf(err error) hello.Reason {
 		return registrationReason(reg)
 	}
 	code := ""
-	var netErr net.Error
+	var exchange *url.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, ksp.ErrWrongAuth):
 		code = "wrong_pin"
@@ -90,7 +91,9 @@ func reasonOf(err error) hello.Reason {
 		code = "biometric_failed"
 	case errors.Is(err, context.Canceled):
 		code = "cancelled"
-	case errors.As(err, &netErr), strings.Contains(err.Error(), "dial"):
+	case errors.As(err, &certificate):
+		code = "tls_failed"
+	case errors.As(err, &exchange):
 		code = "host_unreachable"
 	}
 	if r, ok := hello.ReasonFor(code); ok {
@@ -154,9 +157,4 @@ func sentence(err error) string {
 		s += "."
 	}
 	return s
-}
-
-func eventReason(err error) *event.Reason {
-	r := reasonOf(err).Event()
-	return &r
 }

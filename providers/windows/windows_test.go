@@ -1,6 +1,8 @@
 package windows
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"net/url"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/tpm/worker"
+	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/oauth"
 )
 
@@ -108,6 +111,11 @@ func TestReasons(t *testing.T) {
 		{oauth.NewError(oauth.HelloDeviceDisabled), "key_device_disabled"},
 		{oauth.NewError(oauth.DeviceDisabled), "device_disabled"},
 		{oauth.NewError(oauth.InvalidUserNameOrPassword), "wrong_password"},
+		{&url.Error{Op: "Get", URL: "https://login", Err: errors.New("no route")}, "host_unreachable"},
+		{&url.Error{Op: "Get", URL: "https://login", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "tls_failed"},
+		{&url.Error{Op: "Get", URL: "https://login", Err: context.Canceled}, "cancelled"},
+		{&drs.Error{Subcode: "mfa_not_current", Status: 403, Sentence: "Old."}, "mfa_expired"},
+		{&drs.Error{Subcode: "attestation_signature", Status: 403, Sentence: "No."}, "attestation_failed"},
 		{errors.New("something"), codeInternal},
 	} {
 		if got := reasonOf(c.err); got.Code != c.code || got.Sentence == "" {
