@@ -65,6 +65,8 @@ func Expr(e hclsyntax.Expression) hclsyntax.Expression {
 		}
 		if n := len(e.Args); e.ExpandFinal && n > 0 {
 			e.Args[n-1] = wrap(e.Args[n-1], iterated)
+		} else if e.Name == "length" && n == 1 || e.Name == "lookup" && n == 3 {
+			return &direct{e}
 		}
 	case *hclsyntax.ConditionalExpr:
 		e.Condition = Expr(e.Condition)
