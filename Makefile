@@ -18,7 +18,7 @@ SOAK_KILLS ?= 1000
 SOAK_FUZZ  ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build lab test check fmt vet lint doors generated units race bench soak fuzz fidelity clean
+.PHONY: help deps build lab test check fmt vet lint doors generated units race bench soak fuzz docs fidelity clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,7 @@ doors: ## Imports point only downward
 
 generated: ## Generated documents are up to date
 	$(GO) run ./docs/fidelity -check
+	$(GO) test -count=1 -run '^TestDocuments$$' ./cmd/hellolab
 
 units: ## All tests
 	$(GO) test -timeout 12m $(PKGS)
@@ -73,6 +74,9 @@ fuzz: ## Every fuzz target for SOAK_FUZZ each
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(SOAK_FUZZ) $$pkg; \
 	  done; \
 	done
+
+docs: fidelity ## Write all generated documents: fidelity.md, language.md and cli.md
+	$(GO) test -count=1 -run '^TestDocuments$$' ./cmd/hellolab -docs
 
 fidelity: ## Write docs/fidelity.md: each statement of the seeds, and the test that proves it
 	$(GO) run ./docs/fidelity

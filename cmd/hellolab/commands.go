@@ -61,11 +61,7 @@ func run(ctx context.Context, s *session, args []string) int {
 
 func dispatch(ctx context.Context, s *session, args []string) error {
 	var help, version bool
-	global := newFlagSet("hellolab")
-	global.StringVar(&s.dir, "chdir", "", "work in `DIR` instead of the current directory")
-	global.BoolVar(&help, "help", false, "show this help, or that of a command")
-	global.BoolVar(&help, "h", false, "")
-	global.BoolVar(&version, "version", false, "the same as the command version")
+	global := globalFlags(s, &help, &version)
 	if err := global.Parse(args); err != nil {
 		return usage("hellolab", global, err)
 	}
@@ -87,22 +83,18 @@ func dispatch(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	fs := newFlagSet(e.name)
 	c := e.new()
-	c.flags(fs)
-	fs.BoolVar(&help, "help", help, "")
-	fs.BoolVar(&help, "h", help, "")
-	fs.BoolVar(&s.noColor, "no-color", false, "write without colour")
+	fs := e.flagSet(c, s, &help)
 	pos, err := parseInterspersed(fs, rest)
 	if err != nil {
 		return usage("hellolab "+e.name, fs, err)
 	}
 	if help {
-		printUsage(s, e, fs)
+		printUsage(s, e.describe())
 		return nil
 	}
 	if e.max >= 0 && len(pos) > e.max {
-		return mistake(fmt.Sprintf("Usage: hellolab %s [flags] %s", e.name, e.args), "Too many arguments: %s", quoteAll(pos[e.max:]))
+		return mistake("Usage: "+e.usage(), "Too many arguments: %s", quoteAll(pos[e.max:]))
 	}
 	if s.log, err = s.logger(); err != nil {
 		return err
@@ -110,6 +102,31 @@ func dispatch(ctx context.Context, s *session, args []string) error {
 	s.systems = newSystems(s.log, s.rand)
 	defer s.systems.Close()
 	return c.run(ctx, s, pos)
+}
+
+// globalFlags are those that stand before the command.
+func globalFlags(s *session, help, version *bool) *flag.FlagSet {
+	fs := newFlagSet("hellolab")
+	fs.StringVar(&s.dir, "chdir", "", "work in `DIR` instead of the current directory")
+	fs.BoolVar(help, "help", false, "show this help, or that of a command")
+	fs.BoolVar(help, "h", false, "")
+	fs.BoolVar(version, "version", false, "the same as the command version")
+	return fs
+}
+
+// flagSet is the flags of a command, with those that every command has.
+func (e entry) flagSet(c command, s *session, help *bool) *flag.FlagSet {
+	fs := newFlagSet(e.name)
+	c.flags(fs)
+	fs.BoolVar(help, "help", *help, "")
+	fs.BoolVar(help, "h", *help, "")
+	fs.BoolVar(&s.noColor, "no-color", false, "write without colour")
+	return fs
+}
+
+// usage is the form of a command line.
+func (e entry) usage() string {
+	return strings.TrimSpace(fmt.Sprintf("hellolab %s [flags] %s", e.name, e.args))
 }
 
 // lookup finds the command that args begin with; of "state list" and "state"
@@ -220,37 +237,8 @@ func printOverview(s *session, global *flag.FlagSet, table []entry) {
 		s.printf("  %-*s  %s\n", width, e.name, e.summary)
 	}
 	s.printf("\nGlobal flags, before the command:\n")
-	printFlags(s, global)
+	printFlags(s, flagsOf(global))
 	s.printf("\n`hellolab COMMAND -help` tells more about one command.\n")
-}
-
-func printUsage(s *session, e entry, fs *flag.FlagSet) {
-	s.printf("%s.\n\nUsage: hellolab %s [flags] %s\n\nFlags:\n", e.summary, e.name, e.args)
-	printFlags(s, fs)
-}
-
-func printFlags(s *session, fs *flag.FlagSet) {
-	type row struct{ flag, doc string }
-	var rows []row
-	width := 0
-	fs.VisitAll(func(f *flag.Flag) {
-		value, doc := flag.UnquoteUsage(f)
-		if doc == "" {
-			return
-		}
-		r := row{"-" + f.Name, doc}
-		if value != "" {
-			r.flag += "=" + value
-		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0s" && f.DefValue != "0" {
-			r.doc += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		rows = append(rows, r)
-		width = max(width, len(r.flag))
-	})
-	for _, r := range rows {
-		s.printf("  %-*s  %s\n", width, r.flag, r.doc)
-	}
 }
 
 func quoteAll(args []string) string {

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+
+	"hellolab/cmd/hellolab/internal/reference"
+)
+
+// manual is what help and docs/cli.md tell of a command beyond its line in the
+// table and its flags.
+type manual struct {
+	detail   string
+	exits    []reference.Exit // besides 1, which is a mistake or a failure everywhere
+	examples []string
+}
+
+// manuals returns the manual of every command, by name.
+func manuals() map[string]manual {
+	return map[string]manual{
+		"init": {
+			detail:   "An empty lab is one file, `main.lab.hcl`. Existing files are never overwritten; a folder that is a lab already gets what it lacks, a `.gitignore`.",
+			examples: []string{"hellolab init -example entra-joined mylab", "hellolab init mylab"},
+		},
+		"fmt": {
+			detail:   "A folder stands for its files of the language; `-` for standard input, formatted to standard output. The names of files that change are printed.",
+			exits:    []reference.Exit{{Code: "3", When: "with `-check`, something would change"}},
+			examples: []string{"hellolab fmt", "hellolab fmt -check -diff -recursive", "hellolab fmt -"},
+		},
+		"validate": {
+			detail:   "Variables may be without a value. The state is not opened.",
+			examples: []string{"hellolab validate", "hellolab validate -json"},
+		},
+		"plan": {
+			detail:   "What changed behind the state's back comes first, then what would be done, then outputs.",
+			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes"}},
+			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise"},
+		},
+		"apply": {
+			detail:   "Without a plan file it plans, shows the plan and asks. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",
+			examples: []string{"hellolab apply", "hellolab apply -auto-approve -var-file=ci.labvars.hcl", "hellolab apply next.plan"},
+		},
+		"destroy": {
+			detail:   "The same as `apply -destroy`. It needs no files: a folder that has none destroys what the state holds.",
+			examples: []string{"hellolab destroy", "hellolab destroy -auto-approve"},
+		},
+		"check": {
+			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run.",
+			exits:    []reference.Exit{{Code: "1", When: "a check did not end as it expects"}},
+			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in"},
+		},
+		"signin": {
+			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. With no way to sign in given, the PIN is asked for.",
+			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
+			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face"},
+		},
+		"trace": {
+			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
+			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last"},
+		},
+		"show": {
+			detail:   "Sensitive values are not shown.",
+			examples: []string{"hellolab show", "hellolab show -json next.plan"},
+		},
+		"output": {
+			examples: []string{"hellolab output", "hellolab output -raw login_host"},
+		},
+		"graph": {
+			detail:   "It reads the files alone.",
+			examples: []string{"hellolab graph", "hellolab graph -format=mermaid"},
+		},
+		"schema": {
+			detail:   "The same as the tables of docs/language.md; for programs with `-json`.",
+			examples: []string{"hellolab schema", "hellolab schema -json"},
+		},
+		"state list": {
+			detail:   "ADDRESS is one object, `user.all` for all instances of a block, or a kind.",
+			examples: []string{"hellolab state list", "hellolab state list user"},
+		},
+		"state show": {
+			examples: []string{"hellolab state show device.laptop"},
+		},
+		"state mv": {
+			detail:   "References of other objects follow. The state is backed up before. Rename the block in the files, too, or the next plan wants it back.",
+			examples: []string{"hellolab state mv user.alice user.alicia"},
+		},
+		"state rm": {
+			detail:   "The state is backed up before.",
+			examples: []string{"hellolab state rm value.old"},
+		},
+		"state restore": {
+			detail:   "BACKUP is a file that `-list` names; without it the newest that is whole is taken. The state that was there is kept beside.",
+			examples: []string{"hellolab state restore -list", "hellolab state restore"},
+		},
+		"version": {
+			examples: []string{"hellolab version", "hellolab version -json"},
+		},
+	}
+}
+
+// describe is a command as help and the reference tell of it.
+func (e entry) describe() reference.Command {
+	m := manuals()[e.name]
+	return reference.Command{
+		Name:     e.name,
+		Usage:    e.usage(),
+		Summary:  e.summary,
+		Detail:   m.detail,
+		Flags:    flagsOf(e.flagSet(e.new(), &session{}, new(bool))),
+		Exits:    exitsOf(m.exits),
+		Examples: m.examples,
+	}
+}
+
+func exitsOf(special []reference.Exit) []reference.Exit {
+	failed := "a mistake, or something failed"
+	for i, e := range special {
+		if e.Code == "1" {
+			special, failed = special[:i:i], e.When+"; "+failed
+		}
+	}
+	return append([]reference.Exit{{Code: "0", When: "done"}, {Code: "1", When: failed}}, special...)
+}
+
+// flagsOf lists the flags that are worth telling of.
+func flagsOf(fs *flag.FlagSet) []reference.Flag {
+	var out []reference.Flag
+	fs.VisitAll(func(f *flag.Flag) {
+		value, doc := flag.UnquoteUsage(f)
+		if doc == "" {
+			return
+		}
+		r := reference.Flag{Name: "-" + f.Name, Doc: doc}
+		if value != "" {
+			r.Name += "=" + value
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0s" && f.DefValue != "0" {
+			r.Default = f.DefValue
+		}
+		out = append(out, r)
+	})
+	return out
+}
+
+func printUsage(s *session, c reference.Command) {
+	s.printf("%s.\n\nUsage: %s\n\nFlags:\n", c.Summary, c.Usage)
+	printFlags(s, c.Flags)
+	s.printf("\nExit codes:\n")
+	for _, e := range c.Exits {
+		s.printf("  %s  %s\n", e.Code, e.When)
+	}
+	s.printf("\nExamples:\n")
+	for _, e := range c.Examples {
+		s.printf("  %s\n", e)
+	}
+}
+
+func printFlags(s *session, flags []reference.Flag) {
+	width := 0
+	for _, f := range flags {
+		width = max(width, len(f.Name))
+	}
+	for _, f := range flags {
+		doc := f.Doc
+		if f.Default != "" {
+			doc += fmt.Sprintf(" (default %s)", f.Default)
+		}
+		s.printf("  %-*s  %s\n", width, f.Name, doc)
+	}
+}

@@ -1,0 +1,6 @@
+enrollment "alice_laptop" {
+  user     = user.alice
+  device   = device.laptop
+  pin      = var.pin
+  gestures = ["face"]
+}

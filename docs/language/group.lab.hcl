@@ -1,0 +1,4 @@
+group "staff" {
+  tenant = tenant.contoso
+  name   = "Staff"
+}

@@ -1,0 +1,3 @@
+lab {
+  required_version = ">= 0.1"
+}

@@ -1,0 +1,8 @@
+tenant "contoso" {
+  domains     = ["contoso.com"]
+  attestation = "required"
+
+  lifetimes {
+    mfa = "15m"
+  }
+}

@@ -1,0 +1,6 @@
+user "alice" {
+  upn      = "alice@${local.domain}"
+  tenant   = tenant.contoso
+  groups   = [group.staff]
+  password = var.password
+}

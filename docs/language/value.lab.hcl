@@ -1,0 +1,3 @@
+value "season" {
+  input = { name = "spring", weeks = 13 }
+}
