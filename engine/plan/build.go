@@ -166,6 +166,9 @@ func (p *planner) build(ctx context.Context) (*Plan, hcl.Diagnostics) {
 	included := p.included(changes)
 	changes = slices.DeleteFunc(changes, func(o *object) bool { return !included(o.change.Addr) })
 
+	if diags = diags.Extend(p.narrow(ctx, included)); diags.HasErrors() {
+		return nil, diags
+	}
 	meta := p.req.View.Meta()
 	plan := &Plan{
 		Mode:    p.req.Mode,

@@ -1,0 +1,126 @@
+package plan_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hellolab/engine/internal/rig"
+	"hellolab/engine/plan"
+	"hellolab/state"
+)
+
+func TestDrift(t *testing.T) {
+	r := rig.New(t)
+	r.MustApply(t, base)
+	items, err := r.World.Items()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, it := range items {
+		switch it.Kind {
+		case "rule": // somebody changed it
+			var in rig.Rule
+			if err := json.Unmarshal(it.In, &in); err != nil {
+				t.Fatal(err)
+			}
+			in.Length = 12
+			it.In, _ = json.Marshal(in)
+			b, _ := json.Marshal(it)
+			overwrite(t, r, it, b)
+		case "pass": // somebody removed it
+			overwrite(t, r, it, nil)
+		}
+	}
+	// Nothing wrote to a section, so nothing is read.
+	p, _ := r.MustPlan(t, base)
+	if len(p.Drift) > 0 {
+		t.Fatalf("drift found without reading: %v", p.Drift)
+	}
+	for _, section := range []string{"site.a", "machine.m"} {
+		err := state.NewSection(r.View, section).Update(context.Background(), func(w state.TableWriter) error {
+			return w.Put("touched", "by somebody", nil)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, e := r.MustPlan(t, base)
+	var drift []string
+	for _, c := range p.Drift {
+		drift = append(drift, fmt.Sprintf("%s %s", c.Action, c.Addr))
+	}
+	if diff := cmp.Diff([]string{"delete pass.p", "update rule.r"}, drift); diff != "" {
+		t.Errorf("drift (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"create pass.p", "update rule.r"}, described(p)); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	// The mood of a person changed, which is no drift, but time.
+	if without, _ := r.MustPlan(t, base, func(req *plan.Request) { req.Refresh = false }); len(without.Drift) > 0 || !without.Empty() {
+		t.Errorf("without refresh the plan is not empty: %v", described(without))
+	}
+	if _, diags := r.Apply(p, e); diags.HasErrors() {
+		t.Fatalf("apply: %s", rig.Diagnostics(diags))
+	}
+	r.MustConverge(t, base)
+}
+
+// overwrite changes the world behind the engine's back.
+func overwrite(t *testing.T, r *rig.Rig, it rig.Item, b []byte) {
+	t.Helper()
+	err := filepath.WalkDir(r.World.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		old, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(old), fmt.Sprintf("%q", it.ID)) || !strings.Contains(filepath.Base(path), it.Kind) {
+			return err
+		}
+		if b == nil {
+			return os.Remove(path)
+		}
+		return os.WriteFile(path, b, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGoneHomeTakesItsMembers(t *testing.T) {
+	r := rig.New(t)
+	r.MustApply(t, base)
+	if err := os.RemoveAll(filepath.Join(r.World.Dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	change(t, r, "site.a", func(o *state.Object) { o.ReadAt = nil })
+	p, e := r.MustPlan(t, base)
+	want := []string{"create machine.m", "create pass.p", "create person.ann", "create rule.r", "create site.a"}
+	if diff := cmp.Diff(want, described(p)); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if _, diags := r.Apply(p, e); diags.HasErrors() {
+		t.Fatalf("apply: %s", rig.Diagnostics(diags))
+	}
+	r.MustConverge(t, base)
+}
+
+func TestReadFails(t *testing.T) {
+	r := rig.New(t)
+	r.MustApply(t, base)
+	change(t, r, "rule.r", func(o *state.Object) { o.ReadAt = nil })
+	if err := os.WriteFile(filepath.Join(r.World.Dir, "a", "site.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	change(t, r, "site.a", func(o *state.Object) { o.ReadAt = nil })
+	_, _, _, diags := r.Plan(base)
+	if errs := rig.Errors(diags); len(errs) != 1 || errs[0].Summary != "Reading site.a failed" {
+		t.Errorf("diagnostics: %s", rig.Diagnostics(diags))
+	}
+}
