@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +18,9 @@ import (
 	"hellolab/hcl/format"
 	"hellolab/hcl/funcs"
 	"hellolab/providers/hello"
+	"hellolab/providers/wire/attest"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/graph"
 )
 
 const (
@@ -171,4 +176,68 @@ func TestHelpTellsTheManual(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWireDocument: docs/wire.md names every member of the formats that are
+// ours, and every subcode that the registration service refuses with.
+func TestWireDocument(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(docsDir, "wire.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tells := func(what, name string) {
+		t.Helper()
+		if !bytes.Contains(doc, []byte("`"+name+"`")) {
+			t.Errorf("docs/wire.md does not tell of the %s `%s`", what, name)
+		}
+	}
+	for prefix, v := range map[string]any{
+		"": drs.KeyReply{}, "attestation.": drs.KeyAttestation{}, "device.": drs.KeyDevice{},
+	} {
+		for _, name := range members(v) {
+			tells("member", prefix+name)
+		}
+	}
+	for _, v := range []any{attest.EnrolRequest{}, attest.EnrolChallenge{}, attest.ActivateRequest{}, attest.EnrolReply{}, graph.DeviceKey{}} {
+		for _, name := range members(v) {
+			tells("member", name)
+		}
+	}
+	for _, path := range []string{attest.PathEnrol, attest.PathActivate, drs.PathKey, drs.PathNonce} {
+		if !bytes.Contains(doc, []byte(path)) {
+			t.Errorf("docs/wire.md does not tell of %s", path)
+		}
+	}
+
+	sources, err := filepath.Glob("../../providers/entra/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	subcode := regexp.MustCompile(`(?:drsRefusal\(drs\.\w+, http\.\w+, |missingPart\()"([a-z_]+[a-z])"`)
+	found := 0
+	for _, name := range sources {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range subcode.FindAllSubmatch(src, -1) {
+			found++
+			if !bytes.HasPrefix(m[1], []byte("attestation_")) || bytes.Equal(m[1], []byte("attestation_missing")) {
+				tells("subcode", string(m[1]))
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d refusals were found in the sources: the expression does not fit them any more", found)
+	}
+}
+
+// members are the JSON names of a struct's fields.
+func members(v any) []string {
+	var names []string
+	for f := range reflect.TypeOf(v).Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }
