@@ -53,39 +53,6 @@ func (l *lab) helloKeys(user string) []graph.DeviceKey {
 	return u.HelloKeys
 }
 
-func TestRegistration(t *testing.T) {
-	l := newLab(t)
-	out := l.device("laptop")
-	for _, row := range []string{"DR-02", "DR-03", "DR-07", "DR-11", "DR-12", "DR-14", "DR-16", "DR-23", "KEY-01", "KEY-02", "KEY-03"} {
-		seed.Proves(t, row, "DR")
-	}
-	l.inOrder("discover", "oobe_sign_in", "password_prompt", "mfa_prompt", "mfa_done", "registration_token",
-		"join_request", "join_reply", "aik_request", "activate_credential", "aik_certificate", "registered")
-
-	token := l.find("registration_token").Message
-	if token["aud"] != "urn:ms-drs:enterpriseregistration.windows.net" {
-		t.Errorf("token for %v", token["aud"])
-	}
-	if got := l.find("registered").Message["AzureAdJoined"]; got != "YES" {
-		t.Errorf("AzureAdJoined : %v", got)
-	}
-	devices := l.devices()
-	if len(devices) != 1 {
-		t.Fatalf("%d device objects", len(devices))
-	}
-	d := devices[0]
-	if d.DeviceID != out.DeviceID || d.ID != out.ObjectID || d.DisplayName != "laptop" {
-		t.Errorf("device object %+v, learned %+v", d, out)
-	}
-	if out.Thumbprint == "" || out.EKHash == "" || out.TransportKey == "" || len(d.TransportKey) == 0 {
-		t.Errorf("learned %+v, directory has %d bytes of transport key", out, len(d.TransportKey))
-	}
-	keys := l.find("join_request").Message
-	if keys["device_key"] == keys["transport_key"] {
-		t.Error("device key and transport key are one")
-	}
-}
-
 func TestRegistrationNeedsSomebody(t *testing.T) {
 	l := newLab(t)
 	_, err := l.TryCreate(t.Context(), laptop, spec.Device{Join: "entra", Tenant: "tenant.contoso"})

@@ -44,6 +44,7 @@ type Env struct {
 	events    []event.Event
 	failpoint func(string)
 	kill      *kill
+	through   func(providers.Env) providers.Network
 }
 
 // NewEnv returns an empty lab for objects of kinds. Its services are closed
@@ -99,13 +100,14 @@ func (e *Env) For(addr string) providers.Env {
 	section := addr
 	e.mu.Lock()
 	rec, declared := e.objects[addr]
+	through := e.through
 	e.mu.Unlock()
 	if t := e.registry.Type(kindOf(addr)); declared && t != nil && t.Disk != nil {
 		if disk := string(t.Disk(rec.In)); disk != "" {
 			section = disk
 		}
 	}
-	return providers.Env{
+	env := providers.Env{
 		Addr:      addr,
 		Now:       e.Now,
 		Rand:      rand.Reader,
@@ -117,6 +119,18 @@ func (e *Env) For(addr string) providers.Env {
 		Log:       slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("object", addr),
 		Failpoint: e.reach,
 	}
+	if through != nil {
+		env.Network = through(env)
+	}
+	return env
+}
+
+// Through gives every object, from now on, the network that wrap makes of its
+// own, so that a test can listen in or cut lines.
+func (e *Env) Through(wrap func(providers.Env) providers.Network) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.through = wrap
 }
 
 // Events returns what was emitted so far, with Seq counting from one.

@@ -1,0 +1,144 @@
+package all_test
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/tpm"
+	"hellolab/providers/wire/cng"
+	"hellolab/providers/wire/ngc"
+)
+
+// codeAge is how long it takes until the authenticator app shows codes of
+// which none was used.
+const codeAge = time.Minute
+
+// keyIDOf is the id under which a public key is registered.
+func keyIDOf(pub *rsa.PublicKey) string { return ngc.KeyID(cng.MarshalRSAPublic(pub)) }
+
+// What a device keeps, by the table of package windows' comment.
+type machineState struct {
+	Storage      ksp.Storage        `json:"storage"`
+	EK           []byte             `json:"ek"`
+	EKChain      [][]byte           `json:"ek_chain"`
+	AIK          ksp.Key            `json:"aik"`
+	AIKChain     [][]byte           `json:"aik_chain"`
+	DeviceKey    ksp.Key            `json:"device_key"`
+	TransportKey ksp.Key            `json:"transport_key"`
+	Registration *registrationState `json:"registration"`
+}
+
+type registrationState struct {
+	TenantID    string `json:"tenant_id"`
+	DeviceID    string `json:"device_id"`
+	Certificate []byte `json:"certificate"`
+	Thumbprint  string `json:"thumbprint"`
+}
+
+type enrollmentState struct {
+	KeyID      string    `json:"key_id"`
+	EntryID    string    `json:"entry_id"`
+	DeviceID   string    `json:"device_id"`
+	Registered bool      `json:"registered"`
+	Created    time.Time `json:"created"`
+}
+
+type prtState struct {
+	Token      string     `json:"token"`
+	SessionKey ksp.Sealed `json:"session_key"`
+	Credential string     `json:"credential"`
+	Tenant     string     `json:"tenant"`
+	UPN        string     `json:"upn"`
+	Obtained   time.Time  `json:"obtained"`
+	Expires    time.Time  `json:"expires"`
+}
+
+// deviceTables are all tables of a device's section.
+var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "enrollment", "prt", "wam"}
+
+func storedIn[T any](t testing.TB, s providers.Section, table, key string) (v T, ok bool) {
+	t.Helper()
+	err := s.View(func(r providers.Reader) error {
+		data, found, err := r.Get(table, key)
+		if ok = found; err != nil || !found {
+			return err
+		}
+		return json.Unmarshal(data, &v)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, ok
+}
+
+// stored reads one value of a section, which must be there.
+func stored[T any](l *lab, addr, table, key string) T {
+	l.t.Helper()
+	v, ok := storedIn[T](l.t, l.For(addr).Section, table, key)
+	if !ok {
+		l.t.Fatalf("%s has no %s %q", addr, table, key)
+	}
+	return v
+}
+
+// keep changes one value of a section as a thief with the disk would.
+func (l *lab) keep(addr, table, key string, v any) {
+	l.t.Helper()
+	data, err := json.Marshal(v)
+	if err == nil {
+		err = l.For(addr).Section.Record(l.t.Context(), func(w providers.Writer) error { return w.Put(table, key, data) })
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// keysOf lists a table.
+func (l *lab) keysOf(addr, table string) (keys []string) {
+	l.t.Helper()
+	err := l.For(addr).Section.View(func(r providers.Reader) error {
+		keys = nil
+		return r.Scan(table, "", func(key string, _ []byte) error { keys = append(keys, key); return nil })
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return keys
+}
+
+// sidOf is how a device knows a user: the only one who has something in a table.
+func (l *lab) sidOf(addr, table string) string {
+	l.t.Helper()
+	keys := l.keysOf(addr, table)
+	if len(keys) != 1 {
+		l.t.Fatalf("%s of %s: keys %q", table, addr, keys)
+	}
+	return keys[0]
+}
+
+// tpmIn is the TPM whose memory a section keeps, under a name of its own.
+func (l *lab) tpmIn(s providers.Section, name string) *tpm.TPM {
+	return l.pool.TPM(name, imageIn{s}, l.Now)
+}
+
+// tpmOf is a device's TPM.
+func (l *lab) tpmOf(device string) *tpm.TPM { return l.tpmIn(l.For(device).Section, device) }
+
+type imageIn struct{ section providers.Section }
+
+func (i imageIn) LoadImage() (image []byte, err error) {
+	err = i.section.View(func(r providers.Reader) error {
+		image, _, err = r.Get("tpm", "image")
+		return err
+	})
+	return image, err
+}
+
+func (i imageIn) SaveImage(ctx context.Context, image []byte) error {
+	return i.section.Record(ctx, func(w providers.Writer) error { return w.Put("tpm", "image", image) })
+}
