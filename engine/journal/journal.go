@@ -143,14 +143,18 @@ type Flow struct {
 	Events []event.Event
 }
 
-// Refusal is the last refusal or failure of the flow, or nil when it succeeded.
+// Refusal is the refusal or failure that the flow ended with, or nil when it
+// did not end so. One that the device went on from, as from the demand for a
+// second factor, is none.
 func (f *Flow) Refusal() *event.Event {
-	for i := len(f.Events) - 1; i >= 0; i-- {
-		if o := f.Events[i].Outcome; o == event.Refused || o == event.Failed {
-			return &f.Events[i]
-		}
+	if len(f.Events) == 0 {
+		return nil
 	}
-	return nil
+	last := &f.Events[len(f.Events)-1]
+	if last.Outcome != event.Refused && last.Outcome != event.Failed {
+		return nil
+	}
+	return last
 }
 
 // Flows reads every journal of dir, oldest run first, and groups the events by

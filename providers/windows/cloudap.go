@@ -75,7 +75,6 @@ func (c *cloudAP) nonce(ctx context.Context) (string, error) {
 	if n.Nonce == "" {
 		return "", errors.New("the tenant answered without a nonce")
 	}
-	c.trace.step(event.EntraID, event.CloudAP, https, "nonce_reply", "The tenant returns a nonce.", message{"nonce_length": len(n.Nonce)})
 	return n.Nonce, nil
 }
 

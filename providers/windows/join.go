@@ -47,7 +47,7 @@ func (m *machine) register(ctx context.Context, tenant spec.TenantOut, joiner pe
 	defer r.http.CloseIdleConnections()
 	for _, step := range []func(context.Context) error{r.discover, r.signIn, r.join, r.certifyIdentityKey, r.finish} {
 		if err := step(ctx); err != nil {
-			t.refused(event.DRS, event.Device, https, "registration_failed", "The device is not registered.", err)
+			t.refused(event.Device, "", local, "registration_failed", "The device is not registered.", err)
 			return err
 		}
 	}
@@ -55,6 +55,7 @@ func (m *machine) register(ctx context.Context, tenant spec.TenantOut, joiner pe
 }
 
 func (r *registering) discover(ctx context.Context) error {
+	r.trace.step(event.Device, event.DRS, https, "discover", "The device asks the tenant where to register.", nil)
 	target := "https://" + r.tenant.RegistrationHost + "/" + r.tenant.TenantID + "/Discover?api-version=1.9&managed=True"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
@@ -75,7 +76,7 @@ func (r *registering) discover(ctx context.Context) error {
 			return fmt.Errorf("discovery leads elsewhere: %.80q", endpoint)
 		}
 	}
-	r.trace.step(event.Device, event.DRS, https, "discover", "The device learns where to register.",
+	r.trace.step(event.Device, "", local, "discovered", "The device knows where to register, and the audience of the token it needs.",
 		message{"join_endpoint": r.found.DeviceJoinService.URL, "resource": r.found.DeviceJoinService.ResourceID})
 	return nil
 }
@@ -89,13 +90,13 @@ func (r *registering) signIn(ctx context.Context) error {
 	}
 	r.trace.step(event.CXH, event.WAM, local, "oobe_sign_in", "The out-of-box experience asks for a token to the registration service.",
 		message{"resource": oauth.ResourceDRS})
-	a := &wam{env: r.env, trace: r.trace, http: r.http, tenant: r.tenant, screen: event.CXH}
+	a := &wam{env: r.env, trace: r.trace, hands: r.w.Hands, http: r.http, tenant: r.tenant, screen: event.CXH}
 	token, err := a.interactive(ctx, r.joiner, oauth.ClientBroker, oauth.ResourceDRS, "", r.joiner.totpSecret != "")
 	if err != nil {
 		return err
 	}
 	r.token = token
-	r.trace.step(event.EntraID, event.WAM, https, "registration_token", "The tenant returns an access token to the registration service.", claims(token.AccessToken))
+	r.trace.step(event.WAM, event.CXH, local, "registration_token", "The plug-in hands the token to the out-of-box experience.", claims(token.AccessToken))
 	return nil
 }
 
@@ -163,7 +164,7 @@ func (r *registering) join(ctx context.Context) error {
 		return err
 	}
 	failpoint(r.env, "device:joined")
-	r.trace.step(event.DRS, event.Device, https, "join_reply", "The registration service returns the device certificate.",
+	r.trace.step(event.Device, keyHolder(r.machine), local, "join_reply", "The device keeps the certificate that came back for its device key.",
 		message{"device_id": r.rec.Registration.DeviceID, "thumbprint": r.rec.Registration.Thumbprint})
 	return nil
 }
@@ -245,7 +246,7 @@ func (r *registering) certifyIdentityKey(ctx context.Context) error {
 		return err
 	}
 	failpoint(r.env, "device:aik")
-	r.trace.step(event.DRS, event.Device, https, "aik_certificate", "The service certifies the attestation identity key.",
+	r.trace.step(event.Device, "", local, "aik_certificate", "The device keeps the certificate of its attestation identity key.",
 		message{"certificates": len(done.Certificates)})
 	return nil
 }
@@ -266,8 +267,10 @@ func postDRS[T any](ctx context.Context, c *http.Client, tenant spec.TenantOut, 
 	return parse(reply.Body)
 }
 
-// finish reads the directory's name of the device object, as the lab's administrator.
+// finish reads the directory's name of the device object, as the lab's
+// administrator: no step of the flow, and so without its correlation id.
 func (r *registering) finish(ctx context.Context) error {
+	ctx = web.WithCorrelation(ctx, "")
 	a, err := newAdmin(ctx, r.env, r.tenant)
 	if err != nil {
 		return err

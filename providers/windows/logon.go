@@ -38,7 +38,7 @@ func (c *cloudAP) firstSignIn(ctx context.Context, p person) (*prtRecord, error)
 		if err == nil || !errors.As(err, &refusal) {
 			return rec, err
 		}
-		c.trace.refused(event.EntraID, event.CloudAP, https, "prt_refused", "The tenant does not take the out-of-box sign-in any more.", err)
+		c.trace.skip(event.CloudAP, "oobe_sign_in_over", "The tenant does not take the out-of-box sign-in any more: the user types the password.", reasonOf(refusal).Code)
 	}
 	return c.passwordSignIn(ctx, p)
 }

@@ -64,18 +64,20 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 		enrolling: e,
 		trace:     t,
 		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant},
-		wam:       &wam{env: e.env, trace: t, http: client, tenant: e.tenant, screen: event.CXH},
+		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
 	}
 	defer p.close()
 	if err := p.launch(ctx); err != nil {
 		return enrollmentRecord{}, err
 	}
-	switch flow {
-	case hello.P1:
-		return p.p1(ctx)
-	default:
+	if flow != hello.P1 {
 		return enrollmentRecord{}, fmt.Errorf("flow %s (%s) is not part of this version", flow, flow.Title())
 	}
+	rec, err := p.p1(ctx)
+	if err != nil && !t.refusing {
+		t.refused(event.CXH, "", local, "provisioning_failed", "Provisioning cannot go on; the application exits.", err)
+	}
+	return rec, err
 }
 
 func (p *provisioning) close() {
@@ -92,28 +94,19 @@ func (p *provisioning) close() {
 // Experience Host at all.
 func (p *provisioning) launch(ctx context.Context) error {
 	t := p.trace
-	facts := hello.Facts{
-		Joined:      p.rec.Registration != nil,
-		WorkAccount: p.rec.Registration != nil && p.user.tenant == p.in.Tenant,
-		TPM:         p.tpm != nil,
-		Remote:      p.in.Session == "remote",
-	}
+	facts := p.facts(p.user)
 	if facts.WorkAccount {
 		var err error
 		if p.prt, err = p.cloud.firstSignIn(ctx, p.user); err != nil {
-			t.refused(event.EntraID, event.CloudAP, https, "sign_in_refused", "The first sign-in is refused.", err)
+			t.refused(event.CloudAP, event.LSASS, local, "sign_in_failed", "Cloud AP reports that the first sign-in failed.", err)
 			return fmt.Errorf("first sign-in of %s: %w", p.user.addr, err)
 		}
 		facts.PRT = true
 	}
 	t.step(event.MDM, event.Device, local, "policy_applied", "The policy in force for the user on the device is known.", policyMessage(p.policy))
 	check := hello.Prerequisites(p.route, p.policy, facts)
-	results := message{}
-	for _, c := range check.Checks {
-		results[c.Name] = yesNo(c.OK)
-	}
+	results := checkMessage(check)
 	if !check.WillProvision {
-		results["PreReqResult"], results["event"] = "WillNotProvision", check.DeviceEvent
 		why := check.Failed()
 		reason := event.Reason{Code: "prerequisites"}
 		if len(why) > 0 {
@@ -122,10 +115,31 @@ func (p *provisioning) launch(ctx context.Context) error {
 		t.write(event.Device, "", local, "prerequisites", "Windows does not offer Hello to the user.", results, event.Refused, &reason)
 		return notOffered(check)
 	}
-	results["PreReqResult"], results["event"] = "WillProvision", check.DeviceEvent
 	t.step(event.Device, "", local, "prerequisites", "Windows finds every condition for Hello met.", results)
 	t.step(event.Device, event.CXH, local, "cxh_launch", "The Cloud Experience Host window opens with the provisioning application.", nil)
 	return nil
+}
+
+// facts is what the device knows of a user who signed in; no token and no key yet.
+func (m *machine) facts(user person) hello.Facts {
+	return hello.Facts{
+		Joined:      m.rec.Registration != nil,
+		WorkAccount: m.rec.Registration != nil && user.tenant == m.in.Tenant,
+		TPM:         m.tpm != nil,
+		Remote:      m.in.Session == "remote",
+	}
+}
+
+// checkMessage is the "Ngc Prerequisite Check" section of `dsregcmd /status`.
+func checkMessage(l hello.Launch) message {
+	m := message{"PreReqResult": "WillNotProvision", "event": l.DeviceEvent}
+	if l.WillProvision {
+		m["PreReqResult"] = "WillProvision"
+	}
+	for _, c := range l.Checks {
+		m[c.Name] = yesNo(c.OK)
+	}
+	return m
 }
 
 // notOffered is the refusal of a prerequisite check: the first reason, with
@@ -165,6 +179,29 @@ func policyMessage(f hello.InForce) message {
 		m["policy"] = origin
 	}
 	return m
+}
+
+// choosePIN has the user type the new PIN, and type it again. It returns a
+// PIN that policy wants, for the caller to wipe.
+func (p *provisioning) choosePIN() (providers.Secret, error) {
+	t := p.trace
+	first, err := ask(t, p.w.Hands, event.CXH, PromptPIN, p.asked.PIN)
+	if err != nil {
+		return nil, err
+	}
+	second, err := ask(t, p.w.Hands, event.CXH, PromptPINAgain, p.asked.PIN)
+	defer clear(second)
+	if err == nil {
+		if err = newPIN(first, second, p.policy.PIN()); err != nil {
+			t.refused(event.CXH, event.User, local, "pin_refused", "The application does not take the PIN.", err)
+		}
+	}
+	if err != nil {
+		clear(first)
+		return nil, err
+	}
+	t.step(event.User, event.CXH, local, "pin_confirmed", "The user provides a PIN and confirms it.", nil)
+	return first, nil
 }
 
 // newPIN judges the PIN that a user chose: typed twice alike, and as policy
@@ -218,7 +255,9 @@ func (p *provisioning) enrollGestures() error {
 	p.secrets = map[container.Gesture][]byte{}
 	for _, g := range p.asked.Gestures {
 		if !slices.Contains(have, g) {
-			return because("gesture_not_enrolled", nil, "The device has no sensor for %s.", g)
+			err := because("gesture_not_enrolled", nil, "The device has no sensor for %s.", g)
+			t.refused(event.CXH, event.Sensor, local, "biometric_not_enrolled", "The application finds no sensor for the gesture.", err)
+			return err
 		}
 		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.user.sid, sensor.Sample(g, p.user.upn))
 		if err != nil {
@@ -233,9 +272,9 @@ func (p *provisioning) enrollGestures() error {
 
 // protect makes the container: the PIN's protector first, then one for each
 // biometric gesture, each with its own copy of what opens the authentication key.
-func (p *provisioning) protect(ctx context.Context) error {
+func (p *provisioning) protect(ctx context.Context, pin providers.Secret) error {
 	var err error
-	if p.container, p.released, err = p.maker().Create(ctx, p.user.sid, p.asked.PIN, p.env.Now()); err != nil {
+	if p.container, p.released, err = p.maker().Create(ctx, p.user.sid, pin, p.env.Now()); err != nil {
 		return err
 	}
 	for _, tpl := range p.templates {

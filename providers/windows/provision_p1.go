@@ -48,16 +48,14 @@ func (p *provisioning) phaseA(ctx context.Context) (err error) {
 		p.token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
 	}
 	if demandsMFA(err) {
-		t.refused(event.EntraID, event.WAM, https, "mfa_demanded", "The tenant demands a second factor first.", err)
 		t.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
 		p.token, err = p.prompt(ctx)
 	}
 	if err != nil {
-		t.refused(event.EntraID, event.WAM, https, "drs_token_refused", "The tenant gives no token.", err)
+		t.refused(event.WAM, event.CXH, local, "drs_token_missing", "The plug-in has no token for the application.", err)
 		return err
 	}
-	t.step(event.EntraID, event.WAM, https, "drs_token", "The tenant validated the request and its second factor and returns the token.", claims(p.token.AccessToken))
-	t.step(event.WAM, event.CXH, local, "token_reply", "The plug-in hands the token to the application.", nil)
+	t.step(event.WAM, event.CXH, local, "drs_token", "The plug-in hands the token to the application.", claims(p.token.AccessToken))
 	return nil
 }
 
@@ -108,12 +106,12 @@ func (p *provisioning) phaseB(ctx context.Context) error {
 	if err := p.enrollGestures(); err != nil {
 		return err
 	}
-	if err := newPIN(p.asked.PIN, p.asked.PIN, p.policy.PIN()); err != nil {
-		t.refused(event.CXH, event.User, local, "pin_refused", "The PIN is not as policy wants it.", err)
+	pin, err := p.choosePIN()
+	if err != nil {
 		return err
 	}
-	t.step(event.User, event.CXH, local, "pin_confirmed", "The user provides a PIN and confirms it.", nil)
-	if err := p.protect(ctx); err != nil {
+	defer pin.Wipe()
+	if err := p.protect(ctx, pin); err != nil {
 		return err
 	}
 	t.step(event.Container, "", local, "container_created", "The container is there: a logical group of keys.",
@@ -175,7 +173,7 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 	failpoint(p.env, "enrollment:container")
 	reply, err := p.registerKey(ctx)
 	if err != nil {
-		t.refused(event.DRS, event.CXH, https, "key_refused", "The key is not registered.", err)
+		t.refused(event.CXH, event.Container, local, "key_not_registered", "The application has no key id: the key is given up.", err)
 		var refusal *drs.Error
 		if errors.As(err, &refusal) { // the service said no: nothing of the key is there
 			err = errors.Join(err, p.forget(ctx))
@@ -188,8 +186,8 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 		return rec, err
 	}
 	failpoint(p.env, "enrollment:registered")
-	t.step(event.DRS, event.CXH, https, "key_id", "The registration service returns a key id.", message{"entry": reply.KeyID, "upn": reply.UPN})
-	t.step(event.CXH, event.Container, local, "key_id_stored", "The device stores the key id, which will name the key at sign-in.", message{"kid": rec.KeyID})
+	t.step(event.CXH, event.Container, local, "key_id_stored", "The device stores the key id, which will name the key at sign-in.",
+		message{"kid": rec.KeyID, "entry": reply.KeyID, "upn": reply.UPN})
 	t.step(event.CXH, "", local, "exit", "Provisioning is over; the application exits.", nil)
 	p.refill(ctx)
 	return rec, nil
@@ -266,6 +264,7 @@ func (p *provisioning) attestation(ctx context.Context) (*drs.KeyAttestation, er
 
 // registrationNonce asks the registration service's nonce service.
 func (p *provisioning) registrationNonce(ctx context.Context) (string, error) {
+	p.trace.step(event.CXH, event.DRS, https, "attestation_nonce_request", "The application asks for a nonce to attest the key over.", nil)
 	target := "https://" + p.tenant.RegistrationHost + drs.PathNonce + p.tenant.TenantID + "/"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {

@@ -43,6 +43,7 @@ type signingIn struct {
 	cloud   *cloudAP
 	user    person
 	request Request
+	route   hello.Route
 	policy  hello.InForce
 
 	kid       string
@@ -73,11 +74,11 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	flow, tenant, policy, refusal, err := signInFlow(env, m, r)
+	route, tenant, policy, refusal, err := signInRoute(env, m, r)
 	if err != nil {
 		return Verdict{}, err
 	}
-	t, ctx, err := newTrace(ctx, env, flow, r.User, r.Device)
+	t, ctx, err := newTrace(ctx, env, route.SignIn, r.User, r.Device)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -86,9 +87,9 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 		return Verdict{}, err
 	}
 	defer client.CloseIdleConnections()
-	v := Verdict{Code: hello.Success, Flow: string(flow), ID: t.id}
+	v := Verdict{Code: hello.Success, Flow: string(route.SignIn), ID: t.id}
 	s := &signingIn{
-		machine: m, trace: t, user: user, request: r, policy: policy, verdict: &v,
+		machine: m, trace: t, user: user, request: r, route: route, policy: policy, verdict: &v,
 		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant},
 	}
 	defer s.close()
@@ -103,6 +104,9 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err == nil {
 		return v, nil
 	}
+	if !t.refusing {
+		t.refused(event.Winlogon, event.User, local, "sign_in_failed", "Winlogon shows that the sign-in failed.", err)
+	}
 	if ctx.Err() != nil {
 		return v, ctx.Err()
 	}
@@ -115,31 +119,32 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	return v, nil
 }
 
-// signInFlow decides which flow signs a user in, by one table, and under which
+// signInRoute decides which flow signs a user in, by one table, and under which
 // policy. A refusal is for the user; an error says that there is nothing to try.
-func signInFlow(env providers.Env, m *machine, r Request) (flow hello.Flow, tenant spec.TenantOut, policy hello.InForce, refusal *Refusal, err error) {
+func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, tenant spec.TenantOut, policy hello.InForce, refusal *Refusal, err error) {
 	if m.rec.Registration == nil {
-		return hello.A1, tenant, policy, refuse("device_not_joined", nil), nil
+		return hello.Route{SignIn: hello.A1}, tenant, policy, refuse("device_not_joined", nil), nil
 	}
 	world, err := hello.Around(env.Objects, r.User, r.Device)
 	if err != nil {
-		return "", tenant, policy, nil, err
+		return route, tenant, policy, nil, err
 	}
 	shape, _ := world.ShapeOf(r.User, r.Device)
 	route, unsupported := hello.Select(shape)
+	route.Shape = shape
 	switch {
 	case unsupported != nil:
-		return "", tenant, policy, nil, unsupported
+		return route, tenant, policy, nil, unsupported
 	case route.SignIn != hello.A1:
-		return "", tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
+		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
 	for _, to := range r.To {
 		if to != string(m.in.Tenant) {
-			return "", tenant, policy, nil, fmt.Errorf("%s signs in to %s, not to %s", r.Device, m.in.Tenant, to)
+			return route, tenant, policy, nil, fmt.Errorf("%s signs in to %s, not to %s", r.Device, m.in.Tenant, to)
 		}
 	}
 	tenant, err = tenantOf(env, m.in.Tenant)
-	return route.SignIn, tenant, world.InForce(r.User, r.Device), nil, err
+	return route, tenant, world.InForce(r.User, r.Device), nil, err
 }
 
 func (s *signingIn) close() {
@@ -181,7 +186,11 @@ func (s *signingIn) releaseBySensor(ctx context.Context, c *container.Container)
 	if !ok || !c.Has(g) {
 		return nil, fmt.Errorf("%w: %s", container.ErrNoProtector, g)
 	}
-	secret, err := tpl.Match(sensor.Sample(string(g), s.user.upn))
+	shown, err := s.w.Hands.answer(Prompt(g), sensor.Sample(string(g), s.user.upn))
+	if err != nil {
+		return nil, err
+	}
+	secret, err := tpl.Match(shown)
 	if err != nil {
 		return nil, err
 	}

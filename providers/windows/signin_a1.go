@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/container"
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
@@ -59,7 +61,7 @@ func (s *signingIn) phaseB(ctx context.Context) (err error) {
 	t := s.trace
 	t.in("B")
 	if s.nonce, err = s.cloud.nonce(ctx); err != nil {
-		t.refused(event.EntraID, event.CloudAP, https, "nonce_refused", "The tenant gives no nonce.", err)
+		t.refused(event.CloudAP, event.LSASS, local, "nonce_missing", "Cloud AP has no nonce to sign.", err)
 		return err
 	}
 	if s.released == nil {
@@ -99,12 +101,10 @@ func (s *signingIn) phaseC(ctx context.Context) (err error) {
 	t.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP returns the signed nonce in a request signed with the device key.",
 		message{"grant_type": r.GrantType, "scope": scopePRT, "kid": s.kid, "device_id": s.rec.Registration.DeviceID})
 	if s.reply, err = s.cloud.exchange(ctx, r); err != nil {
-		t.refused(event.EntraID, event.CloudAP, https, "prt_refused", "The tenant refuses the sign-in.", err)
+		t.refused(event.CloudAP, event.LSASS, local, "sign_in_failed", "Cloud AP reports that the tenant refused the sign-in.", err)
 		return err
 	}
 	s.verdict.Claims = claims(s.reply.IDToken)
-	t.step(event.EntraID, event.CloudAP, https, "prt_reply", "The tenant returns a primary refresh token, its session key encrypted to the transport key.",
-		message{"token_length": len(s.reply.RefreshToken), "session_key": "RSA-OAEP", "expires_in": int64(s.reply.RefreshTokenExpiresIn), "claims": claims(s.reply.IDToken)})
 	return nil
 }
 
@@ -130,15 +130,47 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 	if err := s.cloud.cache(ctx, s.user.sid, s.prt); err != nil {
 		return err
 	}
-	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.", message{"credential": s.prt.Credential})
+	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.",
+		message{"credential": s.prt.Credential, "expires": s.prt.Expires, "claims": claims(s.reply.IDToken)})
 	t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
 	t.step(event.Winlogon, "", local, "logon_session", "Winlogon creates the logon session.", nil)
 	t.step(event.Winlogon, "", local, "profile_loaded", "Winlogon loads the user's profile.", nil)
 	t.step(event.Winlogon, event.User, local, "explorer_started", "Winlogon starts explorer: the user is signed in.", nil)
+	if err := s.postLogon(); err != nil {
+		return err
+	}
 	for range s.request.To {
 		if err := s.reachTenant(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// postLogon is Windows' look, after a sign-in with a password, whether to offer
+// Hello. Taking the offer is an enrollment's, not a sign-in's.
+func (s *signingIn) postLogon() error {
+	if s.released != nil {
+		return nil
+	}
+	t := s.trace
+	c, ok, err := view[*container.Container](s.env.Section, tableContainer, s.user.sid)
+	if err != nil {
+		return err
+	}
+	facts := s.facts(s.user)
+	facts.PRT = true
+	if ok {
+		_, facts.HasKey = c.UserKey(s.rec.Registration.TenantID)
+	}
+	check := hello.Prerequisites(s.route, s.policy, facts)
+	switch {
+	case check.HasKey:
+		t.step(event.Device, "", local, "already_provisioned", "Windows finds the user's Hello credential and does not offer another.", nil)
+	case check.WillProvision:
+		t.step(event.Device, "", local, "prerequisites", "Windows finds every condition for Hello met: the user may enroll.", checkMessage(check))
+	default:
+		t.step(event.Device, "", local, "prerequisites", "Windows does not offer Hello to the user.", checkMessage(check))
 	}
 	return nil
 }
@@ -151,10 +183,10 @@ func (s *signingIn) reachTenant(ctx context.Context) error {
 		message{"resource": oauth.ResourceGraph})
 	reply, err := s.cloud.accessToken(ctx, s.prt, oauth.ClientBroker, oauth.ResourceGraph, false)
 	if err != nil {
-		t.refused(event.EntraID, event.WAM, https, "app_token_refused", "The application gets no token.", err)
+		t.refused(event.WAM, "", local, "app_token_refused", "The application gets no token.", err)
 		return err
 	}
 	s.verdict.Claims = claims(reply.AccessToken)
-	t.step(event.EntraID, event.WAM, https, "app_token", "The application gets its token.", claims(reply.AccessToken))
+	t.step(event.WAM, "", local, "app_token", "The plug-in opens the reply and hands the token to the application.", claims(reply.AccessToken))
 	return nil
 }

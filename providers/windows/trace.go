@@ -30,6 +30,7 @@ type trace struct {
 	phase        string
 	user, device string
 	id           string // correlation
+	refusing     bool   // the last event was a refusal or a failure
 }
 
 // newTrace begins a run of a flow. The returned context carries the run's
@@ -68,6 +69,7 @@ func (t *trace) refused(actor, peer event.Actor, protocol, name, text string, er
 }
 
 func (t *trace) write(actor, peer event.Actor, protocol, name, text string, m message, o event.Outcome, r *event.Reason) {
+	t.refusing = o == event.Refused || o == event.Failed
 	t.sink.Emit(event.Event{
 		At:          t.env.Now(),
 		Correlation: t.id,

@@ -24,6 +24,7 @@ import (
 type wam struct {
 	env    providers.Env
 	trace  *trace
+	hands  Hands
 	http   *http.Client
 	tenant spec.TenantOut
 	screen event.Actor // the window that shows the page
@@ -123,11 +124,7 @@ func (a *wam) converse(ctx context.Context, p person, redirect string, req *http
 			if len(p.password) == 0 {
 				return "", because("wrong_password", nil, "The page asks for the password of %s, and this run does not know it.", p.addr)
 			}
-			a.trace.step(a.screen, event.User, local, "password_prompt", "The page asks for user name and password; the user types them.", message{"login": p.upn})
-			req, err = a.post(ctx, base, page.URLPost, sas.Login{
-				Login: p.upn, Password: string(p.password),
-				Ctx: page.Ctx, FlowToken: page.FlowToken, Canary: page.Canary,
-			}.Form())
+			req, err = a.firstFactor(ctx, base, p, page)
 		case sas.PageTFA:
 			req, err = a.secondFactor(ctx, base, p, page)
 		default:
@@ -138,6 +135,20 @@ func (a *wam) converse(ctx context.Context, p person, redirect string, req *http
 		}
 	}
 	return "", errors.New("the sign-in page does not come to an end")
+}
+
+// firstFactor posts user name and password.
+func (a *wam) firstFactor(ctx context.Context, base *url.URL, p person, page *sas.Config) (*http.Request, error) {
+	a.trace.step(a.screen, event.User, local, "password_prompt", "The page asks for user name and password.", message{"login": p.upn})
+	typed, err := ask(a.trace, a.hands, a.screen, PromptPassword, p.password)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(typed)
+	a.trace.step(event.User, a.screen, local, "password_typed", "The user types the password.", nil)
+	return a.post(ctx, base, page.URLPost, sas.Login{
+		Login: p.upn, Password: string(typed), Ctx: page.Ctx, FlowToken: page.FlowToken, Canary: page.Canary,
+	}.Form())
 }
 
 func (a *wam) post(ctx context.Context, base *url.URL, target string, form url.Values) (*http.Request, error) {
@@ -160,22 +171,21 @@ func (a *wam) resolve(base *url.URL, target string) (string, error) {
 // secondFactor goes through BeginAuth and EndAuth with the authenticator app's
 // code, and returns the request that ends the conversation.
 func (a *wam) secondFactor(ctx context.Context, base *url.URL, p person, page *sas.Config) (*http.Request, error) {
-	a.trace.step(event.MFA, a.screen, https, "mfa_challenge", "The tenant demands a second factor.", message{"methods": methods(page)})
+	a.trace.step(a.screen, event.MFA, https, "mfa_begin", "The window goes on to the second factor.", message{"methods": methods(page)})
 	secret, err := sas.ParseTOTPSecret(p.totpSecret)
 	if p.totpSecret == "" || err != nil {
 		return nil, refuse("mfa_not_registered", err)
 	}
-	a.trace.step(a.screen, event.User, local, "mfa_prompt", "The window asks for the code of the authenticator app; the user reads it off.", nil)
 	last, err := a.giveCode(ctx, base, secret, page)
 	if err != nil {
 		return nil, err
 	}
 	if !last.Success {
 		err := because("mfa_failed", nil, "The second factor of %s was refused: %s.", p.addr, last.ResultValue)
-		a.trace.refused(event.MFA, a.screen, https, "mfa_refused", "The second factor is refused.", err)
+		a.trace.refused(a.screen, event.User, local, "mfa_refused", "The window shows that the second factor was refused.", err)
 		return nil, err
 	}
-	a.trace.step(event.MFA, a.screen, https, "mfa_done", "The second factor is accepted.", message{"method": sas.MethodAppOTP})
+	a.trace.step(a.screen, event.EntraID, https, "mfa_done", "The window returns to the tenant with the second factor done.", message{"method": sas.MethodAppOTP})
 	return a.post(ctx, base, page.URLPost, sas.ProcessAuth{
 		Request: last.Ctx, MFAAuthMethod: sas.MethodAppOTP, Login: p.upn, FlowToken: last.FlowToken, Canary: page.Canary,
 	}.Form())
@@ -196,9 +206,15 @@ func (a *wam) giveCode(ctx context.Context, base *url.URL, secret []byte, page *
 			if err != nil {
 				return nil, err
 			}
+			a.trace.step(a.screen, event.User, local, "mfa_prompt", "The window asks for the code.", nil)
+			code, err := ask(a.trace, a.hands, a.screen, PromptCode, []byte(sas.TOTP(secret, a.env.Now().Add(ahead))))
+			if err != nil {
+				return nil, err
+			}
+			a.trace.step(event.User, a.screen, local, "mfa_code", "The user types the code that the app shows.", nil)
 			last, err = a.authCall(ctx, base, page, page.URLEndAuth, sas.AuthRequest{
 				Method: "EndAuth", AuthMethodID: sas.MethodAppOTP, SessionID: begun.SessionID, FlowToken: begun.FlowToken, Ctx: begun.Ctx,
-				AdditionalAuthData: sas.TOTP(secret, a.env.Now().Add(ahead)), PollCount: 1,
+				AdditionalAuthData: string(code), PollCount: 1,
 			})
 			if err != nil || last.Success || last.ResultValue != sas.ResultReused {
 				return last, err

@@ -17,7 +17,7 @@
 // # What is simulated
 //
 // Everything a peer sees is real: TPM commands, tokens, signatures, TLS. Not
-// real are the person (gestures, typing of codes), the sensor's optics, and
+// real are the person (Hands: gestures, typing of codes), the sensor's optics, and
 // the delivery of policy: a policy reaches a device when the device looks,
 // at sign-in, without an MDM session.
 //
@@ -42,10 +42,15 @@ import (
 )
 
 // Windows makes the kinds whose devices run on one pool of TPM workers.
-type Windows struct{ pool *tpm.Pool }
+type Windows struct {
+	// Hands of the people at the devices; set before use, nil in a usual lab.
+	Hands Hands
+
+	pool *tpm.Pool
+}
 
 // New returns the systems of Windows devices. The caller closes the pool.
-func New(pool *tpm.Pool) *Windows { return &Windows{pool} }
+func New(pool *tpm.Pool) *Windows { return &Windows{pool: pool} }
 
 // Types returns the kinds device, enrollment and policy.
 func (w *Windows) Types() []providers.Type {

@@ -1,0 +1,47 @@
+package windows
+
+import (
+	"bytes"
+
+	"hellolab/providers/event"
+)
+
+// Prompt names what a window, or a sensor, asks of the person at the device.
+type Prompt string
+
+const (
+	PromptPassword Prompt = "password"  // on the tenant's sign-in page
+	PromptCode     Prompt = "code"      // of the authenticator app
+	PromptPIN      Prompt = "pin"       // the new PIN, at provisioning
+	PromptPINAgain Prompt = "pin_again" // the same, to confirm it
+	PromptFace     Prompt = "face"      // a look into the camera, at sign-in
+	PromptFinger   Prompt = "fingerprint"
+)
+
+// Hands are those of the person at the device. They are given a prompt and
+// what the person has for it, and return what they type or show: the same, or
+// another thing by mistake. With ok false the person closes the window. A nil
+// Hands does as is expected of it.
+type Hands func(p Prompt, has []byte) (gives []byte, ok bool)
+
+// answer returns a copy of what is typed; an error says that the person cancelled.
+func (h Hands) answer(p Prompt, has []byte) ([]byte, error) {
+	has = bytes.Clone(has)
+	if h == nil {
+		return has, nil
+	}
+	gives, ok := h(p, has)
+	if !ok {
+		return nil, refuse("cancelled", nil)
+	}
+	return gives, nil
+}
+
+// ask puts a prompt on a window.
+func ask(t *trace, h Hands, window event.Actor, p Prompt, has []byte) ([]byte, error) {
+	gives, err := h.answer(p, has)
+	if err != nil {
+		t.refused(event.User, window, local, "window_closed", "The user closes the window.", err)
+	}
+	return gives, err
+}
