@@ -142,3 +142,73 @@ func (i imageIn) LoadImage() (image []byte, err error) {
 func (i imageIn) SaveImage(ctx context.Context, image []byte) error {
 	return i.section.Record(ctx, func(w providers.Writer) error { return w.Put("tpm", "image", image) })
 }
+
+// containerState is a Hello container as far as tests look into it.
+type containerState struct {
+	ID         string           `json:"id"`
+	SID        string           `json:"sid"`
+	Storage    ksp.Storage      `json:"storage"`
+	Created    time.Time        `json:"created"`
+	Protectors []protectorState `json:"protectors"`
+	AuthKey    struct {
+		ID    string  `json:"id"`
+		Key   ksp.Key `json:"key"`
+		Point []byte  `json:"point"`
+	} `json:"authentication_key"`
+	UserKeys []struct {
+		ID       string  `json:"id"`
+		Provider string  `json:"provider"`
+		Key      ksp.Key `json:"key"`
+	} `json:"user_keys"`
+}
+
+type protectorState struct {
+	ID      string     `json:"id"`
+	Gesture string     `json:"gesture"`
+	Sealed  ksp.Sealed `json:"sealed"`
+}
+
+// rename makes a user's only key pass for another id on the device.
+func (l *lab) rename(t testing.TB, device, sid, kid string) {
+	t.Helper()
+	c := stored[map[string]any](l, device, "container", sid)
+	keys, _ := c["user_keys"].([]any)
+	if len(keys) != 1 {
+		t.Fatalf("%d keys", len(keys))
+	}
+	keys[0].(map[string]any)["id"] = kid
+	l.keep(device, "container", sid, c)
+}
+
+func tpmPublic(k ksp.Key) ([]byte, error) { return tpm.Public(k) }
+
+// privateBlobs are the ends of what a device keeps of private keys and sealed
+// secrets, wrapped by its TPM.
+func (l *lab) privateBlobs(device string) map[string][]byte {
+	l.t.Helper()
+	m := stored[machineState](l, device, "machine", "record")
+	blobs := map[string][]byte{"device key": m.DeviceKey.Blob, "transport key": m.TransportKey.Blob, "identity key": m.AIK.Blob}
+	for _, key := range l.keysOf(device, "keypool") {
+		blobs["pooled key "+key] = stored[ksp.Key](l, device, "keypool", key).Blob
+	}
+	for _, sid := range l.keysOf(device, "container") {
+		c := stored[containerState](l, device, "container", sid)
+		blobs["authentication key"] = c.AuthKey.Key.Blob
+		for _, k := range c.UserKeys {
+			blobs["user key "+k.ID] = k.Key.Blob
+		}
+		for _, p := range c.Protectors {
+			blobs["protector "+p.Gesture] = p.Sealed.Blob
+		}
+	}
+	for _, key := range l.keysOf(device, "prt") {
+		blobs["session key "+key] = stored[prtState](l, device, "prt", key).SessionKey.Blob
+	}
+	for name, b := range blobs {
+		if len(b) < 96 {
+			l.t.Fatalf("%s: %d bytes", name, len(b))
+		}
+		blobs[name] = b[len(b)-48:]
+	}
+	return blobs
+}
