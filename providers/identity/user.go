@@ -17,7 +17,7 @@ func User() providers.Type {
 	return providers.Of(providers.Kind[spec.User, spec.UserOut]{
 		Name:   "user",
 		Doc:    "A person with an account.",
-		After:  []string{"tenant", "group"},
+		After:  []string{"tenant"},
 		Home:   func(in spec.User) providers.Ref { return in.Tenant },
 		Key:    func(in spec.User) string { return in.UPN },
 		Find:   findUser,

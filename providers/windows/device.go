@@ -23,7 +23,7 @@ func (w *Windows) device() providers.Kind[spec.Device, spec.DeviceOut] {
 	return providers.Kind[spec.Device, spec.DeviceOut]{
 		Name:  "device",
 		Doc:   "A Windows device with its TPM, joined to a tenant or to nothing.",
-		After: []string{"tenant", "group", "user"},
+		After: []string{"tenant", "user"},
 		Home:  func(in spec.Device) providers.Ref { return in.Tenant },
 		Key:   deviceKey,
 		Find:  w.findDevice, Create: w.createDevice, Read: w.readDevice, Update: w.updateDevice, Delete: w.deleteDevice,
