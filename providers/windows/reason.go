@@ -73,12 +73,12 @@ func reasonOf(err error) hello.Reason {
 	var exchange *url.Error
 	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged):
+		code = "credential_damaged"
 	case errors.Is(err, ksp.ErrWrongAuth):
 		code = "wrong_pin"
 	case errors.Is(err, ksp.ErrLockedOut):
 		code = "pin_locked_out"
-	case errors.Is(err, ksp.ErrForeignKey):
-		code = "credential_damaged"
 	case errors.Is(err, container.ErrChallenge):
 		code = "pin_challenge"
 	case errors.Is(err, container.ErrRestart):

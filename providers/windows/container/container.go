@@ -48,6 +48,8 @@ var (
 	ErrNoProtector = errors.New("the container has no protector for this gesture")
 	ErrNoKey       = errors.New("the container has no such key")
 	ErrOtherTenant = errors.New("the device is not registered with this organisation")
+	// ErrDamaged: the gesture was right, and the keys behind it do not open.
+	ErrDamaged = errors.New("the container's keys do not belong together")
 )
 
 const secretSize = 32
@@ -214,7 +216,7 @@ func (r *Released) Close() { clear(r.secrets[:]) }
 func (r *Released) userAuth(ctx context.Context, k ksp.Key) ([]byte, error) {
 	z, err := r.provider.Agree(ctx, r.c.AuthKey.Key, r.decrypt(), r.c.AuthKey.Point)
 	if err != nil {
-		return nil, fmt.Errorf("authentication key: %w", err)
+		return nil, fmt.Errorf("authentication key: %w", mismatch(err))
 	}
 	defer clear(z)
 	m := hmac.New(sha256.New, z)
@@ -259,8 +261,18 @@ func (r *Released) Signer(ctx context.Context, kid string) (crypto.Signer, error
 				return nil, err
 			}
 			defer clear(auth)
-			return r.provider.SignSHA256(ctx, k.Key, auth, pad, digest)
+			sig, err := r.provider.SignSHA256(ctx, k.Key, auth, pad, digest)
+			return sig, mismatch(err)
 		}), nil
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNoKey, kid)
+}
+
+// mismatch tells a wrong authorization behind a gesture that was right from a
+// wrong gesture.
+func mismatch(err error) error {
+	if errors.Is(err, ksp.ErrWrongAuth) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
