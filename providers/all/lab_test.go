@@ -1,8 +1,6 @@
 package all_test
 
 import (
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -14,20 +12,10 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/tpm"
-	"hellolab/providers/windows/tpm/worker"
+	"hellolab/providers/windows/tpm/tpmtest"
 )
 
-// TestMain is the TPM worker when the pool starts this binary again.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == worker.Word {
-		if err := worker.Main(os.Stdin, os.Stdout); err != nil {
-			os.Stderr.WriteString(err.Error())
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { tpmtest.Main(m) }
 
 const (
 	password = "correct horse battery staple"
@@ -60,9 +48,7 @@ func (l *lab) kind(name string) *providers.Type {
 // newLab has a tenant and alice, who has an authenticator app.
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	if !worker.Available() {
-		t.Skip("built without cgo: there is no TPM simulator, and so no device with a TPM")
-	}
+	tpmtest.NeedsSimulator(t)
 	return newLabOf(t, "required")
 }
 
@@ -70,8 +56,7 @@ func newLab(t testing.TB) *lab {
 // builds without a TPM simulator, too.
 func newLabOf(t testing.TB, attestation string) *lab {
 	t.Helper()
-	pool := tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) }})
-	t.Cleanup(func() { pool.Close() })
+	pool := tpmtest.NewPool(t, 0)
 	w := windows.New(pool)
 	types := all.Types(all.Deps{Windows: w})
 	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -13,21 +12,9 @@ import (
 	"hellolab/providers/conformance/seed"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
-	"hellolab/providers/windows/tpm/worker"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/oauth"
 )
-
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == worker.Word {
-		if err := worker.Main(os.Stdin, os.Stdout); err != nil {
-			os.Stderr.WriteString(err.Error())
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
 
 func TestNewPIN(t *testing.T) {
 	seed.Proves(t, "PB-05", "P1")

@@ -10,8 +10,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -21,20 +19,10 @@ import (
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/sensor"
-	"hellolab/providers/windows/tpm"
-	"hellolab/providers/windows/tpm/worker"
+	"hellolab/providers/windows/tpm/tpmtest"
 )
 
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == worker.Word {
-		if err := worker.Main(os.Stdin, os.Stdout); err != nil {
-			os.Stderr.WriteString(err.Error())
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { tpmtest.Main(m) }
 
 const (
 	sid    = "S-1-12-1-1-2-3-4"
@@ -55,11 +43,8 @@ type machine struct {
 }
 
 func platform(t *testing.T) machine {
-	if !worker.Available() {
-		t.Skip("built without cgo: there is no TPM simulator to test")
-	}
-	p := tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) }, Workers: 1})
-	t.Cleanup(func() { p.Close() })
+	tpmtest.NeedsSimulator(t)
+	p := tpmtest.NewPool(t, 1)
 	b, err := p.Take(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -22,20 +20,10 @@ import (
 	"hellolab/providers/conformance/seed"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/tpm"
-	"hellolab/providers/windows/tpm/worker"
+	"hellolab/providers/windows/tpm/tpmtest"
 )
 
-// TestMain is the worker when the pool starts this binary again.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == worker.Word {
-		if err := worker.Main(os.Stdin, os.Stdout); err != nil {
-			os.Stderr.WriteString(err.Error())
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { tpmtest.Main(m) }
 
 // store keeps an image in memory.
 type store struct {
@@ -83,15 +71,8 @@ func (c *clock) Advance(d time.Duration) {
 
 func newPool(t testing.TB, workers int) *tpm.Pool {
 	t.Helper()
-	if !worker.Available() {
-		t.Skip("built without cgo: there is no TPM simulator to test")
-	}
-	p := tpm.NewPool(tpm.Options{
-		Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) },
-		Workers: workers,
-	})
-	t.Cleanup(func() { p.Close() })
-	return p
+	tpmtest.NeedsSimulator(t)
+	return tpmtest.NewPool(t, workers)
 }
 
 type device struct {
