@@ -254,4 +254,4 @@ func (f *flow) expire(by *time.Time, t time.Time) {
 	}
 }
 
-func passed(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
+func passed(t time.Time) bool { return !t.IsZero() && time.Until(t) <= 0 }
