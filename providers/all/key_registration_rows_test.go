@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"hellolab/providers"
+	"hellolab/providers/conformance/leak"
 	"hellolab/providers/conformance/seed"
 	"hellolab/providers/windows"
 	"hellolab/providers/wire/attest"
@@ -18,8 +20,6 @@ import (
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
-
-	"hellolab/providers"
 )
 
 // TestKeyRegistration is phase C of one provisioning, with its lines tapped. What the
@@ -312,12 +312,12 @@ func TestDirectoryIsPublic(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
-	unfold(&all, string(shown), 0)
+	all.Write(leak.Unfold(string(shown)))
 	for _, table := range []string{"users", "devices", "hellokeys", "upn", "deviceid", "aik"} {
 		err := l.For("tenant.contoso").Section.View(func(r providers.Reader) error {
 			return r.Scan(table, "", func(key string, v []byte) error {
 				all.WriteString(key)
-				unfold(&all, string(v), 0)
+				all.Write(leak.Unfold(string(v)))
 				return nil
 			})
 		})

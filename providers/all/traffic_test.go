@@ -2,114 +2,60 @@ package all_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/tls"
-	"crypto/x509"
-	"io"
-	"net"
-	"sync"
 	"testing"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/leak"
 	"hellolab/providers/conformance/seed"
+	"hellolab/providers/spec"
 	"hellolab/providers/windows"
+	"hellolab/providers/windows/sensor"
 )
 
-// recorder is a network whose lines are tapped: it speaks TLS to both ends, as
-// an interception proxy that the device trusts, and writes down what passes.
-type recorder struct {
-	providers.Network
-	env providers.Env
-	t   testing.TB
+// longPIN is one that nothing contains by chance.
+const longPIN = "5820391774613"
 
-	mu       sync.Mutex
-	recorded bytes.Buffer
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.recorded.Write(b)
-}
-
-// seen is a copy of what passed until now.
-func (r *recorder) seen() []byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return bytes.Clone(r.recorded.Bytes())
-}
-
-func (r *recorder) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
-	server, err := r.Network.Dial(ctx, host, port)
-	if err != nil {
-		return nil, err
-	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := r.env.PKI.Issue(ctx, providers.WebRoot, &x509.Certificate{DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, key.Public())
-	if err != nil {
-		return nil, err
-	}
-	roots, err := r.env.PKI.Roots(ctx, providers.WebRoot)
-	if err != nil {
-		return nil, err
-	}
-	near, far := net.Pipe()
-	device := tls.Server(far, &tls.Config{Time: r.env.Now, Certificates: []tls.Certificate{{Certificate: chain, PrivateKey: key}}})
-	service := tls.Client(server, &tls.Config{Time: r.env.Now, RootCAs: roots, ServerName: host})
-	go func() { io.Copy(io.MultiWriter(service, r), device); service.Close() }()
-	go func() { io.Copy(io.MultiWriter(device, r), service); device.Close() }()
-	return near, nil
-}
-
-// TestTraffic records every byte of a provisioning and of three sign-ins: the
-// PIN and private keys never leave the device, biometric data neither.
+// TestTraffic records every byte of a registration, a provisioning and three
+// sign-ins, and unfolds all that is encoded in them: neither PIN nor private
+// key nor biometric data is among it.
 func TestTraffic(t *testing.T) {
 	l := newLab(t)
-	seed.Proves(t, "CT-46")
+	seed.Proves(t, "CT-46", "DR", "P1", "A1")
+	tap := l.listen()
 	l.device("laptop")
-	l.Declare(enrolled, enrollment(alice, laptop, "face"))
-	env := l.For(enrolled)
-	tap := &recorder{Network: env.Network, env: env, t: t}
-	env.Network = tap
-	kind := l.kind("enrollment")
-	rec, err := env.Objects.Lookup(enrolled)
+	l.Create(enrolled, spec.Enrollment{User: alice, Device: laptop, PIN: providers.Secret(longPIN), Gestures: []string{"face"}})
+	l.expect(byPIN(longPIN), "success")
+	l.expect(windows.Request{Gesture: "face", To: []string{"tenant.contoso"}}, "success")
+	l.expect(byPassword(password), "success")
+	traffic := tap.unfolded()
+
+	// What must be found shows that the search finds: requests of each flow, the
+	// password typed, public keys, claims inside tokens.
+	m := stored[machineState](l, laptop, "machine", "record")
+	for name, must := range map[string][]byte{
+		"the join": []byte("/EnrollmentServer/device"), "the key registration": []byte("/EnrollmentServer/key"), "a token request": []byte("grant_type"),
+		"the password": []byte(password), "the identity key's certificate": m.AIKChain[0], "claims": []byte(`"request_nonce"`), "the public key": l.helloKeys("alice")[0].KeyMaterial,
+	} {
+		if !bytes.Contains(traffic, must) {
+			t.Fatalf("%s is not among %d bytes", name, len(traffic))
+		}
+	}
+	secrets := l.privateBlobs(laptop)
+	for name, form := range leak.Forms(longPIN) {
+		secrets["PIN, "+name] = form
+	}
+	image, err := imageIn{l.For(laptop).Section}.LoadImage()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kind.Create(t.Context(), env, rec.In); err != nil {
-		t.Fatal(err)
+	secrets["the TPM's memory"] = image[len(image)/2 : len(image)/2+48]
+	tpl := stored[sensor.Template](l, laptop, "sensor", l.sidOf(laptop, "sensor"))
+	secrets["the template"], secrets["the sample"] = tpl.Wrapped, sensor.Sample("face", "alice@contoso.com")
+	for _, form := range []string{"RSA2", "RSA3", "PRIVATE KEY"} {
+		secrets["a private key as "+form] = []byte(form)
 	}
-	for _, r := range []windows.Request{
-		{PIN: providers.Secret(pin)}, {Gesture: "face"}, {Password: providers.Secret(password)},
-	} {
-		r.User, r.Device = alice, laptop
-		if v, err := l.windows.SignIn(t.Context(), env, r); err != nil || v.Code != "success" {
-			t.Fatalf("%+v, %v", v, err)
-		}
-	}
-	traffic := tap.seen()
-	if !bytes.Contains(traffic, []byte("grant_type")) || !bytes.Contains(traffic, []byte("kngc")) {
-		t.Fatalf("%d bytes recorded, and no request among them", len(traffic))
-	}
-	secrets := map[string][]byte{"the PIN": []byte(`"` + pin + `"`), "the PIN in a form": []byte("=" + pin)}
-	err = env.Section.View(func(r providers.Reader) error {
-		for _, table := range []string{"container", "sensor", "keypool", "tpm"} {
-			if err := r.Scan(table, "", func(key string, v []byte) error {
-				secrets[table+" "+key] = bytes.Clone(v[len(v)/2 : len(v)/2+min(48, len(v)/2)])
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil || len(secrets) < 5 {
-		t.Fatalf("%d secrets to look for, %v", len(secrets), err)
+	if len(secrets) < 20 {
+		t.Fatalf("%d secrets to look for", len(secrets))
 	}
 	for name, secret := range secrets {
 		if bytes.Contains(traffic, secret) {

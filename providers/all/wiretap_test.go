@@ -9,8 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +19,7 @@ import (
 	"testing"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/leak"
 	"hellolab/providers/windows/ksp"
 )
 
@@ -188,58 +187,14 @@ func (w *wiretap) unfolded() []byte {
 		out.Write(n.received.bytes())
 	}
 	for _, x := range w.exchanges() {
-		unfold(&out, x.request.URL.RawQuery, 0)
+		out.Write(leak.Unfold(x.request.URL.RawQuery))
 		for _, values := range x.request.Header {
 			for _, v := range values {
-				unfold(&out, v, 0)
+				out.Write(leak.Unfold(v))
 			}
 		}
-		unfold(&out, string(x.body), 0)
-		unfold(&out, string(x.reply), 0)
+		out.Write(leak.Unfold(string(x.body)))
+		out.Write(leak.Unfold(string(x.reply)))
 	}
 	return out.Bytes()
-}
-
-// unfold writes s and what it is an encoding of.
-func unfold(out *bytes.Buffer, s string, depth int) {
-	out.WriteString(s)
-	out.WriteByte('\n')
-	if depth == 6 || s == "" {
-		return
-	}
-	var v any
-	if json.Unmarshal([]byte(s), &v) == nil {
-		unfoldJSON(out, v, depth+1)
-	}
-	if form, err := url.ParseQuery(s); err == nil && strings.Contains(s, "=") {
-		for _, values := range form {
-			for _, v := range values {
-				if v != s {
-					unfold(out, v, depth+1)
-				}
-			}
-		}
-	}
-	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '.' || r == ' ' }) {
-		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
-			if b, err := enc.DecodeString(part); err == nil && len(b) > 3 {
-				unfold(out, string(b), depth+1)
-			}
-		}
-	}
-}
-
-func unfoldJSON(out *bytes.Buffer, v any, depth int) {
-	switch v := v.(type) {
-	case string:
-		unfold(out, v, depth)
-	case []any:
-		for _, e := range v {
-			unfoldJSON(out, e, depth)
-		}
-	case map[string]any:
-		for _, e := range v {
-			unfoldJSON(out, e, depth)
-		}
-	}
 }
