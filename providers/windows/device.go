@@ -202,7 +202,9 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 	if err != nil {
 		return o, err
 	}
-	if m.rec.Registration == nil {
+	// A join that was cut off half way is remembered as no join; what there is
+	// of a registration goes when the device is made anew.
+	if m.rec.Registration == nil || o.In.Join == string(hello.NotJoined) {
 		return o, nil
 	}
 	tenant, err := tenantOf(env, o.In.Tenant)
