@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -107,6 +109,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"within": within,
+			"cheap":  cheap,
 			"edit":   edit,
 			"repeat": repeat,
 			"flip":   flip,
@@ -159,6 +162,41 @@ func within(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (err != nil) != neg {
 		ts.Fatalf("%s: unexpected result: %v", strings.Join(args[1:], " "), err)
+	}
+}
+
+// What an input made to hurt may cost: the figures of the issue, in processor
+// time, which does not depend on what else the machine is doing.
+const (
+	cheapTime   = 2 * time.Second
+	cheapMemory = 256 << 10 // KiB
+	cheapWait   = time.Minute
+)
+
+// cheap COMMAND ARGS... runs a command that must end, well or badly, within
+// bounds of processor time and memory. Its output is in out.txt and err.txt.
+func cheap(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 {
+		ts.Fatalf("usage: [!] cheap COMMAND [ARGS...]")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cheapWait)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "NO_COLOR=1", "HOME="+ts.Getenv("HOME"))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	ts.Check(os.WriteFile(ts.MkAbs("out.txt"), stdout.Bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err.txt"), stderr.Bytes(), 0o600))
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	ts.Logf("%v of processor time, %d KiB", used, peak)
+	if used > cheapTime || peak > cheapMemory {
+		ts.Fatalf("took %v of processor time and %d KiB, more than %v and %d KiB", used, peak, cheapTime, cheapMemory)
+	}
+	if (err != nil) != neg {
+		ts.Fatalf("%s: unexpected result: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
 	}
 }
 
