@@ -39,6 +39,7 @@ func commands() []entry {
 		{"destroy", "", "Take everything down", 0, func() command { return &applyCommand{planFlags: planFlags{destroy: true}} }},
 		{"check", "[NAME...]", "Run the checks as real sign-ins on a throwaway view", -1, func() command { return &checkCommand{} }},
 		{"signin", "USER DEVICE", "Sign in for real", 2, func() command { return &signinCommand{} }},
+		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
 		{"show", "[PLANFILE]", "Print the state, or a saved plan", 1, func() command { return &showCommand{} }},
 		{"output", "[NAME]", "Print outputs of the last apply", 1, func() command { return &outputCommand{} }},

@@ -54,6 +54,10 @@ func manuals() map[string]manual {
 			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
 			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face"},
 		},
+		"status": {
+			detail:   "What the device believes, without asking anybody: joined or not, its certificate, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
+			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
+		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
 			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last"},

@@ -105,12 +105,8 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 // attempt finds the device in the lab and signs in there.
 func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request) (check.Verdict, error) {
 	for _, want := range []struct{ addr, kind string }{{a.User, "user"}, {a.Device, "device"}} {
-		rec, err := l.Objects().Lookup(want.addr)
-		if err != nil {
-			return check.Verdict{}, s.noObject(l, want.addr, want.kind)
-		}
-		if rec.Kind != want.kind {
-			return check.Verdict{}, mistake("Usage: hellolab signin USER DEVICE", "%s is not a %s", want.addr, want.kind)
+		if err := s.isA(l, want.addr, want.kind); err != nil {
+			return check.Verdict{}, err
 		}
 	}
 	rec, err := l.Objects().Lookup(a.Device)

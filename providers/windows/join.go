@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/drs"
@@ -290,13 +291,13 @@ func (r *registering) finish(ctx context.Context) error {
 	}
 	r.trace.step(event.Device, "", local, "registered", "The device is registered.",
 		message{"AzureAdJoined": "YES", "DeviceId": r.rec.Registration.DeviceID, "Thumbprint": r.rec.Registration.Thumbprint,
-			"TenantId": r.rec.Registration.TenantID, "KeyProvider": providerName(r.machine)})
+			"TenantId": r.rec.Registration.TenantID, "KeyProvider": providerName(r.rec.Storage)})
 	return nil
 }
 
-// providerName is what Windows calls the key storage provider.
-func providerName(m *machine) string {
-	if m.tpm != nil {
+// providerName is what Windows calls a key storage provider.
+func providerName(s ksp.Storage) string {
+	if s == ksp.TPM {
 		return "Microsoft Platform Crypto Provider"
 	}
 	return "Microsoft Software Key Storage Provider"

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"flag"
+
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/lab"
+	"hellolab/state"
+)
+
+// statusCommand prints what a device believes of itself, in dsregcmd's lines.
+// It reads a view of the state, so it works while an apply runs.
+type statusCommand struct {
+	stateFlags
+	user string
+	json bool
+}
+
+func (c *statusCommand) flags(fs *flag.FlagSet) {
+	c.stateFlags.flags(fs)
+	fs.StringVar(&c.user, "user", "", "show the state of the user `ADDRESS`; without it, of whoever got a token last")
+	fs.BoolVar(&c.json, "json", false, "print JSON")
+}
+
+func (c *statusCommand) run(ctx context.Context, s *session, args []string) (err error) {
+	if len(args) != 1 {
+		return mistake("Usage: hellolab status DEVICE, such as hellolab status device.laptop", "A device is needed")
+	}
+	snap, err := s.openRead(ctx, &c.stateFlags)
+	if err != nil {
+		return err
+	}
+	overlay := state.NewOverlay(snap)
+	defer closing(overlay, &err)
+	l, err := s.openLab(overlay, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer closing(l, &err)
+	if err := s.isA(l, args[0], "device"); err != nil {
+		return err
+	}
+	if c.user != "" {
+		if err := s.isA(l, c.user, "user"); err != nil {
+			return err
+		}
+	}
+	rec, err := l.Objects().Lookup(args[0])
+	if err != nil {
+		return err
+	}
+	status, err := s.windows.Status(l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), rec.Addr, c.user)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return view.WriteIndentedJSON(s.out, status)
+	}
+	s.printf("%s", status.Text())
+	return nil
+}
+
+// isA demands that the lab has an object of a kind.
+func (s *session) isA(l *lab.Lab, addr, kind string) error {
+	rec, err := l.Objects().Lookup(addr)
+	if err != nil {
+		return s.noObject(l, addr, kind)
+	}
+	if rec.Kind != kind {
+		return mistake("`hellolab state list "+kind+"` lists what can be named.", "%s is not a %s", addr, kind)
+	}
+	return nil
+}

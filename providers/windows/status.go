@@ -1,0 +1,151 @@
+package windows
+
+import (
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/ksp"
+)
+
+// Status is what a device says of itself and of the user at it, as far as
+// `dsregcmd /status` shows it. It asks nobody: like Windows', it is what the
+// device believes.
+type Status struct {
+	Device       string `json:"device_name"`
+	Joined       bool   `json:"azure_ad_joined"`
+	TPMProtected bool   `json:"tpm_protected"`
+	KeyProvider  string `json:"key_provider"`
+
+	// Of a joined device.
+	DeviceID   string    `json:"device_id,omitempty"`
+	Thumbprint string    `json:"thumbprint,omitempty"`
+	NotBefore  time.Time `json:"certificate_not_before,omitzero"`
+	NotAfter   time.Time `json:"certificate_not_after,omitzero"`
+	TenantID   string    `json:"tenant_id,omitempty"`
+
+	User  string    `json:"user,omitempty"` // whose state follows; empty when none has one
+	NGC   bool      `json:"ngc_set"`
+	KeyID string    `json:"ngc_key_id,omitempty"` // of the directory's entry
+	PRT   bool      `json:"azure_ad_prt"`
+	Since time.Time `json:"azure_ad_prt_update_time,omitzero"`
+	Until time.Time `json:"azure_ad_prt_expiry_time,omitzero"`
+}
+
+// Status reads the state of the device whose env is given. user is an address;
+// when empty, it is whoever obtained a token last.
+func (w *Windows) Status(env providers.Env, device, user string) (Status, error) {
+	rec, ok, err := view[machineRecord](env.Section, tableMachine, "record")
+	if err != nil {
+		return Status{}, fmt.Errorf("%s: %w", device, err)
+	}
+	if !ok {
+		return Status{}, fmt.Errorf("%s: %w", device, errNotInstalled)
+	}
+	s := Status{Device: rec.Name, Joined: rec.Registration != nil, TPMProtected: rec.Storage == ksp.TPM, KeyProvider: providerName(rec.Storage)}
+	if r := rec.Registration; r != nil {
+		cert, err := x509.ParseCertificate(r.Certificate)
+		if err != nil {
+			return Status{}, fmt.Errorf("%s: device certificate: %w", device, err)
+		}
+		s.DeviceID, s.Thumbprint, s.TenantID = r.DeviceID, r.Thumbprint, r.TenantID
+		s.NotBefore, s.NotAfter = cert.NotBefore, cert.NotAfter
+	}
+	return s, s.ofUser(env, user)
+}
+
+// ofUser adds what the device keeps of a user.
+func (s *Status) ofUser(env providers.Env, user string) error {
+	sid := ""
+	if user != "" {
+		p, err := userOf(env, providers.Ref(user))
+		if err != nil {
+			return err
+		}
+		p.password.Wipe()
+		sid, s.User = p.sid, p.upn
+	}
+	return env.Section.View(func(r providers.Reader) error {
+		var newest prtRecord
+		err := r.Scan(tablePRT, sid, func(key string, _ []byte) error {
+			rec, _, err := load[prtRecord](r, tablePRT, key)
+			if err == nil && rec.Obtained.After(newest.Obtained) {
+				newest = rec
+				if user == "" {
+					sid, _, _ = strings.Cut(key, "|")
+					s.User = rec.UPN
+				}
+			}
+			return err
+		})
+		if err != nil || sid == "" {
+			return err
+		}
+		if s.PRT = env.Now().Before(newest.Expires); s.PRT {
+			s.Since, s.Until = newest.Obtained, newest.Expires
+		}
+		c, ok, err := load[*container.Container](r, tableContainer, sid)
+		if !ok || err != nil {
+			return err
+		}
+		_, s.NGC = c.UserKey(s.TenantID)
+		if done, ok, err := load[enrollmentRecord](r, tableEnrollment, sid); err != nil {
+			return err
+		} else if ok && done.Registered {
+			s.KeyID = done.EntryID
+		}
+		return nil
+	})
+}
+
+// Text is the state in dsregcmd's own lines: labels right-aligned in 26
+// columns, each section under a box (Microsoft, "Troubleshoot devices by using
+// the dsregcmd command"). Fields whose value the lab has no equal of are left
+// out, not made up.
+func (s Status) Text() string {
+	var b strings.Builder
+	section := func(title string) {
+		rule := "+" + strings.Repeat("-", 70) + "+\n"
+		fmt.Fprintf(&b, "%s| %-69s|\n%s\n", rule, title, rule)
+	}
+	field := func(label, value string) { fmt.Fprintf(&b, "%26s : %s\n", label, value) }
+
+	section("Device State")
+	field("AzureAdJoined", yesNo(s.Joined))
+	field("EnterpriseJoined", "NO")
+	field("DomainJoined", "NO")
+	field("Device Name", s.Device)
+	b.WriteByte('\n')
+	if s.Joined {
+		section("Device Details")
+		field("DeviceId", s.DeviceID)
+		field("Thumbprint", s.Thumbprint)
+		field("DeviceCertificateValidity", "[ "+dsregTime(s.NotBefore)+" -- "+dsregTime(s.NotAfter)+" ]")
+		field("KeyProvider", s.KeyProvider)
+		field("TpmProtected", yesNo(s.TPMProtected))
+		b.WriteByte('\n')
+		section("Tenant Details")
+		field("TenantId", s.TenantID)
+		b.WriteByte('\n')
+	}
+	section("User State")
+	field("NgcSet", yesNo(s.NGC))
+	if s.KeyID != "" {
+		field("NgcKeyId", "{"+strings.ToUpper(s.KeyID)+"}")
+	}
+	field("WorkplaceJoined", "NO")
+	b.WriteByte('\n')
+	section("SSO State")
+	field("AzureAdPrt", yesNo(s.PRT))
+	if s.PRT {
+		field("AzureAdPrtUpdateTime", dsregTime(s.Since))
+		field("AzureAdPrtExpiryTime", dsregTime(s.Until))
+	}
+	field("EnterprisePrt", "NO")
+	return b.String()
+}
+
+func dsregTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") + " UTC" }
