@@ -267,6 +267,7 @@ func (c *applyCommand) walk(ctx context.Context, s *session, store *state.Store,
 			diags = append(diags, asDiagnostics(err)...)
 		}
 	}()
+	s.expect(p.plan)
 	return apply.Run(ctx, apply.Request{
 		Plan:        p.plan,
 		Registry:    s.registry,

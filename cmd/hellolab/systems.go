@@ -10,6 +10,7 @@ import (
 	"hellolab/engine/apply"
 	"hellolab/engine/check"
 	"hellolab/engine/lab"
+	"hellolab/engine/plan"
 	"hellolab/providers"
 	"hellolab/providers/all"
 	"hellolab/providers/windows"
@@ -47,6 +48,22 @@ func startWorker() *exec.Cmd {
 
 // Close ends the TPM workers.
 func (s *systems) Close() error { return s.tpms.Close() }
+
+// expect tells the systems what a plan will ask of them: TPMs are manufactured
+// while a worker has nothing else to do, and a new device need not wait.
+func (s *systems) expect(p *plan.Plan) {
+	devices := 0
+	for i := range p.Steps {
+		step := &p.Steps[i]
+		if step.Action != plan.Create || step.Kind != "device" {
+			continue
+		}
+		if tpm := step.PlannedIn.GetAttr("tpm"); tpm.IsKnown() && !tpm.IsNull() && tpm.AsString() != "none" {
+			devices++
+		}
+	}
+	s.tpms.Expect(devices)
+}
 
 // signIn signs in for a check.
 func (s *systems) signIn(ctx context.Context, env providers.Env, a check.Attempt) (check.Verdict, error) {
