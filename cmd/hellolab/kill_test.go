@@ -77,7 +77,7 @@ enrollment "%[1]s" {
 }
 
 // hellolab returns the command of a hellolab process in dir.
-func hellolab(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
+func hellolab(t testing.TB, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := exec.LookPath("hellolab")
 	if err != nil {
