@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"os"
+	"syscall"
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/jsonplan"
@@ -73,7 +74,8 @@ func (c *showCommand) run(ctx context.Context, s *session, args []string) error 
 
 // readPlan opens a plan file, which only the holder of the state's key can.
 func (s *session) readPlan(f *stateFlags, name string) (*planfile.File, error) {
-	file, err := os.Open(s.path(name))
+	// A pipe without a writer would block.
+	file, err := os.OpenFile(s.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

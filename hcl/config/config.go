@@ -154,6 +154,9 @@ func (c *Config) ReadFile(name string) ([]byte, error) {
 	if c.root == nil {
 		return nil, &missing{name}
 	}
+	if c.root.hides(name) {
+		return nil, fmt.Errorf("the file %s is hidden; names that begin with a dot are not read, for the lab's state and its key are among them", name)
+	}
 	b, err := c.root.read(name)
 	if err != nil {
 		return nil, err

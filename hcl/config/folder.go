@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	"syscall"
@@ -60,7 +61,7 @@ func (f *folder) list(suffix string) ([]string, error) {
 func (f *folder) read(name string) ([]byte, error) {
 	info, err := f.root.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is %s; only regular files are read", name, kindOf(info.Mode()))
+		err = fmt.Errorf("the file %s is %s; only regular files are read", name, kindOf(info.Mode()))
 	}
 	if err != nil {
 		return nil, f.explain(name, err)
@@ -74,7 +75,7 @@ func (f *folder) read(name string) ([]byte, error) {
 	if info, err = file.Stat(); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is %s; only regular files are read", name, kindOf(info.Mode()))
+		return nil, fmt.Errorf("the file %s is %s; only regular files are read", name, kindOf(info.Mode()))
 	}
 	if info.Size() > MaxFile {
 		return nil, tooLarge(name)
@@ -89,21 +90,42 @@ func (f *folder) read(name string) ([]byte, error) {
 	return b, nil
 }
 
+// hides reports whether a file stands in a folder whose name begins with a
+// dot, or has such a name itself, at the end of its links.
+func (f *folder) hides(name string) bool {
+	hidden := func(path string) bool {
+		return strings.Contains("/"+filepath.ToSlash(path), "/.")
+	}
+	if hidden(name) {
+		return true
+	}
+	dir, err := filepath.EvalSymlinks(f.dir)
+	if err != nil {
+		return false // reading it fails likewise
+	}
+	to, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if err != nil {
+		return false
+	}
+	to, err = filepath.Rel(dir, to)
+	return err == nil && filepath.IsLocal(to) && hidden(to)
+}
+
 func tooLarge(name string) error {
-	return fmt.Errorf("%s is larger than %d MiB", name, MaxFile>>20)
+	return fmt.Errorf("the file %s is larger than %d MiB", name, MaxFile>>20)
 }
 
 // explain says where a link leads when that is why reading failed.
 func (f *folder) explain(name string, err error) error {
 	if to, lerr := f.root.Readlink(name); lerr == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%s is a symbolic link to %s; links are followed within the folder only", name, to)
+		return fmt.Errorf("the file %s is a symbolic link to %s; links are followed within the folder only", name, to)
 	}
 	var perr *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &missing{name}
 	case errors.As(err, &perr):
-		return fmt.Errorf("%s cannot be read: %w", name, perr.Err)
+		return fmt.Errorf("the file %s cannot be read: %w", name, perr.Err)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ func User() providers.Type {
 		Doc:    "A person with an account.",
 		After:  []string{"tenant"},
 		Home:   func(in spec.User) providers.Ref { return in.Tenant },
-		Key:    func(in spec.User) string { return in.UPN },
+		Key:    func(in spec.User) string { return strings.ToLower(in.UPN) },
 		Find:   findUser,
 		Create: createUser,
 		Read:   readUser,

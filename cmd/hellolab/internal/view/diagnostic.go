@@ -131,7 +131,7 @@ func escapeLine(s string) string { return EscapeText(strings.TrimSuffix(s, "\r")
 // command line and in the environment are files, too, whose names begin with
 // "<": they are not shown, because they may be the secret itself.
 func snippetOf(d *hcl.Diagnostic, file *hcl.File) (snippet, bool) {
-	if file == nil || strings.HasPrefix(d.Subject.Filename, "<") {
+	if file == nil || len(file.Bytes) == 0 || strings.HasPrefix(d.Subject.Filename, "<") {
 		return snippet{}, false
 	}
 	src := file.Bytes
@@ -143,13 +143,13 @@ func snippetOf(d *hcl.Diagnostic, file *hcl.File) (snippet, bool) {
 	begin = min(begin, end)
 
 	start := bytes.LastIndexByte(src[:begin], '\n') + 1
-	snip := snippet{context: hcled.ContextString(file, d.Subject.Start.Byte), start: start}
+	snip := snippet{context: clip(hcled.ContextString(file, d.Subject.Start.Byte), maxContext), start: start}
 	for n, at := d.Subject.Start.Line, start; len(snip.lines) < maxSnippetLines; n++ {
 		stop := len(src)
 		if i := bytes.IndexByte(src[at:], '\n'); i >= 0 {
 			stop = at + i
 		}
-		text := clipLine(string(src[at:stop]))
+		text := clip(string(src[at:stop]), maxLine)
 		snip.lines = append(snip.lines, snippetLine{
 			number: n,
 			text:   text,
@@ -168,15 +168,23 @@ func snippetOf(d *hcl.Diagnostic, file *hcl.File) (snippet, bool) {
 // lines of megabytes.
 const maxLine = 400
 
-func clipLine(line string) string {
-	if len(line) <= maxLine {
-		return line
+// Bounds of what stands beside the source: a block's header, and a string that
+// the expression saw.
+const (
+	maxContext = 200
+	maxString  = 100
+)
+
+// clip returns the first limit bytes of s, or a little less: whole characters.
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
 	}
-	cut := maxLine
-	for !utf8.RuneStart(line[cut]) && cut > maxLine-utf8.UTFMax {
+	cut := limit
+	for !utf8.RuneStart(s[cut]) && cut > limit-utf8.UTFMax {
 		cut--
 	}
-	return line[:cut]
+	return s[:cut]
 }
 
 func clamp(n, low, high int) int { return max(low, min(n, high)) }
@@ -227,6 +235,9 @@ func statement(v cty.Value) string {
 		return "is " + ty.FriendlyName() + ", known only after apply"
 	case v.IsNull():
 		return "is null"
+	case ty == cty.String && len(v.AsString()) > maxString:
+		s := v.AsString()
+		return fmt.Sprintf("is a string of %d bytes that begins with %s", len(s), Quote(clip(s, maxString)))
 	case ty == cty.Bool || ty == cty.Number || ty == cty.String:
 		return "is " + scalar(v)
 	case ty.IsCollectionType() || ty.IsTupleType():
