@@ -3,7 +3,6 @@ package all_test
 import (
 	"bytes"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +13,6 @@ import (
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/wire/oauth"
-	"hellolab/providers/wire/prt"
-	"hellolab/providers/wire/web"
 )
 
 // TestContainer is one credential with a face, looked at in what the device keeps.
@@ -261,50 +258,4 @@ func TestTakenToAnotherDevice(t *testing.T) {
 			}
 		})
 	}
-}
-
-// useToken asks for an access token with a primary refresh token and the
-// session key that the device's TPM holds, and returns the refusal's code.
-func (l *lab) useToken(t testing.TB, device string, rec prtState) oauth.Code {
-	t.Helper()
-	c := web.Client(l.For(device))
-	defer c.CloseIdleConnections()
-	endpoint := "https://" + l.tenant().LoginHost + "/" + l.tenant().TenantID + "/oauth2/token"
-	post := func(r oauth.TokenRequest) web.Reply {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(r.Form().Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		reply, err := web.Do(c, req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return reply
-	}
-	var nonce oauth.NonceResponse
-	challenge := post(oauth.TokenRequest{GrantType: oauth.GrantServerChallenge})
-	if err := challenge.JSON(&nonce); err != nil {
-		t.Fatal(err)
-	}
-	session := func(kdf []byte) ([]byte, error) {
-		return l.tpmOf(device).HMAC(t.Context(), rec.SessionKey, prt.KDFInput(kdf))
-	}
-	now := l.Now().Unix()
-	signed, err := prt.SignRequest(session, bytes.Repeat([]byte{7}, prt.ContextSize), prt.Request{
-		ClientID: oauth.ClientBroker, RequestNonce: nonce.Nonce, Scope: "openid", Resource: oauth.ResourceGraph, GrantType: oauth.GrantRefreshToken,
-		RefreshToken: rec.Token, IssuedAt: prt.Time(now), Expires: prt.Time(now + 300),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	reply := post(oauth.TokenRequest{GrantType: oauth.GrantJWTBearer, Request: signed})
-	var refusal *oauth.Error
-	switch {
-	case reply.Status == http.StatusOK:
-		return 0
-	case !errors.As(oauth.ParseError(reply.Status, reply.Body), &refusal):
-		t.Fatalf("%d %s", reply.Status, reply.Body)
-	}
-	return refusal.Code
 }
