@@ -2,8 +2,10 @@ package all_test
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
+	"math/big"
 	"net/http"
 	"slices"
 	"testing"
@@ -219,6 +221,18 @@ func TestKeyRegistration(t *testing.T) {
 		v = l.expect(windows.Request{User: "user.bo", PIN: providers.Secret(pin)}, "key_not_found")
 		if v.Phase != "C" {
 			t.Errorf("refused in phase %s", v.Phase)
+		}
+	})
+	t.Run("RSA 2048", func(t *testing.T) {
+		seed.Proves(t, "CONST-04", "P1")
+		if pub, err := cng.ParseRSAPublic(entry.KeyMaterial); err != nil || pub.N.BitLen() != 2048 {
+			t.Errorf("the registered key: %v", err)
+		}
+		for _, bits := range []int{1024, 2047, 2056, 3072} {
+			k := &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(big.NewInt(1), uint(bits-1)), 0, 1), E: 65537}
+			if status, err := again(t, func(b map[string]any) { b["kngc"] = cng.MarshalRSAPublic(k) }); !drs.HasSubcode(err, "invalid_parameter") {
+				t.Errorf("%d bits: %d %v", bits, status, err)
+			}
 		}
 	})
 	t.Run("token decides whose", func(t *testing.T) {
