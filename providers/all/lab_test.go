@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/windows/tpm/tpmtest"
+	"hellolab/providers/wire/guid"
 )
 
 func TestMain(m *testing.M) { tpmtest.Main(m) }
@@ -173,4 +174,14 @@ func (l *lab) trace() string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// sid is how devices know a user, by the name of the block.
+func (l *lab) sid(user string) string {
+	l.t.Helper()
+	id, err := guid.Parse(conformance.Get[spec.User, spec.UserOut](l.Env, "user."+user).Out.ObjectID)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return id.SID()
 }

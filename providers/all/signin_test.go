@@ -11,46 +11,9 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/conformance/seed"
-	"hellolab/providers/event"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/container"
 )
-
-func TestSignInA1(t *testing.T) {
-	l := newLab(t)
-	l.device("laptop")
-	out := l.enroll()
-	v := l.expect(byPIN(pin), "success")
-	for _, row := range []string{"A1-01", "A1-02", "A1-03", "A1-04", "A1-05", "A1-06", "A1-08", "A1-11", "A1-12", "A1-13", "A1-14", "A1-15", "A1-17", "CT-40", "PC-11"} {
-		seed.Proves(t, row, "A1")
-	}
-	for _, row := range []string{"MOD-12", "DR-05", "DR-13", "DR-15", "CT-31", "COMP-03", "COMP-04", "COMP-05", "COMP-06", "KEY-16", "KEY-17", "KEY-19"} {
-		seed.Proves(t, row)
-	}
-	if v.Flow != "A1" || v.Phase != "E" || v.Reason != nil || v.ID == "" {
-		t.Errorf("verdict %+v", v)
-	}
-	want := []string{
-		"A:lock_screen_dismissed", "A:gesture_provided", "A:credentials_packed", "A:credentials_to_lsass", "A:credentials_to_cloud_ap", "A:key_released",
-		"B:nonce_request", "B:nonce_reply", "B:nonce_signed",
-		"C:prt_request", "C:prt_reply",
-		"D:session_key_unwrapped", "D:session_key_protected",
-		"E:success_to_lsass", "E:prt_cached", "E:success_to_winlogon", "E:logon_session", "E:profile_loaded", "E:explorer_started",
-	}
-	if got := l.steps("A1"); !slices.Equal(got, want) {
-		t.Errorf("steps\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	if signed := l.find("nonce_signed"); signed.Message["kid"] != out.KeyID || signed.Peer != event.TPM {
-		t.Errorf("signed: %+v", signed)
-	}
-	// Every event of the run, the tenant's too, has the run's id.
-	if e := l.find("signature_verified"); e.Correlation != v.ID {
-		t.Errorf("the tenant's event has id %s, the run %s", e.Correlation, v.ID)
-	}
-	l.inOrder("prt_request", "signature_verified", "nonce_verified", "prt_reply")
-	seed.Proves(t, "A1-09", "A1")
-	seed.Proves(t, "A1-10", "A1")
-}
 
 func amr(v windows.Verdict) (methods []string) {
 	list, _ := v.Claims["amr"].([]any)
@@ -93,7 +56,6 @@ func (l *lab) wireSteps(id string) []string {
 func TestGestureDoesNotChangeTheProtocol(t *testing.T) {
 	l := newLab(t)
 	seed.Proves(t, "MOD-10")
-	seed.Proves(t, "PB-04", "P1")
 	l.device("laptop")
 	l.enroll("face")
 	pinRun := l.expect(byPIN(pin), "success")

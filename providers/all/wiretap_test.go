@@ -103,7 +103,7 @@ func (t tapped) Dial(ctx context.Context, host string, port int) (net.Conn, erro
 // certificate is that of the device whose section the dialing object has.
 func (t tapped) certificate() (*tls.Certificate, error) {
 	m, ok := storedIn[machineState](t.tap.l.t, t.env.Section, "machine", "record")
-	if !ok || m.Registration == nil {
+	if !ok || m.Registration == nil || m.Storage != ksp.TPM {
 		return &tls.Certificate{}, nil
 	}
 	key, err := ksp.Signer(context.Background(), t.tap.l.tpmIn(t.env.Section, "device.tapped-"+t.env.Addr), m.DeviceKey, nil)

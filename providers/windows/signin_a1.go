@@ -36,11 +36,11 @@ func (s *signingIn) phaseA(ctx context.Context) error {
 	case s.request.Gesture != "":
 		with = s.request.Gesture
 	}
-	t.step(event.User, event.Winlogon, local, "lock_screen_dismissed", "The user dismisses the lock screen; Winlogon shows the credential provider.", nil)
+	t.step(event.Winlogon, event.CredentialProvider, local, "lock_screen_dismissed", "The lock screen is dismissed; Winlogon shows the credential provider.", nil)
 	if with == s.request.Gesture {
 		t.step(event.User, event.Sensor, local, "gesture", "The user shows the gesture to the sensor.", message{"gesture": with})
 	}
-	t.step(event.User, event.CredentialProvider, local, "gesture_provided", "The user gives the credential provider what it asks for.", message{"credential": with})
+	t.step(event.CredentialProvider, event.User, local, "gesture_provided", "The credential provider takes what the user gives.", message{"credential": with})
 	t.step(event.CredentialProvider, event.Winlogon, local, "credentials_packed", "The credential provider packs it and returns it to Winlogon.", nil)
 	t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
 	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"hellolab/providers"
-	"hellolab/providers/conformance/seed"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/drs"
@@ -17,7 +16,6 @@ import (
 )
 
 func TestNewPIN(t *testing.T) {
-	seed.Proves(t, "PB-05", "P1")
 	var inForce hello.InForce
 	w, err := hello.NewWorld(nil)
 	if err != nil {
