@@ -101,7 +101,6 @@ func sign(t *testing.T, r *container.Released, kid string, digest [sha256.Size]b
 
 func TestReleaseAndSign(t *testing.T) {
 	both(t, func(t *testing.T, m machine) {
-		seed.Proves(t, "CT-01")
 		seed.Proves(t, "CT-38")
 		c, r := m.provision(t, "1872")
 		r.Close()
@@ -228,7 +227,6 @@ func TestForeignDevice(t *testing.T) {
 func TestPINIsNotStored(t *testing.T) {
 	both(t, func(t *testing.T, m machine) {
 		seed.Proves(t, "CT-45")
-		seed.Proves(t, "CT-02")
 		const pin = "pin-that-is-easy-to-search"
 		c, _ := m.provision(t, pin)
 		state, err := json.Marshal(c)
