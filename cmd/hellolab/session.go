@@ -255,11 +255,27 @@ func (s *session) readLine(ctx context.Context) (string, error) {
 func writeFile(name string, perm os.FileMode, write func(io.Writer) error) error {
 	f, err := renameio.NewPendingFile(name, renameio.WithStaticPermissions(perm))
 	if err != nil {
-		return err
+		return unwritten(name, err)
 	}
 	defer f.Cleanup()
 	if err := write(f); err != nil {
-		return err
+		return unwritten(name, err)
 	}
-	return f.CloseAtomicallyReplace()
+	return unwritten(name, f.CloseAtomicallyReplace())
+}
+
+// unwritten names the file that could not be written instead of the unfinished
+// one beside it, whose name means nothing to anybody.
+func unwritten(name string, err error) error {
+	var path *os.PathError
+	var link *os.LinkError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &path):
+		err = path.Err
+	case errors.As(err, &link):
+		err = link.Err
+	}
+	return fmt.Errorf("cannot write %s: %w", name, err)
 }
