@@ -85,6 +85,30 @@ func (s story) by(t testing.TB, phase string, actor, peer event.Actor, step stri
 	}
 }
 
+// begunByDevice checks that whatever services did has its place: the flow, and
+// each of its phases, begins with a step of the device, and every event is
+// under the flow's name.
+func (s story) begunByDevice(t testing.TB) {
+	t.Helper()
+	last := "none"
+	for _, e := range s.events {
+		if e.Flow != s.events[0].Flow || e.Flow == "" {
+			t.Errorf("%s is in flow %q", e.Step, e.Flow)
+		}
+		if e.Phase != last && service(e.Actor) {
+			t.Errorf("phase %q begins with %s of %s", e.Phase, e.Step, e.Actor)
+		}
+		last = e.Phase
+	}
+	// What one reply is about is told once: two events in a row that say the
+	// same are the service's and the client's.
+	for i, e := range s.events[1:] {
+		if e.Text == s.events[i].Text && e.Actor != s.events[i].Actor {
+			t.Errorf("%s and %s say the same", s.events[i].Step, e.Step)
+		}
+	}
+}
+
 // phase is the part of the story with a letter.
 func (s story) phase(letter string) story {
 	part := story{t: s.t}
@@ -267,4 +291,16 @@ func assertionOf(t testing.TB, all []exchange) *ngc.Assertion {
 	}
 	t.Fatal("no assertion on the wire")
 	return nil
+}
+
+// TestStoryOfRegistration: registration has no letters, and still begins on
+// the device.
+func TestStoryOfRegistration(t *testing.T) {
+	l := newLab(t)
+	l.device("laptop")
+	s := l.story("DR")
+	s.begunByDevice(t)
+	if s.events[0].Step != "discover" || s.has("admin_token_issued") {
+		t.Errorf("not the device's story alone:\n%s", s)
+	}
 }

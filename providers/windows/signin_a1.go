@@ -95,11 +95,16 @@ func (s *signingIn) phaseC(ctx context.Context) (err error) {
 	t := s.trace
 	t.in("C")
 	r := prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantJWTBearer, Username: s.user.upn, Assertion: s.assertion}
+	text := "Cloud AP returns the signed nonce in a request signed with the device key."
+	m := message{"scope": scopePRT, "device_id": s.rec.Registration.DeviceID}
 	if s.released == nil {
 		r = prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantPassword, Username: s.user.upn, Password: string(s.request.Password)}
+		text = "Cloud AP returns the nonce with the password in a request signed with the device key."
+	} else {
+		m["kid"] = s.kid
 	}
-	t.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP returns the signed nonce in a request signed with the device key.",
-		message{"grant_type": r.GrantType, "scope": scopePRT, "kid": s.kid, "device_id": s.rec.Registration.DeviceID})
+	m["grant_type"] = r.GrantType
+	t.step(event.CloudAP, event.EntraID, https, "prt_request", text, m)
 	if s.reply, err = s.cloud.exchange(ctx, r); err != nil {
 		t.refused(event.CloudAP, event.LSASS, local, "sign_in_failed", "Cloud AP reports that the tenant refused the sign-in.", err)
 		return err
