@@ -118,6 +118,7 @@ func TestScript(t *testing.T) {
 			"repeat": repeat,
 			"flip":   flip,
 			"cut":    cut,
+			"garble": garble,
 
 			"write":   write,
 			"waitfor": waitfor,
@@ -272,6 +273,29 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	if got := info.Mode().Perm(); got != os.FileMode(want) {
 		ts.Fatalf("%s has mode %04o, want %04o", args[1], got, want)
 	}
+}
+
+// garble FILE TEXT flips one bit behind each place where a file holds TEXT.
+func garble(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: garble FILE TEXT")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	if !bytes.Contains(data, []byte(args[1])) {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	const behind = 20
+	for at := 0; ; {
+		i := bytes.Index(data[at:], []byte(args[1]))
+		if i < 0 {
+			break
+		}
+		at += i + len(args[1]) + behind
+		data[at] ^= 1
+	}
+	ts.Check(os.WriteFile(name, data, 0o600))
 }
 
 // write FILE TEXT writes a file of any bytes, with the escapes of Go in TEXT.
