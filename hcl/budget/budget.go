@@ -12,7 +12,9 @@ package budget
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -29,10 +31,14 @@ type Limits struct {
 // Defaults of Limits.
 const (
 	DefaultElements = 1_000_000
-	DefaultBytes    = 64 << 20
+	DefaultBytes    = 48 << 20
 	// maxWork bounds the elements that operations look at without making
-	// anything: comparing two large values a million times.
-	maxWork = 50 * DefaultElements
+	// anything: comparing two large values a million times. It grows with Elements.
+	maxWork = 8 * DefaultElements
+	// maxDigits bounds text that becomes a number, which is quadratic.
+	maxDigits = 4096
+	// callWork is what a call costs at least.
+	callWork = 32
 	// maxExponent bounds numbers: what is written in powers of two takes as
 	// many digits as this allows, not a billion.
 	maxExponent = 8192
@@ -47,11 +53,13 @@ func (e *Exceeded) Error() string { return e.What }
 type Meter struct {
 	limits Limits
 
+	over atomic.Bool // a limit was reached: nothing further is worth evaluating
+
 	mu                    sync.Mutex
 	ctx                   context.Context
 	elements, bytes, work int
 	spent                 *Exceeded // the limit that was reached
-	told                  bool
+	told                  *hcl.Diagnostic
 	charges               int
 }
 
@@ -75,30 +83,34 @@ func (m *Meter) Bytes(n int) error { return m.charge(0, n, 0) }
 // Work pays for looking at n elements.
 func (m *Meter) Work(n int) error { return m.charge(0, 0, n) }
 
-func (m *Meter) charge(elements, bytes, work int) error {
+func (m *Meter) charge(elements, bytes, looked int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.spent != nil {
 		return m.spent
 	}
-	if m.charges++; m.charges%1024 == 0 && m.ctx.Err() != nil {
-		m.spent = &Exceeded{"The evaluation was interrupted."}
-		return m.spent
+	if m.charges++; m.charges%1024 == 0 && m.ctx != nil && m.ctx.Err() != nil {
+		return m.end("The evaluation was interrupted.")
 	}
 	// Compare before adding: a claimed size may be near the largest integer.
 	switch {
 	case elements > m.limits.Elements-m.elements:
-		m.spent = &Exceeded{fmt.Sprintf("Evaluating the configuration makes more than %s elements.", group(m.limits.Elements))}
+		return m.end(fmt.Sprintf("Evaluating the configuration makes more than %s elements.", group(m.limits.Elements)))
 	case bytes > m.limits.Bytes-m.bytes:
-		m.spent = &Exceeded{fmt.Sprintf("Evaluating the configuration makes more than %s bytes of text.", group(m.limits.Bytes))}
-	case work > maxWork-m.work:
-		m.spent = &Exceeded{"Evaluating the configuration takes too many operations on large values."}
-	default:
-		m.elements += elements
-		m.bytes += bytes
-		m.work += work
-		return nil
+		return m.end(fmt.Sprintf("Evaluating the configuration makes more than %s bytes of text.", group(m.limits.Bytes)))
+	case looked > maxWork/DefaultElements*m.limits.Elements-m.work:
+		return m.end("Evaluating the configuration takes too many operations, or operations on too large values.")
 	}
+	m.elements += elements
+	m.bytes += bytes
+	m.work += looked
+	return nil
+}
+
+// end notes the limit that was reached. The caller holds the lock.
+func (m *Meter) end(what string) error {
+	m.over.Store(true)
+	m.spent = &Exceeded{what}
 	return m.spent
 }
 
@@ -106,34 +118,49 @@ func (m *Meter) charge(elements, bytes, work int) error {
 func (m *Meter) Reset(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ctx, m.elements, m.bytes, m.work, m.charges, m.spent, m.told = ctx, 0, 0, 0, 0, nil, false
+	m.ctx, m.elements, m.bytes, m.work, m.charges, m.spent, m.told = ctx, 0, 0, 0, 0, nil, nil
+	m.over.Store(false)
 }
 
 // Spent reports whether a limit was reached.
-func (m *Meter) Spent() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.spent != nil
-}
+func (m *Meter) Spent() bool { return m.over.Load() }
 
-// tell returns the diagnostic for err the first time, and nothing later.
-func (m *Meter) tell(err error, rng hcl.Range) hcl.Diagnostics {
+// Call pays for one call of a function, beside what its arguments and result cost.
+func (m *Meter) Call() error { return m.charge(0, 0, callWork) }
+
+// settle is what an expression whose meter ran out adds to the diagnostics: the
+// limit, told where it was noticed first, and nothing that followed from it.
+func (m *Meter) settle(diags hcl.Diagnostics, rng hcl.Range) hcl.Diagnostics {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.told {
-		return nil
+	if m.told == nil {
+		m.told = &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Evaluation limit reached",
+			Detail:   m.spent.What + " It was stopped here.",
+			Subject:  &rng,
+		}
+		return hcl.Diagnostics{m.told}
 	}
-	m.told = true
-	return hcl.Diagnostics{{
-		Severity: hcl.DiagError,
-		Summary:  "Evaluation limit reached",
-		Detail:   err.Error() + " It was stopped here.",
-		Subject:  &rng,
-	}}
+	if slices.Contains(diags, m.told) {
+		return hcl.Diagnostics{m.told}
+	}
+	return nil
 }
 
 // Diagnose turns an error of this meter into its diagnostic, told once.
-func (m *Meter) Diagnose(err error, rng hcl.Range) hcl.Diagnostics { return m.tell(err, rng) }
+func (m *Meter) Diagnose(rng hcl.Range) hcl.Diagnostics { return m.settle(nil, rng) }
+
+// Finish adds the limit that was reached to the diagnostics of an evaluation
+// when it is missing there: what a condition does not choose tells nothing.
+func (m *Meter) Finish(diags hcl.Diagnostics) hcl.Diagnostics {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.told != nil && !slices.Contains(diags, m.told) {
+		return append(diags, m.told)
+	}
+	return diags
+}
 
 func group(n int) string {
 	s := fmt.Sprint(n)

@@ -65,26 +65,32 @@ func Expr(e hclsyntax.Expression) hclsyntax.Expression {
 		}
 		if n := len(e.Args); e.ExpandFinal && n > 0 {
 			e.Args[n-1] = wrap(e.Args[n-1], iterated)
-		} else if e.Name == "length" && n == 1 || e.Name == "lookup" && n == 3 {
-			return &direct{e}
 		}
+		return &call{e}
 	case *hclsyntax.ConditionalExpr:
 		e.Condition = Expr(e.Condition)
 		e.TrueResult = wrap(Expr(e.TrueResult), looked)
 		e.FalseResult = wrap(Expr(e.FalseResult), looked)
+		return &conditional{e}
 	case *hclsyntax.IndexExpr:
 		e.Collection = Expr(e.Collection)
-		e.Key = Expr(e.Key)
+		e.Key = wrap(Expr(e.Key), numeric)
 	case *hclsyntax.RelativeTraversalExpr:
 		e.Source = Expr(e.Source)
 	case *hclsyntax.BinaryOpExpr:
-		e.LHS = wrap(Expr(e.LHS), looked)
-		e.RHS = wrap(Expr(e.RHS), looked)
+		e.LHS, e.RHS = Expr(e.LHS), Expr(e.RHS)
+		switch e.Op {
+		case hclsyntax.OpEqual, hclsyntax.OpNotEqual:
+			e.LHS, e.RHS = wrap(e.LHS, looked), wrap(e.RHS, looked)
+		case hclsyntax.OpLogicalAnd, hclsyntax.OpLogicalOr:
+		default:
+			e.LHS, e.RHS = wrap(e.LHS, numeric), wrap(e.RHS, numeric)
+		}
 		if e.Op.Type == cty.Number {
 			return wrap(e, value)
 		}
 	case *hclsyntax.UnaryOpExpr:
-		e.Val = Expr(e.Val)
+		e.Val = wrap(Expr(e.Val), numeric)
 		if e.Op.Type == cty.Number {
 			return wrap(e, value)
 		}
@@ -128,13 +134,16 @@ func wrap(e hclsyntax.Expression, pay func(*Meter, cty.Value) error) hclsyntax.E
 }
 
 func (e *counted) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	v, diags := e.Expression.Value(ctx)
 	m := of(ctx)
 	if m == nil {
-		return v, diags
+		return e.Expression.Value(ctx)
 	}
-	if err := e.pay(m, v); err != nil {
-		return cty.DynamicVal, append(diags, m.tell(err, e.SrcRange)...)
+	if m.Spent() {
+		return cty.DynamicVal, nil
+	}
+	v, diags := e.Expression.Value(ctx)
+	if e.pay(m, v) != nil || m.Spent() {
+		return cty.DynamicVal, m.settle(diags, e.SrcRange)
 	}
 	return v, diags
 }
@@ -151,6 +160,17 @@ func iterated(m *Meter, v cty.Value) error {
 	return m.Elements(v.LengthInt())
 }
 
+// numeric refuses text that is too long to become a number.
+func numeric(m *Meter, v cty.Value) error {
+	v, _ = v.Unmark()
+	if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && len(v.AsString()) > maxDigits {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.end("A text is too long to be a number.")
+	}
+	return nil
+}
+
 func value(m *Meter, v cty.Value) error { return m.Value(v) }
 
-func looked(m *Meter, v cty.Value) error { return m.Look(v) }
+func looked(m *Meter, v cty.Value) error { return m.Compare(v) }

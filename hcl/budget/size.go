@@ -12,31 +12,46 @@ func (m *Meter) Value(v cty.Value) error {
 	w.walk(v, 0)
 	if w.err != nil {
 		m.mu.Lock()
+		defer m.mu.Unlock()
 		if m.spent == nil {
-			m.spent = w.err
+			return m.end(w.err.What)
 		}
-		m.mu.Unlock()
-		return w.err
+		return m.spent
 	}
 	return m.charge(w.seen, w.text, 0)
 }
 
 // Look pays for looking at all of v.
-func (m *Meter) Look(v cty.Value) error {
+func (m *Meter) Look(v cty.Value) error { return m.look(v, 1) }
+
+// Compare pays for comparing v with another value, or finding a type for both:
+// cty looks at each part once for each level that it is deep.
+func (m *Meter) Compare(v cty.Value) error { return m.look(v, 2) }
+
+func (m *Meter) look(v cty.Value, times int) error {
+	if v.Type() == cty.String {
+		if s, _ := v.Unmark(); s.IsKnown() && !s.IsNull() {
+			return m.Work(1 + len(s.AsString())/256)
+		}
+	}
 	if v.Type().IsPrimitiveType() {
-		return m.charge(0, 0, 1)
+		return m.Work(1)
 	}
 	w := walker{elements: m.limits.Elements, bytes: int(^uint(0) >> 1)}
 	w.walk(v, 0)
 	if w.err != nil {
 		return m.Value(v)
 	}
-	return m.charge(0, 0, w.seen)
+	if times > 1 {
+		times *= 1 + w.deepest
+	}
+	return m.Work(w.seen*times + w.text/256)
 }
 
 type walker struct {
 	elements, bytes int // limits
 	seen, text      int
+	deepest         int
 	err             *Exceeded
 }
 
@@ -52,6 +67,7 @@ func (w *walker) walk(v cty.Value, depth int) {
 	if w.err != nil {
 		return
 	}
+	w.deepest = max(w.deepest, depth)
 	v, _ = v.Unmark()
 	if !v.IsKnown() || v.IsNull() {
 		return
@@ -75,10 +91,7 @@ func (w *walker) walk(v cty.Value, depth int) {
 // number refuses numbers that take too many digits to write.
 func number(v cty.Value) *Exceeded {
 	f := v.AsBigFloat()
-	if f.IsInf() {
-		return nil
-	}
-	if exp := f.MantExp(nil); exp > maxExponent || exp < -maxExponent {
+	if exp := f.MantExp(nil); f.IsInf() || exp > maxExponent || exp < -maxExponent {
 		return &Exceeded{"A number is too large or too small to be written out."}
 	}
 	return nil

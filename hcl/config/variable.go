@@ -34,7 +34,7 @@ func (v *Variable) Convert(val cty.Value) (cty.Value, error) {
 	if v.Defaults != nil && !val.IsNull() {
 		val = v.Defaults.Apply(val)
 	}
-	return convert.Convert(val, v.Type)
+	return budget.Convert(nil, val, v.Type)
 }
 
 func (l *loader) variable(b *hclsyntax.Block) {

@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/hcl/addr"
+	"hellolab/hcl/budget"
 	"hellolab/hcl/config"
 	"hellolab/providers"
 )
@@ -23,7 +24,6 @@ type decoder struct {
 	spec   hcldec.Spec
 	secret map[string]bool // top-level In attributes that are sensitive
 	hidden map[string]bool // of these, the write-only ones
-	refs   bool            // has attributes that are references
 }
 
 func newDecoder(kind string, b providers.Block) *decoder {
@@ -41,26 +41,16 @@ func newDecoder(kind string, b providers.Block) *decoder {
 			d.hidden[a.Name] = true
 		}
 	}
-	d.refs = hasRefs(b)
 	return d
 }
 
-func hasRefs(b providers.Block) bool {
-	return slices.ContainsFunc(b.Attrs, func(a providers.Attr) bool { return a.Ref != nil }) ||
-		slices.ContainsFunc(b.Blocks, func(n providers.NestedBlock) bool { return hasRefs(n.Block) })
-}
-
-// specOf translates a schema for hcldec. References are taken as they come.
-// What is required is checked before evaluation (checkBody) and once more by
-// the schema, for nulls.
+// specOf translates a schema for hcldec. Attributes are taken as they come and
+// given their types by reader; what is required is checked before evaluation
+// (checkBody) and once more by the schema, for nulls.
 func specOf(b providers.Block) hcldec.Spec {
 	spec := make(hcldec.ObjectSpec, len(b.Attrs)+len(b.Blocks))
 	for _, a := range b.Attrs {
-		ty := a.Type
-		if a.Ref != nil {
-			ty = cty.DynamicPseudoType
-		}
-		spec[a.Name] = &hcldec.AttrSpec{Name: a.Name, Type: ty}
+		spec[a.Name] = &hcldec.AttrSpec{Name: a.Name, Type: cty.DynamicPseudoType}
 	}
 	for _, n := range b.Blocks {
 		spec[n.Name] = &hcldec.BlockSpec{TypeName: n.Name, Nested: specOf(n.Block)}
@@ -208,22 +198,16 @@ type decoded struct {
 	refs  []addr.Instance // addresses its references name
 }
 
-// decode reads a body. problem, a reference that is no known instance of an
-// allowed kind, is found by known.
-func (d *decoder) decode(body hcl.Body, ctx *hcl.EvalContext, ranges map[string]hcl.Range, known func(addr.Instance) bool) (decoded, hcl.Diagnostics) {
+// decode reads a body. Its references must name instances that are known.
+func (d *decoder) decode(body hcl.Body, ctx *hcl.EvalContext, ranges map[string]hcl.Range, m *budget.Meter, known func(addr.Instance) bool) (decoded, hcl.Diagnostics) {
 	val, diags := hcldec.Decode(body, d.spec, ctx)
 	if diags.HasErrors() {
 		return decoded{}, diags
 	}
-	out := decoded{value: val}
-	if d.refs {
-		r := &referrer{known: known, ranges: ranges}
-		out.value = r.block(d.block, val, "")
-		out.refs = r.found
-		diags = append(diags, r.diags...)
-		if diags.HasErrors() {
-			return decoded{}, diags
-		}
+	r := &reader{meter: m, known: known, ranges: ranges}
+	out := decoded{value: r.block(d.block, val, ""), refs: r.found}
+	if diags = append(diags, r.diags...); diags.HasErrors() {
+		return decoded{}, diags
 	}
 	full, err := d.schema.Complete(out.value)
 	if err != nil {

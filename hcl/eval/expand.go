@@ -136,8 +136,8 @@ func (ev *evaluation) forEach(n *node, exp *expansion, v cty.Value, sc *scope) b
 	default:
 		return fail("Invalid for_each", "The argument for_each is a map, an object, or a set of strings, and this is %s.", ty.FriendlyName())
 	}
-	if err := ev.meter.Elements(v.LengthInt()); err != nil {
-		ev.add(ev.meter.Diagnose(err, rng))
+	if ev.meter.Elements(v.LengthInt()) != nil {
+		ev.add(ev.meter.Diagnose(rng))
 		return false
 	}
 	type pair struct {
@@ -199,8 +199,8 @@ func (ev *evaluation) count(n *node, exp *expansion, v cty.Value, sc *scope) boo
 		ev.add(hcl.Diagnostics{errorf(&rng, "Invalid count", "The argument count is a whole number, zero or more.")})
 		return false
 	}
-	if err := ev.meter.Elements(key.Int); err != nil {
-		ev.add(ev.meter.Diagnose(err, rng))
+	if ev.meter.Elements(key.Int) != nil {
+		ev.add(ev.meter.Diagnose(rng))
 		return false
 	}
 	exp.keys = make([]addr.Key, key.Int)

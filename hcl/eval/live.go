@@ -37,8 +37,8 @@ func (e *Evaluator) Instance(ctx context.Context, a addr.Instance, l Lookup) (ct
 	if diags.HasErrors() {
 		return cty.NilVal, diags
 	}
-	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, r.known)
-	diags = append(append(diags, src.diags...), more...)
+	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, s.meter, r.known)
+	diags = s.meter.Finish(append(append(diags, src.diags...), more...))
 	if err := ctx.Err(); err != nil && !diags.HasErrors() {
 		diags = append(diags, errorf(&n.object.Range, "Evaluation interrupted", "%s.", sentence(err.Error())))
 	}
@@ -52,7 +52,7 @@ func (e *Evaluator) Outputs(ctx context.Context, l Lookup) ([]Output, hcl.Diagno
 		return nil, diags
 	}
 	out := src.run.outputs(src, src.session, &diags)
-	return out, append(diags, src.diags...)
+	return out, src.meter.Finish(append(diags, src.diags...))
 }
 
 // Checks evaluates all checks again, with what is known now.
@@ -62,7 +62,7 @@ func (e *Evaluator) Checks(ctx context.Context, l Lookup) ([]Check, hcl.Diagnost
 		return nil, diags
 	}
 	out := src.run.checks(src, src.session, &diags)
-	return out, append(diags, src.diags...)
+	return out, src.meter.Finish(append(diags, src.diags...))
 }
 
 func (e *Evaluator) again(ctx context.Context, l Lookup) (*live, hcl.Diagnostics) {

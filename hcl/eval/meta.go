@@ -44,7 +44,10 @@ func (ev *evaluation) meta(n *node, in *scope, exp *expansion) (Meta, hcl.Diagno
 		if diag != nil {
 			diags = append(diags, diag)
 		}
-		m.ReplaceTriggeredBy = with(m.ReplaceTriggeredBy, triggers)
+		if ev.meter.Work(len(triggers)) != nil {
+			return m, append(diags, ev.meter.Diagnose(x.Range())...)
+		}
+		m.ReplaceTriggeredBy = union(m.ReplaceTriggeredBy, triggers)
 	}
 	return m, diags
 }

@@ -124,7 +124,7 @@ func (r *run) checks(src source, s *session, diags *hcl.Diagnostics) []Check {
 		if sc.failed || sc.diags.HasErrors() {
 			continue
 		}
-		c := r.check(n, sc, diags)
+		c := r.check(n, sc, s, diags)
 		if !(*diags)[before:].HasErrors() {
 			out = append(out, c)
 		}
@@ -132,7 +132,7 @@ func (r *run) checks(src source, s *session, diags *hcl.Diagnostics) []Check {
 	return out
 }
 
-func (r *run) check(n *checkNode, sc *scope, diags *hcl.Diagnostics) Check {
+func (r *run) check(n *checkNode, sc *scope, s *session, diags *hcl.Diagnostics) Check {
 	c := Check{Name: n.Name, Range: n.Range}
 	if c.After = text(n.After, sc, "after", diags); c.After != "" {
 		if _, err := providers.ParseDuration(c.After); err != nil {
@@ -145,7 +145,7 @@ func (r *run) check(n *checkNode, sc *scope, diags *hcl.Diagnostics) Check {
 		if c.Expect == "" {
 			c.Expect = "success"
 		}
-		dec, more := r.e.signInDecoder().decode(n.Check.SignIn, sc.ctx, n.ranges, r.known)
+		dec, more := r.e.signInDecoder().decode(n.Check.SignIn, sc.ctx, n.ranges, s.meter, r.known)
 		*diags = append(*diags, more...)
 		if !more.HasErrors() {
 			c.SignIn = signIn(dec.value, n.SignInRange)

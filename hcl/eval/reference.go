@@ -10,27 +10,31 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/hcl/addr"
+	"hellolab/hcl/budget"
 	"hellolab/providers"
 )
 
-// referrer turns the values of reference attributes, which are objects of the
-// instances they name, into addresses.
-type referrer struct {
+// reader gives the attributes of a body their types. The values of references,
+// objects of the instances they name, become addresses.
+type reader struct {
+	meter  *budget.Meter
 	known  func(addr.Instance) bool
 	ranges map[string]hcl.Range
 	found  []addr.Instance
 	diags  hcl.Diagnostics
 }
 
-func (r *referrer) block(b providers.Block, v cty.Value, prefix string) cty.Value {
+func (r *reader) block(b providers.Block, v cty.Value, prefix string) cty.Value {
 	v, marks := v.Unmark()
-	if !v.IsKnown() || v.IsNull() || !hasRefs(b) {
+	if !v.IsKnown() || v.IsNull() {
 		return v.WithMarks(marks)
 	}
 	attrs := v.AsValueMap()
 	for _, a := range b.Attrs {
 		if a.Ref != nil {
 			attrs[a.Name] = r.attr(a, attrs[a.Name], prefix+a.Name)
+		} else {
+			attrs[a.Name] = r.plain(a, attrs[a.Name], prefix+a.Name)
 		}
 	}
 	for _, n := range b.Blocks {
@@ -39,7 +43,19 @@ func (r *referrer) block(b providers.Block, v cty.Value, prefix string) cty.Valu
 	return cty.ObjectVal(attrs).WithMarks(marks)
 }
 
-func (r *referrer) attr(a providers.Attr, v cty.Value, path string) cty.Value {
+func (r *reader) plain(a providers.Attr, v cty.Value, path string) cty.Value {
+	if a.Type == cty.DynamicPseudoType {
+		return v
+	}
+	out, err := budget.Convert(r.meter, v, a.Type)
+	if err != nil {
+		r.fail(path, "Wrong type of value", "The value of %q does not fit: %s.", path, err)
+		return cty.UnknownVal(a.Type)
+	}
+	return out
+}
+
+func (r *reader) attr(a providers.Attr, v cty.Value, path string) cty.Value {
 	v, marks := v.Unmark()
 	switch {
 	case v.IsKnown() && v.IsNull():
@@ -91,7 +107,7 @@ func (r *referrer) attr(a providers.Attr, v cty.Value, path string) cty.Value {
 }
 
 // one turns one reference into its address.
-func (r *referrer) one(a providers.Attr, v cty.Value, path, where string) cty.Value {
+func (r *reader) one(a providers.Attr, v cty.Value, path, where string) cty.Value {
 	v, marks := v.Unmark()
 	bad := cty.UnknownVal(cty.String)
 	switch {
@@ -138,11 +154,11 @@ func isInstance(v cty.Value) bool {
 	return at.Type() == cty.String && at.IsKnown() && !at.IsNull()
 }
 
-func (r *referrer) unknown(a providers.Attr, path string) {
+func (r *reader) unknown(a providers.Attr, path string) {
 	r.fail(path, "Unknown reference", "The attribute %q must be known when the plan is made, as a reference to %s, and it depends on a value that is known only after apply.", path, kinds(a.Ref))
 }
 
-func (r *referrer) fail(path, summary, format string, args ...any) {
+func (r *reader) fail(path, summary, format string, args ...any) {
 	d := errorf(nil, summary, format, args...)
 	if rng, ok := r.ranges[path]; ok {
 		d.Subject = &rng

@@ -84,8 +84,8 @@ func (c *collector) Enter(n hclsyntax.Node) hcl.Diagnostics {
 		if !c.bound(n.Traversal.RootName()) {
 			c.traversal(n.Traversal, c.indexed[n])
 		}
-	case *hclsyntax.FunctionCallExpr:
-		c.function(n)
+	case interface{ ExprCall() *hcl.StaticCall }:
+		c.function(n.ExprCall())
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (c *collector) errorf(rng hcl.Range, summary, format string, args ...any) {
 	c.diags = append(c.diags, errorf(&rng, summary, format, args...))
 }
 
-func (c *collector) function(n *hclsyntax.FunctionCallExpr) {
+func (c *collector) function(n *hcl.StaticCall) {
 	if _, ok := c.e.functions[n.Name]; !ok {
 		hint := suggest(n.Name, c.e.functionNames())
 		if why, ok := funcs.Refused[n.Name]; ok {

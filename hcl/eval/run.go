@@ -83,6 +83,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, v Values) (*Result, hcl.Diagno
 		ev.result.Outputs = ev.outputs(ev, ev.session, &ev.diags)
 		ev.result.Checks = ev.checks(ev, ev.session, &ev.diags)
 	}
+	ev.diags = ev.meter.Finish(ev.diags)
 	return ev.result, ev.diags
 }
 
@@ -194,7 +195,7 @@ func (ev *evaluation) evalBlock(n *node) {
 func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) hcl.Diagnostics {
 	in := base.forInstance(ev.run, n, exp, i, ev)
 	diags := in.diags
-	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, ev.known)
+	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, ev.meter, ev.known)
 	diags = append(diags, more...)
 	if base.failed && diags.HasErrors() {
 		return nil // unknown only because of what was told already
@@ -202,8 +203,8 @@ func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) 
 	if diags.HasErrors() {
 		return diags
 	}
-	if err := ev.meter.Value(dec.value); err != nil {
-		return append(diags, ev.meter.Diagnose(err, n.object.Range)...)
+	if ev.meter.Value(dec.value) != nil {
+		return append(diags, ev.meter.Diagnose(n.object.Range)...)
 	}
 	d := &Desired{
 		Addr:       exp.all[i],
@@ -214,7 +215,7 @@ func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) 
 	}
 	d.Meta, more = ev.meta(n, in, exp)
 	diags = append(diags, more...)
-	d.Deps = with(exp.common, slices.Concat(in.extra, dec.refs, d.Meta.ReplaceTriggeredBy))
+	d.Deps = union(with(exp.common, slices.Concat(in.extra, dec.refs)), d.Meta.ReplaceTriggeredBy)
 	if diags.HasErrors() {
 		return diags
 	}

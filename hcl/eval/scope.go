@@ -226,6 +226,8 @@ func union(a, b []addr.Instance) []addr.Instance {
 		return b
 	case len(b) == 0:
 		return a
+	case len(a) == len(b) && &a[0] == &b[0]:
+		return a
 	case len(a) < len(b):
 		a, b = b, a
 	}

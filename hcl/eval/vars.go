@@ -255,7 +255,7 @@ func validate(c *config.Config, vals map[string]cty.Value) hcl.Diagnostics {
 			}
 		}
 	}
-	return diags
+	return m.Finish(diags)
 }
 
 func foreignRefs(exprs ...hclsyntax.Expression) *hcl.Diagnostic {

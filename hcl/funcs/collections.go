@@ -113,7 +113,7 @@ var length = function.New(&function.Spec{
 	},
 })
 
-var indexOf = function.New(&function.Spec{
+var indexFunc = function.New(&function.Spec{
 	Params: []function.Parameter{
 		{Name: "list", Type: cty.DynamicPseudoType}, {Name: "value", Type: cty.DynamicPseudoType},
 	},
@@ -171,7 +171,7 @@ var one = function.New(&function.Spec{
 	},
 })
 
-var sum = function.New(&function.Spec{
+var sumFunc = function.New(&function.Spec{
 	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}},
 	Type:         function.StaticReturnType(cty.Number),
 	RefineResult: notNull,
@@ -192,33 +192,40 @@ var sum = function.New(&function.Spec{
 	},
 })
 
-var matchKeys = function.New(&function.Spec{
-	Params: []function.Parameter{
-		{Name: "values", Type: cty.List(cty.DynamicPseudoType)},
-		{Name: "keys", Type: cty.List(cty.DynamicPseudoType)},
-		{Name: "searched", Type: cty.List(cty.DynamicPseudoType)},
-	},
-	Type: func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
-	Impl: func(args []cty.Value, ty cty.Type) (cty.Value, error) {
-		if !args[0].IsWhollyKnown() || !args[1].IsWhollyKnown() || !args[2].IsWhollyKnown() {
-			return cty.UnknownVal(ty), nil
-		}
-		values, keys, searched := args[0].AsValueSlice(), args[1].AsValueSlice(), args[2].AsValueSlice()
-		if len(values) != len(keys) {
-			return cty.NilVal, errors.New("values and keys must be of one length")
-		}
-		var out []cty.Value
-		for i, k := range keys {
-			if slices.ContainsFunc(searched, func(s cty.Value) bool { return s.RawEquals(k) }) {
-				out = append(out, values[i])
+func matchKeys(e *env) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{
+			{Name: "values", Type: cty.List(cty.DynamicPseudoType)},
+			{Name: "keys", Type: cty.List(cty.DynamicPseudoType)},
+			{Name: "searched", Type: cty.List(cty.DynamicPseudoType)},
+		},
+		Type: func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
+		Impl: func(args []cty.Value, ty cty.Type) (cty.Value, error) {
+			if !args[0].IsWhollyKnown() || !args[1].IsWhollyKnown() || !args[2].IsWhollyKnown() {
+				return cty.UnknownVal(ty), nil
 			}
-		}
-		if len(out) == 0 {
-			return cty.ListValEmpty(ty.ElementType()), nil
-		}
-		return cty.ListVal(out), nil
-	},
-})
+			values, keys, searched := args[0].AsValueSlice(), args[1].AsValueSlice(), args[2].AsValueSlice()
+			if len(values) != len(keys) {
+				return cty.NilVal, errors.New("values and keys must be of one length")
+			}
+			if e.Meter != nil {
+				if err := e.Meter.Work(len(keys) * len(searched) / 4); err != nil {
+					return cty.NilVal, err
+				}
+			}
+			var out []cty.Value
+			for i, k := range keys {
+				if slices.ContainsFunc(searched, func(s cty.Value) bool { return s.RawEquals(k) }) {
+					out = append(out, values[i])
+				}
+			}
+			if len(out) == 0 {
+				return cty.ListValEmpty(ty.ElementType()), nil
+			}
+			return cty.ListVal(out), nil
+		},
+	})
+}
 
 var transpose = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "map", Type: cty.Map(cty.List(cty.String))}},
@@ -252,7 +259,7 @@ var transpose = function.New(&function.Spec{
 func setProduct(e *env) function.Function {
 	f := stdlib.SetProductFunc
 	spec := &function.Spec{
-		Type: f.ReturnTypeForValues,
+		Type: function.StaticReturnType(cty.DynamicPseudoType),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			n := 1
 			for _, a := range args {

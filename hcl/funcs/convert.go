@@ -4,53 +4,66 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"hellolab/hcl/budget"
 )
 
-// uniform returns the type of all elements of a tuple, when they have one and
-// there is one. The general conversion compares each type with each other.
-func uniform(v cty.Value) (cty.Type, bool) {
-	ty := v.Type()
-	if !ty.IsTupleType() || ty.Length() == 0 || !v.IsKnown() || v.IsNull() {
-		return cty.NilType, false
-	}
-	types := ty.TupleElementTypes()
-	if types[0] == cty.DynamicPseudoType {
-		return cty.NilType, false
-	}
-	for _, t := range types[1:] {
-		if !t.Equals(types[0]) {
-			return cty.NilType, false
-		}
-	}
-	return types[0], true
-}
-
-// collect is tolist or toset: linear for tuples of one type, which is what a
-// "for" makes; charged by the square for others.
-func collect(of func(cty.Type) cty.Type, make func([]cty.Value) cty.Value) func(*env) function.Function {
-	slow := stdlib.MakeToFunc(of(cty.DynamicPseudoType))
+// collect is tolist, toset or tomap.
+func collect(want cty.Type) func(*env) function.Function {
 	return func(e *env) function.Function {
 		return function.New(&function.Spec{
 			Params: []function.Parameter{anything},
-			Type: func(args []cty.Value) (cty.Type, error) {
-				if elem, ok := uniform(unmarked(args[0])); ok {
-					return of(elem), nil
-				}
-				if err := e.square(args[0]); err != nil {
-					return cty.NilType, err
-				}
-				return slow.ReturnTypeForValues(args)
-			},
+			Type:   function.StaticReturnType(cty.DynamicPseudoType),
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-				v, marks := args[0].Unmark()
-				if _, ok := uniform(v); ok {
-					return make(v.AsValueSlice()).WithMarks(marks), nil
-				}
-				return slow.Call(args)
+				return budget.Convert(e.Meter, args[0], want)
 			},
 		})
 	}
 }
+
+func toNumber(*env) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{anything},
+		Type:   function.StaticReturnType(cty.Number),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			return budget.Convert(nil, args[0], cty.Number)
+		},
+	})
+}
+
+// each pays for looking at each element of a collection some times more.
+func (e *env) each(v cty.Value, times int) error {
+	if v = unmarked(v); e.Meter == nil || !v.IsKnown() || v.IsNull() || !v.CanIterateElements() {
+		return nil
+	}
+	return e.Meter.Work(times * v.LengthInt())
+}
+
+// slow is a function that looks at each element of its first argument in a
+// costly way.
+func slow(f function.Function, times int) func(*env) function.Function {
+	return func(e *env) function.Function {
+		spec := &function.Spec{
+			Type: function.StaticReturnType(cty.DynamicPseudoType),
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+				if err := e.each(args[0], times); err != nil {
+					return cty.NilVal, err
+				}
+				return f.Call(args)
+			},
+		}
+		for _, p := range f.Params() {
+			spec.Params = append(spec.Params, open(p))
+		}
+		return function.New(spec)
+	}
+}
+
+var (
+	contains = slow(stdlib.ContainsFunc, 8)
+	indexOf  = slow(indexFunc, 8)
+	sum      = slow(sumFunc, 4)
+)
 
 // square pays for comparing the elements of a tuple with each other.
 func (e *env) square(v cty.Value) error {
@@ -59,7 +72,7 @@ func (e *env) square(v cty.Value) error {
 		return nil
 	}
 	n := v.LengthInt()
-	return e.Meter.Work(n * n)
+	return e.Meter.Work(n * n / 2)
 }
 
 func unmarked(v cty.Value) cty.Value {

@@ -2,9 +2,12 @@ package funcs
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"hellolab/hcl/budget"
 )
 
 // guard wraps a function so that its calls are charged and its errors quote
@@ -12,73 +15,90 @@ import (
 // marks, unknowns and nulls to the function itself.
 func (e *env) guard(f *Function) function.Function {
 	inner := f.make(e)
-	if f.Name == "try" || f.Name == "can" {
-		return inner // arguments are expressions, charged as such
+	if e.Meter == nil || f.Name == "try" || f.Name == "can" {
+		return inner // of these two the arguments are expressions, charged as such
 	}
 	spec := &function.Spec{
 		Description: f.Doc,
-		Type: func(args []cty.Value) (cty.Type, error) {
-			ty, err := inner.ReturnTypeForValues(args)
-			return ty, e.redact(err, args)
-		},
+		// Any, for the type would cost as much to find as the value.
+		Type: function.StaticReturnType(cty.DynamicPseudoType),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			if err := e.pay(f.cost, args); err != nil {
-				return cty.DynamicVal, err
+			v, err := e.call(f, inner, args)
+			if exceeded(err) {
+				return cty.DynamicVal, nil // the expression tells, once
 			}
-			v, err := inner.Call(args)
-			if err != nil {
-				return v, e.redact(err, args)
-			}
-			if f.cost == makes && e.Meter != nil {
-				if err := e.Meter.Value(v); err != nil {
-					return cty.DynamicVal, err
-				}
-			}
-			return v, nil
+			return v, err
 		},
 	}
 	for _, p := range inner.Params() {
-		spec.Params = append(spec.Params, open(p))
+		spec.Params = append(spec.Params, late(p))
 	}
 	if p := inner.VarParam(); p != nil {
-		p := open(*p)
+		p := late(*p)
 		spec.VarParam = &p
 	}
 	return function.New(spec)
 }
 
+func (e *env) call(f *Function, inner function.Function, args []cty.Value) (cty.Value, error) {
+	args = slices.Clone(args)
+	params := inner.Params()
+	for i, a := range args {
+		if err := e.Meter.Look(a); err != nil {
+			return cty.NilVal, err
+		}
+		p := inner.VarParam()
+		if i < len(params) {
+			p = &params[i]
+		}
+		if converts(*p) {
+			v, err := budget.Convert(e.Meter, a, p.Type)
+			if err != nil {
+				if !exceeded(err) {
+					err = function.NewArgError(i, err)
+				}
+				return cty.NilVal, err
+			}
+			args[i] = v
+		}
+	}
+	v, err := inner.Call(args)
+	if err != nil {
+		return v, e.redact(err, args)
+	}
+	if f.cost == makes {
+		return v, e.Meter.Value(v)
+	}
+	return v, nil
+}
+
+func exceeded(err error) bool {
+	var e *budget.Exceeded
+	return errors.As(err, &e)
+}
+
+// open is a parameter that leaves everything to the function itself.
 func open(p function.Parameter) function.Parameter {
 	p.AllowNull, p.AllowUnknown, p.AllowDynamicType, p.AllowMarked = true, true, true, true
 	return p
 }
 
-func (e *env) pay(c cost, args []cty.Value) error {
-	if e.Meter == nil {
-		return nil
+// late is open, and what is costly to convert is converted here and not by the
+// caller (budget.Convert).
+func late(p function.Parameter) function.Parameter {
+	p = open(p)
+	if converts(p) {
+		p.Type = cty.DynamicPseudoType
 	}
-	for _, a := range args {
-		var err error
-		switch c {
-		case makes:
-			err = e.Meter.Look(a)
-		case picks:
-			n := 1
-			if a, _ := a.Unmark(); a.IsKnown() && !a.IsNull() && a.CanIterateElements() {
-				n = a.LengthInt()
-			}
-			err = e.Meter.Work(n)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return p
 }
+
+func converts(p function.Parameter) bool { return p.Type.IsCollectionType() || p.Type == cty.Number }
 
 // redact replaces an error that may quote a sensitive argument.
 func (e *env) redact(err error, args []cty.Value) error {
-	if err == nil {
-		return nil
+	if err == nil || exceeded(err) {
+		return err
 	}
 	for _, a := range args {
 		if _, marks := a.UnmarkDeep(); !hasMark(marks, e.Sensitive) {

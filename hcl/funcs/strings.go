@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/url"
 	"path"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -124,7 +126,8 @@ func digest(name string, inBase64 bool) function.Function {
 // charge sees are known; with unknown ones there is no text yet.
 func (e *env) checked(f function.Function, charge func(args []cty.Value) int) function.Function {
 	spec := &function.Spec{
-		Type: f.ReturnTypeForValues,
+		// Any: some find the type by making the value.
+		Type: function.StaticReturnType(cty.DynamicPseudoType),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if e.Meter != nil {
 				plain := make([]cty.Value, len(args))
@@ -281,6 +284,66 @@ func slashed(s string) (string, bool) {
 		return s[1 : len(s)-1], true
 	}
 	return "", false
+}
+
+// An anchor and an alias of YAML, as far as these can be told without parsing.
+var (
+	yamlAnchor = regexp.MustCompile(`(?:^|[\s\[{,:-])&\w`)
+	yamlAlias  = regexp.MustCompile(`(?:^|[\s\[{,:-])\*\w`)
+)
+
+// The YAML decoder recurses, and is quadratic in what it nests.
+const (
+	maxYAML      = 1 << 20
+	maxYAMLDepth = 100
+)
+
+// nested finds many block collections begun on one line.
+var nested = regexp.MustCompile(`(?:[-?:][ \t]+){100}`)
+
+// flowDepth bounds how deep [ and { nest.
+func flowDepth(s string) int {
+	depth, most := 0, 0
+	for i := range len(s) {
+		switch s[i] {
+		case '[', '{':
+			depth++
+			most = max(most, depth)
+		case ']', '}':
+			depth = max(0, depth-1)
+		}
+	}
+	return most
+}
+
+// parseInt refuses texts that take long.
+func parseInt(*env) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "number", Type: cty.String}, {Name: "base", Type: cty.Number}},
+		Type:   function.StaticReturnType(cty.Number),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if len(args[0].AsString()) > 4096 {
+				return cty.NilVal, function.NewArgErrorf(0, "the text is too long to be a number")
+			}
+			return stdlib.ParseIntFunc.Call(args)
+		},
+	})
+}
+
+// yamlDecode refuses texts whose aliases of aliases could make much of little:
+// the decoder writes them out.
+func yamlDecode(e *env) function.Function {
+	return e.checked(yaml.YAMLDecodeFunc, func(a []cty.Value) int {
+		s := plain(a[0])
+		if len(s) > maxYAML || nested.MatchString(s) || flowDepth(s) > maxYAMLDepth {
+			return math.MaxInt
+		}
+		anchors, aliases := len(yamlAnchor.FindAllStringIndex(s, -1)), len(yamlAlias.FindAllStringIndex(s, -1))
+		if anchors == 0 || aliases == 0 {
+			return len(s)
+		}
+		return int(min(float64(len(s))*math.Pow(1+float64(aliases)/float64(anchors), float64(anchors)), 1<<40))
+	})
 }
 
 // plain is a string's text, "" when it is none or not known.
