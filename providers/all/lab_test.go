@@ -121,17 +121,6 @@ func (l *lab) expect(r windows.Request, code string) windows.Verdict {
 // byPIN is a sign-in with a PIN.
 func byPIN(p string) windows.Request { return windows.Request{PIN: providers.Secret(p)} }
 
-// steps are the steps a device's own flow wrote, as "phase:step".
-func (l *lab) steps(flow string) []string {
-	var names []string
-	for _, e := range l.Events() {
-		if e.Flow == flow {
-			names = append(names, e.Phase+":"+e.Step)
-		}
-	}
-	return names
-}
-
 // find returns the last event of a step, and fails the test when there is none.
 func (l *lab) find(step string) event.Event {
 	l.t.Helper()

@@ -201,8 +201,9 @@ func TestA1(t *testing.T) {
 		if err != nil || rec.SessionKey.Storage != ksp.TPM {
 			t.Fatalf("%s, %v", rec.SessionKey.Storage, err)
 		}
-		in, want := prt.KDFInput(make([]byte, 32)), make([]byte, 0)
-		if want, err = prt.Key(key)(make([]byte, 32)); err != nil {
+		in := prt.KDFInput(make([]byte, 32))
+		want, err := prt.Key(key)(make([]byte, 32))
+		if err != nil {
 			t.Fatal(err)
 		}
 		if got, err := l.tpmOf(laptop).HMAC(t.Context(), rec.SessionKey, in); err != nil || !bytes.Equal(got, want) {

@@ -184,9 +184,8 @@ func checkLife(tb testing.TB, h Harness) {
 	s.Restart()
 	s.settled("after a restart", rec, s.In(0), key)
 
-	last := s.In(0)
 	if s.typ.Update != nil {
-		last = s.Change(0)
+		last := s.Change(0)
 		if s.typ.Key(s.config(last)) != key {
 			tb.Fatal("harness: Change changes the key")
 		}

@@ -234,12 +234,12 @@ func (p *provisioning) enrollGestures() error {
 	t := p.trace
 	have := p.sensors()
 	if len(have) == 0 {
-		for _, g := range p.asked.Gestures {
+		if len(p.asked.Gestures) > 0 {
 			code := "gesture_not_enrolled"
 			if len(p.in.Biometrics) > 0 {
 				code = "biometrics_disabled"
 			}
-			err := because(code, nil, "The device has no sensor for %s that policy lets it use.", g)
+			err := because(code, nil, "The device has no sensor for %s that policy lets it use.", p.asked.Gestures[0])
 			t.refused(event.CXH, event.Sensor, local, "sensor_check", "The application finds no sensor for the gesture.", err)
 			return err
 		}

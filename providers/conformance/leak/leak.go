@@ -17,7 +17,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4"
+	"golang.org/x/crypto/md4" //lint:ignore SA1019 an NTLM hash is what it looks for
 )
 
 // Forms are a secret as text and as UTF-16, and the plain hashes of either, in
