@@ -14,7 +14,7 @@ import (
 // paid for. A nil meter stands for one of its own.
 func Convert(m *Meter, v cty.Value, want cty.Type) (cty.Value, error) {
 	bare, marks := v.Unmark()
-	if want == cty.Number && bare.Type() == cty.String && bare.IsKnown() && !bare.IsNull() && len(bare.AsString()) > maxDigits {
+	if want == cty.Number && bare.Type() == cty.String && bare.IsKnown() && !bare.IsNull() && longNumber(bare.AsString()) {
 		return cty.NilVal, fmt.Errorf("a text of more than %d bytes is no number", maxDigits)
 	}
 	if !bare.IsKnown() || bare.IsNull() || bare.Type().Equals(want) || !bare.CanIterateElements() || bare.LengthInt() == 0 {

@@ -1,6 +1,8 @@
 package budget
 
 import (
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -160,10 +162,16 @@ func iterated(m *Meter, v cty.Value) error {
 	return m.Elements(v.LengthInt())
 }
 
+// longNumber reports whether a text begins with too many digits to be read as
+// a number. What is no number is found out early.
+func longNumber(s string) bool {
+	return len(s) > maxDigits && strings.Trim(s[:maxDigits], "0123456789abcdefABCDEF+-._xXpP") == ""
+}
+
 // numeric refuses text that is too long to become a number.
 func numeric(m *Meter, v cty.Value) error {
 	v, _ = v.Unmark()
-	if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && len(v.AsString()) > maxDigits {
+	if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && longNumber(v.AsString()) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return m.end("A text is too long to be a number.")

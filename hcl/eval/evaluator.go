@@ -94,7 +94,6 @@ type outputNode struct {
 type checkNode struct {
 	*config.Check
 	unit    unit
-	signIn  *hclsyntax.Body // nil when absent
 	ranges  map[string]hcl.Range
 	invalid bool
 }

@@ -81,22 +81,6 @@ func rendered(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	return b.String()
 }
 
-// must evaluates a configuration without mistakes.
-func must(t testing.TB, src string, vars ...string) (*Evaluator, *Result) {
-	t.Helper()
-	c, e, diags := load(t, map[string]string{"main.lab.hcl": src}, VarSource{Flags: vars})
-	if !diags.HasErrors() {
-		var res *Result
-		var more hcl.Diagnostics
-		if res, more = e.Evaluate(context.Background(), nil); !more.HasErrors() {
-			return e, res
-		}
-		diags = append(diags, more...)
-	}
-	t.Fatal(rendered(t, c, diags))
-	return nil, nil
-}
-
 // TestLabs evaluates the labs of testdata and compares what they ask for, and
 // what is wrong with them, with the golden parts.
 func TestLabs(t *testing.T) {
