@@ -165,7 +165,7 @@ func iterated(m *Meter, v cty.Value) error {
 // longNumber reports whether a text begins with too many digits to be read as
 // a number. What is no number is found out early.
 func longNumber(s string) bool {
-	return len(s) > maxDigits && strings.Trim(s[:maxDigits], "0123456789abcdefABCDEF+-._xXpP") == ""
+	return len(s) > maxDigits && strings.Trim(s[:maxDigits], "0123456789+-.eEpP_") == ""
 }
 
 // numeric refuses text that is too long to become a number.
