@@ -106,7 +106,12 @@ func unnamedFile(o *Options) (*os.File, error) {
 			return nil, writeError(o.Path, err)
 		}
 	}
-	return f, os.Remove(f.Name())
+	// Whoever clears up after killed processes may have been faster.
+	if err := os.Remove(f.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.Close()
+		return nil, writeError(o.Path, err)
+	}
+	return f, nil
 }
 
 // readCopy opens a private copy.
