@@ -1,8 +1,6 @@
 package budget
 
 import (
-	"maps"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -26,12 +24,27 @@ func (e *call) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	} else {
 		v, diags = e.FunctionCallExpr.Value(ctx)
 	}
+	if e.Name == "try" && !v.IsWhollyKnown() {
+		v = e.remark(v, ctx)
+	}
 	if m != nil {
 		if m.Call() != nil {
 			return cty.DynamicVal, m.settle(diags, e.Range())
 		}
 	}
 	return v, diags
+}
+
+// remark gives an unknown result of try the marks of all it may become, which
+// the function forgets: what may be sensitive is.
+func (e *call) remark(v cty.Value, ctx *hcl.EvalContext) cty.Value {
+	for _, t := range e.Variables() {
+		if from, diags := t.TraverseAbs(ctx); !diags.HasErrors() {
+			_, marks := from.UnmarkDeep()
+			v = v.WithMarks(marks)
+		}
+	}
+	return v
 }
 
 // direct takes the answer of length, lookup or contains off a large collection without
@@ -80,15 +93,14 @@ func answer(m *Meter, args []cty.Value) (cty.Value, bool) {
 	if !key.IsKnown() || key.IsNull() || key.Type() != cty.String {
 		return cty.NilVal, false
 	}
-	maps.Copy(marks, more)
 	switch name := key.AsString(); {
 	case ty.IsObjectType():
 		if ty.HasAttribute(name) {
-			return coll.GetAttr(name).WithMarks(marks), true
+			return coll.GetAttr(name).WithMarks(marks, more), true
 		}
-		return args[2].WithMarks(marks), true
+		return args[2].WithMarks(marks, more), true
 	case ty.IsMapType() && coll.HasIndex(key).True():
-		return coll.Index(key).WithMarks(marks), true
+		return coll.Index(key).WithMarks(marks, more), true
 	}
 	return cty.NilVal, false
 }

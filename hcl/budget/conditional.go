@@ -69,3 +69,16 @@ func common(a, b cty.Value) cty.Type {
 	}
 	return cty.Map(elem)
 }
+
+// Forgets reports whether an expression may lose marks of what its unknown
+// result will be made of: those inside of what a condition chooses between, and
+// of what try tries.
+func Forgets(n hclsyntax.Node) bool {
+	switch n := n.(type) {
+	case *conditional:
+		return true
+	case *call:
+		return n.Name == "try" || n.Name == "can"
+	}
+	return false
+}

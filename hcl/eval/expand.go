@@ -169,9 +169,10 @@ func (ev *evaluation) forEach(n *node, exp *expansion, v cty.Value, sc *scope) b
 	exp.keys = make([]addr.Key, len(pairs))
 	exp.each = make([]cty.Value, len(pairs))
 	exp.made = make([][]addr.Instance, len(pairs))
+	forgets := sc.unit.forgets()
 	for i, p := range pairs {
 		exp.keys[i] = addr.Str(p.key)
-		exp.each[i], exp.made[i] = ev.takeOrigins(p.value, true)
+		exp.each[i], exp.made[i] = ev.madeOf(sc, p.key, p.value, forgets)
 	}
 	return true
 }

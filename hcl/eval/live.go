@@ -17,7 +17,7 @@ type Lookup func(addr.Instance) (cty.Value, bool)
 // Instance evaluates one instance again, with what is known now, and returns
 // its Config. Expansion stays that of the last Evaluate, which must have run.
 // It is safe for concurrent use, and costs what the block itself refers to.
-func (e *Evaluator) Instance(ctx context.Context, a addr.Instance, l Lookup) (cty.Value, hcl.Diagnostics) {
+func (e *Evaluator) Instance(ctx context.Context, a addr.Instance, l Lookup) (config cty.Value, diags hcl.Diagnostics) {
 	r := e.last.Load()
 	if r == nil {
 		return cty.NilVal, hcl.Diagnostics{errorf(nil, "Not evaluated", "The configuration was not evaluated before %s was asked for.", a)}
@@ -26,6 +26,7 @@ func (e *Evaluator) Instance(ctx context.Context, a addr.Instance, l Lookup) (ct
 	if !ok {
 		return cty.NilVal, hcl.Diagnostics{errorf(nil, "Unknown instance", "The configuration does not declare %s.", a)}
 	}
+	defer survive(n.object.Range, &diags)
 	exp := r.blocks[n.index]
 	s := e.sessions.Get().(*session)
 	defer e.sessions.Put(s)
@@ -33,7 +34,7 @@ func (e *Evaluator) Instance(ctx context.Context, a addr.Instance, l Lookup) (ct
 	src := &live{run: r, session: s, lookup: l}
 	base := r.scope(&n.body, src, s.root)
 	in := base.forInstance(r, n, exp, i, src)
-	diags := append(base.diags, in.diags...)
+	diags = append(base.diags, in.diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, diags
 	}

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"slices"
+
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/ctymarks"
 
@@ -48,7 +50,8 @@ func (o *origins) whole(n *node) cty.Value {
 	return exp.collect(n, func(i int) cty.Value { return o.instance(n, i) })
 }
 
-// takeOrigins returns v without origin marks, and the instances these name.
+// takeOrigins returns v without the origin marks of v itself, or of all its
+// parts, and the instances these name.
 func (r *run) takeOrigins(v cty.Value, deep bool) (cty.Value, []addr.Instance) {
 	var from []addr.Instance
 	drop := func(mark any, _ cty.Path) (ctymarks.WrangleAction, error) {
@@ -70,4 +73,48 @@ func (r *run) takeOrigins(v cty.Value, deep bool) (cty.Value, []addr.Instance) {
 		}
 	}
 	return v.WithMarks(marks), with(nil, from)
+}
+
+// madeOf returns the instances that an element of for_each is made of, and the
+// element itself. Where marks may be lost, an element that is not known depends
+// on all that for_each refers to. One that is made of nothing but a key depends
+// on the instances of that key.
+func (r *run) madeOf(sc *scope, key string, v cty.Value, forgets bool) (cty.Value, []addr.Instance) {
+	v, from := r.takeOrigins(v, true)
+	switch {
+	case forgets && !v.IsWhollyKnown():
+		return v, sc.deps(r)
+	case len(from) > 0:
+		return v, from
+	}
+	for _, ref := range sc.unit.refs {
+		if exp := r.blocks[ref.to.index]; exp != nil {
+			if i, ok := exp.at[addr.Str(key)]; ok {
+				from = append(from, exp.all[i])
+			}
+		}
+	}
+	return v, with(nil, from)
+}
+
+// forgets reports whether marks may be lost in a unit or the local values it
+// is made of.
+func (u *unit) forgets() bool {
+	if u.forget {
+		return true
+	}
+	seen := map[*node]bool{}
+	todo := slices.Clone(u.locals)
+	for len(todo) > 0 {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if n.body.forget {
+			return true
+		}
+		if !seen[n] {
+			seen[n] = true
+			todo = append(todo, n.body.locals...)
+		}
+	}
+	return false
 }

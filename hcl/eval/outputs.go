@@ -20,22 +20,29 @@ func (r *run) outputs(src source, s *session, diags *hcl.Diagnostics) []Output {
 		if o.invalid {
 			continue
 		}
-		sc := r.scope(&o.unit, src, s.root)
-		v, more := o.Expr.Value(sc.ctx)
-		more = append(sc.diags, more...)
-		*diags = append(*diags, more...)
-		if more.HasErrors() || sc.failed {
-			continue
+		if one, ok := r.output(o, src, s, diags); ok {
+			out = append(out, one)
 		}
-		v, marks := v.UnmarkDeep()
-		if _, secret := marks[Sensitive]; secret && !o.Sensitive {
-			rng := o.Expr.Range()
-			*diags = append(*diags, errorf(&rng, "Sensitive output", "The output %q is made of sensitive values, so it would show them. Add sensitive = true to it.", o.Name))
-			continue
-		}
-		out = append(out, Output{Name: o.Name, Value: v, Sensitive: o.Sensitive, Range: o.Range})
 	}
 	return out
+}
+
+func (r *run) output(o *outputNode, src source, s *session, diags *hcl.Diagnostics) (Output, bool) {
+	defer survive(o.Range, diags)
+	sc := r.scope(&o.unit, src, s.root)
+	v, more := o.Expr.Value(sc.ctx)
+	more = append(sc.diags, more...)
+	*diags = append(*diags, more...)
+	if more.HasErrors() || sc.failed {
+		return Output{}, false
+	}
+	v, marks := v.UnmarkDeep()
+	if _, secret := marks[Sensitive]; secret && !o.Sensitive {
+		rng := o.Expr.Range()
+		*diags = append(*diags, errorf(&rng, "Sensitive output", "The output %q is made of sensitive values, so it would show them. Add sensitive = true to it.", o.Name))
+		return Output{}, false
+	}
+	return Output{Name: o.Name, Value: v, Sensitive: o.Sensitive, Range: o.Range}, true
 }
 
 // signInBlock is the schema of sign_in. The kinds a sign-in can be to are
@@ -133,6 +140,7 @@ func (r *run) checks(src source, s *session, diags *hcl.Diagnostics) []Check {
 }
 
 func (r *run) check(n *checkNode, sc *scope, s *session, diags *hcl.Diagnostics) Check {
+	defer survive(n.Range, diags)
 	c := Check{Name: n.Name, Range: n.Range}
 	if c.After = text(n.After, sc, "after", diags); c.After != "" {
 		if _, err := providers.ParseDuration(c.After); err != nil {

@@ -45,7 +45,7 @@ func (r *reader) block(b providers.Block, v cty.Value, prefix string) cty.Value 
 
 func (r *reader) plain(a providers.Attr, v cty.Value, path string) cty.Value {
 	if a.Type == cty.DynamicPseudoType {
-		return v
+		return plainNulls(v)
 	}
 	out, err := budget.Convert(r.meter, v, a.Type)
 	if err != nil {
@@ -53,6 +53,32 @@ func (r *reader) plain(a providers.Attr, v cty.Value, path string) cty.Value {
 		return cty.UnknownVal(a.Type)
 	}
 	return out
+}
+
+// plainNulls takes the type off nulls: before apply a conditional may not know
+// of which type its null will be, and what was known must stay equal.
+func plainNulls(v cty.Value) cty.Value {
+	bare, marks := v.Unmark()
+	ty := bare.Type()
+	switch {
+	case !bare.IsKnown():
+		return v
+	case bare.IsNull():
+		return cty.NullVal(cty.DynamicPseudoType).WithMarks(marks)
+	case ty.IsObjectType() && len(ty.AttributeTypes()) > 0:
+		attrs := bare.AsValueMap()
+		for name, a := range attrs {
+			attrs[name] = plainNulls(a)
+		}
+		return cty.ObjectVal(attrs).WithMarks(marks)
+	case ty.IsTupleType() && ty.Length() > 0:
+		elems := bare.AsValueSlice()
+		for i, e := range elems {
+			elems[i] = plainNulls(e)
+		}
+		return cty.TupleVal(elems).WithMarks(marks)
+	}
+	return v
 }
 
 func (r *reader) attr(a providers.Attr, v cty.Value, path string) cty.Value {

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/hcl/addr"
+	"hellolab/hcl/budget"
 	"hellolab/hcl/funcs"
 )
 
@@ -20,6 +21,7 @@ type unit struct {
 	path   bool
 	locals []*node
 	refs   []*ref
+	forget bool // marks of unknown values may be lost in it (budget.Forgets)
 }
 
 // ref is all a unit says about one block.
@@ -70,6 +72,7 @@ func (c *collector) bound(name string) bool {
 }
 
 func (c *collector) Enter(n hclsyntax.Node) hcl.Diagnostics {
+	c.u.forget = c.u.forget || budget.Forgets(n)
 	switch n := n.(type) {
 	case hclsyntax.ChildScope:
 		c.scopes = append(c.scopes, n.LocalNames)

@@ -138,7 +138,16 @@ func (exp *expansion) collect(n *node, value func(int) cty.Value) cty.Value {
 	return value(0)
 }
 
+// survive turns a panic of the value library, of which a file must not be the
+// cause, into a diagnostic at rng.
+func survive(rng hcl.Range, diags *hcl.Diagnostics) {
+	if p := recover(); p != nil {
+		*diags = append(*diags, errorf(&rng, "Internal error", "Evaluating this ended in an error of hellolab itself. Please report it, with this part of the configuration."))
+	}
+}
+
 func (ev *evaluation) evalLocal(n *node) {
+	defer survive(n.local.Range, &ev.diags)
 	l := localState{value: cty.DynamicVal, failed: true, final: &atomic.Pointer[cty.Value]{}}
 	if !n.invalid {
 		sc := ev.scope(&n.body, ev, ev.root)
@@ -160,12 +169,13 @@ func (ev *evaluation) evalLocal(n *node) {
 const maxToldInstances = 3
 
 func (ev *evaluation) evalBlock(n *node) {
-	exp := &expansion{}
+	exp := &expansion{failed: true} // until it has not
 	ev.blocks[n.index] = exp
 	if n.invalid {
 		exp.failed = true
 		return
 	}
+	defer survive(n.object.Range, &ev.diags)
 	repeat, ok := ev.expand(n, exp)
 	if !ok {
 		exp.failed = true
@@ -192,9 +202,10 @@ func (ev *evaluation) evalBlock(n *node) {
 	exp.failed = exp.failed || told > 0
 }
 
-func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) hcl.Diagnostics {
+func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) (diags hcl.Diagnostics) {
+	defer survive(n.object.Range, &diags)
 	in := base.forInstance(ev.run, n, exp, i, ev)
-	diags := in.diags
+	diags = in.diags
 	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, ev.meter, ev.known)
 	diags = append(diags, more...)
 	if base.failed && diags.HasErrors() {
