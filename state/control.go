@@ -254,8 +254,9 @@ func call(ctx context.Context, o *Options, verb byte, body []byte, w io.Writer) 
 	head := append([]byte(controlMagic), verb)
 	head = binary.BigEndian.AppendUint32(head, uint32(len(body)))
 	bufs := net.Buffers{head, body}
-	_, err = bufs.WriteTo(conn)
-	if err == nil {
+	if _, err = bufs.WriteTo(conn); err != nil {
+		err = fmt.Errorf("%w: %w", errHungUp, err)
+	} else {
 		err = readReply(bufio.NewReaderSize(conn, 64<<10), w)
 	}
 	if ctx.Err() != nil {
