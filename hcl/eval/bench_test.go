@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/hcl/addr"
 	"hellolab/hcl/config"
 )
 
@@ -101,12 +104,22 @@ func cpu(t testing.TB) time.Duration {
 func BenchmarkInstance(b *testing.B) {
 	for _, name := range shapes {
 		e, res := evaluate(b, shape(name, 10000))
+		// Everything that was to be learned has been.
+		done := map[addr.Instance]cty.Value{}
+		for _, d := range res.Desired {
+			in, _ := d.Config.UnmarkDeep()
+			done[d.Addr] = cty.ObjectVal(map[string]cty.Value{"input": cty.UnknownAsNull(in.GetAttr("input")), "id": cty.StringVal("id of " + d.Addr.String())})
+		}
+		lookup := func(a addr.Instance) (cty.Value, bool) {
+			v, ok := done[a]
+			return v, ok
+		}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
 				i++
-				if _, diags := e.Instance(context.Background(), res.Desired[i%len(res.Desired)].Addr, nil); diags.HasErrors() {
+				if _, diags := e.Instance(context.Background(), res.Desired[i%len(res.Desired)].Addr, lookup); diags.HasErrors() {
 					b.Fatal(diags)
 				}
 			}

@@ -153,8 +153,8 @@ func TestEvaluationBombs(t *testing.T) {
 			if used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(); used > bombLimit {
 				t.Errorf("took %v", used)
 			}
-			if m := maxRSS(cmd.ProcessState); m > 256 {
-				t.Errorf("took %d MiB", m)
+			if m := maxRSS(cmd.ProcessState); m > 256 && !testing.Short() {
+				t.Errorf("took %d MiB", m) // short runs are those that watch the program, and take more
 			}
 		})
 	}

@@ -133,28 +133,29 @@ func (l *live) whole(n *node) cty.Value {
 }
 
 // eachValue evaluates for_each again for an instance whose each.value was not
-// wholly known. Once all of it is known it is kept.
+// wholly known. What it finds is kept for other instances: of ten thousand that
+// wait for ten thousand others, few evaluate it.
 func (l *live) eachValue(n *node, exp *expansion, i int) cty.Value {
 	key := exp.keys[i].Str
-	if m := exp.eachFor.Load(); m != nil {
-		return (*m)[key]
+	exp.eachLock.Lock()
+	defer exp.eachLock.Unlock()
+	if v, ok := exp.eachNow[key]; ok && v.IsWhollyKnown() {
+		return v
 	}
 	sc := l.scope(&n.repeat, l, l.root)
 	v, diags := n.object.ForEach.Expr.Value(sc.ctx)
 	l.diags = append(append(l.diags, sc.diags...), diags...)
+	v, _ = v.Unmark()
 	if diags.HasErrors() || !v.IsKnown() || v.IsNull() || !v.CanIterateElements() {
 		return exp.each[i]
 	}
-	v, _ = v.Unmark()
-	known := v.IsWhollyKnown()
-	m := v.AsValueMap()
-	if m == nil || m[key] == cty.NilVal {
+	now := v.AsValueMap()
+	found, ok := now[key]
+	if !ok {
 		rng := n.object.ForEach.Expr.Range()
 		l.diags = append(l.diags, errorf(&rng, "Inconsistent for_each", "The key %q was there when the plan was made and is no more.", key))
 		return exp.each[i]
 	}
-	if known {
-		exp.eachFor.Store(&m)
-	}
-	return m[key]
+	exp.eachNow = now
+	return found
 }

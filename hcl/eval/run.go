@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/hcl/v2"
@@ -39,7 +40,9 @@ type expansion struct {
 	whole   cty.Value // the block as references see it; NilVal until asked for
 	failed  bool
 	final   atomic.Pointer[cty.Value] // whole, once wholly known
-	eachFor atomic.Pointer[map[string]cty.Value]
+
+	eachLock sync.Mutex
+	eachNow  map[string]cty.Value // for_each as last evaluated with what was known
 }
 
 // source answers what names are worth: while evaluating, and later from what
