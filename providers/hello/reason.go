@@ -108,9 +108,7 @@ var reasons = []Reason{
 	{"key_device_unknown", "AADSTS130008", "NgcDeviceIsNotFound", "The device that the key belongs to no longer exists.", "Replace the enrollment."},
 
 	// The tenant: with which proof of time.
-	{"nonce_missing", "AADSTS140000", "InvalidRequestNonce", "The request holds no nonce.", "Fetch a nonce first."},
-	{"nonce_expired", "AADSTS140000", "InvalidRequestNonce", "The nonce is older than the tenant accepts.", "Sign in again."},
-	{"nonce_used", "AADSTS140000", "InvalidRequestNonce", "The nonce was used before, or this tenant never issued it.", "Sign in again."},
+	{"nonce_refused", "AADSTS140000", "InvalidRequestNonce", "The nonce is missing, too old, used before, or not of this tenant.", "Sign in again: each sign-in fetches its own."},
 	{"session_key_invalid", "AADSTS140001", "InvalidSessionKey", "The request is not signed with the session key of the token.", "Sign in again."},
 	{"token_expired", "AADSTS70008", "ExpiredOrRevokedGrant", "The token has expired.", "Sign in again."},
 	{"token_revoked", "AADSTS50173", "FreshTokenNeeded", "The token was revoked, or the credential behind it changed.", "Sign in again."},
