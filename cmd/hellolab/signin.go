@@ -19,6 +19,7 @@ type signinCommand struct {
 	gesture       string
 	phrase        string
 	to            list
+	restart       bool
 	json          bool
 }
 
@@ -38,6 +39,7 @@ func (c *signinCommand) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.gesture, "gesture", "", "a biometric `GESTURE` instead of the PIN: face or fingerprint")
 	fs.StringVar(&c.phrase, "phrase", "", "the challenge `PHRASE` that Windows asks for after four wrong PINs: A1B2C3")
 	fs.Var(&c.to, "to", "sign in to `ADDRESS` besides; may be repeated")
+	fs.BoolVar(&c.restart, "restart", false, "restart the device first, as Windows demands after five wrong PINs")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
@@ -84,7 +86,7 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 		return err
 	}
 	defer closing(l, &err)
-	verdict, err := s.attempt(ctx, l, attempt)
+	verdict, err := s.attempt(ctx, l, attempt, c.restart)
 	if err != nil {
 		return err
 	}
@@ -102,8 +104,8 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 	return nil
 }
 
-// attempt finds the device in the lab and signs in there.
-func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request) (check.Verdict, error) {
+// attempt finds the device in the lab, restarts it if asked, and signs in there.
+func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request, restart bool) (check.Verdict, error) {
 	for _, want := range []struct{ addr, kind string }{{a.User, "user"}, {a.Device, "device"}} {
 		if err := s.isA(l, want.addr, want.kind); err != nil {
 			return check.Verdict{}, err
@@ -113,7 +115,13 @@ func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request) (c
 	if err != nil {
 		return check.Verdict{}, err
 	}
-	return s.request(ctx, l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), a)
+	env := l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In)
+	if restart {
+		if err := s.windows.Restart(ctx, env, rec.Addr); err != nil {
+			return check.Verdict{}, err
+		}
+	}
+	return s.request(ctx, env, a)
 }
 
 // noObject says that the lab has no such object, and which it has.

@@ -41,8 +41,8 @@ var reasons = []Reason{
 
 	// The device: gesture and container.
 	{"wrong_pin", "0xC0000380", "STATUS_SMARTCARD_WRONG_PIN", "The PIN is wrong.", "Give the enrollment's PIN."},
-	{"pin_challenge", "", "", "Too many wrong PINs: Windows asks for its challenge phrase first.", "Give the right PIN after the phrase, or sign in with the password."},
-	{"pin_disabled_until_restart", "", "", "Too many wrong PINs: Windows takes no PIN before a restart.", "Restart the device."},
+	{"pin_challenge", "", "", "Too many wrong PINs: Windows asks for its challenge phrase first.", "Give the phrase, A1B2C3, with the right PIN (-phrase), or sign in with the password."},
+	{"pin_disabled_until_restart", "", "", "Too many wrong PINs: Windows takes no PIN before a restart.", "Restart the device (signin -restart)."},
 	{"pin_locked_out", "0x80280921", "TPM_20_E_LOCKOUT", "The TPM is locked after too many wrong PINs.", "Wait: the TPM forgets one failure every 10 minutes."},
 	{"gesture_not_enrolled", "", "", "The user has not enrolled this gesture on the device.", "Add it to gestures of the enrollment, or use the PIN."},
 	{"biometric_failed", "", "", "The sensor did not recognize the user.", "Try again, or use the PIN."},
