@@ -40,6 +40,8 @@ type accessClaims struct {
 	UPN        string   `json:"upn,omitempty"`
 	TokenID    string   `json:"uti"`
 	Version    string   `json:"ver"`
+
+	Capabilities []string `json:"xms_cc,omitempty"` // of the client
 }
 
 // roleAdmin is the lab administrator's application role.
@@ -51,11 +53,11 @@ func (s *server) signClaims(claims any) (string, error) {
 }
 
 // newAccessToken makes a user's access token.
-func (s *server) newAccessToken(ctx context.Context, u *user, p proof, clientID string, t target) (string, accessClaims, error) {
+func (s *server) newAccessToken(ctx context.Context, u *user, p proof, clientID string, t target, capabilities []string) (string, accessClaims, error) {
 	now := s.env.Now()
 	c := accessClaims{
 		Audience: t.resource, ACR: "1", AMR: slices.Clone(p.AMR), AppID: clientID, AppIDACR: "0", DeviceID: p.DeviceID,
-		Name: u.DisplayName, ObjectID: u.ID, Scope: t.scope, Subject: u.ID, UniqueName: u.UPN, UPN: u.UPN,
+		Name: u.DisplayName, ObjectID: u.ID, Scope: t.scope, Subject: s.subject(clientID, u.ID), UniqueName: u.UPN, UPN: u.UPN, Capabilities: capabilities,
 	}
 	if s.mfaFresh(p) {
 		c.AMR = append(c.AMR, oauth.AMRNGCMFA)
@@ -154,7 +156,7 @@ func (s *server) newIDToken(u *user, p proof, clientID, nonce string, v oauth.Ve
 	now := s.env.Now()
 	c := idClaims{
 		Audience: clientID, Issuer: s.issuer(v), IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(s.cfg.Lifetimes.AccessToken).Unix(),
-		AMR: p.AMR, Name: u.DisplayName, Nonce: nonce, ObjectID: u.ID, Subject: u.ID, TenantName: s.cfg.Name, TenantID: s.cfg.TenantID, Version: "1.0",
+		AMR: p.AMR, Name: u.DisplayName, Nonce: nonce, ObjectID: u.ID, Subject: s.subject(clientID, u.ID), TenantName: s.cfg.Name, TenantID: s.cfg.TenantID, Version: "1.0",
 		UniqueName: u.UPN, UPN: u.UPN,
 	}
 	if v == oauth.V2 {

@@ -232,8 +232,12 @@ func (b *bench) code(i interactive) (string, error) {
 	for asked := false; ; {
 		reply := b.send(req)
 		if reply.Status == http.StatusFound {
-			u, err := url.Parse(reply.Header.Get("Location"))
+			u, err := req.URL.Parse(reply.Header.Get("Location"))
 			b.must(err)
+			if u.Path == req.URL.Path && u.Query().Get("sso_nonce") != "" { // a browser goes there with the same headers
+				req.URL = u
+				continue
+			}
 			if e := u.Query().Get("error_codes"); e != "" {
 				var n int
 				_, _ = fmt.Sscan(e, &n)

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -8,14 +9,27 @@ import (
 	"hellolab/providers/wire/oauth"
 )
 
-// publicClients are the applications that every tenant knows. None of them has
-// a secret.
-var publicClients = []string{
-	oauth.ClientCloudAP, oauth.ClientBroker, oauth.ClientProvisioning, oauth.ClientLinuxBroker, oauth.ClientAzurePowerShell,
+// publicClients are the applications that every tenant knows, with the names
+// that sign-in pages show. None of them has a secret; all are one family.
+var publicClients = map[string]string{
+	oauth.ClientCloudAP:         "Windows Sign In",
+	oauth.ClientBroker:          "Microsoft Authentication Broker",
+	oauth.ClientProvisioning:    "Windows Hello for Business",
+	oauth.ClientLinuxBroker:     "Microsoft Identity Broker for Linux",
+	oauth.ClientAzurePowerShell: "Azure Active Directory PowerShell",
+	oauth.ClientAzureCLI:        "Microsoft Azure CLI",
+	oauth.ClientGraphCLI:        "Microsoft Graph Command Line Tools",
 }
 
 // knowsClient says whether the tenant has a public client of that id.
-func knowsClient(id string) bool { return slices.Contains(publicClients, strings.ToLower(id)) }
+func knowsClient(id string) bool { return inFamily(id) }
+
+// inFamily says whether a client is one of Microsoft's own, which share their
+// refresh tokens.
+func inFamily(id string) bool { return publicClients[strings.ToLower(id)] != "" }
+
+// clientName is what a sign-in page calls a client.
+func clientName(id string) string { return publicClients[strings.ToLower(id)] }
 
 // allowsRedirect says whether a public client may be sent a code at uri.
 // Comparison is exact, but for the port of a loopback address (RFC 8252 7.3).
@@ -28,8 +42,18 @@ func (s *server) allowsRedirect(clientID, uri string) bool {
 		return true
 	}
 	u, err := url.Parse(uri)
-	return err == nil && u.Scheme == "http" && u.User == nil && u.Hostname() == "localhost" && u.Fragment == "" && u.RawQuery == "" &&
+	return err == nil && u.Scheme == "http" && u.User == nil && isLoopback(u.Hostname()) && u.Fragment == "" && u.RawQuery == "" &&
 		(u.Path == "" || u.Path == "/")
+}
+
+// isLoopback says whether a host is this machine: by name, or by an address
+// that nobody can point elsewhere (RFC 8252 7.3 and 8.3).
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
 }
 
 // target is what a token is asked for.

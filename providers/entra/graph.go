@@ -25,7 +25,8 @@ type graphRequest struct {
 	path []string // segments behind the version, letter case kept
 }
 
-// serveGraph routes Graph's host. All of it is the lab administrator's.
+// serveGraph routes Graph's host. All of it is the lab administrator's, but for
+// the UserInfo endpoint.
 func (s *server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	if err := s.graph(w, r); err != nil {
 		s.refuseGraph(w, r, err)
@@ -33,6 +34,9 @@ func (s *server) serveGraph(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) graph(w http.ResponseWriter, r *http.Request) error {
+	if strings.EqualFold(r.URL.Path, pathUserinfo) && (r.Method == http.MethodGet || r.Method == http.MethodPost) {
+		return s.userinfo(w, r)
+	}
 	c, err := s.bearer(r, oauth.ResourceGraph)
 	if err != nil {
 		return &graph.Error{Code: graph.CodeUnauthorized, Status: http.StatusUnauthorized, Sentence: upperFirst(err.Error()) + "."}

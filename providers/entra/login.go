@@ -37,7 +37,21 @@ func (s *server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	case path == "discovery/instance" && get:
 		s.instanceDiscovery(w, r)
 	case len(seg) == 3 && seg[1] == "userrealm" && get:
-		s.realm(w, seg[2])
+		s.realm(w, r, seg[2])
+	case path == "getcredentialtype" && post:
+		s.credentialType(w, r)
+	case path == "oauth2/devicecode" && post:
+		s.startDeviceCode(w, r, oauth.V1)
+	case path == "oauth2/v2.0/devicecode" && post:
+		s.startDeviceCode(w, r, oauth.V2)
+	case "/"+path == pathDeviceCode && get:
+		s.deviceCodePage(w, r)
+	case "/"+path == pathDeviceCode && post:
+		s.enterUserCode(w, r)
+	case "/"+path == pathDeviceAnswer && post:
+		s.answerDevice(w, r)
+	case (path == "oauth2/logout" || path == "oauth2/v2.0/logout") && get:
+		s.logout(w, r)
 	case (path == "oauth2/token" || path == "oauth2/v2.0/token") && post:
 		s.token(w, r, v)
 	case (path == "oauth2/authorize" || path == "oauth2/v2.0/authorize") && get:
@@ -53,67 +67,6 @@ func (s *server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
-}
-
-// discovery answers the OpenID configuration. The documents of "common" name
-// no tenant of their own in the cloud; a lab host has one tenant, so they name
-// that.
-func (s *server) discovery(w http.ResponseWriter, tenant string, v oauth.Version) {
-	if tenant == "common" || tenant == "organizations" {
-		tenant = s.cfg.TenantID
-	}
-	base := "https://" + s.hosts.login + "/" + tenant
-	m := oauth.Metadata{
-		Issuer:               s.issuer(v),
-		ResponseModes:        []string{"query", "fragment", "form_post"},
-		ResponseTypes:        []string{"code"},
-		SubjectTypes:         []string{"pairwise"},
-		SigningAlgorithms:    []string{"RS256"},
-		Scopes:               []string{"openid", "profile", "offline_access"},
-		TokenEndpointAuth:    []string{"client_secret_post"},
-		CodeChallengeMethods: []string{"S256"},
-		TenantRegion:         region,
-		CloudInstanceName:    s.hosts.login,
-		CloudGraphHost:       s.hosts.graph,
-		GraphHost:            s.hosts.graph,
-	}
-	if v == oauth.V2 {
-		m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/v2.0/authorize", base+"/oauth2/v2.0/token"
-		m.JWKSURI = base + "/discovery/v2.0/keys"
-	} else {
-		m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/authorize", base+"/oauth2/token"
-		m.JWKSURI = "https://" + s.hosts.login + "/common/discovery/keys"
-		m.MultiRefreshToken = true
-	}
-	web.WriteJSON(w, http.StatusOK, m)
-}
-
-// region is the part of the world a tenant is in.
-const region = "EU"
-
-func (s *server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
-	endpoint := r.URL.Query().Get("authorization_endpoint")
-	if !strings.HasPrefix(strings.ToLower(endpoint), "https://"+s.hosts.login+"/") {
-		s.refuseToken(w, r, oauth.V2, "instance_refused", oauth.NewError(oauth.InstanceUnknown))
-		return
-	}
-	web.WriteJSON(w, http.StatusOK, map[string]any{
-		"tenant_discovery_endpoint": "https://" + s.hosts.login + "/" + s.cfg.TenantID + "/v2.0/.well-known/openid-configuration",
-		"api-version":               "1.1",
-		"metadata": []map[string]any{{
-			"preferred_network": s.hosts.login, "preferred_cache": s.hosts.login, "aliases": []string{s.hosts.login, s.hosts.sts},
-		}},
-	})
-}
-
-// realm says who checks the passwords of a name's domain.
-func (s *server) realm(w http.ResponseWriter, upn string) {
-	_, domain, _ := strings.Cut(upn, "@")
-	answer := map[string]string{"ver": "1.0", "account_type": "Unknown", "cloud_instance_name": s.hosts.login, "cloud_audience_urn": "urn:federation:MicrosoftOnline"}
-	if domain != "common" && s.knowsTenant(domain) {
-		answer["account_type"], answer["domain_name"] = "Managed", domain
-	}
-	web.WriteJSON(w, http.StatusOK, answer)
 }
 
 // answerToken sends a reply of the token endpoint and tells that it went out.

@@ -52,8 +52,12 @@ func (s *server) beginAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthR
 	if err != nil {
 		return sas.AuthReply{}, err
 	}
-	s.step(ctx, event.MFA, event.User, "mfa_challenged", "Entra MFA asks for the code of the authenticator app.", map[string]any{"user": f.Proof.UPN, "method": req.AuthMethodID})
+	s.challenged(ctx, f, req.AuthMethodID)
 	return s.mfaReply(f, stepBegun, sas.ResultSuccess, 0)
+}
+
+func (s *server) challenged(ctx context.Context, f *flow, method string) {
+	s.step(ctx, event.MFA, event.User, "mfa_challenged", "Entra MFA asks for the code of the authenticator app.", map[string]any{"user": f.Proof.UPN, "method": method})
 }
 
 func (s *server) endAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthReply, error) {
@@ -61,22 +65,34 @@ func (s *server) endAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthRep
 	if err != nil {
 		return sas.AuthReply{}, err
 	}
+	result, err := s.verifyCode(ctx, f, req.AdditionalAuthData)
+	switch {
+	case err != nil:
+		return sas.AuthReply{}, err
+	case result != sas.ResultSuccess:
+		return s.mfaReply(f, stepBegun, result, oauth.AuthenticationFailed)
+	}
+	return s.mfaReply(f, stepDone, result, 0)
+}
+
+// verifyCode checks a code and, when it is right, adds the second factor to
+// the flow's proof.
+func (s *server) verifyCode(ctx context.Context, f *flow, code string) (result string, err error) {
 	u, _, err := s.standing(*f.Proof)
 	if err != nil {
-		return sas.AuthReply{}, err
+		return "", err
 	}
-	result, err := s.checkOTP(ctx, u, req.AdditionalAuthData, f.DeviceID)
-	if err != nil {
-		return sas.AuthReply{}, err
+	if result, err = s.checkOTP(ctx, u, code, f.DeviceID); err != nil {
+		return "", err
 	}
 	if result != sas.ResultSuccess {
 		e := oauth.NewError(oauth.AuthenticationFailed)
 		s.refused(ctx, event.MFA, "mfa_failed", event.Reason{Code: e.Code.ID(), Name: result, Sentence: mfaSentence(result), Hint: e.Hint})
-		return s.mfaReply(f, stepBegun, result, e.Code)
+		return result, nil
 	}
 	f.Proof.addMFA(s.env.Now())
 	s.step(ctx, event.MFA, event.EntraID, "mfa_verified", "Entra MFA verifies the second factor.", map[string]any{"user": u.UPN, "amr": f.Proof.AMR})
-	return s.mfaReply(f, stepDone, result, 0)
+	return result, nil
 }
 
 func mfaSentence(result string) string {
@@ -145,13 +161,22 @@ func (s *server) processAuth(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, oauth.NewError(oauth.RequestMalformed))
 		return
 	}
-	form := sas.ParseProcessAuth(r.PostForm)
-	f, err := s.openFlow(form.Request, form.FlowToken, stepDone)
+	ctx, form := r.Context(), sas.ParseProcessAuth(r.PostForm)
+	f, err := s.openFlow(form.Request, form.FlowToken, stepMFA, stepBegun, stepDone)
+	if err == nil && f.Step != stepDone {
+		// A person typed the code into the page itself.
+		var result string
+		if result, err = s.formCode(ctx, f, form.Code); err == nil && result != sas.ResultSuccess {
+			if err = s.page(w, f, sas.PageTFA, oauth.NewError(oauth.AuthenticationFailed, mfaSentence(result))); err == nil {
+				return
+			}
+		}
+	}
 	if err != nil {
-		s.errorPage(w, r, oauth.NewError(oauth.AuthenticationFailed))
+		s.errorPage(w, r, err)
 		return
 	}
-	first, err := s.useOnce(r.Context(), "flow", f.ID, time.Unix(f.Expires, 0))
+	first, err := s.useOnce(ctx, "flow", f.ID, time.Unix(f.Expires, 0))
 	if err == nil && !first {
 		err = oauth.NewError(oauth.GrantInvalid, "The sign-in page was used before.")
 	}
@@ -159,9 +184,18 @@ func (s *server) processAuth(w http.ResponseWriter, r *http.Request) {
 		_, _, err = s.standing(*f.Proof)
 	}
 	if err == nil {
-		err = s.sendCode(w, r, f)
+		err = s.endFlow(w, r, f)
 	}
 	if err != nil {
 		s.redirectError(w, r, f, err)
 	}
+}
+
+// formCode is BeginAuth and EndAuth at once, for the page's own form.
+func (s *server) formCode(ctx context.Context, f *flow, code string) (result string, err error) {
+	if code == "" {
+		return "", oauth.NewError(oauth.AuthenticationFailed)
+	}
+	s.challenged(ctx, f, sas.MethodAppOTP)
+	return s.verifyCode(ctx, f, code)
 }

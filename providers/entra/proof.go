@@ -56,23 +56,38 @@ func (s *server) mfaFresh(p proof) bool {
 	return p.MFATime != 0 && !s.env.Now().After(time.UnixMilli(p.MFATime).Add(s.cfg.Lifetimes.MFA))
 }
 
-// wantsMFA says whether a token for t demands a fresh second factor: when the
-// request says so, and always when the Hello provisioning application asks for
+// demandsOf reads what a request for t demands of the sign-in. The Hello
+// provisioning application always demands a fresh second factor of a token for
 // the registration service.
-func wantsMFA(asked bool, clientID string, t target) bool {
-	return asked || clientID == oauth.ClientProvisioning && t.resource == oauth.ResourceDRS
+func demandsOf(amrValues, claims, clientID string, t target) (oauth.Demands, error) {
+	d, err := oauth.ParseDemands(amrValues, claims)
+	if err != nil {
+		return d, oauth.NewError(oauth.RequestMalformed, "The claims parameter is malformed.")
+	}
+	if clientID == oauth.ClientProvisioning && t.resource == oauth.ResourceDRS {
+		d.MFA, d.FreshMFA = true, true
+	}
+	return d, nil
 }
 
-// demandMFA refuses when a fresh second factor is wanted and the proof has
-// none.
-func (s *server) demandMFA(want bool, p proof, u *user) error {
+// demandMFA refuses when a second factor is wanted and the proof has none, or
+// none that is fresh where that is wanted.
+func (s *server) demandMFA(want oauth.Demands, p proof, u *user) error {
 	switch {
-	case !want || s.mfaFresh(p):
+	case !want.MFA,
+		want.FreshMFA && s.mfaFresh(p),
+		!want.FreshMFA && slices.Contains(p.AMR, oauth.AMRMFA):
 		return nil
 	case !u.hasMFA():
 		return oauth.NewError(oauth.StrongAuthEnrollment)
 	}
 	return oauth.NewError(oauth.StrongAuthRequired)
+}
+
+// endedBy says whether a resource has ended the session of a proof: the claims
+// challenge that its client passed on demands one that began later.
+func endedBy(want oauth.Demands, p proof) bool {
+	return want.NotBefore != 0 && p.AuthTime/1000 < want.NotBefore
 }
 
 // standing refuses a proof whose user or device may not sign in any more, or

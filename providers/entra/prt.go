@@ -316,6 +316,10 @@ func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version,
 	if err != nil {
 		return err
 	}
+	demands, err := demandsOf(c.AMRValues, c.RequestedClaims, strings.ToLower(c.ClientID), target)
+	if err != nil {
+		return err
+	}
 	u, d, err := s.standing(token.proof)
 	if err != nil {
 		return err
@@ -327,7 +331,7 @@ func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version,
 		resp, err = s.renewPRT(u, *token, d, c.ClientID, v)
 	} else {
 		resp, err = s.makeTokens(ctx, v, tokenGrant{user: u, proof: token.proof, client: strings.ToLower(c.ClientID), target: target,
-			fresh: wantsMFA(oauth.WantsFreshMFA(c.AMRValues, c.RequestedClaims), strings.ToLower(c.ClientID), target), clientInfo: true}, false)
+			demands: demands, clientInfo: true}, false)
 	}
 	if err != nil {
 		return err

@@ -174,6 +174,24 @@ func TestPageCredentials(t *testing.T) {
 	if c := claimsOf(t, tokens.AccessToken); !slices.Equal(c.AMR, []string{"pwd", "rsa", "mfa", "ngcmfa"}) || c.DeviceID != d.id {
 		t.Errorf("claims %+v", c)
 	}
+	// One whose nonce alone is no good is asked for again, with a nonce to use.
+	for name, old := range map[string]string{"none": "", "foreign": "AwABAgM"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.login("/oauth2/authorize?")+oauth.AuthorizeRequest{ResponseType: "code",
+			ClientID: oauth.ClientBroker, RedirectURI: oauth.NativeRedirect(oauth.ClientBroker), Resource: oauth.ResourceDRS, State: "s"}.Query().Encode(), nil)
+		b.must(err)
+		req.Header = prtHeader(s.key, old)
+		reply := b.send(req)
+		again, err := req.URL.Parse(reply.Header.Get("Location"))
+		b.must(err)
+		nonce := again.Query().Get("sso_nonce")
+		if reply.Status != http.StatusFound || again.Host != b.out.LoginHost || nonce == "" || again.Query().Get("state") != "s" {
+			t.Fatalf("nonce %s: %d to %s", name, reply.Status, again)
+		}
+		req.URL, req.Header = again, prtHeader(s.key, nonce)
+		if reply = b.send(req); reply.Status != http.StatusFound || !strings.Contains(reply.Header.Get("Location"), "code=") {
+			t.Errorf("nonce %s: with the nonce offered: %d to %s", name, reply.Status, reply.Header.Get("Location"))
+		}
+	}
 	// One that is not valid is ignored: the page asks for the password.
 	n := b.nonce()
 	for name, h := range map[string]http.Header{

@@ -39,6 +39,7 @@ const refreshLife = 90 * 24 * time.Hour
 const (
 	refreshPrefix = "0.A"
 	prtPrefix     = "1.A"
+	devicePrefix  = "D.A"
 )
 
 func (s *server) tokenText(prefix, sealed string) string {

@@ -26,6 +26,8 @@ const (
 	purposePRT     = "prt"
 	purposeRefresh = "refresh"
 	purposeCode    = "code"
+	purposeDevice  = "device code"
+	purposeSubject = "subject"
 	purposeFlow    = "flow"
 	purposeAIK     = "aik"
 	purposeNonce   = "nonce"

@@ -34,6 +34,8 @@ type server struct {
 	seal     *sealer
 	nonceKey []byte
 	guessKey []byte
+
+	subjectKey []byte
 }
 
 func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
@@ -44,7 +46,7 @@ func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
 	if env.Rand == nil {
 		s.env.Rand, s.seal.rand = rand.Reader, rand.Reader
 	}
-	s.nonceKey, s.guessKey = s.seal.key(purposeNonce), s.seal.key(purposeGuess)
+	s.nonceKey, s.guessKey, s.subjectKey = s.seal.key(purposeNonce), s.seal.key(purposeGuess), s.seal.key(purposeSubject)
 	var err error
 	s.keys, err = ring.load(env.Now(), s.issuer(oauth.V1))
 	return s, err
@@ -137,8 +139,12 @@ func (s *server) oauthError(ctx context.Context, err error) *oauth.Error {
 // refuseToken answers a refusal of the token service and tells of it.
 func (s *server) refuseToken(w http.ResponseWriter, r *http.Request, v oauth.Version, step string, err error) {
 	e := s.oauthError(r.Context(), err)
-	trace := s.traceID()
 	s.refused(r.Context(), event.EntraID, step, event.Reason{Code: e.Code.ID(), Name: e.Name, Sentence: e.Sentence, Hint: e.Hint})
+	s.sendRefusal(w, r, v, e)
+}
+
+func (s *server) sendRefusal(w http.ResponseWriter, r *http.Request, v oauth.Version, e *oauth.Error) {
+	trace := s.traceID()
 	w.Header().Set(oauth.HeaderRequestID, trace)
 	reply(w, e.Status, typeJSON, e.Encode(v, s.hosts.login, trace, web.Correlation(r.Context()), s.env.Now()))
 }

@@ -25,10 +25,11 @@ const (
 	tableAIK       = "aik"       // SHA-256 of an AIK certificate → aikRecord
 
 	// What is not configuration (Section.Record).
-	tableUsed     = "used"     // expiry "/" digest: nonces, codes, page states
-	tableFamilies = "families" // family → familyState
-	tableGuesses  = "guesses"  // who "/" from where → guesses
-	tableOATH     = "oath"     // object id → steps whose codes were used
+	tableUsed        = "used"        // expiry "/" digest: nonces, codes, page states
+	tableFamilies    = "families"    // family → familyState
+	tableDeviceCodes = "devicecodes" // user code → deviceCode
+	tableGuesses     = "guesses"     // who "/" from where → guesses
+	tableOATH        = "oath"        // object id → steps whose codes were used
 )
 
 // errNotFound says that a table has no such key.

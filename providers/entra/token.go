@@ -15,7 +15,12 @@ import (
 
 // token answers the token endpoint.
 func (s *server) token(w http.ResponseWriter, r *http.Request, v oauth.Version) {
-	if err := s.grant(w, r, v); err != nil {
+	err := s.grant(w, r, v)
+	switch {
+	case err == nil:
+	case errors.Is(err, &oauth.Error{Code: oauth.AuthorizationPending}):
+		s.sendRefusal(w, r, v, s.oauthError(r.Context(), err)) // not a decision, and polled for
+	default:
 		s.refuseToken(w, r, v, "token_refused", err)
 	}
 }
@@ -44,6 +49,9 @@ func (s *server) grant(w http.ResponseWriter, r *http.Request, v oauth.Version) 
 	if !knowsClient(req.ClientID) {
 		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", req.ClientID)
 	}
+	if _, _, basic := r.BasicAuth(); basic || req.ClientSecret != "" {
+		return oauth.NewError(oauth.ClientIsPublic)
+	}
 	switch req.GrantType {
 	case oauth.GrantPassword:
 		return s.passwordGrant(w, r, v, req)
@@ -51,6 +59,8 @@ func (s *server) grant(w http.ResponseWriter, r *http.Request, v oauth.Version) 
 		return s.refreshGrant(w, r, v, req)
 	case oauth.GrantAuthorizationCode:
 		return s.codeGrant(w, r, v, req)
+	case oauth.GrantDeviceCode, oauth.GrantDeviceCodeShort:
+		return s.deviceCodeGrant(w, r, v, req)
 	}
 	return oauth.NewError(oauth.GrantTypeUnsupported, "The grant type '%.64s' is not supported.", req.GrantType)
 }
@@ -83,13 +93,15 @@ func (s *server) passwordGrant(w http.ResponseWriter, r *http.Request, v oauth.V
 	if err != nil {
 		return err
 	}
+	demands, err := demandsOf(req.AMRValues, req.Claims, req.ClientID, t)
+	if err != nil {
+		return err
+	}
 	u, err := s.checkPassword(ctx, req.Username, req.Password, "")
 	if err != nil {
 		return err
 	}
-	p := passwordProof(u, s.env.Now())
-	return s.grantTokens(w, r, v, tokenGrant{user: u, proof: p, client: req.ClientID, target: t,
-		fresh: wantsMFA(oauth.WantsFreshMFA(req.AMRValues, r.PostForm.Get("claims")), req.ClientID, t), clientInfo: req.ClientInfo})
+	return s.grantTokens(w, r, v, tokenGrant{user: u, proof: passwordProof(u, s.env.Now()), client: req.ClientID, target: t, demands: demands, clientInfo: req.ClientInfo})
 }
 
 func (s *server) refreshGrant(w http.ResponseWriter, r *http.Request, v oauth.Version, req oauth.TokenRequest) error {
@@ -100,17 +112,25 @@ func (s *server) refreshGrant(w http.ResponseWriter, r *http.Request, v oauth.Ve
 	if err != nil {
 		return err
 	}
-	// The clients are one family (FOCI): one may use another's token.
+	demands, err := demandsOf(req.AMRValues, req.Claims, req.ClientID, t)
+	if err != nil {
+		return err
+	}
 	token, err := s.openRefreshToken(req.RefreshToken)
 	if err != nil {
 		return err
+	}
+	// Microsoft's own clients are one family (FOCI): one may use another's token.
+	if !strings.EqualFold(token.ClientID, req.ClientID) && !(inFamily(token.ClientID) && inFamily(req.ClientID)) {
+		e := oauth.NewError(oauth.GrantInvalid, "The refresh token was issued to another client.")
+		e.SubError = "client_mismatch"
+		return e
 	}
 	u, _, err := s.standing(token.proof)
 	if err != nil {
 		return err
 	}
-	return s.grantTokens(w, r, v, tokenGrant{user: u, proof: token.proof, client: req.ClientID, target: t, refresh: token,
-		fresh: wantsMFA(oauth.WantsFreshMFA(req.AMRValues, r.PostForm.Get("claims")), req.ClientID, t), clientInfo: req.ClientInfo})
+	return s.grantTokens(w, r, v, tokenGrant{user: u, proof: token.proof, client: req.ClientID, target: t, refresh: token, demands: demands, clientInfo: req.ClientInfo})
 }
 
 func (s *server) codeGrant(w http.ResponseWriter, r *http.Request, v oauth.Version, req oauth.TokenRequest) error {
@@ -153,7 +173,7 @@ func (s *server) codeGrant(w http.ResponseWriter, r *http.Request, v oauth.Versi
 		return err
 	}
 	return s.grantTokens(w, r, v, tokenGrant{user: u, proof: c.proof, client: c.ClientID, target: t, family: c.Family, nonce: c.Nonce,
-		fresh: c.Fresh, clientInfo: req.ClientInfo})
+		demands: c.Demands, clientInfo: req.ClientInfo})
 }
 
 // clientCredentials is how the lab's administrator gets a token for Graph.
@@ -190,7 +210,7 @@ type tokenGrant struct {
 	proof      proof
 	client     string
 	target     target
-	fresh      bool          // a fresh second factor is demanded
+	demands    oauth.Demands
 	refresh    *refreshToken // to be used up
 	family     string        // of the code, whose first refresh token this becomes
 	nonce      string
@@ -209,12 +229,15 @@ func (s *server) grantTokens(w http.ResponseWriter, r *http.Request, v oauth.Ver
 }
 
 func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, withRefresh bool) (oauth.TokenResponse, error) {
-	if err := s.demandMFA(g.fresh, g.proof, g.user); err != nil {
+	if endedBy(g.demands, g.proof) {
+		return oauth.TokenResponse{}, oauth.NewError(oauth.FreshTokenNeeded, "The resource does not take the session any more; a fresh token is needed.")
+	}
+	if err := s.demandMFA(g.demands, g.proof, g.user); err != nil {
 		s.tellDemand(ctx, g.client, err)
 		return oauth.TokenResponse{}, err
 	}
 	s.step(ctx, event.EntraID, actorOf(g.client), "token_request_validated", "Entra ID validates the token request and the MFA claim that goes with it.",
-		map[string]any{"user": g.user.UPN, "client_id": g.client, "resource": g.target.resource, "amr": g.proof.AMR, "fresh_mfa_demanded": g.fresh})
+		map[string]any{"user": g.user.UPN, "client_id": g.client, "resource": g.target.resource, "amr": g.proof.AMR, "mfa_demanded": g.demands.MFA, "fresh_mfa_demanded": g.demands.FreshMFA})
 	serial, family := 0, g.family
 	switch {
 	case g.refresh != nil:
@@ -228,7 +251,7 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 			return oauth.TokenResponse{}, err
 		}
 	}
-	access, c, err := s.newAccessToken(ctx, g.user, g.proof, g.client, g.target)
+	access, c, err := s.newAccessToken(ctx, g.user, g.proof, g.client, g.target, g.demands.Capabilities)
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
@@ -236,7 +259,9 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 		ExtExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt), ExpiresOn: oauth.Seconds(c.Expires), NotBefore: oauth.Seconds(c.NotBefore),
 		Resource: g.target.resource, AccessToken: access}
 	if withRefresh {
-		resp.FOCI = "1"
+		if inFamily(g.client) {
+			resp.FOCI = "1"
+		}
 		if resp.RefreshToken, err = s.newRefreshToken(g.proof, g.client, family, serial); err != nil {
 			return oauth.TokenResponse{}, err
 		}

@@ -26,6 +26,7 @@ type Metadata struct {
 	Scopes                []string `json:"scopes_supported"`
 	TokenEndpointAuth     []string `json:"token_endpoint_auth_methods_supported"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported,omitempty"`
+	Claims                []string `json:"claims_supported,omitempty"`
 	MultiRefreshToken     bool     `json:"microsoft_multi_refresh_token,omitempty"` // V1
 	TenantRegion          string   `json:"tenant_region_scope,omitempty"`
 	CloudInstanceName     string   `json:"cloud_instance_name,omitempty"`

@@ -28,6 +28,7 @@ const (
 	StrongAuthExpired          Code = 50078
 	AuthenticationFailed       Code = 500121 // the second factor failed
 	UserPromptRequired         Code = 50058  // prompt=none without a session
+	TenantUnnamed              Code = 50059  // nothing in the request says which tenant
 	DeviceAuthenticationNeeded Code = 50097
 	DeviceJWTInvalid           Code = 50099
 	DeviceNotFound             Code = 50155
@@ -44,8 +45,13 @@ const (
 	RefreshTokenExpired        Code = 70008
 	GrantInvalid               Code = 70000
 	CodeRedeemed               Code = 54005
+	AuthorizationPending       Code = 70016 // device code: nobody has answered at the page yet
+	UserCodeInvalid            Code = 70018 // device code: no such code
+	DeviceCodeExpired          Code = 70020
+	UserDeclined               Code = 65004
 	ApplicationNotFound        Code = 700016
 	ClientSecretInvalid        Code = 7000215
+	ClientIsPublic             Code = 700025 // and sent a secret nevertheless
 	ResourceNotFound           Code = 500011
 	InstanceUnknown            Code = 50049 // MSAL's instance discovery
 	TenantNotFound             Code = 90002
@@ -115,9 +121,15 @@ var table = map[Code]entry{
 	RefreshTokenInactive:       {"ExpiredOrRevokedGrantInactiveToken", invalidGrant, "bad_token", 400, "The refresh token has expired due to inactivity.", "Sign in again."},
 	RefreshTokenExpired:        {"ExpiredOrRevokedGrant", invalidGrant, "bad_token", 400, "The grant has expired.", "Sign in again."},
 	GrantInvalid:               {"InvalidGrant", invalidGrant, "bad_token", 400, "The grant is not valid.", "Sign in again."},
+	TenantUnnamed:              {"MissingTenantRealm", invalidRequest, "", 400, "No tenant-identifying information is in the request or implied by its credentials.", "Name the tenant in the authority instead of common."},
+	AuthorizationPending:       {"AuthorizationPending", "authorization_pending", "", 400, "The device code flow is pending: the user has not signed in with the code yet.", "Poll again after the interval."},
+	UserCodeInvalid:            {"BadVerificationCode", "bad_verification_code", "", 400, "The verification code is not valid.", "Begin the device code flow anew."},
+	DeviceCodeExpired:          {"CodeExpired", "expired_token", "", 400, "The device code has expired.", "Begin the device code flow anew."},
+	UserDeclined:               {"UserDeclinedConsent", "authorization_declined", "", 400, "The user declined the request.", ""},
 	CodeRedeemed:               {"OAuth2AuthorizationCodeAlreadyRedeemed", invalidGrant, "", 400, "The authorization code was already redeemed.", "Sign in again for a new code."},
 	ApplicationNotFound:        {"UnauthorizedClient_DoesNotMatchRequest", "unauthorized_client", "", 400, "The application is not found in the tenant.", "Check the client id."},
 	ClientSecretInvalid:        {"InvalidClientSecret", invalidClient, "", 401, "The client secret is wrong.", "Check the client secret."},
+	ClientIsPublic:             {"InvalidClientPublicClientWithCredential", invalidClient, "", 401, "The client is public, so neither a client assertion nor a client secret may be presented.", "Leave the secret out."},
 	ResourceNotFound:           {"InvalidResourceServicePrincipalNotFound", "invalid_resource", "", 400, "The resource is not found in the tenant.", "Check the resource or scope."},
 	TenantNotFound:             {"InvalidTenantName", "invalid_tenant", "", 400, "The tenant is not found.", "Check the tenant's domain or id."},
 	InstanceUnknown:            {"NoSuchInstanceForDiscovery", "invalid_instance", "", 400, "The instance is unknown or not valid.", "Check the authority's host."},

@@ -7,6 +7,8 @@ const (
 	GrantAuthorizationCode = "authorization_code"
 	GrantClientCredentials = "client_credentials"
 	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantDeviceCodeShort   = "device_code"   // as some clients write it
 	GrantServerChallenge   = "srv_challenge" // asks for a nonce
 	GrantDeviceAuth        = "device_auth"   // inside x-ms-DeviceCredential
 )
@@ -18,6 +20,8 @@ const (
 	ClientProvisioning    = "dd762716-544d-4aeb-a526-687b73838a22" // Hello provisioning in the CXH
 	ClientLinuxBroker     = "b743a22d-6705-4147-8670-d92fa515ee2b"
 	ClientAzurePowerShell = "1b730954-1685-4b74-9bfd-dac224a7b894"
+	ClientAzureCLI        = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+	ClientGraphCLI        = "14d82eec-204b-4c2f-b7e8-296a70dab67e" // Microsoft Graph command line tools
 )
 
 // Resources.

@@ -43,10 +43,12 @@ type TokenRequest struct {
 	Password          string
 	RefreshToken      string
 	Code              string
+	DeviceCode        string
 	RedirectURI       string
 	CodeVerifier      string
 	Request           string // GrantJWTBearer: the signed request
-	AMRValues         string // "ngcmfa" demands a fresh second factor
+	AMRValues         string // V1: see ParseDemands
+	Claims            string // V2: see ParseDemands
 	ClientInfo        bool
 	WindowsAPIVersion string // "2.0" with GrantJWTBearer
 }
@@ -56,8 +58,8 @@ func (r *TokenRequest) fields() []field {
 	return []field{
 		{"grant_type", &r.GrantType}, {"client_id", &r.ClientID}, {"client_secret", &r.ClientSecret},
 		{"resource", &r.Resource}, {"scope", &r.Scope}, {"username", &r.Username}, {"password", &r.Password},
-		{"refresh_token", &r.RefreshToken}, {"code", &r.Code}, {"redirect_uri", &r.RedirectURI},
-		{"code_verifier", &r.CodeVerifier}, {"request", &r.Request}, {"amr_values", &r.AMRValues},
+		{"refresh_token", &r.RefreshToken}, {"code", &r.Code}, {"device_code", &r.DeviceCode}, {"redirect_uri", &r.RedirectURI},
+		{"code_verifier", &r.CodeVerifier}, {"request", &r.Request}, {"amr_values", &r.AMRValues}, {"claims", &r.Claims},
 		{"windows_api_version", &r.WindowsAPIVersion},
 	}
 }
@@ -97,8 +99,10 @@ type AuthorizeRequest struct {
 	CodeChallengeMethod string // "S256"
 	Prompt              string // "none", "login"
 	LoginHint           string
-	Claims              string
-	AMRValues           string // V1: "ngcmfa"
+	Claims              string // see ParseDemands
+	AMRValues           string // V1: see ParseDemands
+	DomainHint          string
+	SSONonce            string // the nonce for the session credential of this very request
 	ClientRequestID     string // correlation
 }
 
@@ -108,7 +112,7 @@ func (r *AuthorizeRequest) fields() []field {
 		{"resource", &r.Resource}, {"scope", &r.Scope}, {"response_mode", &r.ResponseMode}, {"state", &r.State},
 		{"nonce", &r.Nonce}, {"code_challenge", &r.CodeChallenge}, {"code_challenge_method", &r.CodeChallengeMethod},
 		{"prompt", &r.Prompt}, {"login_hint", &r.LoginHint}, {"claims", &r.Claims}, {"amr_values", &r.AMRValues},
-		{"client-request-id", &r.ClientRequestID},
+		{"domain_hint", &r.DomainHint}, {"sso_nonce", &r.SSONonce}, {"client-request-id", &r.ClientRequestID},
 	}
 }
 
@@ -123,35 +127,6 @@ func ParseAuthorizeRequest(v url.Values) (AuthorizeRequest, error) {
 	}
 	return r, nil
 }
-
-// WantsFreshMFA says whether amrValues (V1) or the claims parameter (V2) demand
-// a second factor within the tenant's window.
-func WantsFreshMFA(amrValues, claims string) bool {
-	for _, v := range strings.FieldsFunc(amrValues, func(r rune) bool { return r == ' ' || r == ',' }) {
-		if v == AMRNGCMFA {
-			return true
-		}
-	}
-	var c struct {
-		AccessToken struct {
-			AMR struct {
-				Values []string `json:"values"`
-			} `json:"amr"`
-		} `json:"access_token"`
-	}
-	if claims == "" || strict.Unmarshal([]byte(claims), &c) != nil {
-		return false
-	}
-	for _, v := range c.AccessToken.AMR.Values {
-		if v == AMRNGCMFA {
-			return true
-		}
-	}
-	return false
-}
-
-// FreshMFAClaims is the claims parameter that demands a fresh second factor.
-const FreshMFAClaims = `{"access_token":{"amr":{"values":["ngcmfa","mfa"]}}}`
 
 type field struct {
 	name string

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -51,21 +52,29 @@ func TestRequestsRoundTrip(t *testing.T) {
 	}
 }
 
-func TestWantsFreshMFA(t *testing.T) {
+func TestDemands(t *testing.T) {
 	for _, tt := range []struct {
 		amr, claims string
-		want        bool
+		want        Demands
+		err         bool
 	}{
-		{"ngcmfa", "", true},
-		{"mfa ngcmfa", "", true},
-		{"mfa", "", false},
-		{"", FreshMFAClaims, true},
-		{"", `{"access_token":{"amr":{"values":["mfa"]}}}`, false},
-		{"", `{"access_token":`, false},
-		{"", "", false},
+		{amr: "ngcmfa", want: Demands{MFA: true, FreshMFA: true}},
+		{amr: "mfa ngcmfa", want: Demands{MFA: true, FreshMFA: true}},
+		{amr: "mfa", want: Demands{MFA: true}},
+		{claims: FreshMFAClaims, want: Demands{MFA: true, FreshMFA: true}},
+		{claims: `{"access_token":{"amr":{"values":["mfa"]}}}`, want: Demands{MFA: true}},
+		{claims: `{"access_token":{"xms_cc":{"values":["CP1","cp1","cp2"]}}}`, want: Demands{Capabilities: []string{"cp1"}}},
+		{claims: `{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}`, want: Demands{NotBefore: 1604106651}},
+		{claims: `{"access_token":{"nbf":{"essential":true,"value":1}}}`, err: true},
+		{claims: `{"access_token":{"nbf":null,"amr":null,"other":{"value":[1]}},"id_token":{"amr":{"values":["mfa"]}}}`},
+		{claims: `{"access_token":`, err: true},
+		{claims: `[]`, err: true},
+		{claims: `{"access_token":{"amr":{"values":["mfa"]}},"access_token":{}}`, err: true},
+		{},
 	} {
-		if got := WantsFreshMFA(tt.amr, tt.claims); got != tt.want {
-			t.Errorf("WantsFreshMFA(%q, %q) = %v", tt.amr, tt.claims, got)
+		got, err := ParseDemands(tt.amr, tt.claims)
+		if (err != nil) != tt.err || err == nil && !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("ParseDemands(%q, %q) = %+v, %v", tt.amr, tt.claims, got, err)
 		}
 	}
 }

@@ -16,101 +16,16 @@
 package sas
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"html"
 	"net/url"
 
 	"hellolab/providers/wire/strict"
-)
-
-// Page ids, values of Config.PageID.
-const (
-	PageSignIn = "ConvergedSignIn"
-	PageTFA    = "ConvergedTFA"
-	PageError  = "ConvergedError"
 )
 
 // Second-factor methods, values of AuthMethodID.
 const (
 	MethodAppOTP = "PhoneAppOTP" // TOTP of an authenticator app
 )
-
-// Config is what the page tells its script.
-type Config struct {
-	PageID          string  `json:"pgid"`
-	SessionID       string  `json:"sessionId"`
-	CorrelationID   string  `json:"correlationId,omitempty"`
-	FlowToken       string  `json:"sFT"`
-	Ctx             string  `json:"sCtx"`
-	Canary          string  `json:"canary"`
-	APICanary       string  `json:"apiCanary,omitempty"`
-	Username        string  `json:"sPOST_Username,omitempty"`
-	URLPost         string  `json:"urlPost"`
-	URLBeginAuth    string  `json:"urlBeginAuth,omitempty"`
-	URLEndAuth      string  `json:"urlEndAuth,omitempty"`
-	UserProofs      []Proof `json:"arrUserProofs,omitempty"`
-	MaxPollAttempts int     `json:"iMaxPollAttempts,omitempty"`
-	PollingInterval int     `json:"iPollingInterval,omitempty"` // milliseconds
-	ErrorCode       string  `json:"sErrorCode,omitempty"`       // "50126"
-	ErrorText       string  `json:"strServiceExceptionMessage,omitempty"`
-}
-
-// Proof is a second factor that the user has registered.
-type Proof struct {
-	AuthMethodID string `json:"authMethodId"`
-	Data         string `json:"data"`
-	Display      string `json:"display"`
-	IsDefault    bool   `json:"isDefault"`
-}
-
-const (
-	pageBegin = "$Config="
-	pageEnd   = ";\n//]]></script>"
-	maxPage   = 256 << 10
-)
-
-// ErrPage says that a body is not a sign-in page.
-var ErrPage = errors.New("not a sign-in page")
-
-// Page returns the HTML. The JSON encoder escapes <, > and &, so no value can
-// end the script.
-func (c Config) Page() ([]byte, error) {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode sign-in page: %w", err)
-	}
-	var b bytes.Buffer
-	b.WriteString("<!DOCTYPE html>\n<html><head><title>Sign in to your account</title></head><body>\n")
-	fmt.Fprintf(&b, "<form method=\"post\" action=\"%s\"></form>\n", html.EscapeString(c.URLPost))
-	b.WriteString("<script type=\"text/javascript\">//<![CDATA[\n")
-	b.WriteString(pageBegin)
-	b.Write(data)
-	b.WriteString(pageEnd + "\n</body></html>\n")
-	return b.Bytes(), nil
-}
-
-// ParsePage reads the configuration off a page.
-func ParsePage(page []byte) (*Config, error) {
-	if len(page) > maxPage {
-		return nil, fmt.Errorf("%w: %d bytes", ErrPage, len(page))
-	}
-	_, rest, ok := bytes.Cut(page, []byte(pageBegin))
-	if !ok {
-		return nil, fmt.Errorf("%w: it has no $Config", ErrPage)
-	}
-	data, _, ok := bytes.Cut(rest, []byte(pageEnd))
-	if !ok {
-		return nil, fmt.Errorf("%w: $Config does not end", ErrPage)
-	}
-	var c Config
-	if err := strict.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPage, err)
-	}
-	return &c, nil
-}
 
 // Login is the form that the sign-in page posts.
 type Login struct {
@@ -203,16 +118,17 @@ type ProcessAuth struct {
 	Login         string
 	FlowToken     string
 	Canary        string
+	Code          string // of a person at the page's own form: the six digits, in place of BeginAuth and EndAuth
 }
 
 // Form returns the form values.
 func (p ProcessAuth) Form() url.Values {
 	return url.Values{"type": {"19"}, "request": {p.Request}, "mfaAuthMethod": {p.MFAAuthMethod},
-		"login": {p.Login}, "flowToken": {p.FlowToken}, "canary": {p.Canary}}
+		"login": {p.Login}, "flowToken": {p.FlowToken}, "canary": {p.Canary}, "otc": {p.Code}}
 }
 
 // ParseProcessAuth reads the form.
 func ParseProcessAuth(v url.Values) ProcessAuth {
 	return ProcessAuth{Request: v.Get("request"), MFAAuthMethod: v.Get("mfaAuthMethod"),
-		Login: v.Get("login"), FlowToken: v.Get("flowToken"), Canary: v.Get("canary")}
+		Login: v.Get("login"), FlowToken: v.Get("flowToken"), Canary: v.Get("canary"), Code: v.Get("otc")}
 }

@@ -14,7 +14,7 @@ func TestPageRoundTrip(t *testing.T) {
 		Username:   "</script>\n//]]></script>;<b>&\"'@contoso.com",
 		UserProofs: []Proof{{AuthMethodID: MethodAppOTP, Data: MethodAppOTP, Display: "…", IsDefault: true}},
 	}
-	page, err := c.Page()
+	page, err := c.Page("n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,14 +103,14 @@ func TestTOTPSecretText(t *testing.T) {
 }
 
 func FuzzParsePage(f *testing.F) {
-	page, _ := Config{PageID: PageSignIn}.Page()
+	page, _ := Config{PageID: PageSignIn}.Page("n")
 	f.Add(page)
 	f.Fuzz(func(t *testing.T, page []byte) {
 		c, err := ParsePage(page)
 		if err != nil {
 			return
 		}
-		if _, err := c.Page(); err != nil {
+		if _, err := c.Page("n"); err != nil {
 			t.Fatal(err)
 		}
 	})

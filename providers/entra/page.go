@@ -1,0 +1,190 @@
+package entra
+
+import (
+	"encoding/base64"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"hellolab/providers/event"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/sas"
+	"hellolab/providers/wire/web"
+)
+
+// openFlow reads the state that a page sent back.
+func (s *server) openFlow(ctx, flowToken string, steps ...string) (*flow, error) {
+	var f flow
+	expired := oauth.NewError(oauth.GrantInvalid, "The sign-in page is not valid any more.")
+	if s.seal.open(purposeFlow, ctx, &f) != nil || f.ID != flowToken || s.env.Now().After(time.Unix(f.Expires, 0)) {
+		return nil, expired
+	}
+	for _, step := range steps {
+		if f.Step == step {
+			return &f, nil
+		}
+	}
+	return nil, expired
+}
+
+// page answers a page of the conversation. refusal, when given, is shown.
+func (s *server) page(w http.ResponseWriter, f *flow, id string, refusal *oauth.Error) error {
+	ctx, err := s.seal.seal(purposeFlow, f)
+	if err != nil {
+		return err
+	}
+	base := "https://" + s.hosts.login + "/common"
+	c := sas.Config{PageID: id, SessionID: f.ID, FlowToken: f.ID, Ctx: ctx, Canary: f.ID, APICanary: f.ID, Username: f.LoginHint,
+		AppName: clientName(f.ClientID), UserCode: f.UserCode, URLPost: base + "/login"}
+	switch id {
+	case sas.PageTFA:
+		c.URLPost, c.URLBeginAuth, c.URLEndAuth = base+"/SAS/ProcessAuth", base+"/SAS/BeginAuth", base+"/SAS/EndAuth"
+		c.UserProofs = []sas.Proof{{AuthMethodID: sas.MethodAppOTP, Data: sas.MethodAppOTP, Display: "Authenticator app", IsDefault: true}}
+		c.MaxPollAttempts, c.PollingInterval = 10, 1000
+	case sas.PageConfirm:
+		c.URLPost = base + pathDeviceAnswer
+	}
+	if refusal != nil {
+		c.ErrorCode, c.ErrorText = fmt.Sprint(int(refusal.Code)), refusal.Sentence
+	}
+	return s.show(w, http.StatusOK, c)
+}
+
+// show answers a page.
+func (s *server) show(w http.ResponseWriter, status int, c sas.Config) error {
+	raw := make([]byte, 16)
+	if _, err := io.ReadFull(s.env.Rand, raw); err != nil {
+		return fmt.Errorf("page nonce: %w", err)
+	}
+	nonce := base64.RawURLEncoding.EncodeToString(raw)
+	body, err := c.Page(nonce)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Security-Policy", sas.Policy(nonce))
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	reply(w, status, typeHTML, body)
+	return nil
+}
+
+// login takes the form of the sign-in page.
+func (s *server) login(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	if err := r.ParseForm(); err != nil {
+		s.errorPage(w, r, oauth.NewError(oauth.RequestMalformed))
+		return
+	}
+	form := sas.ParseLogin(r.PostForm)
+	f, err := s.openFlow(form.Ctx, form.FlowToken, stepLogin)
+	if err != nil {
+		s.errorPage(w, r, err)
+		return
+	}
+	f.LoginHint = form.Login
+	u, err := s.checkPassword(ctx, form.Login, form.Password, f.DeviceID)
+	if err != nil {
+		s.askAgain(w, r, f, err)
+		return
+	}
+	p := passwordProof(u, s.env.Now())
+	if f.DeviceID != "" {
+		p.addDevice(f.DeviceID)
+	}
+	f.Proof, f.LoginHint = &p, u.UPN
+	s.step(ctx, event.EntraID, actorOf(f.ClientID), "first_factor_verified", "Entra ID verifies user name and password.", map[string]any{"user": u.UPN, "amr": p.AMR})
+	switch demand := s.demandMFA(f.Demands, p, u); {
+	case demand == nil:
+		err = s.endFlow(w, r, f)
+	case u.hasMFA():
+		s.tellDemand(ctx, f.ClientID, demand)
+		f.Step = stepMFA
+		err = s.page(w, f, sas.PageTFA, nil)
+	default:
+		err = demand
+	}
+	if err != nil {
+		s.redirectError(w, r, f, err)
+	}
+}
+
+// askAgain shows the sign-in page again with the refusal.
+func (s *server) askAgain(w http.ResponseWriter, r *http.Request, f *flow, err error) {
+	e := s.oauthError(r.Context(), err)
+	s.refused(r.Context(), event.EntraID, "first_factor_refused", event.Reason{Code: e.Code.ID(), Name: e.Name, Sentence: e.Sentence, Hint: e.Hint})
+	if err := s.page(w, f, sas.PageSignIn, e); err != nil {
+		s.errorPage(w, r, err)
+	}
+}
+
+// endFlow ends the conversation: with an authorization code, or, where another
+// device waits, with the question whether it is the user's.
+func (s *server) endFlow(w http.ResponseWriter, r *http.Request, f *flow) error {
+	if f.UserCode != "" {
+		f.Step = stepConfirm
+		return s.page(w, f, sas.PageConfirm, nil)
+	}
+	family, err := s.newFamily()
+	if err != nil {
+		return err
+	}
+	code, err := s.seal.seal(purposeCode, authCode{proof: *f.Proof, ClientID: f.ClientID, RedirectURI: f.RedirectURI, Challenge: f.Challenge,
+		Resource: f.Resource, Scope: f.Scope, Nonce: f.Nonce, Demands: f.Demands, Family: family, Expires: s.env.Now().Add(codeLife).Unix()})
+	if err != nil {
+		return err
+	}
+	s.step(r.Context(), event.EntraID, actorOf(f.ClientID), "code_issued", "Entra ID returns an authorization code.", map[string]any{"user": f.Proof.UPN, "amr": f.Proof.AMR})
+	s.sendBack(w, f, url.Values{"code": {code}, "session_state": {f.ID}})
+	return nil
+}
+
+// sendBack answers values to the client's redirect URI.
+func (s *server) sendBack(w http.ResponseWriter, f *flow, v url.Values) {
+	if f.State != "" {
+		v.Set("state", f.State)
+	}
+	if f.Mode == "form_post" {
+		body := fmt.Sprintf("<!DOCTYPE html>\n<html><body><form method=\"post\" action=\"%s\">", html.EscapeString(f.RedirectURI))
+		for name := range v {
+			body += fmt.Sprintf("<input type=\"hidden\" name=\"%s\" value=\"%s\">", html.EscapeString(name), html.EscapeString(v.Get(name)))
+		}
+		reply(w, http.StatusOK, typeHTML, []byte(body+"</form></body></html>\n"))
+		return
+	}
+	separator := "?"
+	if f.Mode == "fragment" {
+		separator = "#"
+	}
+	location := f.RedirectURI + separator + v.Encode()
+	w.Header().Set("Location", location)
+	// One public client takes the code from the body's link.
+	reply(w, http.StatusFound, typeHTML, fmt.Appendf(nil, "<html><body><a href=\"%s\">here</a></body></html>\n", html.EscapeString(location)))
+}
+
+// redirectError answers a refusal to the client's redirect URI; a flow that
+// has none shows it.
+func (s *server) redirectError(w http.ResponseWriter, r *http.Request, f *flow, err error) {
+	if f.RedirectURI == "" {
+		s.errorPage(w, r, err)
+		return
+	}
+	e := s.oauthError(r.Context(), err)
+	s.refused(r.Context(), event.EntraID, "authorization_refused", event.Reason{Code: e.Code.ID(), Name: e.Name, Sentence: e.Sentence, Hint: e.Hint})
+	name := e.OAuth
+	if e.SubError == "basic_action" {
+		name = "interaction_required"
+	}
+	s.sendBack(w, f, url.Values{"error": {name}, "error_description": {e.Error()}, "error_subcode": {e.SubError}, "error_codes": {fmt.Sprint(int(e.Code))}})
+}
+
+// errorPage answers a refusal that may be sent nowhere.
+func (s *server) errorPage(w http.ResponseWriter, r *http.Request, err error) {
+	e := s.oauthError(r.Context(), err)
+	s.refused(r.Context(), event.EntraID, "authorization_refused", event.Reason{Code: e.Code.ID(), Name: e.Name, Sentence: e.Sentence, Hint: e.Hint})
+	c := sas.Config{PageID: sas.PageError, CorrelationID: web.Correlation(r.Context()), ErrorCode: fmt.Sprint(int(e.Code)), ErrorText: e.Sentence}
+	if err := s.show(w, e.Status, c); err != nil {
+		http.Error(w, e.Sentence, e.Status)
+	}
+}
