@@ -32,6 +32,7 @@ type accessClaims struct {
 	IDType     string   `json:"idtyp,omitempty"` // "app"
 	Name       string   `json:"name,omitempty"`
 	ObjectID   string   `json:"oid"`
+	OnPremSID  string   `json:"onprem_sid,omitempty"`
 	Roles      []string `json:"roles,omitempty"`
 	Scope      string   `json:"scp,omitempty"`
 	Subject    string   `json:"sub"`
@@ -57,7 +58,7 @@ func (s *server) newAccessToken(ctx context.Context, u *user, p proof, clientID 
 	now := s.env.Now()
 	c := accessClaims{
 		Audience: t.resource, ACR: "1", AMR: slices.Clone(p.AMR), AppID: clientID, AppIDACR: "0", DeviceID: p.DeviceID,
-		Name: u.DisplayName, ObjectID: u.ID, Scope: t.scope, Subject: s.subject(clientID, u.ID), UniqueName: u.UPN, UPN: u.UPN, Capabilities: capabilities,
+		Name: u.DisplayName, ObjectID: u.ID, OnPremSID: u.OnPremSID, Scope: t.scope, Subject: s.subject(clientID, u.ID), UniqueName: u.UPN, UPN: u.UPN, Capabilities: capabilities,
 	}
 	if s.mfaFresh(p) {
 		c.AMR = append(c.AMR, oauth.AMRNGCMFA)
@@ -142,6 +143,7 @@ type idClaims struct {
 	Name          string   `json:"name"`
 	Nonce         string   `json:"nonce,omitempty"`
 	ObjectID      string   `json:"oid"`
+	OnPremSID     string   `json:"onprem_sid,omitempty"`
 	PreferredName string   `json:"preferred_username,omitempty"` // V2
 	Subject       string   `json:"sub"`
 	TenantName    string   `json:"tenant_display_name,omitempty"`
@@ -156,7 +158,7 @@ func (s *server) newIDToken(u *user, p proof, clientID, nonce string, v oauth.Ve
 	now := s.env.Now()
 	c := idClaims{
 		Audience: clientID, Issuer: s.issuer(v), IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(s.cfg.Lifetimes.AccessToken).Unix(),
-		AMR: p.AMR, Name: u.DisplayName, Nonce: nonce, ObjectID: u.ID, Subject: s.subject(clientID, u.ID), TenantName: s.cfg.Name, TenantID: s.cfg.TenantID, Version: "1.0",
+		AMR: p.AMR, Name: u.DisplayName, Nonce: nonce, ObjectID: u.ID, OnPremSID: u.OnPremSID, Subject: s.subject(clientID, u.ID), TenantName: s.cfg.Name, TenantID: s.cfg.TenantID, Version: "1.0",
 		UniqueName: u.UPN, UPN: u.UPN,
 	}
 	if v == oauth.V2 {

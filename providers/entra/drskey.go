@@ -75,9 +75,30 @@ func (s *server) registerKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.step(ctx, event.DRS, event.CXH, "key_id_returned", "The registration service returns the key id.", map[string]any{"key_id": key.KeyID, "id": key.ID})
-	web.WriteJSON(w, http.StatusOK, drs.KeyReply{KeyID: key.ID, UPN: u.UPN})
+	answer := drs.KeyReply{KeyID: key.ID, UPN: u.UPN}
+	text := "The registration service returns the key id."
+	if u.OnPremSID != "" {
+		if answer.Receipt, err = s.receipt(u, key); err != nil {
+			return err
+		}
+		text = "The registration service returns the key id and a key receipt."
+	}
+	s.step(ctx, event.DRS, event.CXH, "key_id_returned", text, map[string]any{"key_id": key.KeyID, "id": key.ID, "receipt": answer.Receipt != ""})
+	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
+}
+
+// receiptLife is how long a federation service takes a key receipt (ours; no
+// document tells). The key itself arrives by synchronization long before.
+const receiptLife = 24 * time.Hour
+
+// receipt proves to a federation service that a synchronized user's key is
+// registered, although the domain has not got it yet.
+func (s *server) receipt(u *user, k helloKey) (string, error) {
+	now := s.env.Now()
+	ca := s.keys.deviceCA
+	return drs.Receipt{Issuer: "https://" + s.hosts.drs + "/" + s.cfg.TenantID, Key: k.Blob, OnPremSID: u.OnPremSID, ObjectID: u.ID, DeviceID: k.DeviceID,
+		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expiration: now.Add(receiptLife).Unix()}.Sign(ca.key, ca.cert)
 }
 
 func missingPart(subcode, what string) *drs.Error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -48,7 +49,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 // showUser makes a user Graph's. Of secrets it has none.
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
-		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged)}
+		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID}
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -113,6 +114,12 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 		}
 		*f.to = f.value
 	}
+	if g.OnPremSID != "" {
+		if !domainSID.MatchString(g.OnPremSID) {
+			return graphBad("Invalid value specified for property 'onPremisesSecurityIdentifier'.")
+		}
+		u.OnPremSID = g.OnPremSID
+	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled
 	}
@@ -128,6 +135,9 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 	}
 	return nil
 }
+
+// domainSID is the identifier of an account in a domain (MS-DTYP 2.4.2.4).
+var domainSID = regexp.MustCompile(`^S-1-5-21(-[0-9]{1,10}){4}$`)
 
 // validName says whether a display name may be stored: text without controls.
 func validName(s string) bool {

@@ -35,6 +35,9 @@ type primaryToken struct {
 // (Microsoft Entra documentation).
 const sessionKeyLife = 30 * 24 * time.Hour
 
+// cipherGCM is the value of the tenant's attribute for standard replies.
+const cipherGCM = "gcm"
+
 // jwtBearer takes the signed request: RS256 by a device key asks for a PRT,
 // HS256 by a key of a session key uses one.
 func (s *server) jwtBearer(w http.ResponseWriter, r *http.Request, v oauth.Version, req oauth.TokenRequest) error {
@@ -344,7 +347,11 @@ func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version,
 	if _, err := io.ReadFull(s.env.Rand, salt); err != nil {
 		return err
 	}
-	sealed, err := prt.SealResponse(s.env.Rand, session, salt, body, prt.CBC)
+	cipher := prt.CBC
+	if s.cfg.ReplyCipher == cipherGCM {
+		cipher = prt.GCM
+	}
+	sealed, err := prt.SealResponse(s.env.Rand, session, salt, body, cipher)
 	if err != nil {
 		return err
 	}

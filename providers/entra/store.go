@@ -45,6 +45,7 @@ type config struct {
 	Attestation   string    `json:"attestation"`
 	Lifetimes     lifetimes `json:"lifetimes"`
 	HasLifetimes  bool      `json:"has_lifetimes"` // whether the author wrote them
+	ReplyCipher   string    `json:"reply_cipher,omitempty"`
 	AdminClientID string    `json:"admin_client_id"`
 	AdminSecret   string    `json:"admin_secret"`
 	Created       time.Time `json:"created"`
@@ -69,6 +70,7 @@ type user struct {
 	PasswordChanged   time.Time    `json:"password_changed,omitzero"`
 	SessionsValidFrom time.Time    `json:"sessions_valid_from,omitzero"`
 	Created           time.Time    `json:"created"`
+	OnPremSID         string       `json:"onprem_sid,omitempty"` // of a synchronized user
 	OATH              []oathMethod `json:"oath,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
 }

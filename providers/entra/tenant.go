@@ -257,7 +257,7 @@ const (
 )
 
 func (c *config) set(in spec.Tenant, domains []string) error {
-	c.Domains, c.Written, c.Attestation = domains, in.Domains, in.Attestation
+	c.Domains, c.Written, c.Attestation, c.ReplyCipher = domains, in.Domains, in.Attestation, in.ReplyCipher
 	c.Lifetimes = lifetimes{defaultNonce, defaultMFA, defaultAccessToken, defaultPRT, defaultPRTRenewal}
 	c.HasLifetimes = in.Lifetimes != nil
 	if l := in.Lifetimes; l != nil {
@@ -275,7 +275,7 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 }
 
 func (c *config) in() spec.Tenant {
-	in := spec.Tenant{Domains: c.Written, Authentication: "managed", Attestation: c.Attestation}
+	in := spec.Tenant{Domains: c.Written, Authentication: "managed", Attestation: c.Attestation, ReplyCipher: c.ReplyCipher}
 	if c.HasLifetimes {
 		l := c.Lifetimes
 		in.Lifetimes = &spec.TenantLifetimes{Nonce: l.Nonce, MFA: l.MFA, AccessToken: l.AccessToken, PRT: l.PRT, PRTRenewal: l.PRTRenewal}

@@ -18,6 +18,7 @@ type Tenant struct {
 	Domains        []string         `lab:"domains,required" doc:"Verified domains; user names end in one of them. The first is the default."`
 	Authentication string           `lab:"authentication" default:"managed" enum:"managed" doc:"Who checks passwords: the tenant itself."`
 	Attestation    string           `lab:"attestation" default:"preferred" enum:"required,preferred,off" doc:"Whether a Hello key must prove that it was made in a TPM."`
+	ReplyCipher    string           `lab:"reply_cipher" default:"cbc" enum:"cbc,gcm" doc:"How replies to a primary refresh token are encrypted: as recorded from the cloud, or as the specification has it (reading R17)."`
 	Lifetimes      *TenantLifetimes `lab:"lifetimes,block" doc:"How long what the tenant issues stays good."`
 }
 

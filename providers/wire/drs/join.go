@@ -110,6 +110,8 @@ func ParseKeyRequest(data []byte) (*KeyRequest, error) {
 type KeyReply struct {
 	KeyID string `json:"kid"` // GUID of the directory entry
 	UPN   string `json:"upn"`
+	// Receipt is the key receipt of a synchronized user (Receipt.Sign); absent for others.
+	Receipt string `json:"krctx,omitempty"`
 }
 
 // ParseKeyReply reads the reply to a key registration.

@@ -43,6 +43,7 @@ type User struct {
 	Created           string           `json:"createdDateTime,omitempty"`
 	SessionsValidFrom string           `json:"signInSessionsValidFromDateTime,omitempty"`
 	PasswordChanged   string           `json:"lastPasswordChangeDateTime,omitempty"`
+	OnPremSID         string           `json:"onPremisesSecurityIdentifier,omitempty"` // of a user that Connect synchronizes
 
 	// HelloKeys is searchableDeviceKey, the multi-valued attribute that the
 	// registration service writes. Graph's reference does not show it; the
