@@ -55,11 +55,10 @@ func (s *server) page(w http.ResponseWriter, f *flow, id string, refusal *oauth.
 
 // show answers a page.
 func (s *server) show(w http.ResponseWriter, status int, c sas.Config) error {
-	raw := make([]byte, 16)
-	if _, err := io.ReadFull(s.env.Rand, raw); err != nil {
-		return fmt.Errorf("page nonce: %w", err)
+	nonce, err := s.pageNonce()
+	if err != nil {
+		return err
 	}
-	nonce := base64.RawURLEncoding.EncodeToString(raw)
 	body, err := c.Page(nonce)
 	if err != nil {
 		return err
@@ -68,6 +67,15 @@ func (s *server) show(w http.ResponseWriter, status int, c sas.Config) error {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	reply(w, status, typeHTML, body)
 	return nil
+}
+
+// pageNonce names what a page's content security policy allows.
+func (s *server) pageNonce() (string, error) {
+	raw := make([]byte, 16)
+	if _, err := io.ReadFull(s.env.Rand, raw); err != nil {
+		return "", fmt.Errorf("page nonce: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
 // login takes the form of the sign-in page.
@@ -136,22 +144,26 @@ func (s *server) endFlow(w http.ResponseWriter, r *http.Request, f *flow) error 
 		return err
 	}
 	s.step(r.Context(), event.EntraID, actorOf(f.ClientID), "code_issued", "Entra ID returns an authorization code.", map[string]any{"user": f.Proof.UPN, "amr": f.Proof.AMR})
-	s.sendBack(w, f, url.Values{"code": {code}, "session_state": {f.ID}})
-	return nil
+	return s.sendBack(w, f, url.Values{"code": {code}, "session_state": {f.ID}})
 }
 
 // sendBack answers values to the client's redirect URI.
-func (s *server) sendBack(w http.ResponseWriter, f *flow, v url.Values) {
+func (s *server) sendBack(w http.ResponseWriter, f *flow, v url.Values) error {
 	if f.State != "" {
 		v.Set("state", f.State)
 	}
+	nonce, err := s.pageNonce()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Security-Policy", sas.FormPostPolicy(nonce))
 	if f.Mode == "form_post" {
-		body := fmt.Sprintf("<!DOCTYPE html>\n<html><body><form method=\"post\" action=\"%s\">", html.EscapeString(f.RedirectURI))
-		for name := range v {
-			body += fmt.Sprintf("<input type=\"hidden\" name=\"%s\" value=\"%s\">", html.EscapeString(name), html.EscapeString(v.Get(name)))
+		body, err := sas.FormPost(f.RedirectURI, v, nonce)
+		if err != nil {
+			return err
 		}
-		reply(w, http.StatusOK, typeHTML, []byte(body+"</form></body></html>\n"))
-		return
+		reply(w, http.StatusOK, typeHTML, body)
+		return nil
 	}
 	separator := "?"
 	if f.Mode == "fragment" {
@@ -161,6 +173,7 @@ func (s *server) sendBack(w http.ResponseWriter, f *flow, v url.Values) {
 	w.Header().Set("Location", location)
 	// One public client takes the code from the body's link.
 	reply(w, http.StatusFound, typeHTML, fmt.Appendf(nil, "<html><body><a href=\"%s\">here</a></body></html>\n", html.EscapeString(location)))
+	return nil
 }
 
 // redirectError answers a refusal to the client's redirect URI; a flow that
@@ -176,7 +189,13 @@ func (s *server) redirectError(w http.ResponseWriter, r *http.Request, f *flow, 
 	if e.SubError == "basic_action" {
 		name = "interaction_required"
 	}
-	s.sendBack(w, f, url.Values{"error": {name}, "error_description": {e.Error()}, "error_subcode": {e.SubError}, "error_codes": {fmt.Sprint(int(e.Code))}})
+	v := url.Values{"error": {name}, "error_description": {e.Error()}, "error_codes": {fmt.Sprint(int(e.Code))}}
+	if e.SubError != "" {
+		v.Set("error_subcode", e.SubError)
+	}
+	if err := s.sendBack(w, f, v); err != nil {
+		s.errorPage(w, r, err)
+	}
 }
 
 // errorPage answers a refusal that may be sent nowhere.

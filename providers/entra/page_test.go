@@ -4,95 +4,100 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"hellolab/providers/conformance/browser"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/sas"
 	"hellolab/providers/wire/web"
 )
 
-var (
-	formAction = regexp.MustCompile(`<form method="post" action="([^"]*)"`)
-	inputTag   = regexp.MustCompile(`<input [^>]*>`)
-	attribute  = regexp.MustCompile(`(name|value|type)="([^"]*)"`)
-)
-
-// fill reads the page's one form as a browser does, and fills in what a person types.
-func fill(t *testing.T, page []byte, typed map[string]string) (action string, values url.Values) {
-	t.Helper()
-	m := formAction.FindSubmatch(page)
-	if m == nil {
-		t.Fatalf("no form in %s", page)
-	}
-	values = url.Values{}
-	for _, input := range inputTag.FindAllString(string(page), -1) {
-		a := map[string]string{}
-		for _, pair := range attribute.FindAllStringSubmatch(input, -1) {
-			a[pair[1]] = unescape(pair[2])
-		}
-		if v, ok := typed[a["name"]]; ok {
-			a["value"] = v
-		}
-		values.Set(a["name"], a["value"])
-	}
-	return unescape(string(m[1])), values
+// application is the client at the end of a sign-in, on the user's machine: it
+// takes what the browser brings. All else goes to the lab.
+type application struct {
+	lab  http.RoundTripper
+	got  url.Values
+	seen func(*http.Response)
+	last *http.Request // to the lab
 }
 
-func unescape(s string) string {
-	return strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#34;", `"`, "&#39;", "'", "&lt;", "<", "&gt;", ">").Replace(s)
+func (a *application) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() != "127.0.0.1" {
+		a.last = r
+		resp, err := a.lab.RoundTrip(r)
+		if err == nil {
+			a.seen(resp)
+		}
+		return resp, err
+	}
+	if err := r.ParseForm(); err != nil {
+		return nil, err
+	}
+	a.got = r.Form
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
 // A browser without scripts signs in by the forms alone.
 func TestSignInByForms(t *testing.T) {
 	b := newBench(t)
-	for _, fresh := range []bool{false, true} {
-		ask := oauth.AuthorizeRequest{ResponseType: "code", ClientID: oauth.ClientAzureCLI, RedirectURI: "http://127.0.0.1:49152/", Scope: "openid " + oauth.ResourceGraph + "/.default",
-			CodeChallenge: oauth.Challenge(codeVerifier), CodeChallengeMethod: "S256", State: `"><script>`, ResponseMode: "form_post"}
-		if fresh {
-			ask.Claims = oauth.FreshMFAClaims
-		}
-		reply := b.get("https://" + b.out.LoginHost + "/organizations/oauth2/v2.0/authorize?" + ask.Query().Encode())
-		secure(t, reply)
-		action, form := fill(t, reply.Body, map[string]string{"login": aliceUPN, "passwd": "wrong"})
-		reply = b.send(b.form(action, form))
-		if secure(t, reply); !strings.Contains(string(reply.Body), "AADSTS50126") || !strings.Contains(string(reply.Body), `value="`+aliceUPN+`"`) {
-			t.Fatalf("wrong password: %s", reply.Body)
-		}
-		action, form = fill(t, reply.Body, map[string]string{"passwd": password})
-		reply = b.send(b.form(action, form))
-		if fresh {
-			action, form = fill(t, reply.Body, map[string]string{"otc": "000000"})
-			if reply = b.send(b.form(action, form)); !strings.Contains(string(reply.Body), "AADSTS500121") {
-				t.Fatalf("wrong code: %s", reply.Body)
+	for _, mode := range []string{"query", "form_post"} {
+		for _, fresh := range []bool{false, true} {
+			ask := oauth.AuthorizeRequest{ResponseType: "code", ClientID: oauth.ClientAzureCLI, RedirectURI: "http://127.0.0.1:49152/", Scope: "openid " + oauth.ResourceGraph + "/.default",
+				CodeChallenge: oauth.Challenge(codeVerifier), CodeChallengeMethod: "S256", State: `"><script>&+`, ResponseMode: mode}
+			if fresh {
+				ask.Claims = oauth.FreshMFAClaims
 			}
-			action, form = fill(t, reply.Body, map[string]string{"otc": sas.TOTP(b.totp[aliceUPN], b.Now())})
-			reply = b.send(b.form(action, form))
-			// The page that was left does not lead anywhere a second time.
-			if again := b.send(b.form(action, form)); strings.Contains(string(again.Body), `name="code"`) {
-				t.Error("a used page brings a second code")
+			app := &application{lab: b.http.Transport, seen: func(r *http.Response) { secure(t, r.Header) }}
+			typed := map[string]string{"login": aliceUPN, "passwd": "wrong", "otc": "000000"}
+			visit := func() *browser.Page {
+				p := browser.Person{HTTP: &http.Client{Transport: app}, Type: map[string]func() string{}}
+				for name := range typed {
+					p.Type[name] = func() string { return typed[name] }
+				}
+				page, err := p.Visit(t.Context(), "https://"+b.out.LoginHost+"/organizations/oauth2/v2.0/authorize?"+ask.Query().Encode())
+				b.must(err)
+				return page
 			}
-		}
-		action, form = fill(t, reply.Body, nil)
-		if action != ask.RedirectURI || form.Get("state") != ask.State || form.Get("code") == "" {
-			t.Fatalf("%s: %v", action, form)
-		}
-		tokens, err := b.token(oauth.TokenRequest{GrantType: oauth.GrantAuthorizationCode, ClientID: ask.ClientID, Code: form.Get("code"), RedirectURI: ask.RedirectURI, CodeVerifier: codeVerifier})
-		b.must(err)
-		if c := claimsOf(t, tokens.AccessToken); c.UPN != aliceUPN {
-			t.Errorf("claims %+v", c)
+			if page := visit(); !strings.Contains(page.Refusal, "AADSTS50126") {
+				t.Fatalf("wrong password: %s", page.Body)
+			}
+			typed["passwd"] = password
+			if fresh {
+				if page := visit(); !strings.Contains(page.Refusal, "AADSTS500121") {
+					t.Fatalf("wrong code: %s", page.Body)
+				}
+				b.Advance(time.Minute) // one code an authenticator's half-minute
+				typed["otc"] = sas.TOTP(b.totp[aliceUPN], b.Now())
+			}
+			visit()
+			if app.got.Get("state") != ask.State || app.got.Get("code") == "" {
+				t.Fatalf("%s: %v", mode, app.got)
+			}
+			if fresh { // the page that was left leads nowhere a second time
+				again := app.last.Clone(t.Context())
+				again.Body, _ = app.last.GetBody()
+				if reply := b.send(again); strings.Contains(string(reply.Body), "code=") || reply.Status == http.StatusFound {
+					t.Errorf("a used page: %d %s", reply.Status, reply.Body)
+				}
+			}
+			tokens, err := b.token(oauth.TokenRequest{GrantType: oauth.GrantAuthorizationCode, ClientID: ask.ClientID, Code: app.got.Get("code"), RedirectURI: ask.RedirectURI, CodeVerifier: codeVerifier})
+			b.must(err)
+			if c := claimsOf(t, tokens.AccessToken); c.UPN != aliceUPN {
+				t.Errorf("claims %+v", c)
+			}
 		}
 	}
 }
 
 // secure holds a page against what keeps others' scripts and frames away.
-func secure(t *testing.T, r web.Reply) {
+func secure(t *testing.T, h http.Header) {
 	t.Helper()
-	policy := r.Header.Get("Content-Security-Policy")
+	policy := h.Get("Content-Security-Policy")
 	if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") ||
-		r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("headers %v", r.Header)
+		h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers %v", h)
 	}
 }
 
