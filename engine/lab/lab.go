@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -205,12 +206,30 @@ func (l *Lab) Close() error {
 // errClosed is what opening a service of a closed lab answers.
 var errClosed = errors.New("the lab is closed")
 
+// Network returns the lab's network, for a bridge to the world outside.
+func (l *Lab) Network() *network.Network { return l.net }
+
+// OpenAll opens every service of the lab, as dialing each host would, and
+// reports all that fail.
+func (l *Lab) OpenAll(ctx context.Context) error {
+	var errs []error
+	err := l.owners(func(rec providers.Record, t *providers.Type) bool {
+		errs = append(errs, l.openOwner(ctx, rec, t))
+		return true
+	})
+	return errors.Join(append(errs, err)...)
+}
+
 // openHost makes the owner of a host listen.
 func (l *Lab) openHost(ctx context.Context, host string) error {
 	rec, t, err := l.owner(host)
 	if err != nil {
 		return err
 	}
+	return l.openOwner(ctx, rec, t)
+}
+
+func (l *Lab) openOwner(ctx context.Context, rec providers.Record, t *providers.Type) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -244,7 +263,22 @@ func (l *Lab) openHost(ctx context.Context, host string) error {
 
 // owner finds the created object that answers on host. Kinds that answer on
 // hosts are few and their objects too (tenants, domains), so it looks at all.
-func (l *Lab) owner(host string) (providers.Record, *providers.Type, error) {
+func (l *Lab) owner(host string) (found providers.Record, kind *providers.Type, err error) {
+	err = l.owners(func(rec providers.Record, t *providers.Type) bool {
+		if slices.ContainsFunc(t.Hosts(rec), func(h string) bool { return network.SameHost(h, host) }) {
+			found, kind = rec, t
+		}
+		return kind == nil
+	})
+	if err == nil && kind == nil {
+		err = network.ErrNoHost{Host: host}
+	}
+	return found, kind, err
+}
+
+// owners calls fn for the created objects that answer on hosts, while it
+// returns true.
+func (l *Lab) owners(fn func(providers.Record, *providers.Type) bool) error {
 	objects := l.Objects()
 	for _, name := range l.opts.Registry.Names() {
 		t := l.opts.Registry.Type(name)
@@ -253,20 +287,15 @@ func (l *Lab) owner(host string) (providers.Record, *providers.Type, error) {
 		}
 		recs, err := objects.List(name)
 		if err != nil {
-			return providers.Record{}, nil, err
+			return err
 		}
 		for _, rec := range recs {
-			if rec.Out == cty.NilVal || rec.Out.IsNull() {
-				continue
-			}
-			for _, h := range t.Hosts(rec) {
-				if network.SameHost(h, host) {
-					return rec, t, nil
-				}
+			if rec.Out != cty.NilVal && !rec.Out.IsNull() && !fn(rec, t) {
+				return nil
 			}
 		}
 	}
-	return providers.Record{}, nil, network.ErrNoHost{Host: host}
+	return nil
 }
 
 func diskOf(addr string, t *providers.Type, in cty.Value) string {

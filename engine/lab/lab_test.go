@@ -8,12 +8,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
+	"hellolab/engine/network"
 	"hellolab/engine/record"
 	"hellolab/providers"
 	"hellolab/state"
@@ -174,6 +176,30 @@ func TestAFailedOpeningIsToldAndTriedAgain(t *testing.T) {
 	h.fail = nil
 	if _, err := env.Network.Dial(t.Context(), "a.test", 443); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestOpenAllOpensEachOnceAndReportsFailures(t *testing.T) {
+	h := &hosts{opened: map[string]int{}}
+	l, _ := open(t, h, &wall{noon}, nil, [2]string{"a"}, [2]string{"b"})
+	for range 2 {
+		if err := l.OpenAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.opened["host.a"] != 1 || h.opened["host.b"] != 1 {
+		t.Errorf("opened %v", h.opened)
+	}
+	want := []network.Addr{{Host: "a.test", Port: 443}, {Host: "b.test", Port: 443}}
+	if got := l.Network().Listening(); !slices.Equal(got, want) {
+		t.Errorf("listening %v, want %v", got, want)
+	}
+	h.fail = errors.New("no key")
+	if err := l.Reload("host.a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.OpenAll(t.Context()); !errors.Is(err, h.fail) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -187,6 +187,13 @@ func (c *conn) Close() error {
 	return nil
 }
 
+// CloseWrite is half-close: the peer reads what was written and then the end,
+// and may go on writing.
+func (c *conn) CloseWrite() error {
+	c.out.close(false)
+	return nil
+}
+
 func (c *conn) LocalAddr() net.Addr  { return c.local }
 func (c *conn) RemoteAddr() net.Addr { return c.peer }
 

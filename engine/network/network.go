@@ -9,9 +9,12 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,6 +112,15 @@ func (n *Network) Listen(host string, port int) (net.Listener, error) {
 	l.close = sync.OnceFunc(func() { n.unlisten(l) })
 	n.listeners[at] = l
 	return l, nil
+}
+
+// Listening returns the addresses that somebody listens on now, in order.
+func (n *Network) Listening() []Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(n.listeners), func(a, b Addr) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), a.Port-b.Port)
+	})
 }
 
 // Close ends every listener and connection.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -150,5 +151,46 @@ func TestCloseWakesReadersAndWriters(t *testing.T) {
 		case <-time.After(time.Second):
 			t.Fatal("somebody still waits")
 		}
+	}
+}
+
+func TestHalfClose(t *testing.T) {
+	c, s := connected(t)
+	if _, err := c.Write([]byte("question")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(s); err != nil || string(got) != "question" {
+		t.Fatalf("the peer read %q, %v", got, err)
+	}
+	if _, err := c.Write([]byte("more")); err == nil {
+		t.Error("writing after the half-close succeeded")
+	}
+	if _, err := s.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if got, err := io.ReadAll(c); err != nil || string(got) != "answer" {
+		t.Fatalf("read %q, %v", got, err)
+	}
+}
+
+func TestListening(t *testing.T) {
+	n := New(nobody)
+	defer n.Close()
+	for _, at := range []Addr{{"b.test", 443}, {"a.test", 443}, {"A.test", 88}} {
+		if _, err := n.Listen(at.Host, at.Port); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := n.Listen("c.test", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if got, want := n.Listening(), []Addr{{"a.test", 88}, {"a.test", 443}, {"b.test", 443}}; !slices.Equal(got, want) {
+		t.Errorf("listening %v, want %v", got, want)
 	}
 }
