@@ -1,0 +1,58 @@
+package serve
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// relay carries bytes between two connections until both directions have
+// ended, and closes both. The end of one direction is passed on as half-close,
+// so a peer that has said all may still listen. When nothing moves for idle,
+// or a direction fails, both end.
+func relay(a, b net.Conn, idle time.Duration) {
+	cut := func() {
+		a.Close()
+		b.Close()
+	}
+	defer cut()
+	timer := time.AfterFunc(idle, cut)
+	defer timer.Stop()
+	carry := func(to, from net.Conn) {
+		if _, err := io.Copy(stirring{to, timer, idle}, plainReader{from}); err != nil || closeWrite(to) != nil {
+			cut()
+		}
+	}
+	var both sync.WaitGroup
+	both.Go(func() { carry(a, b) })
+	both.Go(func() { carry(b, a) })
+	both.Wait()
+}
+
+// stirring is a writer that puts the end of idleness off.
+type stirring struct {
+	w     io.Writer
+	timer *time.Timer
+	idle  time.Duration
+}
+
+func (s stirring) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if n > 0 {
+		s.timer.Reset(s.idle)
+	}
+	return n, err
+}
+
+// plainReader hides every other method of a connection from io.Copy: bytes
+// must pass through stirring.
+type plainReader struct{ io.Reader }
+
+// closeWrite half-closes c, where it can be.
+func closeWrite(c net.Conn) error {
+	if h, ok := c.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return c.Close()
+}

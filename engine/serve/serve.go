@@ -1,0 +1,267 @@
+// Package serve bridges the lab's network, which is in memory, to sockets on
+// loopback, so that programs outside the lab (curl, MSAL, kinit) meet the very
+// servers that the lab's devices meet. It carries bytes and reads none: TLS
+// ends in the lab's services, client certificates included.
+//
+// Each host has a loopback address of its own for life (Addresses), on which
+// each port that the host listens on in the lab is bound, or a high port in its
+// place where that may not be. A proxy that knows CONNECT and the lab's hosts
+// alone serves clients that take a proxy and no hosts file.
+//
+// A connection dials the lab's network anew. A service that was reloaded is
+// met by the next connection; one that came after Open is met through the
+// proxy. Connections are bounded in number and in idle time: in a flood of
+// them the one that was silent the longest makes room.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"hellolab/engine/network"
+	"hellolab/state"
+)
+
+// Bounds of a bridge, for Options that leave them zero. Real time, not lab time.
+const (
+	DefaultConnections = 1024
+	DefaultIdle        = 5 * time.Minute
+	DefaultHeader      = 10 * time.Second
+
+	dialTimeout = 15 * time.Second
+	acceptPause = 10 * time.Millisecond // out of descriptors: others may end
+)
+
+// Network is the lab's network as a bridge sees it.
+type Network interface {
+	Dial(ctx context.Context, host string, port int) (net.Conn, error)
+	Listening() []network.Addr
+}
+
+// Options are what a bridge runs with. View, Network and Listen are required.
+type Options struct {
+	View    state.View // keeps the addresses of hosts
+	Network Network
+	Listen  func(network, address string) (net.Listener, error)
+	Proxy   netip.AddrPort // where the proxy listens, on loopback; port 0 lets the machine choose
+	Log     *slog.Logger
+
+	Connections int           // open at a time, all listeners together
+	Idle        time.Duration // how long a connection may carry nothing
+	Header      time.Duration // how long a request to the proxy may take to arrive
+}
+
+// Endpoint is a port of a host and the socket it is bound to.
+type Endpoint struct {
+	Host   string
+	Port   int            // in the lab
+	Listen netip.AddrPort // on this machine
+}
+
+// Direct says whether a client that resolves Host to its address finds the
+// port where it looks for it.
+func (e Endpoint) Direct(at netip.Addr) bool {
+	return e.Listen.Addr() == at && int(e.Listen.Port()) == e.Port
+}
+
+// Bridge is a lab within reach of outside clients. Close ends it.
+type Bridge struct {
+	o         Options
+	addresses map[string]netip.Addr
+	endpoints []Endpoint
+	proxyAt   netip.AddrPort
+	proxy     *http.Server
+	limit     *limiter
+	ctx       context.Context
+	stop      context.CancelFunc
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	closed    bool
+	running   sync.WaitGroup
+}
+
+// Open binds every address that somebody listens on in the lab, and the proxy,
+// or nothing.
+func Open(ctx context.Context, o Options) (*Bridge, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Connections = orDefault(o.Connections, DefaultConnections)
+	o.Idle = orDefault(o.Idle, DefaultIdle)
+	o.Header = orDefault(o.Header, DefaultHeader)
+	if !o.Proxy.IsValid() {
+		o.Proxy = netip.AddrPortFrom(loopback, 0)
+	}
+	if !o.Proxy.Addr().IsLoopback() {
+		return nil, fmt.Errorf("%s is not a loopback address", o.Proxy.Addr())
+	}
+	open := o.Network.Listening()
+	hosts := make([]string, len(open))
+	for i, at := range open {
+		hosts[i] = at.Host
+	}
+	addresses, err := Addresses(ctx, o.View, hosts)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bridge{o: o, addresses: addresses, limit: newLimiter(o.Connections)}
+	b.ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := b.bindAll(open); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func orDefault[T int | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Address returns the loopback address of a host.
+func (b *Bridge) Address(host string) netip.Addr { return b.addresses[host] }
+
+// Endpoints returns what is bound, by host and port.
+func (b *Bridge) Endpoints() []Endpoint { return b.endpoints }
+
+// Proxy returns where the proxy listens.
+func (b *Bridge) Proxy() netip.AddrPort { return b.proxyAt }
+
+// Close ends listeners and connections and waits for what served them.
+func (b *Bridge) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	listeners := b.listeners
+	b.listeners = nil
+	b.mu.Unlock()
+	b.stop()
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	if b.proxy != nil {
+		_ = b.proxy.Close() // its listener is among those closed above
+	}
+	b.limit.close()
+	b.running.Wait()
+	return errors.Join(errs...)
+}
+
+// enter counts what Close waits for; false once it has begun to.
+func (b *Bridge) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.running.Add(1)
+	return true
+}
+
+func (b *Bridge) bindAll(open []network.Addr) error {
+	for _, at := range open {
+		l, err := b.bind(at)
+		if err != nil {
+			return err
+		}
+		b.listeners = append(b.listeners, l)
+		b.endpoints = append(b.endpoints, Endpoint{Host: at.Host, Port: at.Port, Listen: addrPort(l)})
+	}
+	p, err := b.o.Listen("tcp", b.o.Proxy.String())
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	b.listeners = append(b.listeners, p)
+	b.proxyAt = addrPort(p)
+	// Nothing is accepted before everything is bound.
+	for i, e := range b.endpoints {
+		l := b.listeners[i]
+		b.running.Go(func() { b.accept(l, e) })
+	}
+	b.serveProxy(p)
+	return nil
+}
+
+// highPort is added to a port that may not be bound or is taken: 443 is 10443.
+const highPort = 10000
+
+// bind listens for a host's port: on its address, there on a high port, or on
+// 127.0.0.1, the one loopback address that every system has.
+func (b *Bridge) bind(at network.Addr) (net.Listener, error) {
+	own := b.addresses[at.Host]
+	high := at.Port + highPort
+	if high > 65535 {
+		high = 0
+	}
+	var first error
+	for _, try := range []netip.AddrPort{
+		netip.AddrPortFrom(own, uint16(at.Port)), netip.AddrPortFrom(own, uint16(high)),
+		netip.AddrPortFrom(own, 0), netip.AddrPortFrom(loopback, 0),
+	} {
+		l, err := b.o.Listen("tcp", try.String())
+		if err == nil {
+			return l, nil
+		}
+		b.o.Log.Debug("cannot bind", "host", at.Host, "address", try, "error", err)
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, fmt.Errorf("no loopback port for %s: %w", at, first)
+}
+
+func addrPort(l net.Listener) netip.AddrPort {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		p := a.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// accept carries the connections of one endpoint until its listener closes.
+func (b *Bridge) accept(l net.Listener, e Endpoint) {
+	for {
+		c, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			select {
+			case <-time.After(acceptPause):
+			case <-b.ctx.Done():
+				return
+			}
+			continue
+		}
+		outside := b.limit.admit(c)
+		if outside == nil || !b.enter() {
+			c.Close()
+			continue
+		}
+		go func() {
+			defer b.running.Done()
+			defer outside.Close()
+			inside, err := b.dial(e.Host, e.Port)
+			if err != nil {
+				b.o.Log.Warn("cannot reach a service of the lab", "host", e.Host, "port", e.Port, "error", err)
+				return
+			}
+			relay(outside, inside, b.o.Idle)
+		}()
+	}
+}
+
+func (b *Bridge) dial(host string, port int) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, dialTimeout)
+	defer cancel()
+	return b.o.Network.Dial(ctx, host, port)
+}
