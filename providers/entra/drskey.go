@@ -97,7 +97,7 @@ const receiptLife = 24 * time.Hour
 func (s *server) receipt(u *user, k helloKey) (string, error) {
 	now := s.env.Now()
 	ca := s.keys.deviceCA
-	return drs.Receipt{Issuer: "https://" + s.hosts.drs + "/" + s.cfg.TenantID, Key: k.Blob, OnPremSID: u.OnPremSID, ObjectID: u.ID, DeviceID: k.DeviceID,
+	return drs.Receipt{Issuer: "https://" + s.home.drs + "/" + s.cfg.TenantID, Key: k.Blob, OnPremSID: u.OnPremSID, ObjectID: u.ID, DeviceID: k.DeviceID,
 		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expiration: now.Add(receiptLife).Unix()}.Sign(ca.key, ca.cert)
 }
 

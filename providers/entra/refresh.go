@@ -43,8 +43,7 @@ const (
 )
 
 func (s *server) tokenText(prefix, sealed string) string {
-	tid, _ := guid.Parse(s.cfg.TenantID) // made by this package
-	return prefix + base64.RawURLEncoding.EncodeToString(tid[:]) + "." + sealed
+	return prefix + base64.RawURLEncoding.EncodeToString(s.seal.tenant[:]) + "." + sealed
 }
 
 // sealedPart returns the opaque rest of a token that begins with prefix.

@@ -10,13 +10,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"hellolab/providers/wire/guid"
 )
 
 // sealer encrypts what the tenant hands out and wants back unchanged: primary
 // refresh tokens, refresh tokens, codes, the state of a sign-in page. Holding
 // them costs the tenant no memory, and nobody else can read or make one.
 // AES-256-GCM under a key of its own for each purpose.
+//
+// A sealed text begins with the tenant's id, in clear and authenticated: where
+// several tenants answer on one host, it says whose it is (tenantOf).
 type sealer struct {
+	tenant guid.GUID
 	master []byte
 	rand   io.Reader
 }
@@ -67,11 +73,13 @@ func (s *sealer) seal(purpose string, v any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("seal %s: %w", purpose, err)
 	}
-	iv := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
+	head := len(s.tenant) + aead.NonceSize()
+	text := make([]byte, head, head+len(plain)+aead.Overhead())
+	iv := text[copy(text, s.tenant[:]):]
 	if _, err := io.ReadFull(s.rand, iv); err != nil {
 		return "", fmt.Errorf("seal %s: %w", purpose, err)
 	}
-	return base64.RawURLEncoding.EncodeToString(aead.Seal(iv, iv, plain, nil)), nil
+	return base64.RawURLEncoding.EncodeToString(aead.Seal(text, iv, plain, s.tenant[:])), nil
 }
 
 func (s *sealer) open(purpose, text string, v any) error {
@@ -83,10 +91,11 @@ func (s *sealer) open(purpose, text string, v any) error {
 		return errSealed
 	}
 	aead, err := s.aead(purpose)
-	if err != nil || len(b) < aead.NonceSize() {
+	if err != nil || len(b) < len(s.tenant)+aead.NonceSize() || guid.GUID(b[:len(s.tenant)]) != s.tenant {
 		return errSealed
 	}
-	plain, err := aead.Open(nil, b[:aead.NonceSize()], b[aead.NonceSize():], nil)
+	iv, rest := b[len(s.tenant):][:aead.NonceSize()], b[len(s.tenant)+aead.NonceSize():]
+	plain, err := aead.Open(nil, iv, rest, s.tenant[:])
 	if err != nil {
 		return errSealed
 	}

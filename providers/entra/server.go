@@ -29,17 +29,24 @@ type server struct {
 	env      providers.Env
 	log      *slog.Logger
 	cfg      config
-	hosts    hosts
+	home     hosts // in issuers, whatever host a request came to
+	hosts    hosts // that endpoints are named on
 	keys     *keys
 	seal     *sealer
 	nonceKey []byte
 	guessKey []byte
 
 	subjectKey []byte
+	frontKey   []byte // of nonces made before it was known for which tenant; see front
 }
 
 func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
-	s := &server{env: env, log: env.Log, cfg: cfg, hosts: hostsOf(cfg.Label), seal: &sealer{master: ring.Seal, rand: env.Rand}}
+	tenant, err := guid.Parse(cfg.TenantID)
+	if err != nil {
+		return nil, fmt.Errorf("tenant id: %w", err)
+	}
+	at := hostsOf(cfg.Label)
+	s := &server{env: env, log: env.Log, cfg: cfg, home: at, hosts: at, seal: &sealer{tenant: tenant, master: ring.Seal, rand: env.Rand}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -47,16 +54,15 @@ func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
 		s.env.Rand, s.seal.rand = rand.Reader, rand.Reader
 	}
 	s.nonceKey, s.guessKey, s.subjectKey = s.seal.key(purposeNonce), s.seal.key(purposeGuess), s.seal.key(purposeSubject)
-	var err error
 	s.keys, err = ring.load(env.Now(), s.issuer(oauth.V1))
 	return s, err
 }
 
 func (s *server) issuer(v oauth.Version) string {
 	if v == oauth.V2 {
-		return "https://" + s.hosts.login + "/" + s.cfg.TenantID + "/v2.0"
+		return "https://" + s.home.login + "/" + s.cfg.TenantID + "/v2.0"
 	}
-	return "https://" + s.hosts.sts + "/" + s.cfg.TenantID + "/"
+	return "https://" + s.home.sts + "/" + s.cfg.TenantID + "/"
 }
 
 // ServeHTTP hands a request to the service of its host.

@@ -221,7 +221,20 @@ func checkDomainUnused(r providers.Reader, domain string) error {
 }
 
 // open answers on the tenant's hosts.
-func open(ctx context.Context, env providers.Env, o providers.Object[spec.Tenant, spec.TenantOut]) (providers.Service, error) {
+func open(ctx context.Context, env providers.Env, _ providers.Object[spec.Tenant, spec.TenantOut]) (providers.Service, error) {
+	s, err := load(env)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := web.Certificate(ctx, env, s.hosts.all())
+	if err != nil {
+		return nil, err
+	}
+	return web.Serve(ctx, env, s.hosts.all(), cert, s)
+}
+
+// load makes the server of the tenant that env is of.
+func load(env providers.Env) (*server, error) {
 	cfg, err := loadConfig(env)
 	if err != nil {
 		return nil, err
@@ -234,15 +247,7 @@ func open(ctx context.Context, env providers.Env, o providers.Object[spec.Tenant
 	if err != nil {
 		return nil, fmt.Errorf("tenant keys: %w", err)
 	}
-	s, err := newServer(env, *cfg, ring)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := web.Certificate(ctx, env, s.hosts.all())
-	if err != nil {
-		return nil, err
-	}
-	return web.Serve(ctx, env, s.hosts.all(), cert, s)
+	return newServer(env, *cfg, ring)
 }
 
 // Defaults of spec.TenantLifetimes, for a tenant without the block.
