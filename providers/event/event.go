@@ -24,6 +24,8 @@ const (
 	EntraID            Actor = "Entra ID"
 	DRS                Actor = "Device Registration Service"
 	MFA                Actor = "Entra MFA"
+	ThirdPartyMFA      Actor = "Third-party MFA"   // another vendor's, where the tenant uses one
+	Phone              Actor = "Authenticator app" // on the user's phone
 	Graph              Actor = "Microsoft Graph"
 	MDM                Actor = "MDM"
 )

@@ -9,6 +9,7 @@
 //	POST $Config.urlPost       Login     → 200 page, pgid ConvergedTFA, arrUserProofs
 //	POST $Config.urlBeginAuth  BeginAuth → 200 AuthReply with the next FlowToken and Ctx
 //	POST $Config.urlEndAuth    EndAuth   → 200 AuthReply, Success or ErrCode
+//	GET  $Config.urlEndAuth?…            → the same, for a notification that is waited for
 //	POST $Config.urlPost   ProcessAuth   → 302 redirect_uri?code=…
 //
 // Each page and reply brings the FlowToken and Ctx that the next step sends
@@ -16,15 +17,20 @@
 package sas
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"hellolab/providers/wire/strict"
 )
 
 // Second-factor methods, values of AuthMethodID.
 const (
-	MethodAppOTP = "PhoneAppOTP" // TOTP of an authenticator app
+	MethodAppOTP          = "PhoneAppOTP"          // TOTP of an authenticator app
+	MethodAppNotification = "PhoneAppNotification" // a notification on it, approved with the number that the page shows
 )
 
 // Login is the form that the sign-in page posts.
@@ -63,11 +69,54 @@ type AuthRequest struct {
 	FlowToken          string `json:"FlowToken"`
 	Ctx                string `json:"Ctx"`
 	AdditionalAuthData string `json:"AdditionalAuthData,omitempty"` // EndAuth: the six digits
-	PollCount          int    `json:"PollCount,omitempty"`
+	PollCount          Count  `json:"PollCount,omitempty"`
+}
+
+// Count is a number that some clients write as a string.
+type Count int
+
+// UnmarshalJSON reads a number, or one in quotes.
+func (c *Count) UnmarshalJSON(data []byte) error {
+	n, err := strconv.Atoi(strings.Trim(string(data), `"`))
+	if err != nil {
+		return errors.New("not a count")
+	}
+	*c = Count(n)
+	return nil
 }
 
 // HeaderCanary carries Config.APICanary with BeginAuth and EndAuth.
 const HeaderCanary = "canary"
+
+// Headers of EndAuth as GET, the form in which clients wait for a notification.
+const (
+	HeaderSessionID = "x-ms-sessionId"
+	HeaderFlowToken = "x-ms-flowToken"
+	HeaderCtx       = "x-ms-ctx"
+)
+
+// Poll returns query and headers of EndAuth as GET.
+func (r AuthRequest) Poll() (url.Values, http.Header) {
+	h := http.Header{}
+	h.Set(HeaderSessionID, r.SessionID)
+	h.Set(HeaderFlowToken, r.FlowToken)
+	h.Set(HeaderCtx, r.Ctx)
+	return url.Values{"authMethodId": {r.AuthMethodID}, "pollCount": {strconv.Itoa(int(r.PollCount))}}, h
+}
+
+// ParsePoll reads EndAuth as GET.
+func ParsePoll(q url.Values, h http.Header) (*AuthRequest, error) {
+	r := &AuthRequest{Method: MethodEnd, AuthMethodID: q.Get("authMethodId"), SessionID: h.Get(HeaderSessionID),
+		FlowToken: h.Get(HeaderFlowToken), Ctx: h.Get(HeaderCtx)}
+	if text := q.Get("pollCount"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, errors.New("second factor poll: pollCount is not a number")
+		}
+		r.PollCount = Count(n)
+	}
+	return r, nil
+}
 
 // ParseAuthRequest reads the JSON of BeginAuth or EndAuth.
 func ParseAuthRequest(data []byte) (*AuthRequest, error) {
@@ -81,7 +130,7 @@ func ParseAuthRequest(data []byte) (*AuthRequest, error) {
 // AuthReply answers BeginAuth and EndAuth.
 type AuthReply struct {
 	Success       bool   `json:"Success"`
-	ResultValue   string `json:"ResultValue"` // "Success", "AuthenticationPending", "SMSAuthFailedWrongCodeEntered"…
+	ResultValue   string `json:"ResultValue"` // one of Result…
 	Message       string `json:"Message"`
 	AuthMethodID  string `json:"AuthMethodId"`
 	ErrCode       int    `json:"ErrCode"` // AADSTS number, 0 when none
@@ -91,15 +140,22 @@ type AuthReply struct {
 	SessionID     string `json:"SessionId"`
 	CorrelationID string `json:"CorrelationId"`
 	Timestamp     string `json:"Timestamp"`
-	Entropy       int    `json:"Entropy"`
+	Entropy       int    `json:"Entropy"` // BeginAuth of a notification: the number that the page shows
 }
 
-// Results of BeginAuth and EndAuth.
+// Results of BeginAuth and EndAuth, in the cloud's words.
 const (
-	ResultSuccess   = "Success"
-	ResultWrongCode = "OathCodeIncorrect"
-	ResultReused    = "OathCodeReused"
-	ResultExpired   = "AuthenticationSessionExpired"
+	ResultSuccess = "Success"
+	ResultPending = "AuthenticationPending" // nobody answered the notification yet
+
+	ResultWrongCode  = "OathCodeIncorrect"
+	ResultReused     = "OathCodeDuplicate"
+	ResultCodeLocked = "OathCodeFailedMaxAllowedRetryReached"
+
+	ResultDenied      = "PhoneAppDenied"
+	ResultWrongNumber = "PhoneAppEntropyIncorrect"
+	ResultNoResponse  = "PhoneAppNoResponse"         // it expired, or newer ones took its place
+	ResultLocked      = "AuthenticationMethodLocked" // too many denials and wrong numbers
 )
 
 // ParseAuthReply reads the answer to BeginAuth or EndAuth.

@@ -1,6 +1,8 @@
 package sas
 
 import (
+	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -116,8 +118,49 @@ func FuzzParsePage(f *testing.F) {
 	})
 }
 
+func TestPollRoundTrip(t *testing.T) {
+	r := AuthRequest{Method: MethodEnd, AuthMethodID: MethodAppNotification, SessionID: "s", FlowToken: "f", Ctx: "c", PollCount: 3}
+	got, err := ParsePoll(r.Poll())
+	if err != nil || *got != r {
+		t.Errorf("read back %+v, %v", got, err)
+	}
+	if _, err := ParsePoll(url.Values{"pollCount": {"x"}}, http.Header{}); err == nil {
+		t.Error("a count that is none was accepted")
+	}
+}
+
+// One open client counts its polls in a number, another in a string.
+func TestPollCount(t *testing.T) {
+	for text, want := range map[string]Count{`{"PollCount":2}`: 2, `{"PollCount":"2"}`: 2, `{}`: 0} {
+		if r, err := ParseAuthRequest([]byte(text)); err != nil || r.PollCount != want {
+			t.Errorf("%s: %+v, %v", text, r, err)
+		}
+	}
+	if _, err := ParseAuthRequest([]byte(`{"PollCount":[]}`)); err == nil {
+		t.Error("a count that is none was accepted")
+	}
+}
+
+func FuzzParsePoll(f *testing.F) {
+	f.Add("authMethodId=PhoneAppNotification&pollCount=1", "s", "f", "c")
+	f.Fuzz(func(t *testing.T, query, session, token, ctx string) {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		h := http.Header{}
+		h.Set(HeaderSessionID, session)
+		h.Set(HeaderFlowToken, token)
+		h.Set(HeaderCtx, ctx)
+		if r, err := ParsePoll(q, h); err == nil && (r.Method != MethodEnd || r.FlowToken != token || r.Ctx != ctx) {
+			t.Fatalf("read %+v", r)
+		}
+	})
+}
+
 func FuzzParseAuth(f *testing.F) {
 	f.Add([]byte(`{"Method":"EndAuth","AuthMethodId":"PhoneAppOTP","AdditionalAuthData":"123456"}`))
+	f.Add([]byte(`{"Method":"EndAuth","AuthMethodId":"PhoneAppNotification","PollCount":"1"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = ParseAuthRequest(data)
 		_, _ = ParseAuthReply(data)
