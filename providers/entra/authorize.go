@@ -29,6 +29,9 @@ type flow struct {
 	DeviceID    string        `json:"deviceid,omitempty"`  // proved by its key
 	Proof       *proof        `json:"proof,omitempty"`     // of the first factor
 	UserCode    string        `json:"user_code,omitempty"` // of the device that the tokens are for; else a code goes to RedirectURI
+	Method      string        `json:"method,omitempty"`    // second factor that was begun
+	Pushed      string        `json:"pushed,omitempty"`    // id of the notification that was sent
+	Number      int           `json:"number,omitempty"`    // that the page shows for it
 	Expires     int64         `json:"exp"`
 }
 

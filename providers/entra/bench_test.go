@@ -180,7 +180,8 @@ type interactive struct {
 	client        string
 	resource      string
 	fresh         bool
-	otp           func() string // nil: the right one
+	otp           func() string    // nil: the right one
+	push          func(number int) // answers the notification, which then is asked for instead of a code
 	header        http.Header
 	redirect      string
 	verifier      string
@@ -262,13 +263,22 @@ func (b *bench) code(i interactive) (string, error) {
 			asked = true
 			req = b.form(page.URLPost, sas.Login{Login: i.upn, Password: i.password, Ctx: page.Ctx, FlowToken: page.FlowToken, Canary: page.Canary}.Form())
 		case page.PageID == sas.PageTFA:
-			begun := b.auth(page.URLBeginAuth, sas.AuthRequest{Method: sas.MethodBegin, AuthMethodID: sas.MethodAppOTP, FlowToken: page.FlowToken, Ctx: page.Ctx})
-			ended := b.auth(page.URLEndAuth, sas.AuthRequest{Method: sas.MethodEnd, AuthMethodID: sas.MethodAppOTP, FlowToken: begun.FlowToken, Ctx: begun.Ctx,
-				SessionID: begun.SessionID, AdditionalAuthData: i.otp(), PollCount: 1})
+			method, answer := sas.MethodAppOTP, ""
+			if i.push != nil {
+				method = sas.MethodAppNotification
+			}
+			begun := b.auth(page.URLBeginAuth, sas.AuthRequest{Method: sas.MethodBegin, AuthMethodID: method, FlowToken: page.FlowToken, Ctx: page.Ctx})
+			if i.push != nil {
+				i.push(begun.Entropy)
+			} else {
+				answer = i.otp()
+			}
+			ended := b.auth(page.URLEndAuth, sas.AuthRequest{Method: sas.MethodEnd, AuthMethodID: method, FlowToken: begun.FlowToken, Ctx: begun.Ctx,
+				SessionID: begun.SessionID, AdditionalAuthData: answer, PollCount: 1})
 			if !ended.Success {
 				return "", fmt.Errorf("%s: %w", ended.ResultValue, oauth.NewError(oauth.Code(ended.ErrCode)))
 			}
-			req = b.form(page.URLPost, sas.ProcessAuth{Request: ended.Ctx, MFAAuthMethod: sas.MethodAppOTP, Login: i.upn, FlowToken: ended.FlowToken, Canary: page.Canary}.Form())
+			req = b.form(page.URLPost, sas.ProcessAuth{Request: ended.Ctx, MFAAuthMethod: method, Login: i.upn, FlowToken: ended.FlowToken, Canary: page.Canary}.Form())
 		default:
 			b.t.Fatalf("page %s", page.PageID)
 		}

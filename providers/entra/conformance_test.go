@@ -21,6 +21,7 @@ func TestConformance(t *testing.T) {
 			in.Domains = append(in.Domains, "second.example")
 			in.Attestation = "required"
 			in.Lifetimes = &spec.TenantLifetimes{Nonce: time.Minute}
+			in.MFA = &spec.TenantMFA{Provider: "third_party"}
 			return in
 		},
 	})

@@ -43,6 +43,7 @@ func (b *bench) atPage(d *oauth.DeviceAuthorization, typed, secret, answer strin
 			req = b.form(page.URLPost, sas.Login{Login: aliceUPN, Password: secret, Ctx: page.Ctx, FlowToken: page.FlowToken, Canary: page.Canary}.Form())
 		case page.PageID == sas.PageTFA:
 			hidden.Set("request", page.Ctx)
+			hidden.Set("mfaAuthMethod", sas.MethodAppOTP)
 			hidden.Set("otc", sas.TOTP(b.totp[aliceUPN], b.Now()))
 			req = b.form(page.URLPost, hidden)
 		case page.PageID == sas.PageConfirm:
@@ -56,7 +57,7 @@ func (b *bench) atPage(d *oauth.DeviceAuthorization, typed, secret, answer strin
 	return nil
 }
 
-func (b *bench) poll(d *oauth.DeviceAuthorization, client string) (*oauth.TokenResponse, error) {
+func (b *bench) pollDevice(d *oauth.DeviceAuthorization, client string) (*oauth.TokenResponse, error) {
 	b.t.Helper()
 	return b.token(oauth.TokenRequest{GrantType: oauth.GrantDeviceCode, ClientID: client, DeviceCode: d.DeviceCode})
 }
@@ -70,21 +71,21 @@ func TestDeviceCode(t *testing.T) {
 		!strings.HasPrefix(d.VerificationURI, "https://"+b.out.LoginHost+"/") || d.VerificationURL != d.VerificationURI || !strings.Contains(string(raw), `"expires_in":900`) {
 		t.Errorf("reply %s", raw)
 	}
-	_, err = b.poll(d, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(d, oauth.ClientAzureCLI)
 	want(t, err, oauth.AuthorizationPending)
-	_, err = b.poll(d, oauth.ClientGraphCLI)
+	_, err = b.pollDevice(d, oauth.ClientGraphCLI)
 	want(t, err, oauth.GrantInvalid)
 	// As people type codes: small letters, blanks.
 	if page := b.atPage(d, strings.ToLower(d.UserCode[:4]+" "+d.UserCode[4:]), password, "continue"); page.PageID != sas.PageDone || page.AppName != "Microsoft Azure CLI" {
 		t.Fatalf("page %+v", page)
 	}
-	tokens, err := b.poll(d, oauth.ClientAzureCLI)
+	tokens, err := b.pollDevice(d, oauth.ClientAzureCLI)
 	b.must(err)
 	if c := claimsOf(t, tokens.AccessToken); c.UPN != aliceUPN || c.AppID != oauth.ClientAzureCLI || c.Audience != oauth.ResourceGraph {
 		t.Errorf("claims %+v", c)
 	}
 	// A second poll was not the device's: what came of the code ends with it.
-	_, err = b.poll(d, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(d, oauth.ClientAzureCLI)
 	want(t, err, oauth.CodeRedeemed)
 	_, err = b.token(oauth.TokenRequest{GrantType: oauth.GrantRefreshToken, ClientID: oauth.ClientAzureCLI, RefreshToken: tokens.RefreshToken})
 	want(t, err, oauth.GrantInvalid)
@@ -135,16 +136,16 @@ func TestDeviceCodeRefusals(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	_, err := b.poll(&oauth.DeviceAuthorization{DeviceCode: "D.Ax.y"}, oauth.ClientAzureCLI)
+	_, err := b.pollDevice(&oauth.DeviceAuthorization{DeviceCode: "D.Ax.y"}, oauth.ClientAzureCLI)
 	want(t, err, oauth.UserCodeInvalid)
-	_, err = b.poll(&oauth.DeviceAuthorization{}, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(&oauth.DeviceAuthorization{}, oauth.ClientAzureCLI)
 	want(t, err, oauth.ParameterMissing)
 
 	declined := begin()
 	if page := b.atPage(declined, declined.UserCode, password, "cancel"); page.ErrorCode != fmt.Sprint(int(oauth.UserDeclined)) {
 		t.Errorf("page %+v", page)
 	}
-	_, err = b.poll(declined, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(declined, oauth.ClientAzureCLI)
 	want(t, err, oauth.UserDeclined)
 
 	// A wrong password leaves the device waiting.
@@ -152,7 +153,7 @@ func TestDeviceCodeRefusals(t *testing.T) {
 	if page := b.atPage(waiting, waiting.UserCode, "wrong", ""); page.ErrorCode != fmt.Sprint(int(oauth.InvalidUserNameOrPassword)) {
 		t.Errorf("page %+v", page)
 	}
-	_, err = b.poll(waiting, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(waiting, oauth.ClientAzureCLI)
 	want(t, err, oauth.AuthorizationPending)
 
 	// Whoever may not sign in any more gets nothing by a code approved before.
@@ -160,7 +161,7 @@ func TestDeviceCodeRefusals(t *testing.T) {
 	b.atPage(disabled, disabled.UserCode, password, "continue")
 	off, on := false, true
 	b.patchUser(aliceUPN, graph.User{AccountEnabled: &off})
-	_, err = b.poll(disabled, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(disabled, oauth.ClientAzureCLI)
 	want(t, err, oauth.UserDisabled)
 	b.patchUser(aliceUPN, graph.User{AccountEnabled: &on})
 
@@ -169,11 +170,11 @@ func TestDeviceCodeRefusals(t *testing.T) {
 	if page := b.atPage(late, late.UserCode, password, "continue"); page.ErrorCode != fmt.Sprint(int(oauth.DeviceCodeExpired)) {
 		t.Errorf("page %+v", page)
 	}
-	_, err = b.poll(late, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(late, oauth.ClientAzureCLI)
 	want(t, err, oauth.DeviceCodeExpired)
 	b.Advance(deviceCodeLife)
 	begin() // clears it away
-	_, err = b.poll(late, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(late, oauth.ClientAzureCLI)
 	want(t, err, oauth.DeviceCodeExpired)
 }
 
@@ -183,7 +184,7 @@ func TestOneOfEightPollsWins(t *testing.T) {
 	d, _, err := b.startDevice(oauth.V2, url.Values{"client_id": {oauth.ClientAzureCLI}})
 	b.must(err)
 	b.atPage(d, d.UserCode, password, "continue")
-	if n := race(func() error { _, err := b.poll(d, oauth.ClientAzureCLI); return err }); n != 1 {
+	if n := race(func() error { _, err := b.pollDevice(d, oauth.ClientAzureCLI); return err }); n != 1 {
 		t.Errorf("a device code was redeemed %d times", n)
 	}
 }

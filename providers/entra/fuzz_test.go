@@ -44,6 +44,10 @@ func FuzzServe(f *testing.F) {
 		{"GET", "/v1.0/users?$filter=userPrincipalName%20eq%20'x'&$top=1&$skiptoken=AA", ""},
 		{"PATCH", "/v1.0/devices(deviceId='11111111-2222-3333-4444-555555555555')", `{"accountEnabled":false}`},
 		{"POST", "/common/SAS/EndAuth", `{"Method":"EndAuth","AuthMethodId":"PhoneAppOTP","Ctx":"x"}`},
+		{"GET", "/common/SAS/EndAuth?authMethodId=PhoneAppNotification&pollCount=1", ""},
+		{"POST", "/common/phone/list", `{"user":"` + oauth.ClientBroker + `","nonce":"AA","proof":"AA=="}`},
+		{"POST", "/common/phone/answer", `{"user":"` + oauth.ClientBroker + `","nonce":"AA","proof":"AA==","notification":"x","decision":"approve","number":42}`},
+		{"POST", "/v1.0/users/x/authentication/microsoftAuthenticatorMethods", `{}`},
 	} {
 		f.Add(uint8(i), seed.method, seed.target, []byte(seed.body))
 	}

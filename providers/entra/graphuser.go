@@ -39,6 +39,8 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 			return s.memberOf(w, q, q.path[1])
 		case strings.HasPrefix(sub, "authentication/softwareoathmethods"):
 			return s.oathMethods(w, q, q.path[1], q.path[4:])
+		case strings.HasPrefix(sub, "authentication/microsoftauthenticatormethods"):
+			return s.authenticatorMethods(w, q, q.path[1], q.path[4:])
 		case strings.HasPrefix(sub, "authentication/windowshelloforbusinessmethods"):
 			return s.helloMethods(w, q, q.path[1], q.path[4:])
 		}

@@ -60,10 +60,12 @@ func (s *server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		s.login(w, r)
 	case path == "sas/beginauth" && post:
 		s.mfaStep(w, r, sas.MethodBegin, s.beginAuth)
-	case path == "sas/endauth" && post:
+	case path == "sas/endauth" && (get || post):
 		s.mfaStep(w, r, sas.MethodEnd, s.endAuth)
 	case path == "sas/processauth" && post:
 		s.processAuth(w, r)
+	case strings.HasPrefix(path, "phone/") && post:
+		s.servePhone(w, r, path)
 	default:
 		http.NotFound(w, r)
 	}

@@ -17,16 +17,26 @@ import (
 
 const maxMFABody = 64 << 10
 
-// mfaStep takes a JSON request of the second-factor conversation.
-func (s *server) mfaStep(w http.ResponseWriter, r *http.Request, method string, do func(context.Context, *sas.AuthRequest) (sas.AuthReply, error)) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxMFABody))
-	if err != nil {
-		s.refuseToken(w, r, oauth.V1, "mfa_refused", oauth.NewError(oauth.RequestMalformed))
-		return
+// Who verifies second factors: spec.TenantMFA.Provider.
+const (
+	mfaBuiltin    = "builtin"
+	mfaThirdParty = "third_party"
+)
+
+// mfaActor is the service that verifies second factors. Another vendor's is
+// played by the tenant, on the same page; it has a lane of its own.
+func (s *server) mfaActor() event.Actor {
+	if s.cfg.MFA == mfaThirdParty {
+		return event.ThirdPartyMFA
 	}
-	req, err := sas.ParseAuthRequest(body)
-	if err != nil || req.Method != method || req.AuthMethodID != sas.MethodAppOTP {
-		s.refuseToken(w, r, oauth.V1, "mfa_refused", oauth.NewError(oauth.RequestMalformed, "The second factor request is malformed or names a method that the user has not registered."))
+	return event.MFA
+}
+
+// mfaStep takes a request of the second-factor conversation.
+func (s *server) mfaStep(w http.ResponseWriter, r *http.Request, method string, do func(context.Context, *sas.AuthRequest) (sas.AuthReply, error)) {
+	req, err := readMFA(r)
+	if err != nil || req.Method != method {
+		s.refuseToken(w, r, oauth.V1, "mfa_refused", oauth.NewError(oauth.RequestMalformed, "The second factor request is malformed."))
 		return
 	}
 	answer, err := do(r.Context(), req)
@@ -40,11 +50,28 @@ func (s *server) mfaStep(w http.ResponseWriter, r *http.Request, method string, 
 	web.WriteJSON(w, http.StatusOK, answer)
 }
 
-// mfaReply moves a flow on to its next step.
-func (s *server) mfaReply(f *flow, step, result string, code oauth.Code) (sas.AuthReply, error) {
-	f.Step = step
+func readMFA(r *http.Request) (*sas.AuthRequest, error) {
+	if r.Method == http.MethodGet {
+		return sas.ParsePoll(r.URL.Query(), r.Header)
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxMFABody))
+	if err != nil {
+		return nil, err
+	}
+	return sas.ParseAuthRequest(body)
+}
+
+// mfaReply tells how a step of the conversation ended.
+func (s *server) mfaReply(f *flow, result string) (sas.AuthReply, error) {
 	ctx, err := s.seal.seal(purposeFlow, f)
-	return sas.AuthReply{Success: code == 0, ResultValue: result, ErrCode: int(code), Retry: code != 0, FlowToken: f.ID, Ctx: ctx, SessionID: f.ID}, err
+	reply := sas.AuthReply{Success: result == sas.ResultSuccess, ResultValue: result, FlowToken: f.ID, Ctx: ctx, SessionID: f.ID}
+	if !reply.Success {
+		reply.Retry = result != sas.ResultLocked && result != sas.ResultCodeLocked
+		if result != sas.ResultPending {
+			reply.ErrCode, reply.Message = int(oauth.AuthenticationFailed), mfaSentence(result)
+		}
+	}
+	return reply, err
 }
 
 func (s *server) beginAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthReply, error) {
@@ -52,12 +79,13 @@ func (s *server) beginAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthR
 	if err != nil {
 		return sas.AuthReply{}, err
 	}
-	s.challenged(ctx, f, req.AuthMethodID)
-	return s.mfaReply(f, stepBegun, sas.ResultSuccess, 0)
-}
-
-func (s *server) challenged(ctx context.Context, f *flow, method string) {
-	s.step(ctx, event.MFA, event.User, "mfa_challenged", "Entra MFA asks for the code of the authenticator app.", map[string]any{"user": f.Proof.UPN, "method": method})
+	result, err := s.beginFactor(ctx, f, req.AuthMethodID)
+	if err != nil {
+		return sas.AuthReply{}, err
+	}
+	reply, err := s.mfaReply(f, result)
+	reply.Entropy = f.Number
+	return reply, err
 }
 
 func (s *server) endAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthReply, error) {
@@ -65,48 +93,125 @@ func (s *server) endAuth(ctx context.Context, req *sas.AuthRequest) (sas.AuthRep
 	if err != nil {
 		return sas.AuthReply{}, err
 	}
-	result, err := s.verifyCode(ctx, f, req.AdditionalAuthData)
-	switch {
-	case err != nil:
-		return sas.AuthReply{}, err
-	case result != sas.ResultSuccess:
-		return s.mfaReply(f, stepBegun, result, oauth.AuthenticationFailed)
+	if f.Method != req.AuthMethodID {
+		return sas.AuthReply{}, oauth.NewError(oauth.RequestMalformed, "The second factor request names another method than was begun.")
 	}
-	return s.mfaReply(f, stepDone, result, 0)
+	result, err := s.endFactor(ctx, f, req.AdditionalAuthData)
+	if err != nil {
+		return sas.AuthReply{}, err
+	}
+	return s.mfaReply(f, result)
 }
 
-// verifyCode checks a code and, when it is right, adds the second factor to
-// the flow's proof.
-func (s *server) verifyCode(ctx context.Context, f *flow, code string) (result string, err error) {
+// proofsOf are the second factors of the flow's user, as the page lists them.
+// Microsoft Authenticator takes notifications first, and shows codes, too.
+func (s *server) proofsOf(f *flow) ([]sas.Proof, error) {
+	u, _, err := s.standing(*f.Proof)
+	if err != nil {
+		return nil, err
+	}
+	var all []sas.Proof
+	if u.Phone != nil {
+		all = append(all, sas.Proof{AuthMethodID: sas.MethodAppNotification, Data: sas.MethodAppNotification, Display: "Approve a request on the authenticator app", IsDefault: true})
+	}
+	if len(u.codes()) > 0 {
+		all = append(all, sas.Proof{AuthMethodID: sas.MethodAppOTP, Data: sas.MethodAppOTP, Display: "Use a code of the authenticator app", IsDefault: u.Phone == nil})
+	}
+	return all, nil
+}
+
+// beginFactor begins the second factor of a flow whose first is proved, by one
+// of the user's methods: a notification is sent, and f.Number is what the page
+// shows for it. The result is sas.ResultSuccess or why nothing was begun. A
+// flow may begin anew; what was begun before is then left behind.
+func (s *server) beginFactor(ctx context.Context, f *flow, method string) (result string, err error) {
 	u, _, err := s.standing(*f.Proof)
 	if err != nil {
 		return "", err
 	}
-	if result, err = s.checkOTP(ctx, u, code, f.DeviceID); err != nil {
+	if method != sas.MethodAppOTP && method != sas.MethodAppNotification ||
+		method == sas.MethodAppNotification && u.Phone == nil || len(u.codes()) == 0 {
+		return "", oauth.NewError(oauth.RequestMalformed, "The second factor request names a method that the user has not registered.")
+	}
+	f.Step, f.Method, f.Pushed, f.Number = stepBegun, method, "", 0
+	if s.cfg.MFA == mfaThirdParty {
+		s.step(ctx, event.EntraID, s.mfaActor(), "mfa_handed_over", "Entra ID hands the second factor over to another vendor's service.", map[string]any{"user": u.UPN})
+	}
+	text := " asks for the code of the authenticator app."
+	if method == sas.MethodAppNotification {
+		text = " asks for an approval on the authenticator app, with the number that the page shows."
+	}
+	s.step(ctx, s.mfaActor(), event.User, "mfa_challenged", string(s.mfaActor())+text, map[string]any{"user": u.UPN, "method": method})
+	if method == sas.MethodAppOTP {
+		return sas.ResultSuccess, nil
+	}
+	if result, err = s.beginNotification(ctx, f, u); err == nil && result != sas.ResultSuccess {
+		s.factorFailed(ctx, result)
+	}
+	return result, err
+}
+
+// endFactor asks how the second factor that was begun stands. code is that of
+// the authenticator app, and is not looked at for a notification. With
+// sas.ResultSuccess the flow has its second factor, once, and is done; with
+// sas.ResultPending nobody answered yet; any other result is a refusal.
+func (s *server) endFactor(ctx context.Context, f *flow, code string) (result string, err error) {
+	u, _, err := s.standing(*f.Proof)
+	if err != nil {
 		return "", err
 	}
-	if result != sas.ResultSuccess {
-		e := oauth.NewError(oauth.AuthenticationFailed)
-		s.refused(ctx, event.MFA, "mfa_failed", event.Reason{Code: e.Code.ID(), Name: result, Sentence: mfaSentence(result), Hint: e.Hint})
+	at := s.env.Now()
+	if f.Method == sas.MethodAppNotification {
+		result, at, err = s.notificationState(ctx, f)
+	} else {
+		result, err = s.checkOTP(ctx, u, code, f.DeviceID)
+	}
+	switch {
+	case err != nil || result == sas.ResultPending:
+		return result, err
+	case result != sas.ResultSuccess:
+		s.factorFailed(ctx, result)
 		return result, nil
 	}
-	f.Proof.addMFA(s.env.Now())
-	s.step(ctx, event.MFA, event.EntraID, "mfa_verified", "Entra MFA verifies the second factor.", map[string]any{"user": u.UPN, "amr": f.Proof.AMR})
+	f.Proof.addMFA(at)
+	f.Step = stepDone
+	s.step(ctx, s.mfaActor(), event.EntraID, "mfa_verified", string(s.mfaActor())+" verifies the second factor.", map[string]any{"user": u.UPN, "amr": f.Proof.AMR, "method": f.Method})
 	return result, nil
+}
+
+// factorFailed tells why there is no second factor.
+func (s *server) factorFailed(ctx context.Context, result string) {
+	e := oauth.NewError(oauth.AuthenticationFailed)
+	s.refused(ctx, s.mfaActor(), "mfa_failed", event.Reason{Code: e.Code.ID(), Name: result, Sentence: mfaSentence(result), Hint: mfaHint(result)})
 }
 
 func mfaSentence(result string) string {
 	switch result {
 	case sas.ResultReused:
 		return "The code was used before; each works once."
-	case resultLocked:
+	case sas.ResultCodeLocked:
 		return "There were too many wrong codes; the second factor is locked for a while."
+	case sas.ResultDenied:
+		return "The user denied the request on the authenticator app."
+	case sas.ResultWrongNumber:
+		return "The number typed on the authenticator app is not the one that the page shows."
+	case sas.ResultNoResponse:
+		return "Nobody answered the notification in time, or its approval was used already."
+	case sas.ResultLocked:
+		return "There were too many denials and wrong numbers; notifications are locked for a while."
 	}
 	return "The code is wrong or too old."
 }
 
-// resultLocked is the answer while guessing is locked.
-const resultLocked = "OathLocked"
+func mfaHint(result string) string {
+	switch result {
+	case sas.ResultCodeLocked, sas.ResultLocked:
+		return "Wait, then begin the sign-in again."
+	case sas.ResultDenied, sas.ResultWrongNumber, sas.ResultNoResponse:
+		return "Begin again, and approve with the number of the page within a minute (hellolab mfa approve)."
+	}
+	return "Use the current code of the authenticator app, once."
+}
 
 // checkOTP checks a code of the user's authenticator app. A code works once (RFC
 // 6238 5.2): the steps whose codes were used are kept while they could be
@@ -115,10 +220,10 @@ func (s *server) checkOTP(ctx context.Context, u *user, code, from string) (resu
 	code = strings.TrimSpace(code)
 	key := guessKey(u.ID, "otp", from)
 	if locked, err := s.locked(key); err != nil || locked {
-		return resultLocked, err
+		return sas.ResultCodeLocked, err
 	}
 	step, ok := int64(0), false
-	for _, m := range u.OATH {
+	for _, m := range u.codes() {
 		if st, hit := sas.CheckTOTP(m.Secret, code, s.env.Now()); hit {
 			step, ok = st, true
 		}
@@ -155,7 +260,8 @@ func (s *server) checkOTP(ctx context.Context, u *user, code, from string) (resu
 }
 
 // processAuth ends the conversation: the flow whose second factor was verified
-// becomes a code, once.
+// becomes a code, once. The page's own form comes here with the second factor
+// itself.
 func (s *server) processAuth(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		s.errorPage(w, r, oauth.NewError(oauth.RequestMalformed))
@@ -163,13 +269,18 @@ func (s *server) processAuth(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, form := r.Context(), sas.ParseProcessAuth(r.PostForm)
 	f, err := s.openFlow(form.Request, form.FlowToken, stepMFA, stepBegun, stepDone)
+	result := sas.ResultSuccess
 	if err == nil && f.Step != stepDone {
-		// A person typed the code into the page itself.
-		var result string
-		if result, err = s.formCode(ctx, f, form.Code); err == nil && result != sas.ResultSuccess {
-			if err = s.page(w, f, sas.PageTFA, oauth.NewError(oauth.AuthenticationFailed, mfaSentence(result))); err == nil {
-				return
-			}
+		result, err = s.formFactor(ctx, f, form)
+	}
+	if err == nil && result != sas.ResultSuccess {
+		var refusal *oauth.Error
+		if result != sas.ResultPending {
+			refusal = oauth.NewError(oauth.AuthenticationFailed, mfaSentence(result))
+			f.Step, f.Method, f.Pushed, f.Number = stepMFA, "", "", 0
+		}
+		if err = s.page(w, f, sas.PageTFA, refusal); err == nil {
+			return
 		}
 	}
 	if err != nil {
@@ -191,11 +302,22 @@ func (s *server) processAuth(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// formCode is BeginAuth and EndAuth at once, for the page's own form.
-func (s *server) formCode(ctx context.Context, f *flow, code string) (result string, err error) {
-	if code == "" {
+// formFactor is BeginAuth and EndAuth for a person at the page's own form: a
+// code is begun and ended at once; a notification is sent when its button is
+// pressed, and asked after when it is pressed again.
+func (s *server) formFactor(ctx context.Context, f *flow, form sas.ProcessAuth) (result string, err error) {
+	notified := form.MFAAuthMethod == sas.MethodAppNotification
+	if !notified && form.Code == "" {
 		return "", oauth.NewError(oauth.AuthenticationFailed)
 	}
-	s.challenged(ctx, f, sas.MethodAppOTP)
-	return s.verifyCode(ctx, f, code)
+	if !notified || f.Step != stepBegun || f.Method != form.MFAAuthMethod {
+		result, err = s.beginFactor(ctx, f, form.MFAAuthMethod)
+		if err != nil || result != sas.ResultSuccess {
+			return result, err
+		}
+		if notified {
+			return sas.ResultPending, nil
+		}
+	}
+	return s.endFactor(ctx, f, form.Code)
 }

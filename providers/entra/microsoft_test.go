@@ -112,7 +112,7 @@ func TestFrontFindsTheTenant(t *testing.T) {
 	waiting, _, err := b.startDevice(oauth.V2, ask)
 	b.must(err)
 	b.word = "common"
-	_, err = b.poll(waiting, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(waiting, oauth.ClientAzureCLI)
 	want(t, err, oauth.AuthorizationPending)
 	if page := b.atPage(waiting, "AAAAAAAAA", password, "continue"); page.ErrorCode == "" {
 		t.Errorf("an unknown user code: %+v", page)
@@ -120,7 +120,7 @@ func TestFrontFindsTheTenant(t *testing.T) {
 	if page := b.atPage(waiting, waiting.UserCode, password, "continue"); page.PageID != sas.PageDone || page.ErrorCode != "" {
 		t.Errorf("the page of the user code: %+v", page)
 	}
-	_, err = b.poll(waiting, oauth.ClientAzureCLI)
+	_, err = b.pollDevice(waiting, oauth.ClientAzureCLI)
 	b.must(err)
 	// The device certificate in TLS reaches the tenant through the front.
 	_, err = b.drsCall(b.tlsClient(d), http.MethodDelete, drs.PathDevice+d.id, "", nil)

@@ -30,6 +30,7 @@ type noncePurpose byte
 const (
 	nonceSignIn noncePurpose = 1 // token service
 	nonceAttest noncePurpose = 2 // registration service: key attestation
+	noncePhone  noncePurpose = 3 // second factor: calls of an authenticator app
 
 	nonceVersion = 3
 	nonceBody    = 26

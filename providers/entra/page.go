@@ -42,8 +42,11 @@ func (s *server) page(w http.ResponseWriter, f *flow, id string, refusal *oauth.
 	switch id {
 	case sas.PageTFA:
 		c.URLPost, c.URLBeginAuth, c.URLEndAuth = base+"/SAS/ProcessAuth", base+"/SAS/BeginAuth", base+"/SAS/EndAuth"
-		c.UserProofs = []sas.Proof{{AuthMethodID: sas.MethodAppOTP, Data: sas.MethodAppOTP, Display: "Authenticator app", IsDefault: true}}
-		c.MaxPollAttempts, c.PollingInterval = 10, 1000
+		if c.UserProofs, err = s.proofsOf(f); err != nil {
+			return err
+		}
+		c.Number = f.Number
+		c.MaxPollAttempts, c.PollingInterval = int(notificationLife/pollInterval), int(pollInterval/time.Millisecond)
 	case sas.PageConfirm:
 		c.URLPost = base + pathDeviceAnswer
 	}

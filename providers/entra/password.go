@@ -71,20 +71,25 @@ type guesses struct {
 	Last     []uint32  `json:"last,omitempty"` // keyed digests, cut: they recognize, and confirm nothing
 }
 
-// guessKey names a place: secret is "pwd" or "otp", from is a device id or "".
+// guessKey names a place: secret is "pwd", "otp" or "push", from is a device id or "".
 func guessKey(userID, secret, from string) string { return userID + "/" + secret + "/" + from }
 
 // locked says whether guessing is locked at the moment.
-func (s *server) locked(key string) (bool, error) {
-	var locked bool
-	err := s.env.Section.View(func(r providers.Reader) error {
-		g, err := get[guesses](r, tableGuesses, key)
-		if err == nil {
-			locked = s.env.Now().Before(g.Until)
-		}
-		return ignoreNotFound(err)
+func (s *server) locked(key string) (locked bool, err error) {
+	err = s.env.Section.View(func(r providers.Reader) error {
+		locked, err = s.lockedIn(r, key)
+		return err
 	})
 	return locked, err
+}
+
+// lockedIn is locked in a transaction.
+func (s *server) lockedIn(r providers.Reader, key string) (bool, error) {
+	g, err := get[guesses](r, tableGuesses, key)
+	if err != nil {
+		return false, ignoreNotFound(err)
+	}
+	return s.env.Now().Before(g.Until), nil
 }
 
 func (s *server) digest(guess string) uint32 {
@@ -96,31 +101,34 @@ func (s *server) digest(guess string) uint32 {
 
 // failed counts a wrong guess.
 func (s *server) failed(ctx context.Context, key, guess string) error {
+	return s.env.Section.Record(ctx, func(w providers.Writer) error { return s.failedIn(w, key, guess) })
+}
+
+// failedIn is failed in a transaction.
+func (s *server) failedIn(w providers.Writer, key, guess string) error {
 	digest := s.digest(guess)
-	return s.env.Section.Record(ctx, func(w providers.Writer) error {
-		g, err := get[guesses](w, tableGuesses, key)
-		if err := ignoreNotFound(err); err != nil {
-			return err
+	g, err := get[guesses](w, tableGuesses, key)
+	if err := ignoreNotFound(err); err != nil {
+		return err
+	}
+	if g == nil {
+		g = &guesses{}
+	}
+	if slices.Contains(g.Last, digest) {
+		return nil
+	}
+	if g.Last = append(g.Last, digest); len(g.Last) > keptDigests {
+		g.Last = g.Last[1:]
+	}
+	g.Failures++
+	if over := g.Failures - maxGuesses; over >= 0 {
+		lock := longestLock
+		if over < 10 {
+			lock = min(lock, firstLock<<over)
 		}
-		if g == nil {
-			g = &guesses{}
-		}
-		if slices.Contains(g.Last, digest) {
-			return nil
-		}
-		if g.Last = append(g.Last, digest); len(g.Last) > keptDigests {
-			g.Last = g.Last[1:]
-		}
-		g.Failures++
-		if over := g.Failures - maxGuesses; over >= 0 {
-			lock := longestLock
-			if over < 10 {
-				lock = min(lock, firstLock<<over)
-			}
-			g.Until = s.env.Now().Add(lock)
-		}
-		return put(w, tableGuesses, key, g)
-	})
+		g.Until = s.env.Now().Add(lock)
+	}
+	return put(w, tableGuesses, key, g)
 }
 
 // succeeded forgets wrong guesses, if there were any.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 	tableDeviceCodes = "devicecodes" // user code → deviceCode
 	tableGuesses     = "guesses"     // who "/" from where → guesses
 	tableOATH        = "oath"        // object id → steps whose codes were used
+	tablePushed      = "pushed"      // object id → notifications of the user's phone
 )
 
 // errNotFound says that a table has no such key.
@@ -43,6 +45,8 @@ type config struct {
 	Domains       []string  `json:"domains"` // lower case
 	Written       []string  `json:"written"` // as the author spells them
 	Attestation   string    `json:"attestation"`
+	MFA           string    `json:"mfa"`     // provider of second factors: mfaBuiltin or mfaThirdParty
+	HasMFA        bool      `json:"has_mfa"` // whether the author wrote the block
 	Lifetimes     lifetimes `json:"lifetimes"`
 	HasLifetimes  bool      `json:"has_lifetimes"` // whether the author wrote them
 	ReplyCipher   string    `json:"reply_cipher,omitempty"`
@@ -72,14 +76,22 @@ type user struct {
 	Created           time.Time    `json:"created"`
 	OnPremSID         string       `json:"onprem_sid,omitempty"` // of a synchronized user
 	OATH              []oathMethod `json:"oath,omitempty"`
+	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
 }
 
-// oathMethod is an authenticator app.
+// oathMethod is an authenticator app that shows codes.
 type oathMethod struct {
 	ID      string    `json:"id"`
 	Secret  []byte    `json:"secret"`
 	Created time.Time `json:"created"`
+}
+
+// phoneApp is Microsoft Authenticator: it shows codes, too, and takes
+// notifications.
+type phoneApp struct {
+	oathMethod
+	Key []byte `json:"key"` // the secret that its answers are proved with
 }
 
 // helloKey is one value of searchableDeviceKey.
@@ -93,7 +105,15 @@ type helloKey struct {
 }
 
 // hasMFA says whether the user has a second factor registered.
-func (u *user) hasMFA() bool { return len(u.OATH) > 0 }
+func (u *user) hasMFA() bool { return len(u.OATH) > 0 || u.Phone != nil }
+
+// codes are the apps that show codes.
+func (u *user) codes() []oathMethod {
+	if u.Phone == nil {
+		return u.OATH
+	}
+	return append(slices.Clone(u.OATH), u.Phone.oathMethod)
+}
 
 // helloKey finds a key by its identifier.
 func (u *user) helloKey(keyID string) (*helloKey, bool) {
@@ -203,6 +223,12 @@ func putUser(w providers.Writer, was, now *user) error {
 				}
 			}
 		}
+		// What was sent to a phone goes with it.
+		if was.Phone != nil && (now.Phone == nil || now.Phone.ID != was.Phone.ID) {
+			if err := w.Delete(tablePushed, was.ID); err != nil {
+				return err
+			}
+		}
 		if old := strings.ToLower(was.UPN); old != strings.ToLower(now.UPN) {
 			if err := w.Delete(tableUPN, old); err != nil {
 				return err
@@ -229,8 +255,10 @@ func deleteUser(w providers.Writer, u *user) error {
 	if err := w.Delete(tableUPN, strings.ToLower(u.UPN)); err != nil {
 		return err
 	}
-	if err := w.Delete(tableOATH, u.ID); err != nil {
-		return err
+	for _, table := range []string{tableOATH, tablePushed} {
+		if err := w.Delete(table, u.ID); err != nil {
+			return err
+		}
 	}
 	if err := leaveGroups(w, u.ID); err != nil {
 		return err

@@ -265,6 +265,10 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 	c.Domains, c.Written, c.Attestation, c.ReplyCipher = domains, in.Domains, in.Attestation, in.ReplyCipher
 	c.Lifetimes = lifetimes{defaultNonce, defaultMFA, defaultAccessToken, defaultPRT, defaultPRTRenewal}
 	c.HasLifetimes = in.Lifetimes != nil
+	c.MFA, c.HasMFA = mfaBuiltin, in.MFA != nil
+	if in.MFA != nil && in.MFA.Provider != "" {
+		c.MFA = in.MFA.Provider
+	}
 	if l := in.Lifetimes; l != nil {
 		c.Lifetimes = lifetimes{l.Nonce, l.MFA, l.AccessToken, l.PRT, l.PRTRenewal}
 	}
@@ -281,6 +285,9 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 
 func (c *config) in() spec.Tenant {
 	in := spec.Tenant{Domains: c.Written, Authentication: "managed", Attestation: c.Attestation, ReplyCipher: c.ReplyCipher}
+	if c.HasMFA {
+		in.MFA = &spec.TenantMFA{Provider: c.MFA}
+	}
 	if c.HasLifetimes {
 		l := c.Lifetimes
 		in.Lifetimes = &spec.TenantLifetimes{Nonce: l.Nonce, MFA: l.MFA, AccessToken: l.AccessToken, PRT: l.PRT, PRTRenewal: l.PRTRenewal}

@@ -39,6 +39,34 @@ func TestUserConforms(t *testing.T) {
 	})
 }
 
+// The authenticator app is a second step of making or changing an account: it
+// must survive a kill between any two.
+func TestUserWithAppConforms(t *testing.T) {
+	for _, c := range []struct{ has, gets string }{{"push", "totp"}, {"totp", "push"}, {"push", "none"}, {"none", "push"}} {
+		t.Run(c.has+" to "+c.gets, func(t *testing.T) {
+			user := func(n int, mfa string) spec.User {
+				return spec.User{UPN: fmt.Sprintf("user%d@contoso.com", n), Tenant: contoso, MFA: mfa, Password: providers.Secret(fmt.Sprintf("the password %d", n))}
+			}
+			conformance.Run(t, conformance.Harness{
+				Kind: "user", Env: newLab, In: func(n int) any { return user(n, c.has) }, Change: func(n int) any { return user(n, c.gets) },
+			})
+		})
+	}
+}
+
+// What a user's app computes is there for the second factor it is, and only then.
+func TestAppSecrets(t *testing.T) {
+	e := newLab(t)
+	for mfa, want := range map[string][2]bool{"totp": {true, false}, "push": {true, true}, "none": {false, false}} {
+		addr := "user." + mfa
+		e.Create(addr, spec.User{UPN: mfa + "@contoso.com", Tenant: contoso, MFA: mfa})
+		out := conformance.Get[spec.User, spec.UserOut](e, addr).Out
+		if got := [2]bool{out.TOTPSecret != "", out.PhoneSecret != ""}; got != want {
+			t.Errorf("%s: secrets of codes and phone %v, want %v", mfa, got, want)
+		}
+	}
+}
+
 func TestGroupConforms(t *testing.T) {
 	group := func(n int) spec.Group {
 		return spec.Group{Tenant: contoso, Name: fmt.Sprintf("O'Hara & Söhne %d", n), Members: []providers.Ref{"user.boss", "group.everyone"}}

@@ -64,38 +64,79 @@ func createUser(ctx context.Context, env providers.Env, in spec.User) (spec.User
 	if err := setGroups(ctx, env, c, u.ID, nil, in.Groups); err != nil {
 		return out, err
 	}
-	out.TOTPSecret, err = setMethod(ctx, c, u.ID, in.MFA)
+	a, err := setApp(ctx, c, u.ID, in.MFA)
+	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
 	return out, err
 }
 
-// method returns the secret of the account's authenticator app, "" without one.
-func method(ctx context.Context, c *graph.Client, user string) (m graph.SoftwareOathMethod, err error) {
-	for found, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", user, "authentication", "softwareOathMethods") {
-		if err != nil {
-			return m, err
-		}
-		m = *found
-	}
-	return m, nil
+// app is the authenticator app that an account has registered: the zero app
+// is none.
+type app struct {
+	mfa        string // value of spec.User.MFA that it stands for
+	collection string // of the account's methods
+	id         string
+	totp       string // secret of its codes
+	phone      string // secret of its answers to notifications
 }
 
-// setMethod makes the account's second factor what mfa asks for. An app that is
-// registered stays.
-func setMethod(ctx context.Context, c *graph.Client, user, mfa string) (secret string, err error) {
-	m, err := method(ctx, c, user)
-	switch {
-	case err != nil:
-		return "", err
-	case mfa == "totp" && m.ID == "":
-		made, err := graph.Post[graph.SoftwareOathMethod](ctx, c, struct{}{}, "users", user, "authentication", "softwareOathMethods")
+// Collections of authentication methods.
+const (
+	oathMethods          = "softwareOathMethods"
+	authenticatorMethods = "microsoftAuthenticatorMethods"
+)
+
+func oathApp(m *graph.SoftwareOathMethod) app {
+	return app{mfa: "totp", collection: oathMethods, id: m.ID, totp: m.SecretKey}
+}
+
+func authenticatorApp(m *graph.AuthenticatorMethod) app {
+	return app{mfa: "push", collection: authenticatorMethods, id: m.ID, totp: m.SecretKey, phone: m.PhoneSecret}
+}
+
+// appOf returns the account's app.
+func appOf(ctx context.Context, c *graph.Client, user string) (app, error) {
+	for m, err := range graph.List[graph.AuthenticatorMethod](ctx, c, "", "users", user, "authentication", authenticatorMethods) {
 		if err != nil {
-			return "", err
+			return app{}, err
 		}
-		return made.SecretKey, nil
-	case mfa != "totp" && m.ID != "":
-		return "", c.Delete(ctx, "users", user, "authentication", "softwareOathMethods", m.ID)
+		return authenticatorApp(m), nil
 	}
-	return m.SecretKey, nil
+	for m, err := range graph.List[graph.SoftwareOathMethod](ctx, c, "", "users", user, "authentication", oathMethods) {
+		if err != nil {
+			return app{}, err
+		}
+		return oathApp(m), nil
+	}
+	return app{mfa: "none"}, nil
+}
+
+// setApp makes the account's second factor what mfa asks for. An app that is
+// registered stays.
+func setApp(ctx context.Context, c *graph.Client, user, mfa string) (app, error) {
+	a, err := appOf(ctx, c, user)
+	if err != nil || a.mfa == mfa {
+		return a, err
+	}
+	if a.id != "" {
+		if err := c.Delete(ctx, "users", user, "authentication", a.collection, a.id); err != nil {
+			return a, err
+		}
+	}
+	switch mfa {
+	case "totp":
+		m, err := graph.Post[graph.SoftwareOathMethod](ctx, c, struct{}{}, "users", user, "authentication", oathMethods)
+		if err != nil {
+			return app{}, err
+		}
+		return oathApp(m), nil
+	case "push":
+		m, err := graph.Post[graph.AuthenticatorMethod](ctx, c, struct{}{}, "users", user, "authentication", authenticatorMethods)
+		if err != nil {
+			return app{}, err
+		}
+		return authenticatorApp(m), nil
+	}
+	return app{mfa: "none"}, nil
 }
 
 func setGroups(ctx context.Context, env providers.Env, c *graph.Client, user string, was, is []providers.Ref) error {
@@ -141,14 +182,11 @@ func userAs(ctx context.Context, env providers.Env, c *graph.Client, o userObjec
 	}
 	o.In.EnabledInTenant = u.AccountEnabled == nil || *u.AccountEnabled
 	o.In.Groups = held(env, o.In.Groups, ids)
-	m, err := method(ctx, c, u.ID)
+	a, err := appOf(ctx, c, u.ID)
 	if err != nil {
 		return userObject{}, err
 	}
-	o.In.MFA, o.Out.TOTPSecret = "none", m.SecretKey
-	if m.ID != "" {
-		o.In.MFA = "totp"
-	}
+	o.In.MFA, o.Out.TOTPSecret, o.Out.PhoneSecret = a.mfa, a.totp, a.phone
 	o.In.Password = nil
 	return o, nil
 }
@@ -189,7 +227,8 @@ func updateUser(ctx context.Context, env providers.Env, o userObject, in spec.Us
 		return o.Out, err
 	}
 	out := o.Out
-	out.TOTPSecret, err = setMethod(ctx, c, o.ID, in.MFA)
+	a, err := setApp(ctx, c, o.ID, in.MFA)
+	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
 	return out, err
 }
 

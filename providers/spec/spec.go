@@ -19,7 +19,13 @@ type Tenant struct {
 	Authentication string           `lab:"authentication" default:"managed" enum:"managed" doc:"Who checks passwords: the tenant itself."`
 	Attestation    string           `lab:"attestation" default:"preferred" enum:"required,preferred,off" doc:"Whether a Hello key must prove that it was made in a TPM."`
 	ReplyCipher    string           `lab:"reply_cipher" default:"cbc" enum:"cbc,gcm" doc:"How replies to a primary refresh token are encrypted: as recorded from the cloud, or as the specification has it (reading R17)."`
+	MFA            *TenantMFA       `lab:"mfa,block" doc:"Who verifies second factors."`
 	Lifetimes      *TenantLifetimes `lab:"lifetimes,block" doc:"How long what the tenant issues stays good."`
+}
+
+// TenantMFA is a tenant's service for second factors.
+type TenantMFA struct {
+	Provider string `lab:"provider" default:"builtin" enum:"builtin,third_party" doc:"The tenant's own service, or another vendor's, which seed 000 names for flows P5 to P7."`
 }
 
 // TenantLifetimes are a tenant's time limits.
@@ -62,14 +68,15 @@ type User struct {
 	Groups          []providers.Ref  `lab:"groups" ref:"group" doc:"Groups declared from this side."`
 	Password        providers.Secret `lab:"password,writeonly" doc:"First factor. Raise password_version to change it."`
 	PasswordVersion int              `lab:"password_version" default:"1" doc:"Announces a new password."`
-	MFA             string           `lab:"mfa" default:"totp" enum:"totp,none" doc:"Second factor the user has registered."`
+	MFA             string           `lab:"mfa" default:"totp" enum:"totp,push,none" doc:"Second factor the user has registered: \"totp\", an app that shows codes; \"push\", Microsoft Authenticator, which takes notifications with number matching and shows codes, too."`
 	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the account may sign in."`
 }
 
 // UserOut is what a user learns.
 type UserOut struct {
-	ObjectID   string `lab:"object_id,id" doc:"GUID in the directory."`
-	TOTPSecret string `lab:"totp_secret,sensitive" follows:"mfa" doc:"Base32 secret of the authenticator app; empty without one."`
+	ObjectID    string `lab:"object_id,id" doc:"GUID in the directory."`
+	TOTPSecret  string `lab:"totp_secret,sensitive" follows:"mfa" doc:"Base32 secret of the authenticator app's codes; empty without one."`
+	PhoneSecret string `lab:"phone_secret,sensitive" follows:"mfa" doc:"Secret by which the user's phone answers notifications; empty unless mfa is \"push\"."`
 }
 
 // Device is a Windows device.

@@ -22,8 +22,9 @@ type Person struct {
 	// Type is what is typed into the input of a name. An input that is neither
 	// hidden nor here keeps what the page put there.
 	Type map[string]func() string
-	// Press is the value of the button to press, by the button's name, on a page
-	// with named buttons.
+	// Press is the value of the button to press, by the button's name. Where a
+	// page has no such button, its first one is pressed, as a browser does when
+	// somebody types and hits the enter key.
 	Press map[string]string
 }
 
@@ -111,7 +112,12 @@ func (p *Person) submit(ctx context.Context, base *url.URL, form *html.Node) (*h
 		return nil, errors.New("the form is not posted")
 	}
 	values := url.Values{}
+	var first *html.Node
+	pressed := false
 	for n := range form.Descendants() {
+		if n.Data == "button" && first == nil {
+			first = n
+		}
 		name := attr(n, "name")
 		switch {
 		case name == "":
@@ -123,7 +129,11 @@ func (p *Person) submit(ctx context.Context, base *url.URL, form *html.Node) (*h
 			values.Set(name, value)
 		case n.Data == "button" && p.Press[name] == attr(n, "value"):
 			values.Set(name, attr(n, "value"))
+			pressed = true
 		}
+	}
+	if !pressed && first != nil && attr(first, "name") != "" {
+		values.Set(attr(first, "name"), attr(first, "value"))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, action.String(), strings.NewReader(values.Encode()))
 	if err != nil {

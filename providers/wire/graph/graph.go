@@ -7,6 +7,8 @@
 //	POST                /users/{id}/revokeSignInSessions
 //	GET, POST           /users/{id}/authentication/softwareOathMethods   (beta)
 //	DELETE              /users/{id}/authentication/softwareOathMethods/{method}
+//	GET, POST           /users/{id}/authentication/microsoftAuthenticatorMethods
+//	DELETE              /users/{id}/authentication/microsoftAuthenticatorMethods/{method}
 //	GET                 /users/{id}/authentication/windowsHelloForBusinessMethods
 //	GET, DELETE         /users/{id}/authentication/windowsHelloForBusinessMethods/{method}
 //	GET                 /users/{id}/memberOf
@@ -133,6 +135,24 @@ type SoftwareOathMethod struct {
 	SecretKey string `json:"secretKey,omitempty"` // base32
 	Created   string `json:"createdDateTime,omitempty"`
 }
+
+// AuthenticatorMethod is Microsoft Authenticator on a phone, which takes
+// notifications and shows codes. Graph's reference has the first five members,
+// and no POST: the cloud registers an app in a conversation with it that is not
+// public. SecretKey and PhoneSecret are what that conversation settles; a lab
+// shows them to its administrator, for the reason at SoftwareOathMethod.
+type AuthenticatorMethod struct {
+	Type        string `json:"@odata.type,omitempty"`
+	ID          string `json:"id,omitempty"`
+	DisplayName string `json:"displayName,omitempty"` // of the phone
+	DeviceTag   string `json:"deviceTag,omitempty"`   // "SoftwareTokenActivated"
+	Created     string `json:"createdDateTime,omitempty"`
+	SecretKey   string `json:"secretKey,omitempty"`   // base32, of its codes
+	PhoneSecret string `json:"phoneSecret,omitempty"` // wire/phone, for its answers to notifications
+}
+
+// TypeAuthenticatorMethod is AuthenticatorMethod's OData type.
+const TypeAuthenticatorMethod = "#microsoft.graph.microsoftAuthenticatorAuthenticationMethod"
 
 // HelloMethod is a user's Windows Hello for Business key.
 type HelloMethod struct {

@@ -37,6 +37,7 @@ type Config struct {
 	URLBeginAuth    string  `json:"urlBeginAuth,omitempty"`
 	URLEndAuth      string  `json:"urlEndAuth,omitempty"`
 	UserProofs      []Proof `json:"arrUserProofs,omitempty"`
+	Number          int     `json:"iEntropy,omitempty"` // to type on the authenticator app; 0 before a notification is sent
 	MaxPollAttempts int     `json:"iMaxPollAttempts,omitempty"`
 	PollingInterval int     `json:"iPollingInterval,omitempty"` // milliseconds
 	ErrorCode       string  `json:"sErrorCode,omitempty"`       // "50126"
@@ -125,6 +126,7 @@ input { box-sizing: border-box; width: 100%; padding: .5rem; border: 1px solid #
 button { margin: 1.25rem .5rem 0 0; padding: .5rem 1.5rem; border: 1px solid #0067b8; background: #0067b8; color: #fff; font: inherit; }
 button.second { background: #fff; color: #1b1b1b; border-color: #8a8a8a; }
 .error { color: #b50e10; }
+.number { font-size: 2.5rem; text-align: center; margin: .5rem 0; }
 .app { color: #555; }
 </style></head><body><main>
 {{- if eq .PageID "ConvergedSignIn"}}{{template "signin" .}}
@@ -156,11 +158,15 @@ button.second { background: #fff; color: #1b1b1b; border-color: #8a8a8a; }
 <h1>Verify your identity</h1>
 <p>{{.Username}}</p>
 {{template "refusal" .}}<form method="post" action="{{.URLPost}}">
-<label for="otc">Enter the code that your authenticator app shows</label>
-<input id="otc" name="otc" inputmode="numeric" autocomplete="one-time-code" maxlength="6" required autofocus>
-{{template "process" .}}<input type="hidden" name="mfaAuthMethod" value="PhoneAppOTP">
-<button id="submit" type="submit">Verify</button>
-</form>
+{{template "process" .}}
+{{- if .Number}}<p>Open your authenticator app and type the number that you see here.</p>
+<p class="number" id="number">{{.Number}}</p>
+<button id="approved" name="mfaAuthMethod" value="PhoneAppNotification" type="submit">I have approved the request</button>
+{{else}}<label for="otc">Enter the code that your authenticator app shows</label>
+<input id="otc" name="otc" inputmode="numeric" autocomplete="one-time-code" maxlength="6" autofocus>
+<button id="submit" name="mfaAuthMethod" value="PhoneAppOTP" type="submit">Verify</button>
+{{range .UserProofs}}{{if eq .AuthMethodID "PhoneAppNotification"}}<button class="second" id="notify" name="mfaAuthMethod" value="{{.AuthMethodID}}" type="submit">{{.Display}}</button>
+{{end}}{{end}}{{end}}</form>
 {{end}}
 
 {{- define "process"}}<input type="hidden" name="request" value="{{.Ctx}}"><input type="hidden" name="flowToken" value="{{.FlowToken}}"><input type="hidden" name="canary" value="{{.Canary}}"><input type="hidden" name="login" value="{{.Username}}"><input type="hidden" name="type" value="19">
