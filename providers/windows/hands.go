@@ -12,6 +12,8 @@ type Prompt string
 const (
 	PromptPassword Prompt = "password"  // on the tenant's sign-in page
 	PromptCode     Prompt = "code"      // of the authenticator app
+	PromptNumber   Prompt = "number"    // to be read off the sign-in page
+	PromptPhone    Prompt = "phone"     // to type that number on the phone; see Hands
 	PromptPIN      Prompt = "pin"       // the new PIN, at provisioning
 	PromptPINAgain Prompt = "pin_again" // the same, to confirm it
 	PromptFace     Prompt = "face"      // a look into the camera, at sign-in
@@ -20,8 +22,9 @@ const (
 
 // Hands are those of the person at the device. They are given a prompt and
 // what the person has for it, and return what they type or show: the same, or
-// another thing by mistake. With ok false the person closes the window. A nil
-// Hands does as is expected of it.
+// another thing by mistake. With ok false the person closes the window; at
+// PromptPhone they deny the request instead, and whoever gives nothing there
+// leaves it unanswered. A nil Hands does as is expected of it.
 type Hands func(p Prompt, has []byte) (gives []byte, ok bool)
 
 // answer returns a copy of what is typed; an error says that the person cancelled.

@@ -17,7 +17,8 @@ type person struct {
 	sid        string // that a device knows them by, made of the object id
 	tenant     providers.Ref
 	password   providers.Secret
-	totpSecret string // base32, of the authenticator app; empty without one
+	totpSecret string // base32, of the authenticator app's codes; empty without one
+	phone      string // secret of the phone that takes notifications; empty without one
 }
 
 // userOf resolves a user who exists.
@@ -35,7 +36,7 @@ func userOf(env providers.Env, ref providers.Ref) (person, error) {
 	}
 	return person{
 		addr: string(ref), upn: o.In.UPN, objectID: o.Out.ObjectID, sid: id.SID(), tenant: o.In.Tenant,
-		password: o.In.Password, totpSecret: o.Out.TOTPSecret,
+		password: o.In.Password, totpSecret: o.Out.TOTPSecret, phone: o.Out.PhoneSecret,
 	}, nil
 }
 

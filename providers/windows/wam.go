@@ -168,27 +168,62 @@ func (a *wam) resolve(base *url.URL, target string) (string, error) {
 	return u.String(), nil
 }
 
-// secondFactor goes through BeginAuth and EndAuth with the authenticator app's
-// code, and returns the request that ends the conversation.
+// secondFactor goes through BeginAuth and EndAuth by the first of the page's
+// methods that the person has, and returns the request that ends the
+// conversation.
 func (a *wam) secondFactor(ctx context.Context, base *url.URL, p person, page *sas.Config) (*http.Request, error) {
-	a.trace.step(a.screen, event.MFA, https, "mfa_begin", "The window goes on to the second factor.", message{"methods": methods(page)})
-	secret, err := sas.ParseTOTPSecret(p.totpSecret)
-	if p.totpSecret == "" || err != nil {
-		return nil, refuse("mfa_not_registered", err)
+	a.trace.step(a.screen, event.EntraID, https, "mfa_begin", "The window goes on to the second factor.", message{"methods": methods(page)})
+	method := methodFor(p, page)
+	var last *sas.AuthReply
+	var err error
+	switch method {
+	case sas.MethodAppNotification:
+		last, err = a.giveApproval(ctx, base, p, page)
+	case sas.MethodAppOTP:
+		var secret []byte
+		if secret, err = sas.ParseTOTPSecret(p.totpSecret); err != nil {
+			return nil, refuse("mfa_not_registered", err)
+		}
+		last, err = a.giveCode(ctx, base, secret, page)
+	default:
+		return nil, refuse("mfa_not_registered", nil)
 	}
-	last, err := a.giveCode(ctx, base, secret, page)
 	if err != nil {
 		return nil, err
 	}
 	if !last.Success {
-		err := because("mfa_failed", nil, "The second factor of %s was refused: %s.", p.addr, last.ResultValue)
+		err := because("mfa_failed", nil, "The second factor of %s was refused: %s.%s", p.addr, last.ResultValue, spaced(last.Message))
 		a.trace.refused(a.screen, event.User, local, "mfa_refused", "The window shows that the second factor was refused.", err)
 		return nil, err
 	}
-	a.trace.step(a.screen, event.EntraID, https, "mfa_done", "The window returns to the tenant with the second factor done.", message{"method": sas.MethodAppOTP})
+	a.trace.step(a.screen, event.EntraID, https, "mfa_done", "The window returns to the tenant with the second factor done.", message{"method": method})
 	return a.post(ctx, base, page.URLPost, sas.ProcessAuth{
-		Request: last.Ctx, MFAAuthMethod: sas.MethodAppOTP, Login: p.upn, FlowToken: last.FlowToken, Canary: page.Canary,
+		Request: last.Ctx, MFAAuthMethod: method, Login: p.upn, FlowToken: last.FlowToken, Canary: page.Canary,
 	}.Form())
+}
+
+// methodFor is the page's default, or else the first that the person can do.
+func methodFor(p person, page *sas.Config) string {
+	can := map[string]bool{sas.MethodAppNotification: p.phone != "", sas.MethodAppOTP: p.totpSecret != ""}
+	first := ""
+	for _, proof := range page.UserProofs {
+		switch {
+		case !can[proof.AuthMethodID]:
+		case proof.IsDefault:
+			return proof.AuthMethodID
+		case first == "":
+			first = proof.AuthMethodID
+		}
+	}
+	return first
+}
+
+// spaced is a sentence behind another.
+func spaced(sentence string) string {
+	if sentence == "" {
+		return ""
+	}
+	return " " + sentence
 }
 
 // codeStep is the life of an authenticator app's code (RFC 6238).
@@ -232,19 +267,24 @@ func (a *wam) giveCode(ctx context.Context, base *url.URL, secret []byte, page *
 // nextCode waits until lab time is in the next code's half-minute. It does not
 // wait on a clock that stands still.
 func (a *wam) nextCode(ctx context.Context) bool {
-	began := a.env.Now()
-	due := began.Truncate(codeStep).Add(codeStep)
+	due := a.env.Now().Truncate(codeStep).Add(codeStep)
 	for wait := 100 * time.Millisecond; a.env.Now().Before(due); wait = time.Second {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return false
-		}
-		if !a.env.Now().After(began) {
+		if !a.pause(ctx, wait) {
 			return false
 		}
 	}
 	return true
+}
+
+// pause waits, and says whether lab time went on meanwhile and ctx did not end.
+func (a *wam) pause(ctx context.Context, d time.Duration) bool {
+	began := a.env.Now()
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		return false
+	}
+	return a.env.Now().After(began)
 }
 
 func methods(page *sas.Config) []string {
@@ -265,6 +305,10 @@ func (a *wam) authCall(ctx context.Context, base *url.URL, page *sas.Config, tar
 		return nil, err
 	}
 	req.Header.Set(sas.HeaderCanary, page.APICanary)
+	return a.authReply(req)
+}
+
+func (a *wam) authReply(req *http.Request) (*sas.AuthReply, error) {
 	reply, err := web.Do(a.http, req)
 	if err != nil {
 		return nil, err
