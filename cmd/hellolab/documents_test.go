@@ -21,6 +21,8 @@ import (
 	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/graph"
+	"hellolab/providers/wire/phone"
+	"hellolab/providers/wire/sas"
 )
 
 const (
@@ -198,12 +200,23 @@ func TestWireDocument(t *testing.T) {
 			tells("member", prefix+name)
 		}
 	}
-	for _, v := range []any{attest.EnrolRequest{}, attest.EnrolChallenge{}, attest.ActivateRequest{}, attest.EnrolReply{}, graph.DeviceKey{}} {
+	for _, v := range []any{attest.EnrolRequest{}, attest.EnrolChallenge{}, attest.ActivateRequest{}, attest.EnrolReply{}, graph.DeviceKey{},
+		phone.Challenge{}, phone.List{}, phone.Notifications{}, phone.Notification{}, phone.Answer{}, phone.Outcome{}} {
 		for _, name := range members(v) {
 			tells("member", name)
 		}
 	}
-	for _, path := range []string{attest.PathEnrol, attest.PathActivate, drs.PathKey, drs.PathNonce} {
+	for what, names := range map[string][]string{
+		"result": {sas.ResultSuccess, sas.ResultPending, sas.ResultWrongCode, sas.ResultReused, sas.ResultCodeLocked, sas.ResultDenied, sas.ResultWrongNumber,
+			sas.ResultNoResponse, sas.ResultLocked, phone.Approved, phone.Denied, phone.WrongNumber, phone.Gone, phone.Locked},
+		"method":   {sas.MethodAppOTP, sas.MethodAppNotification},
+		"decision": {phone.Approve, phone.Deny},
+	} {
+		for _, name := range names {
+			tells(what, name)
+		}
+	}
+	for _, path := range []string{attest.PathEnrol, attest.PathActivate, drs.PathKey, drs.PathNonce, phone.PathChallenge, phone.PathList, phone.PathAnswer} {
 		if !bytes.Contains(doc, []byte(path)) {
 			t.Errorf("docs/wire.md does not tell of %s", path)
 		}

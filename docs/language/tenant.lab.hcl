@@ -2,6 +2,10 @@ tenant "contoso" {
   domains     = ["contoso.com"]
   attestation = "required"
 
+  mfa {
+    provider = "builtin"
+  }
+
   lifetimes {
     mfa = "15m"
   }

@@ -3,4 +3,5 @@ user "alice" {
   tenant   = tenant.contoso
   groups   = [group.staff]
   password = var.password
+  mfa      = "push"
 }

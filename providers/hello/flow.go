@@ -130,6 +130,11 @@ func (f Flow) PhaseTitle(letter string) string {
 	return ""
 }
 
+// ThirdPartyMFA reports whether the documents let another vendor's service
+// verify the second factor of a provisioning flow (seed 000, phase A of P5 to
+// P7; P1 to P4 name the cloud's own, and P8 is P4 with P2's phase A).
+func (f Flow) ThirdPartyMFA() bool { return f == P5 || f == P6 || f == P7 }
+
 // Inferred reports whether the documents name the flow without drawing it, so
 // that its steps are read off neighbouring flows: P8 joins P2's phase A with
 // P4, and A8 is A6 or A7 without the cloud half.

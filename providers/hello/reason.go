@@ -89,8 +89,8 @@ var reasons = []Reason{
 	{"account_locked", "AADSTS50053", "IdsLocked", "The account is locked after too many wrong passwords.", "Wait, then give the right password."},
 	{"password_expired", "AADSTS50055", "InvalidPasswordExpiredPassword", "The password has expired.", "Change the password: raise password_version."},
 	{"mfa_required", "AADSTS50076", "UserStrongAuthClientAuthNRequired", "A second factor is required.", "Complete the second factor."},
-	{"mfa_not_registered", "AADSTS50079", "UserStrongAuthEnrollmentRequired", "A second factor is required, and the user has registered none.", "Set mfa = \"totp\" on the user."},
-	{"mfa_failed", "AADSTS500121", "AuthenticationFailedForStrongAuthenticationRequest", "The second factor was refused.", "Use the current code of the user's authenticator."},
+	{"mfa_not_registered", "AADSTS50079", "UserStrongAuthEnrollmentRequired", "A second factor is required, and the user has registered none.", "Set mfa = \"totp\" or \"push\" on the user."},
+	{"mfa_failed", "AADSTS500121", "AuthenticationFailedForStrongAuthenticationRequest", "The second factor was refused.", "Give the current code, or approve with the number that the page shows."},
 	{"mfa_expired", "0x801C03ED", "", "The second factor is no longer current.", "Complete the second factor again."},
 
 	// The tenant: from which device, with which key.

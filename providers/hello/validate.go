@@ -27,7 +27,7 @@ type Problem struct {
 // attributes are passed over: whatever they turn out to be is checked by the
 // systems when it happens. Problems come ordered by address, attribute, rule.
 func Validate(w *World) []Problem {
-	v := &validation{World: w}
+	v := &validation{World: w, otherMFA: map[string]bool{}}
 	v.tenants()
 	v.users()
 	v.groups()
@@ -43,6 +43,7 @@ func Validate(w *World) []Problem {
 type validation struct {
 	*World
 	problems []Problem
+	otherMFA map[string]bool // tenants whose third-party service was warned of
 }
 
 func (v *validation) problem(addr, attribute, rule, summary, format string, args ...any) {

@@ -183,6 +183,7 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 	}
 	route, problems := v.FlowFor(e)
 	v.problems = append(v.problems, problems...)
+	v.secondFactorService(t, e, route.Provision)
 	if route.Provision == "" || !v.policyKnown(u.Addr, d.Addr) || !d.Knows("tpm", "session") {
 		return
 	}
@@ -197,6 +198,17 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 				"%s sets another value at the same level, and both reach %s on %s. The lab uses that of %s, the first by address. Make the values equal, or assign the policies to different users or devices.", c.Wins, u.Addr, d.Addr, c.Wins)
 		}
 	}
+}
+
+// secondFactorService warns, once a tenant, of another vendor's service in a
+// flow for which the documents name none.
+func (v *validation) secondFactorService(t *Tenant, e *Enrollment, flow Flow) {
+	if t == nil || t.In.MFA == nil || !t.Knows("mfa", "mfa.provider") || t.In.MFA.Provider != "third_party" || flow == "" || flow.ThirdPartyMFA() || v.otherMFA[t.Addr] {
+		return
+	}
+	v.otherMFA[t.Addr] = true
+	v.warn(t.Addr, "mfa.provider", "third_party_mfa_unnamed", "Second factor of another vendor",
+		"%s is provisioned by flow %s, for which Microsoft's description names the tenant's own second factor only; it names another vendor's for P5 to P7. The lab goes on with it. Set provider to \"builtin\" to follow the description.", e.Addr, flow)
 }
 
 // enrollable checks what a user needs to pass provisioning with two factors.
@@ -215,7 +227,7 @@ func (v *validation) enrollable(e *Enrollment, u *User, d *Device) {
 	}
 	if !secondFactor(u.In) && u.Knows("mfa") {
 		v.problem(e.Addr, "user", "no_mfa", "User without second factor",
-			"Provisioning needs two factors, and %s has registered no second (AADSTS50079). Set mfa to \"totp\" on the user.", u.Addr)
+			"Provisioning needs two factors, and %s has registered no second (AADSTS50079). Set mfa to \"totp\" or \"push\" on the user.", u.Addr)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/spec"
 )
 
@@ -148,7 +149,22 @@ func TestValidate(t *testing.T) {
 			[]string{"enrollment.alice_laptop user no_password"}},
 		{"password not known to this run", user(func(u *spec.User) { u.Password = nil }), []string{"user.alice"}, nil},
 		{"no second factor", user(func(u *spec.User) { u.MFA = "none" }), nil, []string{"enrollment.alice_laptop user no_mfa"}},
+		{"second factor by phone", user(func(u *spec.User) { u.MFA = "push" }), nil, nil},
 		{"second factor removed later", user(func(u *spec.User) { u.MFA = "none" }), enrolled, nil},
+
+		{"second factor of the tenant", tenant(func(x *spec.Tenant) { x.MFA = &spec.TenantMFA{Provider: "builtin"} }), nil, nil},
+		{"second factor of another vendor", tenant(func(x *spec.Tenant) { x.MFA = &spec.TenantMFA{Provider: "third_party"} }), nil,
+			[]string{"tenant.contoso mfa.provider third_party_mfa_unnamed?"}},
+		{"second factor of another vendor, twice", func(l lab) {
+			tenant(func(x *spec.Tenant) { x.MFA = &spec.TenantMFA{Provider: "third_party"} })(l)
+			l["device.desk"] = l["device.laptop"]
+			l["enrollment.alice_desk"] = spec.Enrollment{User: "user.alice", Device: "device.desk", PIN: providers.Secret("271828"), PINVersion: 1}
+		}, enrolled, []string{"tenant.contoso mfa.provider third_party_mfa_unnamed?"}},
+		{"second factor of another vendor, for nobody", func(l lab) {
+			tenant(func(x *spec.Tenant) { x.MFA = &spec.TenantMFA{Provider: "third_party"} })(l)
+			delete(l, "enrollment.alice_laptop")
+			delete(l, "device.laptop")
+		}, nil, nil},
 
 		{"policy off", policy(spec.Policy{Source: "mdm", Scope: "device", UsePassportForWork: ptr(false)}), nil, []string{"enrollment.alice_laptop device policy_disabled"}},
 		{"policy off later", policy(spec.Policy{Source: "mdm", Scope: "device", UsePassportForWork: ptr(false)}), enrolled, []string{"enrollment.alice_laptop device policy_disabled?"}},
@@ -274,5 +290,25 @@ func TestLaunchConditionsAtPlan(t *testing.T) {
 	want := []string{"policy_disabled", "post_logon_disabled", "remote_session", "tpm_missing"}
 	if !slices.Equal(rules, want) {
 		t.Errorf("%v, want %v", rules, want)
+	}
+}
+
+// TestThirdPartyMFAByFlow: the documents name another vendor's second factor
+// for P5 to P7, and for no other flow.
+func TestThirdPartyMFAByFlow(t *testing.T) {
+	seed.Proves(t, "PA-09", "P1")
+	for _, f := range Flows() {
+		if named := f == P5 || f == P6 || f == P7; f.ThirdPartyMFA() != named {
+			t.Errorf("%s: %v", f, f.ThirdPartyMFA())
+		}
+	}
+	for flow, warned := range map[Flow]bool{P1: true, P2: true, P3: true, P4: true, P5: false, P6: false, P7: false} {
+		objects := with(goodLab(), "tenant.contoso", func(x *spec.Tenant) { x.MFA = &spec.TenantMFA{Provider: "third_party"} })
+		w := worldOf(t, objects)
+		v := &validation{World: w, otherMFA: map[string]bool{}}
+		v.secondFactorService(w.Tenants["tenant.contoso"], w.Enrollments["enrollment.alice_laptop"], flow)
+		if got := len(v.problems) == 1 && v.problems[0].Warning; got != warned || len(v.problems) > 1 {
+			t.Errorf("%s: %+v", flow, v.problems)
+		}
 	}
 }

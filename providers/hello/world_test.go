@@ -57,6 +57,7 @@ func TestUnknownAttributes(t *testing.T) {
 		{"mfa", "user.alice", "mfa", unknown},
 		{"enabled user", "user.alice", "enabled_in_tenant", cty.UnknownVal(cty.Bool)},
 		{"enabled device", "device.laptop", "enabled_in_tenant", cty.UnknownVal(cty.Bool)},
+		{"service of second factors", "tenant.contoso", "mfa", cty.ObjectVal(map[string]cty.Value{"provider": unknown})},
 		{"join", "device.laptop", "join", unknown},
 		{"tenant of the device", "device.laptop", "tenant", unknown},
 		{"joined by", "device.laptop", "joined_by", unknown},

@@ -102,7 +102,7 @@ var table = map[Code]entry{
 	PasswordExpired:            {"UserPasswordExpired", invalidGrant, "user_password_expired", 400, "The password has expired.", "Set a new password."},
 	UserDisabled:               {"UserDisabled", invalidGrant, "", 400, "The user account is disabled.", "Set enabled_in_tenant of the user."},
 	StrongAuthRequired:         {"UserStrongAuthClientAuthNRequired", invalidGrant, "basic_action", 400, "You must use multi-factor authentication to access the resource.", "Sign in interactively and give the second factor."},
-	StrongAuthEnrollment:       {"UserStrongAuthEnrollmentRequired", invalidGrant, "basic_action", 400, "You must enroll in multi-factor authentication to access the resource.", "Register a second factor: mfa = \"totp\"."},
+	StrongAuthEnrollment:       {"UserStrongAuthEnrollmentRequired", invalidGrant, "basic_action", 400, "You must enroll in multi-factor authentication to access the resource.", "Register a second factor: mfa = \"totp\" or \"push\"."},
 	StrongAuthExpired:          {"UserStrongAuthExpired", invalidGrant, "basic_action", 400, "The multi-factor authentication has expired.", "Give the second factor again."},
 	AuthenticationFailed:       {"AuthenticationFailedDuringStrongAuth", invalidGrant, "", 400, "Authentication failed during the strong authentication request.", "Use the current code of the authenticator app, once."},
 	UserPromptRequired:         {"UserInformationNotProvided", "login_required", "", 400, "A silent sign-in request was sent but no user is signed in.", "Sign in interactively."},
