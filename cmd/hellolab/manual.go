@@ -54,6 +54,23 @@ func manuals() map[string]manual {
 			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
 			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face"},
 		},
+		"mfa list": {
+			detail:   "USER is an address; without it, all users whose mfa is \"push\". The number is not listed: who approves must see the sign-in page.",
+			examples: []string{"hellolab mfa list", "hellolab mfa list user.alice -json"},
+		},
+		"mfa approve": {
+			detail:   "For clients from outside that sign in on the tenant's page; whoever signs in at a device of the lab answers by themselves. NUMBER is what the page shows. A wrong one ends the sign-in, and counts.",
+			exits:    []reference.Exit{{Code: "1", When: "the approval was not heard"}},
+			examples: []string{"hellolab mfa approve user.alice 42", "hellolab mfa approve user.alice 42 -id=0b7b1e4c-7f3f-4f9b-8a51-2f6a9c1d4e10"},
+		},
+		"mfa deny": {
+			exits:    []reference.Exit{{Code: "1", When: "the denial was not heard"}},
+			examples: []string{"hellolab mfa deny user.alice"},
+		},
+		"mfa code": {
+			detail:   "The code is that of the lab's clock. Each works once, for about a minute.",
+			examples: []string{"hellolab mfa code user.alice"},
+		},
 		"status": {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
