@@ -66,7 +66,7 @@ func (l *lab) assertion(t testing.TB, nonce string, change func(*ngc.Claims)) st
 		t.Fatal(err)
 	}
 	defer released.Close()
-	key, err := released.Signer(t.Context(), c.UserKeys[0].ID)
+	key, err := released.Section(c.UserKeys[0].Provider).Signer(t.Context(), c.UserKeys[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestUserKeyStays(t *testing.T) {
 			t.Fatalf("the PIN: %v", err)
 		}
 		defer released.Close()
-		if _, err := released.Signer(t.Context(), key.ID); err != nil {
+		if _, err := released.Section(key.Provider).Signer(t.Context(), key.ID); err != nil {
 			t.Error(err)
 		}
 	})

@@ -143,12 +143,11 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	kid := ngc.KeyID(blob)
 	t.step(event.KeyPool, event.CXH, local, "pool_take", text,
 		message{"key_id": kid, "pregenerated": ready, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
-	p.key, err = p.released.Adopt(ctx, container.UserKey{
-		ID:       kid,
-		Name:     "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
-		Provider: p.tenant.TenantID,
-		Key:      key,
-		Created:  p.env.Now(),
+	p.key, err = p.released.Section(p.tenant.TenantID).Adopt(ctx, container.UserKey{
+		ID:      kid,
+		Name:    "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
+		Key:     key,
+		Created: p.env.Now(),
 	}, p.rec.Registration.TenantID)
 	if err != nil {
 		return err

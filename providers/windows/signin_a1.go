@@ -67,7 +67,7 @@ func (s *signingIn) phaseB(ctx context.Context) (err error) {
 	if s.released == nil {
 		return nil
 	}
-	key, err := s.released.Signer(ctx, s.kid)
+	key, err := s.released.Section(s.rec.Registration.TenantID).Signer(ctx, s.kid)
 	if err != nil {
 		return err
 	}

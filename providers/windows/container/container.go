@@ -20,7 +20,6 @@ package container
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -28,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf16"
 
@@ -85,7 +85,7 @@ type AuthKey struct {
 type UserKey struct {
 	ID       string    `json:"id"`       // the kid: base64 SHA-256 of the registered public key
 	Name     string    `json:"name"`     // login.windows.net/<tenant>/<upn>
-	Provider string    `json:"provider"` // tenant id: keys are kept apart by identity provider
+	Provider string    `json:"provider"` // tenant id, or Consumer: keys are kept apart by identity provider
 	Key      ksp.Key   `json:"key"`
 	Created  time.Time `json:"created"`
 }
@@ -188,16 +188,26 @@ func (c *Container) Has(g Gesture) bool {
 
 // UserKey returns the key that proves the user to an identity provider.
 func (c *Container) UserKey(provider string) (UserKey, bool) {
-	for _, k := range c.UserKeys {
-		if k.Provider == provider {
-			return k, true
-		}
+	if own := c.keysOf(provider); len(own) > 0 {
+		return own[0], true
 	}
 	return UserKey{}, false
 }
 
+// RemoveKey removes the keys of an identity provider, and reports whether the
+// container has others.
+func (c *Container) RemoveKey(provider string) (others bool) {
+	c.UserKeys = slices.DeleteFunc(c.UserKeys, func(k UserKey) bool { return k.Provider == provider })
+	return len(c.UserKeys) > 0
+}
+
+// RemoveProtector removes a gesture's copy of the secrets.
+func (c *Container) RemoveProtector(g Gesture) {
+	c.Protectors = slices.DeleteFunc(c.Protectors, func(p Protector) bool { return p.Gesture == g })
+}
+
 // Released is a container that a gesture has opened. Applications use its keys
-// by verbs; none returns a key. Close ends it.
+// by the verbs of a Section; none returns a key. Close ends it.
 type Released struct {
 	c        *Container
 	provider ksp.Provider
@@ -210,10 +220,10 @@ func (r *Released) sign() []byte    { return r.secrets[2*secretSize:] }
 // Close forgets the secrets.
 func (r *Released) Close() { clear(r.secrets[:]) }
 
-// userAuth asks the authentication key for the authorization value of the user
-// key with a public key: HMAC-SHA256 under the agreed secret, over the sign
-// secret and the key's digest.
-func (r *Released) userAuth(ctx context.Context, k ksp.Key) ([]byte, error) {
+// userAuth asks the authentication key for the authorization value of a user
+// key: HMAC-SHA256 under the agreed secret, over the sign secret, the key's
+// digest and the identity provider it is for.
+func (r *Released) userAuth(ctx context.Context, k UserKey) ([]byte, error) {
 	z, err := r.provider.Agree(ctx, r.c.AuthKey.Key, r.decrypt(), r.c.AuthKey.Point)
 	if err != nil {
 		return nil, fmt.Errorf("authentication key: %w", mismatch(err))
@@ -221,51 +231,10 @@ func (r *Released) userAuth(ctx context.Context, k ksp.Key) ([]byte, error) {
 	defer clear(z)
 	m := hmac.New(sha256.New, z)
 	m.Write(r.sign())
-	d := k.Digest()
+	d := k.Key.Digest()
 	m.Write(d[:])
+	io.WriteString(m, k.Provider)
 	return m.Sum(nil), nil
-}
-
-// Adopt binds a key without authorization value, fresh from the pool, to the
-// container. provider is the identity provider it is for; registered is the
-// one the device is registered with.
-func (r *Released) Adopt(ctx context.Context, k UserKey, registered string) (UserKey, error) {
-	if k.Provider != registered {
-		return UserKey{}, fmt.Errorf("%w: %s", ErrOtherTenant, k.Provider)
-	}
-	auth, err := r.userAuth(ctx, k.Key)
-	if err != nil {
-		return UserKey{}, err
-	}
-	defer clear(auth)
-	if k.Key, err = r.provider.ChangeAuth(ctx, k.Key, nil, auth); err != nil {
-		return UserKey{}, fmt.Errorf("bind user key: %w", err)
-	}
-	r.c.UserKeys = append(r.c.UserKeys, k)
-	return k, nil
-}
-
-// Signer is the user id key kid, to sign with while the container is released.
-func (r *Released) Signer(ctx context.Context, kid string) (crypto.Signer, error) {
-	for _, k := range r.c.UserKeys {
-		if k.ID != kid {
-			continue
-		}
-		pub, err := k.Key.RSA()
-		if err != nil {
-			return nil, err
-		}
-		return ksp.SignerFunc(pub, func(pad ksp.Padding, digest [sha256.Size]byte) ([]byte, error) {
-			auth, err := r.userAuth(ctx, k.Key)
-			if err != nil {
-				return nil, err
-			}
-			defer clear(auth)
-			sig, err := r.provider.SignSHA256(ctx, k.Key, auth, pad, digest)
-			return sig, mismatch(err)
-		}), nil
-	}
-	return nil, fmt.Errorf("%w: %s", ErrNoKey, kid)
 }
 
 // mismatch tells a wrong authorization behind a gesture that was right from a

@@ -84,7 +84,7 @@ func (m machine) provision(t *testing.T, pin string) (*container.Container, *con
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	if _, err := r.Adopt(t.Context(), container.UserKey{ID: "kid", Provider: tenant, Key: m.spare, Created: now}, tenant); err != nil {
+	if _, err := r.Section(tenant).Adopt(t.Context(), container.UserKey{ID: "kid", Key: m.spare, Created: now}, tenant); err != nil {
 		t.Fatal(err)
 	}
 	return c, r
@@ -92,7 +92,11 @@ func (m machine) provision(t *testing.T, pin string) (*container.Container, *con
 
 // sign uses a key as an application does.
 func sign(t *testing.T, r *container.Released, kid string, digest [sha256.Size]byte) ([]byte, error) {
-	k, err := r.Signer(t.Context(), kid)
+	return signWith(t, r.Section(tenant), kid, digest)
+}
+
+func signWith(t *testing.T, s *container.Section, kid string, digest [sha256.Size]byte) ([]byte, error) {
+	k, err := s.Signer(t.Context(), kid)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +285,7 @@ func TestOtherTenantIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		_, err = r.Adopt(t.Context(), container.UserKey{ID: "kid", Provider: "other tenant", Key: m.spare}, tenant)
+		_, err = r.Section("other tenant").Adopt(t.Context(), container.UserKey{ID: "kid", Key: m.spare}, tenant)
 		if !errors.Is(err, container.ErrOtherTenant) || len(c.UserKeys) != 0 {
 			t.Errorf("%v, %d keys", err, len(c.UserKeys))
 		}
