@@ -18,6 +18,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
@@ -200,12 +201,14 @@ func (s *server) join(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.step(ctx, event.DRS, event.Device, "device_registered", "The registration service creates the device object and its certificate.", map[string]any{
-		"device_id": d.DeviceID, "name": d.DisplayName, "user": c.UPN, "certificate": d.Thumbprint, "transport_key": keyDigest(d.TransportKey)})
+		"device_id": d.DeviceID, "name": d.DisplayName, "trust_type": d.TrustType, "user": c.UPN, "certificate": d.Thumbprint, "transport_key": keyDigest(d.TransportKey)})
 	var answer drs.JoinReply
 	answer.Certificate.Thumbprint, answer.Certificate.RawBody = d.Thumbprint, der
 	answer.User.UPN = c.UPN
-	owner, _ := guid.Parse(c.ObjectID) // made by this package
-	answer.MembershipChanges = []drs.MembershipChange{{LocalSID: drs.SIDAdministrators, AddSIDs: []string{owner.SID()}}}
+	if d.TrustType == graph.TrustJoined { // who joins a device administers it; a personal device is its owner's already
+		owner, _ := guid.Parse(c.ObjectID) // made by this package
+		answer.MembershipChanges = []drs.MembershipChange{{LocalSID: drs.SIDAdministrators, AddSIDs: []string{owner.SID()}}}
+	}
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }
@@ -215,11 +218,16 @@ func keyDigest(blob []byte) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// trustTypes are the join types that the service takes, by what becomes of the
+// device object. A hybrid join is another conversation.
+var trustTypes = map[int]string{drs.JoinEntra: graph.TrustJoined, drs.JoinRegister: graph.TrustRegistered}
+
 // newDevice reads a join request. Names in the certificate request are not
 // used: the service names the device.
 func (s *server) newDevice(req *drs.JoinRequest, c *accessClaims) (*device, any, error) {
-	if req.JoinType != drs.JoinEntra {
-		return nil, nil, invalid("Join type %d is not supported; 0 joins a device.", req.JoinType)
+	trust, ok := trustTypes[req.JoinType]
+	if !ok {
+		return nil, nil, invalid("Join type %d is not supported; 0 joins a device, 4 registers one.", req.JoinType)
 	}
 	if !strings.EqualFold(req.CertificateRequest.Type, "pkcs10") {
 		return nil, nil, invalid("The certificate request must be of type pkcs10.")
@@ -257,7 +265,7 @@ func (s *server) newDevice(req *drs.JoinRequest, c *accessClaims) (*device, any,
 	if err != nil {
 		return nil, nil, err
 	}
-	return &device{ID: object.String(), DeviceID: id.String(), DisplayName: name, Enabled: true, OS: req.DeviceType, OSVersion: req.OSVersion,
+	return &device{ID: object.String(), DeviceID: id.String(), DisplayName: name, Enabled: true, OS: req.DeviceType, OSVersion: req.OSVersion, TrustType: trust,
 		Owner: c.ObjectID, SPKI: spki, TransportKey: req.TransportKey, Registered: s.env.Now()}, pub, nil
 }
 
@@ -302,7 +310,7 @@ func (s *server) deviceCertificate(d *device, pub any, c *accessClaims) ([]byte,
 	}
 	return s.keys.deviceCA.issue(s.env.Rand, &x509.Certificate{
 		Subject: pkix.Name{CommonName: d.DeviceID}, NotBefore: now.Add(-backdate), NotAfter: now.Add(deviceLife), BasicConstraintsValid: true,
-		ExtraExtensions: append([]pkix.Extension{usage}, drs.Identity{DeviceID: id, UserID: userID, TenantID: tid, Joined: true, Region: region}.Extensions()...),
+		ExtraExtensions: append([]pkix.Extension{usage}, drs.Identity{DeviceID: id, UserID: userID, TenantID: tid, Joined: d.TrustType == graph.TrustJoined, Region: region}.Extensions()...),
 	}, pub)
 }
 

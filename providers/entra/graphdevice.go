@@ -30,7 +30,7 @@ func (s *server) graphDevices(w http.ResponseWriter, q graphRequest) error {
 
 func showDevice(d *device) graph.Device {
 	return graph.Device{ID: d.ID, DeviceID: d.DeviceID, DisplayName: d.DisplayName, AccountEnabled: &d.Enabled, OperatingSystem: d.OS, OSVersion: d.OSVersion,
-		TrustType: "AzureAd", Registered: graph.Time(d.Registered), AlternativeSecurityID: []string{alternativeSecurityID(d)}, TransportKey: d.TransportKey, RegisteredOwner: d.Owner}
+		TrustType: d.TrustType, Registered: graph.Time(d.Registered), AlternativeSecurityID: []string{alternativeSecurityID(d)}, TransportKey: d.TransportKey, RegisteredOwner: d.Owner}
 }
 
 // graphDevice answers one device.

@@ -141,7 +141,8 @@ type device struct {
 	Enabled      bool      `json:"enabled"`
 	OS           string    `json:"os"`
 	OSVersion    string    `json:"os_version"`
-	Owner        string    `json:"owner"` // object id of the user who joined it
+	TrustType    string    `json:"trust_type"`
+	Owner        string    `json:"owner"` // object id of the user who joined it, or whose work account registered it
 	Thumbprint   string    `json:"thumbprint"`
 	SPKI         []byte    `json:"spki"`          // public device key, PKIX
 	TransportKey []byte    `json:"transport_key"` // CNG blob

@@ -49,7 +49,7 @@ type JoinReply struct {
 	User struct {
 		UPN string `json:"Upn"`
 	} `json:"User"`
-	MembershipChanges []MembershipChange `json:"MembershipChanges"`
+	MembershipChanges []MembershipChange `json:"MembershipChanges,omitempty"` // of a join; registering changes no local group
 }
 
 // MembershipChange tells the device whom to put into a local group.

@@ -99,12 +99,18 @@ type Device struct {
 	AccountEnabled        *bool    `json:"accountEnabled,omitempty"`
 	OperatingSystem       string   `json:"operatingSystem,omitempty"`
 	OSVersion             string   `json:"operatingSystemVersion,omitempty"`
-	TrustType             string   `json:"trustType,omitempty"` // "AzureAd"
+	TrustType             string   `json:"trustType,omitempty"` // TrustJoined or TrustRegistered
 	Registered            string   `json:"registrationDateTime,omitempty"`
 	AlternativeSecurityID []string `json:"alternativeSecurityIds,omitempty"` // "X509:<SHA1-TP-PUBKEY>…"
 	TransportKey          []byte   `json:"transportKey,omitempty"`           // CNG blob of Kstk's public half
 	RegisteredOwner       string   `json:"registeredOwner,omitempty"`        // object id of the user
 }
+
+// Values of trustType (Graph, resource type device).
+const (
+	TrustJoined     = "AzureAd"
+	TrustRegistered = "Workplace" // a personal device with a work account
+)
 
 // DirectoryObject is a member of a group.
 type DirectoryObject struct {
