@@ -64,7 +64,10 @@ func (w *World) Outdated(e *Enrollment) (why string, outdated bool) {
 		if !d.Exists() {
 			return fmt.Sprintf("%s is made anew, and its Hello container goes with the old one.", device), true
 		}
-		if e.Out.DeviceID != "" && d.Out.DeviceID != "" && e.Out.DeviceID != d.Out.DeviceID {
+		// A registered device is another one to each tenant; what it learned is what
+		// its first tenant calls it.
+		own := d.In.Join != string(Registered) || w.Users[user] != nil && w.Users[user].In.Tenant == d.In.Tenant
+		if own && e.Out.DeviceID != "" && d.Out.DeviceID != "" && e.Out.DeviceID != d.Out.DeviceID {
 			return fmt.Sprintf("The key was registered for another device than %s is now.", device), true
 		}
 	}

@@ -139,3 +139,7 @@ func (r PINRules) Check(s PINShape) []Violation {
 	}
 	return vs
 }
+
+// DefaultPINRules are the rules of a PIN that no policy reaches: that of a
+// Microsoft account on a device without work accounts.
+func DefaultPINRules() PINRules { return new(World).InForce("", "").PIN() }

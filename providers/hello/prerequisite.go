@@ -118,11 +118,14 @@ func (w *World) Planned(user, device string) Facts {
 	if d == nil || u == nil {
 		return Facts{}
 	}
-	sameTenant := u.In.Tenant == d.In.Tenant || !u.Knows("tenant") || !d.Knows("tenant")
+	work := u.In.Tenant == d.In.Tenant || !u.Knows("tenant") || !d.Knows("tenant")
+	if d.In.Join == string(Registered) {
+		work = d.HasWorkAccount(user) || !d.Knows("work_accounts")
+	}
 	return Facts{
 		Joined:      d.In.Join != string(NotJoined),
-		WorkAccount: sameTenant,
-		PRT:         sameTenant && u.In.EnabledInTenant && d.In.EnabledInTenant,
+		WorkAccount: work,
+		PRT:         work && u.In.EnabledInTenant && d.In.EnabledInTenant,
 		TPM:         d.In.TPM != "none",
 		Remote:      d.In.Session == "remote",
 	}

@@ -27,7 +27,13 @@ func (v *validation) devices() {
 			v.warn(addr, "tenant", "tenant_unused", "Tenant without effect",
 				"A device with join = \"none\" is registered nowhere. Remove tenant, or set join to \"entra\".")
 		}
-		if joined {
+		switch JoinType(d.In.Join) {
+		case Registered:
+			v.registered(d)
+		case NotJoined:
+			v.unlock(d)
+		default:
+			v.unlock(d)
 			v.joiner(d)
 		}
 		if n := len(v.EnrollmentsOn(addr)); n > enrollmentsPerDevice {
@@ -164,7 +170,13 @@ func (v *validation) enrollments() {
 }
 
 func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[Conflict]bool) {
-	if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
+	if d.In.Join == string(Registered) {
+		if !d.HasWorkAccount(u.Addr) && d.Knows("work_accounts") {
+			v.problem(e.Addr, "user", "not_work_account", "No work account on the device",
+				"%s is registered by its work accounts, and %s is none of them, so the device has no identity for its tenant. Add it to work_accounts of the device.", d.Addr, u.Addr)
+			return
+		}
+	} else if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
 		v.problem(e.Addr, "user", "tenant_mismatch", "User and device in different tenants",
 			"%s lives in %s and %s is registered with %s; a container holds keys only of the tenant its device is registered with. Enroll a user of that tenant.", u.Addr, u.In.Tenant, d.Addr, d.In.Tenant)
 		return

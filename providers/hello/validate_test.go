@@ -47,6 +47,15 @@ func TestValidate(t *testing.T) {
 		l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
 	}
 	mdm := spec.Policy{Source: "mdm", Scope: "device"}
+	const alice = providers.Ref("user.alice")
+	registered := func(change func(*spec.Device)) func(lab) { // alice's own device
+		return device(func(d *spec.Device) {
+			d.Join, d.WorkAccounts = "registered", []providers.Ref{alice}
+			if change != nil {
+				change(d)
+			}
+		})
+	}
 	enrolled := []string{"tenant.contoso", "user.alice", "device.laptop", "enrollment.alice_laptop"}
 
 	for _, c := range []struct {
@@ -139,6 +148,51 @@ func TestValidate(t *testing.T) {
 			with(l, "device.laptop", func(d *spec.Device) { d.JoinedBy = "user.bo" })
 			l["user.bo"] = spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret("x"), EnabledInTenant: true}
 		}, nil, []string{"enrollment.alice_laptop user tenant_mismatch"}},
+		{"registered", registered(nil), nil, nil},
+		{"registered by two accounts", func(l lab) {
+			fabrikam(l)
+			l["user.eve"] = spec.User{UPN: "eve@fabrikam.com", Tenant: "tenant.fabrikam", Password: providers.Secret("x"), MFA: "totp", EnabledInTenant: true}
+			registered(func(d *spec.Device) { d.WorkAccounts = append(d.WorkAccounts, "user.eve") })(l)
+			l["enrollment.eve"] = spec.Enrollment{User: "user.eve", Device: "device.laptop", PIN: providers.Secret("271828")}
+		}, nil, nil},
+		{"registered, unlocked by a local account", registered(func(d *spec.Device) { d.UnlockAccount = "local" }), nil, nil},
+		{"registered without tenant", registered(func(d *spec.Device) { d.Tenant = "" }), nil, []string{"device.laptop tenant join_needs_tenant"}},
+		{"registered without work account", registered(func(d *spec.Device) { d.WorkAccounts = nil }), nil,
+			[]string{"device.laptop work_accounts registered_without_work_account", "enrollment.alice_laptop user not_work_account"}},
+		{"registered, unlocked by a work account", registered(func(d *spec.Device) { d.UnlockAccount = "work" }), nil, []string{"device.laptop unlock_account unlock_by_work_account"}},
+		{"registered and joined by", registered(func(d *spec.Device) { d.JoinedBy = alice }), nil, []string{"device.laptop joined_by joined_by_of_registered"}},
+		{"PIN of a local account", registered(func(d *spec.Device) { d.UnlockAccount, d.UnlockPIN = "local", providers.Secret("271828") }), nil,
+			[]string{"device.laptop unlock_pin unlock_pin_without_microsoft_account"}},
+		{"simple PIN of a Microsoft account", registered(func(d *spec.Device) { d.UnlockPIN = providers.Secret("1234") }), nil, []string{"device.laptop unlock_pin pin_too_simple"}},
+		{"work account twice", registered(func(d *spec.Device) { d.WorkAccounts = []providers.Ref{alice, alice} }), nil, []string{"device.laptop work_accounts work_account_twice"}},
+		{"two work accounts of a tenant", func(l lab) {
+			l["user.bo"] = spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret("x"), EnabledInTenant: true}
+			registered(func(d *spec.Device) { d.WorkAccounts = append(d.WorkAccounts, "user.bo") })(l)
+		}, nil, []string{"device.laptop work_accounts work_accounts_of_one_tenant"}},
+		{"registered with a tenant of nobody", func(l lab) {
+			fabrikam(l)
+			registered(func(d *spec.Device) { d.Tenant = "tenant.fabrikam" })(l)
+		}, nil, []string{"device.laptop tenant tenant_of_no_work_account"}},
+		{"work account disabled", func(l lab) {
+			registered(nil)(l)
+			user(func(u *spec.User) { u.EnabledInTenant, u.Password = false, nil })(l)
+			delete(l, "enrollment.alice_laptop")
+		}, nil, []string{"device.laptop work_accounts work_account_disabled", "device.laptop work_accounts work_account_without_password"}},
+		{"enrolled without work account", func(l lab) {
+			l["user.bo"] = spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret("x"), MFA: "totp", EnabledInTenant: true}
+			registered(nil)(l)
+			l["enrollment.bo"] = spec.Enrollment{User: "user.bo", Device: "device.laptop", PIN: providers.Secret("271828")}
+		}, nil, []string{"enrollment.bo user not_work_account"}},
+		{"work accounts of a joined device", device(func(d *spec.Device) { d.WorkAccounts = []providers.Ref{alice} }), nil, []string{"device.laptop work_accounts work_accounts_unregistered"}},
+		{"joined and unlocked otherwise", device(func(d *spec.Device) { d.UnlockAccount, d.UnlockPIN = "microsoft", providers.Secret("271828") }), nil,
+			[]string{"device.laptop unlock_account unlock_account_of_join", "device.laptop unlock_pin unlock_pin_unregistered"}},
+		{"joined to nothing and unlocked for work", func(l lab) {
+			l["device.spare"] = spec.Device{Join: "none", UnlockAccount: "work", EnabledInTenant: true}
+		}, nil, []string{"device.spare unlock_account unlock_account_of_join"}},
+		{"joined to nothing and unlocked for oneself", func(l lab) {
+			l["device.spare"] = spec.Device{Join: "none", UnlockAccount: "microsoft", EnabledInTenant: true}
+		}, nil, nil},
+
 		{"unjoined", device(func(d *spec.Device) { d.Join, d.Tenant = "none", "" }), nil, []string{"enrollment.alice_laptop device device_not_joined"}},
 		{"user disabled", user(func(u *spec.User) { u.EnabledInTenant = false }), nil,
 			[]string{"enrollment.alice_laptop user user_disabled"}},

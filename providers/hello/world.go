@@ -51,7 +51,6 @@ func (d *Declared[In, Out]) Knows(attributes ...string) bool {
 type (
 	Tenant = Declared[spec.Tenant, spec.TenantOut]
 	Group  = Declared[spec.Group, spec.GroupOut]
-	Device = Declared[spec.Device, spec.DeviceOut]
 	Policy = Declared[spec.Policy, spec.PolicyOut]
 )
 
@@ -59,6 +58,33 @@ type (
 type User struct {
 	Declared[spec.User, spec.UserOut]
 	HasPassword bool // one is given, or the account exists and keeps the one it has
+}
+
+// Device is a declared device. In.UnlockPIN is always nil.
+type Device struct {
+	Declared[spec.Device, spec.DeviceOut]
+	UnlockPIN *PINShape // nil when there is none, or it is not known here
+}
+
+// HasWorkAccount reports whether a user's account is added to a registered
+// device.
+func (d *Device) HasWorkAccount(user string) bool {
+	return slices.Contains(d.In.WorkAccounts, providers.Ref(user))
+}
+
+// UnlockAccount is whose sign-in unlocks a device: as declared, else by its
+// join type.
+func UnlockAccount(d spec.Device) string {
+	switch {
+	case d.UnlockAccount != "":
+		return d.UnlockAccount
+	case d.Join == string(Registered):
+		return spec.UnlockMicrosoft
+	case d.Join == string(NotJoined):
+		return spec.UnlockLocal
+	default:
+		return spec.UnlockWork
+	}
 }
 
 // Enrollment is a declared enrollment. In.PIN is always nil.
@@ -148,7 +174,7 @@ func (w *World) add(rec providers.Record) (err error) {
 	case "group":
 		w.Groups[rec.Addr], err = declared[spec.Group, spec.GroupOut](rec)
 	case "device":
-		w.Devices[rec.Addr], err = declared[spec.Device, spec.DeviceOut](rec)
+		w.Devices[rec.Addr], err = deviceOf(rec)
 	case "policy":
 		w.Policies[rec.Addr], err = declared[spec.Policy, spec.PolicyOut](rec)
 	case "user":
@@ -166,18 +192,33 @@ func (w *World) add(rec providers.Record) (err error) {
 	return err
 }
 
+func deviceOf(rec providers.Record) (*Device, error) {
+	d, err := declared[spec.Device, spec.DeviceOut](rec)
+	if err != nil {
+		return nil, err
+	}
+	dev := &Device{Declared: *d, UnlockPIN: takePIN(&d.In.UnlockPIN)}
+	dev.In.UnlockPIN = nil
+	return dev, nil
+}
+
+// takePIN replaces a PIN by its shape.
+func takePIN(pin *providers.Secret) *PINShape {
+	if *pin == nil {
+		return nil
+	}
+	shape := ShapeOfPIN(*pin)
+	pin.Wipe()
+	return &shape
+}
+
 func enrollmentOf(rec providers.Record) (*Enrollment, error) {
 	d, err := declared[spec.Enrollment, spec.EnrollmentOut](rec)
 	if err != nil {
 		return nil, err
 	}
-	e := &Enrollment{Declared: *d}
-	if d.In.PIN != nil {
-		shape := ShapeOfPIN(d.In.PIN)
-		e.PIN = &shape
-		e.In.PIN.Wipe()
-		e.In.PIN = nil
-	}
+	e := &Enrollment{Declared: *d, PIN: takePIN(&d.In.PIN)}
+	e.In.PIN = nil
 	return e, nil
 }
 

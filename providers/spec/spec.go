@@ -81,20 +81,30 @@ type UserOut struct {
 
 // Device is a Windows device.
 type Device struct {
-	Join            string        `lab:"join,required,replace" enum:"entra,none" doc:"How the device is joined."`
-	Tenant          providers.Ref `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"none\"."`
-	JoinedBy        providers.Ref `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
-	Name            string        `lab:"name" doc:"Computer name; the block's name when absent."`
-	OS              string        `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
-	TPM             string        `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module."`
-	Biometrics      []string      `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
-	Session         string        `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
-	EnabledInTenant bool          `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
+	Join            string           `lab:"join,required,replace" enum:"entra,registered,none" doc:"How the device is known to its tenant: \"registered\" is a personal device with work accounts added."`
+	Tenant          providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"none\". Of a registered device, that of one of its work accounts."`
+	JoinedBy        providers.Ref    `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
+	UnlockAccount   string           `lab:"unlock_account,replace" enum:"work,microsoft,local" doc:"Whose sign-in unlocks Windows: work accounts on a joined device; on a registered one a Microsoft account, the default (seed 004), or a local account."`
+	UnlockPIN       providers.Secret `lab:"unlock_pin,writeonly" doc:"PIN that the Microsoft account's owner chooses when Windows is set up; it opens the container that work keys are put into. Without it the first enrollment makes the container. Read once (ours)."`
+	WorkAccounts    []providers.Ref  `lab:"work_accounts,replace" ref:"user" doc:"Work accounts added to a registered device, each of another tenant. Each registers the device and brings a primary refresh token at once (seed 004)."`
+	Name            string           `lab:"name" doc:"Computer name; the block's name when absent."`
+	OS              string           `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
+	TPM             string           `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module."`
+	Biometrics      []string         `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
+	Session         string           `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
+	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
 }
+
+// Values of Device.UnlockAccount.
+const (
+	UnlockWork      = "work"
+	UnlockMicrosoft = "microsoft"
+	UnlockLocal     = "local"
+)
 
 // DeviceOut is what a device learns.
 type DeviceOut struct {
-	DeviceID     string `lab:"device_id,id" doc:"Device id, a GUID: the tenant's when registered, else the machine's own."`
+	DeviceID     string `lab:"device_id,id" doc:"Device id, a GUID: what the tenant calls it when registered, else the machine's own."`
 	ObjectID     string `lab:"object_id" doc:"GUID of the device object in the directory; empty when not registered."`
 	Thumbprint   string `lab:"certificate_thumbprint" doc:"SHA-1 thumbprint of the device certificate; empty when not registered."`
 	TransportKey string `lab:"transport_key" doc:"Base64 SHA-256 of the public transport key; empty when not registered."`
