@@ -22,12 +22,22 @@ type deviceObject = providers.Object[spec.Device, spec.DeviceOut]
 func (w *Windows) device() providers.Kind[spec.Device, spec.DeviceOut] {
 	return providers.Kind[spec.Device, spec.DeviceOut]{
 		Name:  "device",
-		Doc:   "A Windows device with its TPM, joined to a tenant or to nothing.",
+		Doc:   "A Windows device with its TPM, joined to a tenant, registered with one or more, or known to none.",
 		After: []string{"tenant", "user"},
-		Home:  func(in spec.Device) providers.Ref { return in.Tenant },
+		Home:  deviceHome,
 		Key:   deviceKey,
 		Find:  w.findDevice, Create: w.createDevice, Read: w.readDevice, Update: w.updateDevice, Delete: w.deleteDevice,
 	}
+}
+
+// deviceHome is the tenant that has the device's records. Work accounts of
+// several tenants leave records in each, so that no one tenant takes them all
+// with it.
+func deviceHome(in spec.Device) providers.Ref {
+	if len(in.WorkAccounts) > 1 {
+		return ""
+	}
+	return in.Tenant
 }
 
 // deviceKey names a device by tenant and name, when it is given one. A device
@@ -39,10 +49,12 @@ func deviceKey(in spec.Device) string {
 	return string(in.Tenant) + "|" + strings.ToLower(in.Name)
 }
 
-// createDevice installs the device (its TPM, keys and identity come to be) and,
-// for join "entra", registers it: flow DR. Each step is durable before the
-// next begins, and a second call goes on where a killed one stopped.
+// createDevice installs the device (its TPM, keys and identity come to be) and
+// registers it: flow DR, once for a joined device, for each work account of a
+// personal one. Each step is durable before the next begins, and a second call
+// goes on where a killed one stopped.
 func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.Device) (spec.DeviceOut, error) {
+	defer in.UnlockPIN.Wipe()
 	m, err := w.machine(env, env.Addr, in)
 	if errors.Is(err, errNotInstalled) {
 		if err := alone(env, in); err != nil {
@@ -59,34 +71,73 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	if in.Tenant == "" {
 		return spec.DeviceOut{}, fmt.Errorf("%s: join = %q needs a tenant", env.Addr, in.Join)
 	}
-	tenant, err := tenantOf(env, in.Tenant)
+	if m.personal() {
+		if err := m.setUp(ctx, in.UnlockPIN); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: set up Windows: %w", env.Addr, err)
+		}
+		err = m.addWorkAccounts(ctx)
+	} else {
+		err = m.joinTenant(ctx)
+	}
 	if err != nil {
 		return spec.DeviceOut{}, err
 	}
-	if err := m.settle(ctx, tenant); err != nil {
-		return spec.DeviceOut{}, fmt.Errorf("%s: what an earlier join left: %w", env.Addr, err)
-	}
-	if !m.registered() {
-		joiner, err := joinerOf(env)
-		if err != nil {
-			return spec.DeviceOut{}, err
-		}
-		defer joiner.password.Wipe()
-		if err := m.register(ctx, tenant, joiner); err != nil {
-			return spec.DeviceOut{}, fmt.Errorf("%s: join: %w", env.Addr, err)
-		}
-	}
 	if !in.EnabledInTenant {
-		a, err := newAdmin(ctx, env, tenant)
-		if err != nil {
-			return spec.DeviceOut{}, err
-		}
-		defer a.Close()
-		if err := a.Patch(ctx, graph.Device{AccountEnabled: &in.EnabledInTenant}, "devices", m.rec.Registration.ObjectID); err != nil {
+		if err := m.change(ctx, graph.Device{AccountEnabled: &in.EnabledInTenant}); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: disable: %w", env.Addr, err)
 		}
 	}
 	return m.out(), nil
+}
+
+// joinTenant joins the device out of the box, if it is not joined yet.
+func (m *machine) joinTenant(ctx context.Context) error {
+	tenant, err := tenantOf(m.env, m.in.Tenant)
+	if err != nil {
+		return err
+	}
+	if err := m.settle(ctx, tenant); err != nil {
+		return fmt.Errorf("%s: what an earlier join left: %w", m.addr, err)
+	}
+	if m.registered() {
+		return nil
+	}
+	joiner, err := joinerOf(m.env)
+	if err != nil {
+		return err
+	}
+	defer joiner.password.Wipe()
+	if err := m.register(ctx, tenant, joiner); err != nil {
+		return fmt.Errorf("%s: join: %w", m.addr, err)
+	}
+	return nil
+}
+
+// change changes the device's objects in the directories, as their administrator.
+func (m *machine) change(ctx context.Context, change graph.Device) error {
+	all, err := m.everywhere()
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if v.rec.Registration == nil {
+			continue
+		}
+		tenant, err := v.itsTenant()
+		if err != nil {
+			return err
+		}
+		a, err := newAdmin(ctx, m.env, tenant)
+		if err != nil {
+			return err
+		}
+		err = a.Patch(ctx, change, "devices", v.rec.Registration.ObjectID)
+		a.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alone refuses a second device of the same given name in one tenant.
@@ -186,8 +237,16 @@ func (w *Windows) findDevice(ctx context.Context, env providers.Env, key string)
 	}
 	o := deviceObject{Addr: env.Addr, In: in, Out: m.out()}
 	o.ID = o.Out.DeviceID
-	if in.Join != string(hello.NotJoined) && !m.registered() {
+	if in.Join == string(hello.NotJoined) {
+		return o, nil
+	}
+	whole, err := m.whole()
+	if err != nil {
+		return deviceObject{}, err
+	}
+	if !whole {
 		o.In.Join, o.In.Tenant, o.In.JoinedBy = string(hello.NotJoined), "", ""
+		o.In.UnlockAccount, o.In.WorkAccounts = "", nil
 		return o, nil
 	}
 	return w.readDevice(ctx, env, o)
@@ -207,50 +266,58 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 	if m.rec.Registration == nil || o.In.Join == string(hello.NotJoined) {
 		return o, nil
 	}
-	tenant, err := tenantOf(env, o.In.Tenant)
+	all, err := m.everywhere()
 	if err != nil {
 		return o, err
 	}
-	a, err := newAdmin(ctx, env, tenant)
-	if err != nil {
-		return o, err
-	}
-	defer a.Close()
-	d, err := a.device(ctx, m.rec.Registration.DeviceID)
-	if graph.IsNotFound(err) {
-		return o, providers.ErrGone
-	}
-	if err != nil {
-		return o, err
-	}
-	if d.AccountEnabled != nil {
-		o.In.EnabledInTenant = *d.AccountEnabled
-	}
-	if d.DisplayName != computerName(o.In, o.Addr) {
-		o.In.Name = d.DisplayName
+	asked := o.In
+	for _, v := range all {
+		if v.rec.Registration == nil {
+			return o, providers.ErrGone
+		}
+		d, err := v.object(ctx)
+		if graph.IsNotFound(err) {
+			return o, providers.ErrGone
+		}
+		if err != nil {
+			return o, err
+		}
+		// What one tenant has otherwise is what is reported.
+		if d.AccountEnabled != nil && *d.AccountEnabled != asked.EnabledInTenant {
+			o.In.EnabledInTenant = *d.AccountEnabled
+		}
+		if d.DisplayName != computerName(asked, o.Addr) {
+			o.In.Name = d.DisplayName
+		}
 	}
 	return o, nil
 }
 
+// object is the device's object in the directory, or graph's not found.
+func (m *machine) object(ctx context.Context) (*graph.Device, error) {
+	tenant, err := m.itsTenant()
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAdmin(ctx, m.env, tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	return a.device(ctx, m.rec.Registration.DeviceID)
+}
+
 // updateDevice changes what a device may change without joining anew.
 func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceObject, in spec.Device) (spec.DeviceOut, error) {
+	defer in.UnlockPIN.Wipe()
 	m, err := w.machine(env, env.Addr, in)
 	if err != nil {
 		return spec.DeviceOut{}, err
 	}
 	name := computerName(in, env.Addr)
 	if m.rec.Registration != nil {
-		tenant, err := tenantOf(env, in.Tenant)
-		if err != nil {
-			return spec.DeviceOut{}, err
-		}
-		a, err := newAdmin(ctx, env, tenant)
-		if err != nil {
-			return spec.DeviceOut{}, err
-		}
-		defer a.Close()
 		change := graph.Device{DisplayName: name, OSVersion: osVersion(in.OS), AccountEnabled: &in.EnabledInTenant}
-		if err := a.Patch(ctx, change, "devices", m.rec.Registration.ObjectID); err != nil {
+		if err := m.change(ctx, change); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
 	}
@@ -263,7 +330,7 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 	return m.out(), nil
 }
 
-// deleteDevice leaves the tenant, by the device's own certificate.
+// deleteDevice leaves each tenant, by the certificate that it gave the device.
 func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceObject) error {
 	m, err := w.machine(env, o.Addr, o.In)
 	if errors.Is(err, errNotInstalled) {
@@ -272,6 +339,20 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 	if err != nil {
 		return err
 	}
+	all, err := m.everywhere()
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if err := v.depart(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// depart ends a registration, or what a join that was cut off left of one.
+func (m *machine) depart(ctx context.Context) error {
 	if m.rec.Registration == nil && m.rec.Joining == "" {
 		return nil
 	}
@@ -288,7 +369,7 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 	}
 	// The service turns away a certificate whose device is gone already; and a
 	// device whose TPM is broken cannot show its certificate.
-	a, err := newAdmin(ctx, env, tenant)
+	a, err := newAdmin(ctx, m.env, tenant)
 	if err != nil {
 		return errors.Join(leaveErr, err)
 	}
@@ -300,7 +381,7 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 	if err != nil {
 		return errors.Join(leaveErr, err)
 	}
-	env.Log.Warn("the device could not leave by itself; the administrator removes it", "device", o.Addr, "error", leaveErr)
+	m.env.Log.Warn("the device could not leave by itself; the administrator removes it", "device", m.addr, "error", leaveErr)
 	return a.Delete(ctx, "devices", d.ID)
 }
 

@@ -9,7 +9,6 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
-	"hellolab/providers/windows/container"
 	"hellolab/providers/wire/graph"
 )
 
@@ -46,6 +45,7 @@ type enrollmentRecord struct {
 	DeviceID   string    `json:"device_id"`
 	Registered bool      `json:"registered"`
 	Created    time.Time `json:"created"`
+	Gestures   []string  `json:"gestures,omitempty"` // asked for besides the PIN
 }
 
 // enrolling is an enrollment in one call of its kind.
@@ -73,8 +73,11 @@ func (w *Windows) enrolling(env providers.Env, in spec.Enrollment) (*enrolling, 
 	if e.user, err = userOf(env, in.User); err != nil {
 		return nil, err
 	}
-	if d.In.Tenant != "" {
-		if e.tenant, err = tenantOf(env, d.In.Tenant); err != nil {
+	if e.machine, err = e.at(e.user); err != nil {
+		return nil, err
+	}
+	if e.in.Tenant != "" {
+		if e.tenant, err = tenantOf(env, e.in.Tenant); err != nil {
 			return nil, err
 		}
 	}
@@ -109,6 +112,7 @@ func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in sp
 	if e.world, err = hello.Around(env.Objects, string(in.User), string(in.Device)); err != nil {
 		return spec.EnrollmentOut{}, err
 	}
+	defer e.oneAtATime()()
 	rec, done, err := e.settle(ctx)
 	if err == nil && !done {
 		rec, err = e.provision(ctx)
@@ -255,6 +259,7 @@ func (w *Windows) deleteEnrollment(ctx context.Context, env providers.Env, o enr
 	if err != nil || !ok || rec.Addr != o.Addr {
 		return err
 	}
+	defer e.oneAtATime()()
 	return e.undo(ctx, rec)
 }
 
@@ -284,16 +289,10 @@ func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
 func (e *enrolling) forget(ctx context.Context) error {
 	sid := e.user.sid
 	return e.env.Section.Update(ctx, func(w providers.Writer) error {
-		errs := []error{
-			w.Delete(tableContainer, sid),
-			w.Delete(tableEnrollment, sid),
-			w.Delete(tablePRT, sid+"|"+byHello),
-			w.Delete(tablePRT, sid+"|"+byPassword),
-			w.Delete(tablePRT, sid+"|"+byRefresh),
+		err := e.dropCredential(w, sid, e.tenant.TenantID)
+		if e.personal() { // the work account stays, and so does the token it came with
+			return errors.Join(err, w.Delete(tablePRT, sid+"|"+byHello))
 		}
-		for _, g := range []container.Gesture{container.Face, container.Fingerprint} {
-			errs = append(errs, w.Delete(tableSensor, string(g)+"|"+sid))
-		}
-		return errors.Join(errs...)
+		return errors.Join(err, dropTokens(w, sid))
 	})
 }

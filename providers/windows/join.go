@@ -46,7 +46,11 @@ func (m *machine) register(ctx context.Context, tenant spec.TenantOut, joiner pe
 		return err
 	}
 	defer r.http.CloseIdleConnections()
-	for _, step := range []func(context.Context) error{r.discover, r.signIn, r.join, r.certifyIdentityKey, r.finish} {
+	steps := []func(context.Context) error{r.discover, r.signIn, r.join, r.certifyIdentityKey, r.finish}
+	if m.personal() {
+		t.broker, steps = true, r.accountSteps()
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			t.refused(event.Device, "", local, "registration_failed", "The device is not registered.", err)
 			return err
@@ -89,15 +93,15 @@ func (r *registering) signIn(ctx context.Context) error {
 	if r.rec.Registration != nil {
 		return nil
 	}
-	r.trace.step(event.CXH, event.WAM, local, "oobe_sign_in", "The out-of-box experience asks for a token to the registration service.",
-		message{"resource": oauth.ResourceDRS})
+	step, asks, hands := r.signInWords()
+	r.trace.step(event.CXH, event.WAM, local, step, asks, message{"resource": oauth.ResourceDRS})
 	a := &wam{env: r.env, trace: r.trace, hands: r.w.Hands, http: r.http, tenant: r.tenant, screen: event.CXH}
 	token, err := a.interactive(ctx, r.joiner, oauth.ClientBroker, oauth.ResourceDRS, "", r.joiner.totpSecret != "")
 	if err != nil {
 		return err
 	}
 	r.token = token
-	r.trace.step(event.WAM, event.CXH, local, "registration_token", "The plug-in hands the token to the out-of-box experience.", claims(token.AccessToken))
+	r.trace.step(event.WAM, event.CXH, local, "registration_token", hands, claims(token.AccessToken))
 	return nil
 }
 
@@ -129,7 +133,7 @@ func (r *registering) join(ctx context.Context) error {
 		DeviceType:         "Windows",
 		OSVersion:          osVersion(r.in.OS),
 		DeviceDisplayName:  r.rec.Name,
-		JoinType:           drs.JoinEntra,
+		JoinType:           r.joinType(),
 		Attributes:         map[string]any{"ReuseDevice": "true", "ReturnClientSid": "true"},
 	}
 	r.trace.step(event.Device, event.DRS, https, "join_request",
@@ -155,10 +159,13 @@ func (r *registering) join(ctx context.Context) error {
 	if r.rec.Registration, err = r.registrationOf(joined.Certificate.RawBody); err != nil {
 		return err
 	}
+	if r.personal() {
+		r.rec.Registration.Account = r.joiner.sid
+	}
 	r.rec.Joining = ""
 	err = r.env.Section.Update(ctx, func(w providers.Writer) error {
 		return errors.Join(
-			put(w, tableMachine, "record", r.rec),
+			r.putRecord(w),
 			put(w, tableWAM, r.joiner.sid, wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()}))
 	})
 	if err != nil {
@@ -193,10 +200,13 @@ func (m *machine) registrationOf(der []byte) (*registration, error) {
 	if pub, ok := cert.PublicKey.(*rsa.PublicKey); !ok || !pub.Equal(own) {
 		return nil, errors.New("device certificate: it is for another key")
 	}
+	if id.Joined == m.personal() {
+		return nil, errors.New("device certificate: it is for another kind of registration")
+	}
 	return &registration{
 		TenantID:    id.TenantID.String(),
 		DeviceID:    id.DeviceID.String(),
-		JoinType:    drs.JoinEntra,
+		JoinType:    m.joinType(),
 		Certificate: der,
 		Thumbprint:  drs.Thumbprint(der),
 	}, nil
@@ -290,7 +300,7 @@ func (r *registering) finish(ctx context.Context) error {
 		return err
 	}
 	r.trace.step(event.Device, "", local, "registered", "The device is registered.",
-		message{"AzureAdJoined": "YES", "DeviceId": r.rec.Registration.DeviceID, "Thumbprint": r.rec.Registration.Thumbprint,
+		message{"AzureAdJoined": yesNo(!r.personal()), "WorkplaceJoined": yesNo(r.personal()), "DeviceId": r.rec.Registration.DeviceID, "Thumbprint": r.rec.Registration.Thumbprint,
 			"TenantId": r.rec.Registration.TenantID, "KeyProvider": providerName(r.rec.Storage)})
 	return nil
 }

@@ -38,6 +38,9 @@ func (m *machine) settle(ctx context.Context, tenant spec.TenantOut) error {
 
 // unregister forgets a registration that is gone.
 func (m *machine) unregister(ctx context.Context) error {
+	if m.personal() {
+		return m.forgetAccount(ctx)
+	}
 	m.rec.Registration, m.rec.AIKChain = nil, nil
 	return m.env.Section.Update(ctx, func(w providers.Writer) error {
 		err := put(w, tableMachine, "record", m.rec)

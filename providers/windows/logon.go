@@ -21,7 +21,7 @@ func (c *cloudAP) firstSignIn(ctx context.Context, p person) (*prtRecord, error)
 			return nil, err
 		}
 		if ok && rec.Tenant == c.tenant.TenantID && c.m.env.Now().Before(rec.Expires) {
-			c.trace.step(event.User, event.Winlogon, local, "first_factor", "The user is signed in with the first factor.",
+			c.trace.step(event.User, c.door(), local, "first_factor", "The user is signed in with the first factor.",
 				message{"user": p.upn, "credential": credential, "since": rec.Obtained})
 			return &rec, nil
 		}
@@ -38,7 +38,7 @@ func (c *cloudAP) firstSignIn(ctx context.Context, p person) (*prtRecord, error)
 		if err == nil || !errors.As(err, &refusal) {
 			return rec, err
 		}
-		c.trace.skip(event.CloudAP, "oobe_sign_in_over", "The tenant does not take the out-of-box sign-in any more: the user types the password.", reasonOf(refusal).Code)
+		c.trace.skip(event.CloudAP, "oobe_sign_in_over", "The tenant does not take that sign-in any more: the user types the password.", reasonOf(refusal).Code)
 	}
 	return c.passwordSignIn(ctx, p)
 }
@@ -57,9 +57,13 @@ func (c *cloudAP) passwordSignIn(ctx context.Context, p person) (*prtRecord, err
 // not a Hello key.
 func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r prt.Request) (*prtRecord, error) {
 	t := c.trace
-	t.step(event.User, event.Winlogon, local, "first_factor", "The user signs in with the first factor.", message{"user": p.upn, "credential": credential})
-	t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
-	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
+	if c.m.personal() {
+		c.accountSignIn(p.upn, credential)
+	} else {
+		t.step(event.User, event.Winlogon, local, "first_factor", "The user signs in with the first factor.", message{"user": p.upn, "credential": credential})
+		t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
+		t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
+	}
 	nonce, err := c.nonce(ctx)
 	if err != nil {
 		return nil, err

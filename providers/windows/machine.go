@@ -39,6 +39,8 @@ type machineRecord struct {
 	// crash in between leaves a device object that nobody knows the id of.
 	Joining      string        `json:"joining,omitempty"` // tenant id
 	Registration *registration `json:"registration,omitempty"`
+
+	Unlock string `json:"unlock,omitempty"` // of a personal device: whose account unlocks it, as in spec.Device
 }
 
 // registration is what a tenant gave the device.
@@ -49,6 +51,7 @@ type registration struct {
 	JoinType    int    `json:"join_type"`
 	Certificate []byte `json:"certificate"` // DER
 	Thumbprint  string `json:"thumbprint"`
+	Account     string `json:"account,omitempty"` // SID of the work account that registered a personal device
 }
 
 // machine is an installed device at work in one call of its kind.
@@ -60,6 +63,8 @@ type machine struct {
 	rec  machineRecord
 	ksp  ksp.Provider
 	tpm  *tpm.TPM // nil without a TPM
+
+	guest string // SID of the further work account in whose place it acts; see as
 }
 
 // errNotInstalled says that the section holds no device yet.
@@ -98,7 +103,7 @@ func (m *machine) openKSP() error {
 
 // save keeps the record, as configuration.
 func (m *machine) save(ctx context.Context) error {
-	return m.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableMachine, "record", m.rec) })
+	return m.env.Section.Update(ctx, m.putRecord)
 }
 
 // maker makes Hello containers on this device.

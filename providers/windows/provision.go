@@ -55,6 +55,7 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 	if err != nil {
 		return enrollmentRecord{}, err
 	}
+	t.broker = e.personal()
 	client, err := e.client(ctx, false)
 	if err != nil {
 		return enrollmentRecord{}, err
@@ -123,7 +124,7 @@ func (p *provisioning) launch(ctx context.Context) error {
 // facts is what the device knows of a user who signed in; no token and no key yet.
 func (m *machine) facts(user person) hello.Facts {
 	return hello.Facts{
-		Joined:      m.rec.Registration != nil,
+		Joined:      m.rec.Registration != nil || m.personal(),
 		WorkAccount: m.rec.Registration != nil && user.tenant == m.in.Tenant,
 		TPM:         m.tpm != nil,
 		Remote:      m.in.Session == "remote",
@@ -259,7 +260,7 @@ func (p *provisioning) enrollGestures() error {
 			t.refused(event.CXH, event.Sensor, local, "biometric_not_enrolled", "The application finds no sensor for the gesture.", err)
 			return err
 		}
-		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.user.sid, sensor.Sample(g, p.user.upn))
+		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.holder(p.user), sensor.Sample(g, p.face(p.user)))
 		if err != nil {
 			return err
 		}
@@ -274,7 +275,7 @@ func (p *provisioning) enrollGestures() error {
 // biometric gesture, each with its own copy of what opens the authentication key.
 func (p *provisioning) protect(ctx context.Context, pin providers.Secret) error {
 	var err error
-	if p.container, p.released, err = p.maker().Create(ctx, p.user.sid, pin, p.env.Now()); err != nil {
+	if p.container, p.released, err = p.maker().Create(ctx, p.holder(p.user), pin, p.env.Now()); err != nil {
 		return err
 	}
 	for _, tpl := range p.templates {

@@ -106,16 +106,9 @@ func (p *provisioning) phaseB(ctx context.Context) error {
 	if err := p.enrollGestures(); err != nil {
 		return err
 	}
-	pin, err := p.choosePIN()
-	if err != nil {
+	if err := p.openContainer(ctx); err != nil {
 		return err
 	}
-	defer pin.Wipe()
-	if err := p.protect(ctx, pin); err != nil {
-		return err
-	}
-	t.step(event.Container, "", local, "container_created", "The container is there: a logical group of keys.",
-		message{"container": p.container.ID, "protectors": len(p.container.Protectors), "storage": string(p.container.Storage)})
 	return p.takeKey(ctx)
 }
 
@@ -164,7 +157,7 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 	t.in("C")
 	rec := enrollmentRecord{
 		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(hello.P1), Trust: string(p.route.Trust),
-		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(),
+		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures,
 	}
 	if err := p.keep(ctx, rec); err != nil {
 		return rec, err
@@ -196,9 +189,9 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 // registration service hears of the key.
 func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
-		errs := []error{put(w, tableContainer, p.user.sid, p.container), put(w, tableEnrollment, p.user.sid, rec)}
+		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
 		for _, tpl := range p.templates {
-			errs = append(errs, put(w, tableSensor, tpl.Kind+"|"+p.user.sid, tpl))
+			errs = append(errs, put(w, tableSensor, tpl.Kind+"|"+p.holder(p.user), tpl))
 		}
 		return errors.Join(errs...)
 	})

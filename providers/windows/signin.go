@@ -10,14 +10,12 @@ import (
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
-	"hellolab/providers/windows/ksp"
-	"hellolab/providers/windows/sensor"
 	"hellolab/providers/wire/oauth"
 )
 
 // Request is one sign-in to try. One of PIN, Gesture and Password is given.
 type Request struct {
-	User     string // address
+	User     string // address; empty for whoever unlocks a personal device
 	Device   string // address
 	PIN      providers.Secret
 	Gesture  string // "face", "fingerprint"
@@ -61,6 +59,9 @@ type signingIn struct {
 func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Verdict, error) {
 	defer r.PIN.Wipe()
 	defer r.Password.Wipe()
+	if r.User == "" {
+		return w.unlock(ctx, env, r)
+	}
 	d, err := providers.Resolve[spec.Device, spec.DeviceOut](env, providers.Ref(r.Device))
 	if err != nil {
 		return Verdict{}, fmt.Errorf("%s: %w", r.Device, err)
@@ -74,6 +75,9 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
+	if m, err = m.at(user); err != nil {
+		return Verdict{}, err
+	}
 	route, tenant, policy, refusal, err := signInRoute(env, m, r)
 	if err != nil {
 		return Verdict{}, err
@@ -82,6 +86,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
+	t.broker = m.personal()
 	client, err := m.client(ctx, false)
 	if err != nil {
 		return Verdict{}, err
@@ -123,7 +128,11 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 // policy. A refusal is for the user; an error says that there is nothing to try.
 func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, tenant spec.TenantOut, policy hello.InForce, refusal *Refusal, err error) {
 	if m.rec.Registration == nil {
-		return hello.Route{SignIn: hello.A1}, tenant, policy, refuse("device_not_joined", nil), nil
+		why := "device_not_joined"
+		if m.personal() {
+			why = "not_work_account"
+		}
+		return hello.Route{SignIn: hello.A1}, tenant, policy, refuse(why, nil), nil
 	}
 	world, err := hello.Around(env.Objects, r.User, r.Device)
 	if err != nil {
@@ -155,7 +164,7 @@ func (s *signingIn) close() {
 
 // release has the gesture open the container ("releasing the key").
 func (s *signingIn) release(ctx context.Context) error {
-	c, ok, err := view[*container.Container](s.env.Section, tableContainer, s.user.sid)
+	c, ok, err := s.containerOf(s.user)
 	if err != nil {
 		return err
 	}
@@ -167,84 +176,15 @@ func (s *signingIn) release(ctx context.Context) error {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
 	s.kid = key.ID
-	if s.request.Gesture != "" {
-		s.released, err = s.releaseBySensor(ctx, c)
-		return err
-	}
-	return s.releaseByPIN(ctx, c)
-}
-
-func (s *signingIn) releaseBySensor(ctx context.Context, c *container.Container) (*container.Released, error) {
-	g := container.Gesture(s.request.Gesture)
-	if !s.policy.UseBiometrics.Value {
-		return nil, refuse("biometrics_disabled", nil)
-	}
-	tpl, ok, err := view[sensor.Template](s.env.Section, tableSensor, string(g)+"|"+s.user.sid)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || !c.Has(g) {
-		return nil, fmt.Errorf("%w: %s", container.ErrNoProtector, g)
-	}
-	shown, err := s.w.Hands.answer(Prompt(g), sensor.Sample(string(g), s.user.upn))
-	if err != nil {
-		return nil, err
-	}
-	secret, err := tpl.Match(shown)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(secret)
-	return c.Release(ctx, s.ksp, g, secret)
-}
-
-// releaseByPIN tries the PIN, behind Windows' own gate. What a wrong PIN does
-// to the counters, the TPM's and the gate's, is durable before anyone hears of it.
-func (s *signingIn) releaseByPIN(ctx context.Context, c *container.Container) error {
-	if err := c.Gate.Admit(s.request.Phrase); err != nil {
-		return err
-	}
-	released, err := c.ReleaseWithPIN(ctx, s.ksp, s.request.PIN)
-	switch {
-	case errors.Is(err, ksp.ErrWrongAuth):
-		gate, countErr := s.count(ctx, func(g container.Gate) container.Gate { g.Wrong++; return g })
-		if countErr != nil {
-			return countErr
-		}
-		return because("wrong_pin", err, "The PIN is wrong. %s", triesLeft(gate))
-	case err != nil:
-		return err
-	}
-	s.released = released
-	if c.Gate.Wrong > 0 {
-		_, err = s.count(ctx, func(container.Gate) container.Gate { return container.Gate{} })
+	switch g := s.request.Gesture; {
+	case g == "":
+		s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase)
+	case !s.policy.UseBiometrics.Value:
+		err = refuse("biometrics_disabled", nil)
+	default:
+		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
 	}
 	return err
-}
-
-func triesLeft(g container.Gate) string {
-	switch n := g.Left(); n {
-	case 0:
-		return "Windows takes no further PIN before a restart."
-	case 1:
-		return "Windows takes 1 more PIN before a restart, after its challenge phrase."
-	default:
-		return fmt.Sprintf("Windows takes %d more PINs before a restart.", n)
-	}
-}
-
-// count changes the gate of the user's container.
-func (s *signingIn) count(ctx context.Context, change func(container.Gate) container.Gate) (g container.Gate, err error) {
-	err = s.env.Section.Record(context.WithoutCancel(ctx), func(w providers.Writer) error {
-		c, ok, err := load[*container.Container](w, tableContainer, s.user.sid)
-		if err != nil || !ok {
-			return err
-		}
-		c.Gate = change(c.Gate)
-		g = c.Gate
-		return put(w, tableContainer, s.user.sid, c)
-	})
-	return g, err
 }
 
 // Restart restarts a device: Windows' gate against wrong PINs opens again. The

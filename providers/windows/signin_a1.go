@@ -7,7 +7,6 @@ import (
 
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
-	"hellolab/providers/windows/container"
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
@@ -15,7 +14,8 @@ import (
 
 // a1 is flow A1: sign-in on an Entra joined device, to the tenant (seed 002;
 // seed 003, "upon sign-in", 1 to 5). A password goes the same way with another
-// proof, and gets a token without a second factor.
+// proof, and gets a token without a second factor. On a personal device phase A
+// is another, and phase E opens no session.
 func (s *signingIn) a1(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{s.phaseA, s.phaseB, s.phaseC, s.phaseD, s.phaseE} {
 		if err := phase(ctx); err != nil {
@@ -27,14 +27,10 @@ func (s *signingIn) a1(ctx context.Context) error {
 
 // phaseA: from the lock screen to Cloud AP.
 func (s *signingIn) phaseA(ctx context.Context) error {
-	t := s.trace
+	t, with := s.trace, s.with()
 	t.in("A")
-	with := "pin"
-	switch {
-	case len(s.request.Password) > 0:
-		with = byPassword
-	case s.request.Gesture != "":
-		with = s.request.Gesture
+	if s.personal() {
+		return s.workPhaseA(ctx)
 	}
 	t.step(event.Winlogon, event.CredentialProvider, local, "lock_screen_dismissed", "The lock screen is dismissed; Winlogon shows the credential provider.", nil)
 	if with == s.request.Gesture {
@@ -131,16 +127,22 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 func (s *signingIn) phaseE(ctx context.Context) error {
 	t := s.trace
 	t.in("E")
-	t.step(event.CloudAP, event.LSASS, local, "success_to_lsass", "Cloud AP reports success to LSASS.", nil)
+	if !s.personal() {
+		t.step(event.CloudAP, event.LSASS, local, "success_to_lsass", "Cloud AP reports success to LSASS.", nil)
+	}
 	if err := s.cloud.cache(ctx, s.user.sid, s.prt); err != nil {
 		return err
 	}
 	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.",
 		message{"credential": s.prt.Credential, "expires": s.prt.Expires, "claims": claims(s.reply.IDToken)})
-	t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
-	t.step(event.Winlogon, "", local, "logon_session", "Winlogon creates the logon session.", nil)
-	t.step(event.Winlogon, "", local, "profile_loaded", "Winlogon loads the user's profile.", nil)
-	t.step(event.Winlogon, event.User, local, "explorer_started", "Winlogon starts explorer: the user is signed in.", nil)
+	if s.personal() {
+		t.step(event.WAM, event.User, local, "account_signed_in", "The work account is signed in; the Windows session stays its owner's.", nil)
+	} else {
+		t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
+		t.step(event.Winlogon, "", local, "logon_session", "Winlogon creates the logon session.", nil)
+		t.step(event.Winlogon, "", local, "profile_loaded", "Winlogon loads the user's profile.", nil)
+		t.step(event.Winlogon, event.User, local, "explorer_started", "Winlogon starts explorer: the user is signed in.", nil)
+	}
 	if err := s.postLogon(); err != nil {
 		return err
 	}
@@ -159,7 +161,7 @@ func (s *signingIn) postLogon() error {
 		return nil
 	}
 	t := s.trace
-	c, ok, err := view[*container.Container](s.env.Section, tableContainer, s.user.sid)
+	c, ok, err := s.containerOf(s.user)
 	if err != nil {
 		return err
 	}

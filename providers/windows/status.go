@@ -27,12 +27,26 @@ type Status struct {
 	NotAfter   time.Time `json:"certificate_not_after,omitzero"`
 	TenantID   string    `json:"tenant_id,omitempty"`
 
+	WorkAccounts []WorkAccount `json:"work_accounts,omitempty"` // of a registered device
+
 	User  string    `json:"user,omitempty"` // whose state follows; empty when none has one
 	NGC   bool      `json:"ngc_set"`
 	KeyID string    `json:"ngc_key_id,omitempty"` // of the directory's entry
 	PRT   bool      `json:"azure_ad_prt"`
 	Since time.Time `json:"azure_ad_prt_update_time,omitzero"`
 	Until time.Time `json:"azure_ad_prt_expiry_time,omitzero"`
+}
+
+// WorkAccount is one registration of a personal device.
+type WorkAccount struct {
+	DeviceID   string    `json:"workplace_device_id"`
+	Thumbprint string    `json:"workplace_thumbprint"`
+	NotBefore  time.Time `json:"certificate_not_before"`
+	NotAfter   time.Time `json:"certificate_not_after"`
+	TenantID   string    `json:"workplace_tenant_id"`
+	NGC        bool      `json:"ngc_set"`
+
+	account string // SID
 }
 
 // Status reads the state of the device whose env is given. user is an address;
@@ -45,7 +59,14 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 	if !ok {
 		return Status{}, fmt.Errorf("%s: %w", device, errNotInstalled)
 	}
-	s := Status{Device: rec.Name, Joined: rec.Registration != nil, TPMProtected: rec.Storage == ksp.TPM, KeyProvider: providerName(rec.Storage)}
+	m := &machine{env: env, addr: device, rec: rec}
+	s := Status{Device: rec.Name, Joined: rec.Registration != nil && !m.personal(), TPMProtected: rec.Storage == ksp.TPM, KeyProvider: providerName(rec.Storage)}
+	if m.personal() {
+		if s.WorkAccounts, err = m.accountStates(); err != nil {
+			return Status{}, fmt.Errorf("%s: %w", device, err)
+		}
+		return s, s.ofUser(m, user)
+	}
 	if r := rec.Registration; r != nil {
 		cert, err := x509.ParseCertificate(r.Certificate)
 		if err != nil {
@@ -54,21 +75,59 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 		s.DeviceID, s.Thumbprint, s.TenantID = r.DeviceID, r.Thumbprint, r.TenantID
 		s.NotBefore, s.NotAfter = cert.NotBefore, cert.NotAfter
 	}
-	return s, s.ofUser(env, user)
+	return s, s.ofUser(m, user)
+}
+
+// accountStates reads the registrations of a personal device, the first first.
+func (m *machine) accountStates() (all []WorkAccount, err error) {
+	everywhere, err := m.everywhere()
+	if err != nil {
+		return nil, err
+	}
+	c, _, err := m.containerOf(person{})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range everywhere {
+		r := v.rec.Registration
+		if r == nil {
+			continue
+		}
+		cert, err := x509.ParseCertificate(r.Certificate)
+		if err != nil {
+			return nil, fmt.Errorf("device certificate: %w", err)
+		}
+		w := WorkAccount{DeviceID: r.DeviceID, Thumbprint: r.Thumbprint, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, TenantID: r.TenantID, account: r.Account}
+		if c != nil {
+			_, w.NGC = c.UserKey(r.TenantID)
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// tenantOfUser is the tenant whose key a user would have on the device.
+func (s *Status) tenantOfUser(sid string) string {
+	for _, w := range s.WorkAccounts {
+		if w.account == sid {
+			return w.TenantID
+		}
+	}
+	return s.TenantID
 }
 
 // ofUser adds what the device keeps of a user.
-func (s *Status) ofUser(env providers.Env, user string) error {
+func (s *Status) ofUser(m *machine, user string) error {
 	sid := ""
 	if user != "" {
-		p, err := userOf(env, providers.Ref(user))
+		p, err := userOf(m.env, providers.Ref(user))
 		if err != nil {
 			return err
 		}
 		p.password.Wipe()
 		sid, s.User = p.sid, p.upn
 	}
-	return env.Section.View(func(r providers.Reader) error {
+	return m.env.Section.View(func(r providers.Reader) error {
 		var newest prtRecord
 		err := r.Scan(tablePRT, sid, func(key string, _ []byte) error {
 			rec, _, err := load[prtRecord](r, tablePRT, key)
@@ -84,14 +143,14 @@ func (s *Status) ofUser(env providers.Env, user string) error {
 		if err != nil || sid == "" {
 			return err
 		}
-		if s.PRT = env.Now().Before(newest.Expires); s.PRT {
+		if s.PRT = m.env.Now().Before(newest.Expires); s.PRT {
 			s.Since, s.Until = newest.Obtained, newest.Expires
 		}
-		c, ok, err := load[*container.Container](r, tableContainer, sid)
+		c, ok, err := load[*container.Container](r, tableContainer, m.holder(person{sid: sid}))
 		if !ok || err != nil {
 			return err
 		}
-		_, s.NGC = c.UserKey(s.TenantID)
+		_, s.NGC = c.UserKey(s.tenantOfUser(sid))
 		if done, ok, err := load[enrollmentRecord](r, tableEnrollment, sid); err != nil {
 			return err
 		} else if ok && done.Registered {
@@ -104,7 +163,9 @@ func (s *Status) ofUser(env providers.Env, user string) error {
 // Text is the state in dsregcmd's own lines: labels right-aligned in 26
 // columns, each section under a box (Microsoft, "Troubleshoot devices by using
 // the dsregcmd command"). Fields whose value the lab has no equal of are left
-// out, not made up.
+// out, not made up. A registered device has no Device Details; each work account
+// has a section instead. Windows' SSO State is to be ignored there, for another
+// component holds the token; the lab shows the token of the work account.
 func (s Status) Text() string {
 	var b strings.Builder
 	section := func(title string) {
@@ -136,8 +197,20 @@ func (s Status) Text() string {
 	if s.KeyID != "" {
 		field("NgcKeyId", "{"+strings.ToUpper(s.KeyID)+"}")
 	}
-	field("WorkplaceJoined", "NO")
+	field("WorkplaceJoined", yesNo(len(s.WorkAccounts) > 0))
 	b.WriteByte('\n')
+	for i, w := range s.WorkAccounts {
+		section(fmt.Sprintf("Work Account %d", i+1))
+		field("WorkplaceDeviceId", w.DeviceID)
+		field("WorkplaceThumbprint", w.Thumbprint)
+		field("DeviceCertificateValidity", "[ "+dsregTime(w.NotBefore)+" -- "+dsregTime(w.NotAfter)+" ]")
+		field("KeyProvider", s.KeyProvider)
+		field("TpmProtected", yesNo(s.TPMProtected))
+		field("WorkplaceIdp", "login.windows.net")
+		field("WorkplaceTenantId", w.TenantID)
+		field("NgcSet", yesNo(w.NGC))
+		b.WriteByte('\n')
+	}
 	section("SSO State")
 	field("AzureAdPrt", yesNo(s.PRT))
 	if s.PRT {

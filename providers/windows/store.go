@@ -18,6 +18,7 @@ const (
 	tableEnrollment = "enrollment"
 	tablePRT        = "prt"
 	tableWAM        = "wam"
+	tableWork       = "work"
 )
 
 // load reads one JSON value; ok is false when there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
@@ -31,6 +32,11 @@ type trace struct {
 	user, device string
 	id           string // correlation
 	refusing     bool   // the last event was a refusal or a failure
+
+	// broker puts Cloud AP's and LSASS's steps into Web Account Manager's lane:
+	// its plug-in holds the primary refresh token where nobody logs on to Windows
+	// with the account (Microsoft, "Understanding Primary Refresh Token").
+	broker bool
 }
 
 // newTrace begins a run of a flow. The returned context carries the run's
@@ -70,6 +76,9 @@ func (t *trace) refused(actor, peer event.Actor, protocol, name, text string, er
 
 func (t *trace) write(actor, peer event.Actor, protocol, name, text string, m message, o event.Outcome, r *event.Reason) {
 	t.refusing = o == event.Refused || o == event.Failed
+	if t.broker {
+		actor, peer, text = brokered(actor, peer, text)
+	}
 	t.sink.Emit(event.Event{
 		At:          t.env.Now(),
 		Correlation: t.id,
@@ -86,6 +95,19 @@ func (t *trace) write(actor, peer event.Actor, protocol, name, text string, m me
 		Outcome:     o,
 		Reason:      r,
 	})
+}
+
+func brokered(actor, peer event.Actor, text string) (event.Actor, event.Actor, string) {
+	lane := func(a event.Actor) event.Actor {
+		if a == event.CloudAP || a == event.LSASS {
+			return event.WAM
+		}
+		return a
+	}
+	if actor, peer = lane(actor), lane(peer); peer == actor {
+		peer = ""
+	}
+	return actor, peer, strings.NewReplacer("Cloud AP", "Web Account Manager", "LSASS", "Web Account Manager").Replace(text)
 }
 
 // failpoint names an instant at which a crash must do no harm.

@@ -11,8 +11,10 @@
 // lettered phase, in order.
 //
 //	join.go          DR  registration: keys, join, identity key certificate
+//	workaccount.go   DR  on a personal device: a work account is added
 //	provision_p1.go  P1  provisioning, Entra joined, managed
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
+//	signin_work.go   A1  the same for a work account on a personal device
 //
 // # What is simulated
 //
@@ -29,14 +31,17 @@
 //	machine     "record"              machineRecord: keys, certificates, registration
 //	tpm         "image"               image of the TPM's memory (package tpm)
 //	keypool     key digest, hex       ksp.Key, without authorization value
-//	container   SID                   container.Container
+//	container   SID                   container.Container; on a personal device the owner's alone
 //	sensor      kind "|" SID          sensor.Template
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in
+//	work        SID                   workRecord: registration of a further work account
 package windows
 
 import (
+	"sync"
+
 	"hellolab/providers"
 	"hellolab/providers/windows/tpm"
 )
@@ -47,6 +52,8 @@ type Windows struct {
 	Hands Hands
 
 	pool *tpm.Pool
+
+	sharing sync.Map // *sync.Mutex by address of a personal device; see oneAtATime
 }
 
 // New returns the systems of Windows devices. The caller closes the pool.

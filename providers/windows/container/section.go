@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"hellolab/providers/windows/ksp"
 )
@@ -71,6 +72,18 @@ func (s *Section) Signer(ctx context.Context, kid string) (crypto.Signer, error)
 		}), nil
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNoKey, kid)
+}
+
+// Providers are the identity providers that have keys in the container, in the
+// order in which they came.
+func (c *Container) Providers() []string {
+	var all []string
+	for _, k := range c.UserKeys {
+		if !slices.Contains(all, k.Provider) {
+			all = append(all, k.Provider)
+		}
+	}
+	return all
 }
 
 // keysOf are the keys of one identity provider.

@@ -1,0 +1,125 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/sensor"
+)
+
+// dropCredential removes a user's Hello credential. On a joined device the
+// container is the user's and goes with it; on a personal one it is the
+// owner's, and stays as long as another account has a key in it, with the
+// gestures that another enrollment asked for.
+func (m *machine) dropCredential(w providers.Writer, sid, provider string) error {
+	rec, _, err := load[enrollmentRecord](w, tableEnrollment, sid)
+	if err == nil {
+		err = w.Delete(tableEnrollment, sid)
+	}
+	if err != nil {
+		return err
+	}
+	holder := m.holder(person{sid: sid})
+	c, ok, err := load[*container.Container](w, tableContainer, holder)
+	if err != nil {
+		return err
+	}
+	if !m.personal() || !ok || !c.RemoveKey(provider) {
+		return errors.Join(w.Delete(tableContainer, holder),
+			w.Delete(tableSensor, string(container.Face)+"|"+holder),
+			w.Delete(tableSensor, string(container.Fingerprint)+"|"+holder))
+	}
+	idle, err := notAskedFor(w, rec.Gestures)
+	if err != nil {
+		return err
+	}
+	for _, g := range idle {
+		c.RemoveProtector(container.Gesture(g))
+		if err := w.Delete(tableSensor, g+"|"+holder); err != nil {
+			return err
+		}
+	}
+	return put(w, tableContainer, holder, c)
+}
+
+// notAskedFor returns the gestures that no enrollment on the device asked for.
+func notAskedFor(r providers.Reader, gestures []string) ([]string, error) {
+	left := slices.Clone(gestures)
+	err := r.Scan(tableEnrollment, "", func(key string, _ []byte) error {
+		other, _, err := load[enrollmentRecord](r, tableEnrollment, key)
+		left = slices.DeleteFunc(left, func(g string) bool { return slices.Contains(other.Gestures, g) })
+		return err
+	})
+	return left, err
+}
+
+// openContainer gets a released container to put the key into: a new one under
+// the PIN that the user chooses, or, on a personal device that has one, the
+// owner's.
+func (p *provisioning) openContainer(ctx context.Context) error {
+	if p.personal() {
+		c, ok, err := p.containerOf(p.user)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return p.shareContainer(ctx, c)
+		}
+	}
+	pin, err := p.choosePIN()
+	if err != nil {
+		return err
+	}
+	defer pin.Wipe()
+	if err := p.protect(ctx, pin); err != nil {
+		return err
+	}
+	p.trace.step(event.Container, "", local, "container_created", "The container is there: a logical group of keys.",
+		message{"container": p.container.ID, "protectors": len(p.container.Protectors), "storage": string(p.container.Storage)})
+	return nil
+}
+
+// shareContainer opens the container that the device has with its PIN, and
+// adds the gestures that it lacks. A device has one PIN, and the organisation's
+// rules bind it (PassportForWork CSP, PINComplexity).
+func (p *provisioning) shareContainer(ctx context.Context, c *container.Container) error {
+	t := p.trace
+	t.step(event.CXH, event.User, local, "pin_prompt", "The device has a container already: the application asks for its PIN.", message{"container": c.ID})
+	typed, err := ask(t, p.w.Hands, event.CXH, PromptPIN, p.asked.PIN)
+	if err != nil {
+		return err
+	}
+	pin := providers.Secret(typed)
+	defer pin.Wipe()
+	if p.released, err = p.releaseByPIN(ctx, p.user, c, pin, ""); err != nil {
+		t.refused(event.Container, event.CXH, tpm20, "key_release_refused", "The PIN does not open the container.", err)
+		return err
+	}
+	if broken := hello.CheckPIN(p.policy.PIN(), pin); len(broken) > 0 {
+		var texts []string
+		for _, b := range broken {
+			texts = append(texts, b.Sentence)
+		}
+		err := because(broken[0].Rule, nil, "The device's PIN is not what the organisation's policy asks for. %s", strings.Join(texts, " "))
+		t.refused(event.CXH, event.User, local, "pin_refused", "The application does not take the PIN.", err)
+		return err
+	}
+	p.container = c
+	p.templates = slices.DeleteFunc(p.templates, func(tpl sensor.Template) bool { return c.Has(container.Gesture(tpl.Kind)) })
+	for _, tpl := range p.templates {
+		g := container.Gesture(tpl.Kind)
+		if err := p.maker().AddProtector(ctx, p.released, g, p.secrets[g]); err != nil {
+			return err
+		}
+		t.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.", message{"gesture": tpl.Kind})
+	}
+	t.step(event.Container, "", local, "container_shared", "The PIN opens it: personal and work accounts share one container, each provider's keys apart.",
+		message{"container": c.ID, "providers": c.Providers(), "protectors": len(c.Protectors)})
+	return nil
+}
