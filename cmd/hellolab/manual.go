@@ -50,7 +50,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in"},
 		},
 		"signin": {
-			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. With no way to sign in given, the PIN is asked for.",
+			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for.",
 			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
 			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face"},
 		},
@@ -72,7 +72,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab mfa code user.alice"},
 		},
 		"status": {
-			detail:   "What the device believes, without asking anybody: joined or not, its certificate, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
+			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
 		},
 		"trace": {

@@ -44,10 +44,15 @@ func (c *signinCommand) flags(fs *flag.FlagSet) {
 }
 
 func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err error) {
-	if len(args) != 2 {
-		return mistake("Usage: hellolab signin USER DEVICE, such as hellolab signin user.alice device.laptop", "A user and a device are needed")
+	attempt := windows.Request{Gesture: c.gesture, Phrase: c.phrase, To: c.to}
+	switch len(args) {
+	case 1: // whoever unlocks a personal device, who is no user of the lab
+		attempt.Device = args[0]
+	case 2:
+		attempt.User, attempt.Device = args[0], args[1]
+	default:
+		return mistake("Usage: hellolab signin [USER] DEVICE, such as hellolab signin user.alice device.laptop", "A user and a device are needed")
 	}
-	attempt := windows.Request{User: args[0], Device: args[1], Gesture: c.gesture, Phrase: c.phrase, To: c.to}
 	given := 0
 	for _, set := range []bool{c.pin.set, c.password.set, c.gesture != ""} {
 		if set {
@@ -107,6 +112,9 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 // attempt finds the device in the lab, restarts it if asked, and signs in there.
 func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request, restart bool) (check.Verdict, error) {
 	for _, want := range []struct{ addr, kind string }{{a.User, "user"}, {a.Device, "device"}} {
+		if want.addr == "" {
+			continue
+		}
 		if err := s.isA(l, want.addr, want.kind); err != nil {
 			return check.Verdict{}, err
 		}
