@@ -10,6 +10,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/conformance"
 	"hellolab/providers/conformance/seed"
+	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/container"
@@ -260,5 +261,42 @@ func TestKilledSharingLeavesNoKey(t *testing.T) {
 		if c := l.ownersContainer(); len(l.helloKeys("alice")) != 0 || len(c.UserKeys) != 1 || len(c.Protectors) != 1 {
 			t.Fatalf("killed at instant %d: left %+v", n, c)
 		}
+	}
+}
+
+// TestTokenAtSignIn: on a joined device it is the sign-in that brings the
+// token, and each brings a new one; joining the device brought none.
+func TestTokenAtSignIn(t *testing.T) {
+	l := newLab(t)
+	l.device("laptop")
+	if keys := l.keysOf(laptop, "prt"); len(keys) != 0 {
+		t.Fatalf("tokens after the join: %q", keys)
+	}
+	l.enroll()
+	sid := l.sid("alice")
+	if keys := l.keysOf(laptop, "prt"); slices.Contains(keys, sid+"|ngc") {
+		t.Fatalf("tokens before the first Hello sign-in: %q", keys)
+	}
+	for _, c := range []struct {
+		name string
+		r    windows.Request
+		key  string
+	}{{"PIN", byPIN(pin), "ngc"}, {"PIN again", byPIN(pin), "ngc"}, {"password", windows.Request{Password: providers.Secret(password)}, "password"}} {
+		t.Run(c.name, func(t *testing.T) {
+			seed.Proves(t, "PRT-04", "A1")
+			seed.Proves(t, "PRT-05", "A1")
+			was, _ := storedIn[prtState](t, l.For(laptop).Section, "prt", sid+"|"+c.key)
+			l.Advance(1)
+			l.expect(c.r, "success")
+			s := l.story("A1")
+			s.by(t, "E", event.LSASS, "", "prt_cached")
+			is := stored[prtState](l, laptop, "prt", sid+"|"+c.key)
+			if is.Token == was.Token || !is.Obtained.After(was.Obtained) {
+				t.Errorf("token of %s, before of %s", is.Obtained, was.Obtained)
+			}
+			if code := l.useToken(t, laptop, is); code != 0 {
+				t.Errorf("AADSTS%d", code)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -130,6 +131,7 @@ func TestAddWorkAccount(t *testing.T) {
 // on a personal device, and each provider its own keys in it.
 func TestSharedContainer(t *testing.T) {
 	l := newLab(t)
+	tap := l.listen()
 	out := l.own()
 	before := l.ownersContainer()
 	_, err := l.TryCreate(t.Context(), personal, work(alice, "918273", "face"))
@@ -181,7 +183,12 @@ func TestSharedContainer(t *testing.T) {
 				t.Errorf("%s gets the other's key", x.provider)
 			}
 		}
-		// Nor does the tenant hear of the other key.
+		// The Microsoft account's key is known to the device alone.
+		seed.Proves(t, "KEY-10", "P1")
+		blob := c.UserKeys[0].Key.Blob[len(c.UserKeys[0].Key.Blob)-48:]
+		if pub := c.UserKeys[0].Key.Public; bytes.Contains(l.tenantRecords(), pub) || bytes.Contains(tap.unfolded(), pub) || bytes.Contains(tap.unfolded(), blob) {
+			t.Error("the Microsoft account's key left the device")
+		}
 		if keys := l.helloKeys("alice"); len(keys) != 1 || keys[0].KeyIdentifier != e.KeyID {
 			t.Errorf("the directory has %+v", keys)
 		}
@@ -189,7 +196,7 @@ func TestSharedContainer(t *testing.T) {
 	t.Run("the account's sign-in", func(t *testing.T) {
 		l.expect(onPhone(ownerPIN), "success")
 		s := l.story("A1")
-		s.inOrder(t, "lock_screen_dismissed", "key_released", "unlocked_by_owner", "broker_sign_in", "nonce_signed", "prt_request", "prt_issued", "prt_cached", "account_signed_in")
+		s.inOrder(t, "lock_screen_dismissed", "gesture_provided", "key_released", "unlocked_by_owner", "broker_sign_in", "nonce_signed", "prt_request", "prt_issued", "prt_cached", "account_signed_in")
 		if got := s.letters(); got != "ABCDE" || s.has("logon_session") {
 			t.Errorf("phases %s:\n%s", got, s)
 		}

@@ -27,7 +27,8 @@ func replace(recs []providers.Record, addr, attr string, v cty.Value) []provider
 }
 
 func TestWorldKeepsNoSecrets(t *testing.T) {
-	w := worldOf(t, goodLab())
+	w := worldOf(t, with(goodLab(), "device.laptop", func(d *spec.Device) { d.UnlockPIN = providers.Secret("271828") }))
+	d := w.Devices["device.laptop"]
 	u, e := w.Users["user.alice"], w.Enrollments["enrollment.alice_laptop"]
 	if u.In.Password != nil || !u.HasPassword || e.In.PIN != nil {
 		t.Errorf("%+v %+v", u, e)
@@ -35,7 +36,10 @@ func TestWorldKeepsNoSecrets(t *testing.T) {
 	if want := (PINShape{Length: 6, Digits: true}); e.PIN == nil || *e.PIN != want {
 		t.Errorf("PIN is %+v, want %+v", e.PIN, want)
 	}
-	for _, v := range []any{w.Users["user.alice"], w.Enrollments["enrollment.alice_laptop"], Validate(w)} {
+	if d.In.UnlockPIN != nil || d.UnlockPIN == nil || *d.UnlockPIN != *e.PIN {
+		t.Errorf("%+v", d)
+	}
+	for _, v := range []any{w.Users["user.alice"], d, w.Enrollments["enrollment.alice_laptop"], Validate(w)} {
 		if s := fmt.Sprintf("%+v", v); strings.Contains(s, "271828") || strings.Contains(s, "correct horse") {
 			t.Errorf("%s tells a secret", s)
 		}

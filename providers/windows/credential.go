@@ -111,6 +111,8 @@ func (p *provisioning) shareContainer(ctx context.Context, c *container.Containe
 		return err
 	}
 	p.container = c
+	t.step(event.Container, "", local, "container_shared", "The PIN opens it: personal and work accounts share one container, each provider's keys apart.",
+		message{"container": c.ID, "providers": c.Providers(), "protectors": len(c.Protectors)})
 	p.templates = slices.DeleteFunc(p.templates, func(tpl sensor.Template) bool { return c.Has(container.Gesture(tpl.Kind)) })
 	for _, tpl := range p.templates {
 		g := container.Gesture(tpl.Kind)
@@ -119,7 +121,5 @@ func (p *provisioning) shareContainer(ctx context.Context, c *container.Containe
 		}
 		t.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.", message{"gesture": tpl.Kind})
 	}
-	t.step(event.Container, "", local, "container_shared", "The PIN opens it: personal and work accounts share one container, each provider's keys apart.",
-		message{"container": c.ID, "providers": c.Providers(), "protectors": len(c.Protectors)})
 	return nil
 }

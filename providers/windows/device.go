@@ -215,6 +215,8 @@ func (m *machine) transportBlob() ([]byte, error) {
 // declaredDevice is what is asked of the device at hand.
 func declaredDevice(env providers.Env) (spec.Device, error) {
 	o, err := providers.Resolve[spec.Device, spec.DeviceOut](env, providers.Ref(env.Addr))
+	o.In.UnlockPIN.Wipe()
+	o.In.UnlockPIN = nil
 	if errors.Is(err, providers.ErrUnknownObject) {
 		return spec.Device{}, providers.ErrGone
 	}

@@ -66,6 +66,7 @@ func (w *Windows) enrolling(env providers.Env, in spec.Enrollment) (*enrolling, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", in.Device, err)
 	}
+	d.In.UnlockPIN.Wipe()
 	e := &enrolling{asked: in, device: d.Out}
 	if e.machine, err = w.machine(env, string(in.Device), d.In); err != nil {
 		return nil, err

@@ -66,6 +66,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, fmt.Errorf("%s: %w", r.Device, err)
 	}
+	d.In.UnlockPIN.Wipe()
 	user, err := userOf(env, providers.Ref(r.User))
 	if err != nil {
 		return Verdict{}, err

@@ -34,6 +34,9 @@ func (s *signingIn) workPhaseA(ctx context.Context) error {
 	if with == s.request.Gesture {
 		t.step(event.User, event.Sensor, local, "gesture", "The user shows the gesture to the sensor.", message{"gesture": with})
 	}
+	if lockScreen {
+		t.step(event.CredentialProvider, event.User, local, "gesture_provided", "The credential provider takes what the user gives.", message{"credential": with})
+	}
 	if err := s.release(ctx); err != nil {
 		t.refused(event.Container, event.CloudAP, tpm20, "key_release_refused", "The gesture does not open the container.", err)
 		return err
@@ -66,6 +69,7 @@ func (w *Windows) unlock(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, fmt.Errorf("%s: %w", r.Device, err)
 	}
+	d.In.UnlockPIN.Wipe()
 	m, err := w.machine(env, r.Device, d.In)
 	if err != nil {
 		return Verdict{}, err
