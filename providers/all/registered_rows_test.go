@@ -14,6 +14,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/ksp"
 	"hellolab/providers/wire/graph"
 )
 
@@ -59,6 +60,36 @@ func TestLocalAccount(t *testing.T) {
 			t.Errorf("left: %q, %q", containers, sensors)
 		}
 	})
+}
+
+// TestMicrosoftAccount is no work account either.
+func TestMicrosoftAccount(t *testing.T) {
+	seed.Proves(t, "PRE-03", "P1")
+	l := newLab(t)
+	l.own()
+	l.user("bo")
+	_, err := l.TryCreate(t.Context(), "enrollment.bo", work("user.bo", ownerPIN))
+	if err == nil || !strings.Contains(err.Error(), "did not sign in with a work account") || l.has("cxh_launch") {
+		t.Fatalf("%v", err)
+	}
+}
+
+// TestPersonalWithoutTPM: the owner's container and the registrations are in
+// software where there is no TPM.
+func TestPersonalWithoutTPM(t *testing.T) {
+	l := newLabOf(t, "preferred")
+	l.Create("tenant.fabrikam", spec.Tenant{Domains: []string{"fabrikam.com"}})
+	l.Create("user.eve", spec.User{UPN: "eve@fabrikam.com", Tenant: "tenant.fabrikam", Password: providers.Secret(password)})
+	l.own(func(d *spec.Device) { d.TPM, d.WorkAccounts = "none", []providers.Ref{alice, "user.eve"} })
+	l.Create(personal, work(alice, ownerPIN, "face"))
+	l.Create("enrollment.eve", work("user.eve", ownerPIN))
+	for _, user := range []string{alice, "user.eve"} {
+		l.expect(windows.Request{User: user, Device: phonepc, PIN: providers.Secret(ownerPIN)}, "success")
+	}
+	l.expect(onPhone("000000"), "wrong_pin")
+	if c := l.ownersContainer(); c.Storage != ksp.Software || len(c.UserKeys) != 3 {
+		t.Errorf("%d keys in %s", len(c.UserKeys), c.Storage)
+	}
 }
 
 // TestTwoTenants: two work accounts register the device with two tenants, each

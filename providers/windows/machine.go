@@ -40,7 +40,9 @@ type machineRecord struct {
 	Joining      string        `json:"joining,omitempty"` // tenant id
 	Registration *registration `json:"registration,omitempty"`
 
-	Unlock string `json:"unlock,omitempty"` // of a personal device: whose account unlocks it, as in spec.Device
+	// Of a personal device: what kind of account unlocks it, as in spec.Device, and its SID.
+	Unlock string `json:"unlock,omitempty"`
+	Owner  string `json:"owner,omitempty"`
 }
 
 // registration is what a tenant gave the device.

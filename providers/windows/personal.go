@@ -2,6 +2,7 @@ package windows
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -26,22 +27,22 @@ import (
 // personal reports whether the device is unlocked by another than a work account.
 func (m *machine) personal() bool { return m.rec.Unlock != "" }
 
-// owner is how Windows knows the account that unlocks a personal device: the
-// first user that was made on the machine.
-func (m *machine) owner() string {
-	id, err := guid.Parse(m.rec.MachineID)
-	if err != nil {
-		panic("windows: machine id: " + err.Error()) // made by install
+// makePersonal writes into the record of a device that is being installed who
+// unlocks it: the first user that is made on the machine.
+func (r *machineRecord) makePersonal(in spec.Device, id guid.GUID) {
+	if in.Join != string(hello.Registered) {
+		return
 	}
 	w := id.Windows()
-	le := func(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24 }
-	return fmt.Sprintf("S-1-5-21-%d-%d-%d-1001", le(w[0:4]), le(w[4:8]), le(w[8:12]))
+	r.Unlock = hello.UnlockAccount(in)
+	r.Owner = fmt.Sprintf("S-1-5-21-%d-%d-%d-1001",
+		binary.LittleEndian.Uint32(w[0:]), binary.LittleEndian.Uint32(w[4:]), binary.LittleEndian.Uint32(w[8:]))
 }
 
 // holder is whose container a user's keys lie in.
 func (m *machine) holder(user person) string {
 	if m.personal() {
-		return m.owner()
+		return m.rec.Owner
 	}
 	return user.sid
 }
@@ -50,7 +51,7 @@ func (m *machine) holder(user person) string {
 // personal device is one person, whatever accounts they have there.
 func (m *machine) face(user person) string {
 	if m.personal() {
-		return m.owner()
+		return m.rec.Owner
 	}
 	return user.upn
 }
@@ -71,14 +72,6 @@ func (m *machine) oneAtATime() (done func()) {
 	return mu.(*sync.Mutex).Unlock
 }
 
-// unlockOf is what a device's record says of who unlocks it.
-func unlockOf(in spec.Device) string {
-	if in.Join != string(hello.Registered) {
-		return ""
-	}
-	return hello.UnlockAccount(in)
-}
-
 // setUp is the owner's first day: with a Microsoft account Windows offers Hello
 // at once, and whoever takes the offer has a container with a key of that
 // account. It does nothing where there is a container, or no PIN to make one.
@@ -92,7 +85,7 @@ func (m *machine) setUp(ctx context.Context, pin providers.Secret) error {
 	if err := newPIN(pin, pin, hello.DefaultPINRules()); err != nil {
 		return err
 	}
-	c, released, err := m.maker().Create(ctx, m.owner(), pin, m.env.Now())
+	c, released, err := m.maker().Create(ctx, m.rec.Owner, pin, m.env.Now())
 	if err != nil {
 		return err
 	}
@@ -106,12 +99,12 @@ func (m *machine) setUp(ctx context.Context, pin providers.Secret) error {
 		return err
 	}
 	kid := ngc.KeyID(cng.MarshalRSAPublic(pub))
-	own := container.UserKey{ID: kid, Name: container.Consumer + "/" + m.owner(), Key: key, Created: m.env.Now()}
+	own := container.UserKey{ID: kid, Name: container.Consumer + "/" + m.rec.Owner, Key: key, Created: m.env.Now()}
 	// The account is the device's own: no registration stands behind it.
 	if _, err := released.Section(container.Consumer).Adopt(ctx, own, container.Consumer); err != nil {
 		return err
 	}
-	err = m.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableContainer, m.owner(), c) })
+	err = m.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableContainer, m.rec.Owner, c) })
 	if err != nil {
 		return err
 	}
@@ -133,5 +126,5 @@ func (m *machine) unlocked(t *trace) {
 	if m.rec.Unlock == spec.UnlockLocal {
 		text = "Windows is unlocked by a local account: no tenant is asked, and no primary refresh token comes of it."
 	}
-	t.step(event.Winlogon, event.User, local, "unlocked_by_owner", text, message{"account": m.rec.Unlock, "sid": m.owner()})
+	t.step(event.Winlogon, event.User, local, "unlocked_by_owner", text, message{"account": m.rec.Unlock, "sid": m.rec.Owner})
 }
