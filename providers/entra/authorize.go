@@ -97,12 +97,14 @@ func (s *server) newFlow(v oauth.Version, clientID string) (*flow, error) {
 
 // checkAuthorize validates client and redirect URI.
 func (s *server) checkAuthorize(req oauth.AuthorizeRequest) error {
-	switch {
-	case req.ClientID == "":
+	if req.ClientID == "" {
 		return missing("client_id")
-	case !knowsClient(req.ClientID):
-		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", req.ClientID)
-	case !s.allowsRedirect(req.ClientID, req.RedirectURI):
+	}
+	app, err := s.client(req.ClientID)
+	switch {
+	case err != nil:
+		return err
+	case app != nil && !app.allows(req.RedirectURI), app == nil && !s.allowsRedirect(req.ClientID, req.RedirectURI):
 		return oauth.NewError(oauth.RedirectMismatch)
 	}
 	return nil
@@ -133,12 +135,12 @@ func (s *server) beginFlow(w http.ResponseWriter, r *http.Request, f *flow, req 
 		if err != nil {
 			return err
 		}
-		demand := s.demandMFA(f.Demands, *f.Proof, u)
+		demand := s.demandAt(ctx, f, *f.Proof, u)
 		if demand == nil {
 			return s.endFlow(w, r, f)
 		}
 		s.tellDemand(ctx, f.ClientID, demand)
-		if req.Prompt == "none" || !u.hasMFA() {
+		if req.Prompt == "none" || !asksSecondFactor(demand, u) {
 			return demand
 		}
 		f.Step, f.LoginHint = stepMFA, u.UPN

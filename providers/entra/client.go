@@ -21,15 +21,8 @@ var publicClients = map[string]string{
 	oauth.ClientGraphCLI:        "Microsoft Graph Command Line Tools",
 }
 
-// knowsClient says whether the tenant has a public client of that id.
-func knowsClient(id string) bool { return inFamily(id) }
-
-// inFamily says whether a client is one of Microsoft's own, which share their
-// refresh tokens.
-func inFamily(id string) bool { return publicClients[strings.ToLower(id)] != "" }
-
-// clientName is what a sign-in page calls a client.
-func clientName(id string) string { return publicClients[strings.ToLower(id)] }
+// knowsClient says whether a client is one that every tenant knows.
+func knowsClient(id string) bool { return publicClients[strings.ToLower(id)] != "" }
 
 // allowsRedirect says whether a public client may be sent a code at uri.
 // Comparison is exact, but for the port of a loopback address (RFC 8252 7.3).
@@ -60,6 +53,7 @@ func isLoopback(host string) bool {
 type target struct {
 	resource string // audience of the access token
 	scope    string // scp of the access token
+	app      string // client id of the resource, which policies name
 	prt      bool   // scope "aza": a primary refresh token
 }
 
@@ -71,27 +65,30 @@ var plainScopes = []string{"openid", "profile", "email", "offline_access", "aza"
 // asks for Graph.
 func (s *server) targetOf(resource, scope string) (target, error) {
 	var t target
+	permission := ""
 	for _, word := range strings.Fields(scope) {
 		if slices.Contains(plainScopes, word) {
 			t.prt = t.prt || word == "aza"
 			continue
 		}
-		name, _, ok := cutLast(word, "/")
+		name, asked, ok := cutLast(word, "/")
 		if !ok {
 			return target{}, oauth.NewError(oauth.ScopeInvalid, "The scope '%.64s' is not valid.", word)
 		}
 		if resource != "" && resource != name {
 			return target{}, oauth.NewError(oauth.ScopeInvalid, "The scope names more than one resource.")
 		}
-		resource = name
+		resource, permission = name, asked
 	}
 	switch strings.TrimSuffix(strings.ToLower(resource), "/") {
 	case "", oauth.ResourceGraph, oauth.AppGraph, "https://" + s.hosts.graph:
-		t.resource, t.scope = oauth.ResourceGraph, "User.Read"
+		t.resource, t.scope, t.app = oauth.ResourceGraph, "User.Read", oauth.AppGraph
 	case oauth.ResourceDRS, oauth.AppDRS:
-		t.resource, t.scope = oauth.ResourceDRS, "adrs_access"
+		t.resource, t.scope, t.app = oauth.ResourceDRS, "adrs_access", oauth.AppDRS
 	default:
-		return target{}, oauth.NewError(oauth.ResourceNotFound, "The resource principal named %.128s was not found in the tenant.", resource)
+		app, err := s.applicationTarget(strings.TrimSuffix(resource, "/"), permission)
+		app.prt = t.prt
+		return app, err
 	}
 	return t, nil
 }
@@ -102,4 +99,11 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
+}
+
+// sameFamily says whether a client may use another's refresh token: its own
+// always, and those of the applications that every tenant knows are one family
+// (FOCI).
+func sameFamily(issuedTo, client string) bool {
+	return strings.EqualFold(issuedTo, client) || knowsClient(issuedTo) && knowsClient(client)
 }

@@ -98,11 +98,11 @@ func (s *server) deviceAuthorization(w http.ResponseWriter, r *http.Request, v o
 	if err != nil {
 		return oauth.NewError(oauth.RequestMalformed, "The request gives a parameter twice.")
 	}
-	switch {
-	case req.ClientID == "":
+	if req.ClientID == "" {
 		return missing("client_id")
-	case !knowsClient(req.ClientID):
-		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", req.ClientID)
+	}
+	if err := s.checkClient(req.ClientID); err != nil {
+		return err
 	}
 	t, err := s.targetOf(req.Resource, req.Scope)
 	if err != nil {
@@ -269,7 +269,7 @@ func (s *server) answerDevice(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, err)
 		return
 	}
-	c := sas.Config{PageID: sas.PageDone, AppName: clientName(f.ClientID)}
+	c := sas.Config{PageID: sas.PageDone, AppName: s.clientName(f.ClientID)}
 	state, step, text := codeApproved, "device_code_approved", "The user approves the device that waits."
 	if r.PostForm.Get("answer") != "continue" {
 		state, step, text = codeDeclined, "device_code_declined", "The user declines the device that waits."

@@ -63,6 +63,12 @@ func (s *server) graph(w http.ResponseWriter, r *http.Request) error {
 			return graphBad("The alternate key is malformed.")
 		}
 		return s.graphDevice(w, q, func(r providers.Reader) (*device, error) { return deviceByDeviceID(r, m[1]) })
+	case collection == "applications", strings.HasPrefix(collection, "applications("):
+		return s.graphApplications(w, q)
+	case collection == "identity":
+		return s.graphPolicies(w, q)
+	case collection == "identityprotection":
+		return s.graphRisk(w, q)
 	}
 	return graphNotFound(q.path[0])
 }

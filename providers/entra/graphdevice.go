@@ -30,7 +30,7 @@ func (s *server) graphDevices(w http.ResponseWriter, q graphRequest) error {
 
 func showDevice(d *device) graph.Device {
 	return graph.Device{ID: d.ID, DeviceID: d.DeviceID, DisplayName: d.DisplayName, AccountEnabled: &d.Enabled, OperatingSystem: d.OS, OSVersion: d.OSVersion,
-		TrustType: d.TrustType, Registered: graph.Time(d.Registered), AlternativeSecurityID: []string{alternativeSecurityID(d)}, TransportKey: d.TransportKey, RegisteredOwner: d.Owner}
+		TrustType: d.TrustType, IsManaged: &d.Managed, IsCompliant: &d.Compliant, Registered: graph.Time(d.Registered), AlternativeSecurityID: []string{alternativeSecurityID(d)}, TransportKey: d.TransportKey, RegisteredOwner: d.Owner}
 }
 
 // graphDevice answers one device.
@@ -67,12 +67,18 @@ func (s *server) graphDevice(w http.ResponseWriter, q graphRequest, find func(pr
 			if in.DisplayName != "" {
 				d.DisplayName = in.DisplayName
 			}
+			if in.IsManaged != nil {
+				d.Managed = *in.IsManaged
+			}
+			if in.IsCompliant != nil {
+				d.Compliant = *in.IsCompliant
+			}
 			return putDevice(w, d)
 		})
 		if err != nil {
 			return err
 		}
-		s.changed(q, "device_updated", "The administrator changes a device.", map[string]any{"device_id": d.DeviceID, "enabled": d.Enabled})
+		s.changed(q, "device_updated", "The administrator changes a device.", map[string]any{"device_id": d.DeviceID, "enabled": d.Enabled, "compliant": d.Compliant})
 		noContent(w)
 		return nil
 	case http.MethodDelete:

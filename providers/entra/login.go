@@ -52,6 +52,8 @@ func (s *server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		s.answerDevice(w, r)
 	case (path == "oauth2/logout" || path == "oauth2/v2.0/logout") && get:
 		s.logout(w, r)
+	case (path == "oauth2/introspect" || path == "oauth2/v2.0/introspect") && post:
+		s.introspect(w, r)
 	case (path == "oauth2/token" || path == "oauth2/v2.0/token") && post:
 		s.token(w, r, v)
 	case (path == "oauth2/authorize" || path == "oauth2/v2.0/authorize") && get:

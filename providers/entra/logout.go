@@ -3,6 +3,7 @@ package entra
 import (
 	"net/http"
 
+	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/sas"
 )
 
@@ -12,7 +13,7 @@ import (
 func (s *server) logout(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, client := q.Get("post_logout_redirect_uri"), q.Get("client_id")
-	if back != "" && knowsClient(client) && s.allowsRedirect(client, back) {
+	if back != "" && s.checkAuthorize(oauth.AuthorizeRequest{ClientID: client, RedirectURI: back}) == nil {
 		http.Redirect(w, r, back, http.StatusFound)
 		return
 	}

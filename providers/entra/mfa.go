@@ -291,8 +291,12 @@ func (s *server) processAuth(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !first {
 		err = oauth.NewError(oauth.GrantInvalid, "The sign-in page was used before.")
 	}
+	var u *user
 	if err == nil {
-		_, _, err = s.standing(*f.Proof)
+		u, _, err = s.standing(*f.Proof)
+	}
+	if err == nil {
+		err = s.demandAt(r.Context(), f, *f.Proof, u)
 	}
 	if err == nil {
 		err = s.endFlow(w, r, f)

@@ -38,7 +38,7 @@ func (s *server) page(w http.ResponseWriter, f *flow, id string, refusal *oauth.
 	}
 	base := "https://" + s.hosts.login + "/common"
 	c := sas.Config{PageID: id, SessionID: f.ID, FlowToken: f.ID, Ctx: ctx, Canary: f.ID, APICanary: f.ID, Username: f.LoginHint,
-		AppName: clientName(f.ClientID), UserCode: f.UserCode, URLPost: base + "/login"}
+		AppName: s.clientName(f.ClientID), UserCode: f.UserCode, URLPost: base + "/login"}
 	switch id {
 	case sas.PageTFA:
 		c.URLPost, c.URLBeginAuth, c.URLEndAuth = base+"/SAS/ProcessAuth", base+"/SAS/BeginAuth", base+"/SAS/EndAuth"
@@ -106,10 +106,10 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	f.Proof, f.LoginHint = &p, u.UPN
 	s.step(ctx, event.EntraID, actorOf(f.ClientID), "first_factor_verified", "Entra ID verifies user name and password.", map[string]any{"user": u.UPN, "amr": p.AMR})
-	switch demand := s.demandMFA(f.Demands, p, u); {
+	switch demand := s.demandAt(ctx, f, p, u); {
 	case demand == nil:
 		err = s.endFlow(w, r, f)
-	case u.hasMFA():
+	case asksSecondFactor(demand, u):
 		s.tellDemand(ctx, f.ClientID, demand)
 		f.Step = stepMFA
 		err = s.page(w, f, sas.PageTFA, nil)
@@ -189,7 +189,7 @@ func (s *server) redirectError(w http.ResponseWriter, r *http.Request, f *flow, 
 	e := s.oauthError(r.Context(), err)
 	s.refused(r.Context(), event.EntraID, "authorization_refused", event.Reason{Code: e.Code.ID(), Name: e.Name, Sentence: e.Sentence, Hint: e.Hint})
 	name := e.OAuth
-	if e.SubError == "basic_action" {
+	if e.Interactive() {
 		name = "interaction_required"
 	}
 	v := url.Values{"error": {name}, "error_description": {e.Error()}, "error_codes": {fmt.Sprint(int(e.Code))}}

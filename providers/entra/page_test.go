@@ -14,16 +14,16 @@ import (
 	"hellolab/providers/wire/web"
 )
 
-// application is the client at the end of a sign-in, on the user's machine: it
+// appAtEnd is the client at the end of a sign-in, on the user's machine: it
 // takes what the browser brings. All else goes to the lab.
-type application struct {
+type appAtEnd struct {
 	lab  http.RoundTripper
 	got  url.Values
 	seen func(*http.Response)
 	last *http.Request // to the lab
 }
 
-func (a *application) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *appAtEnd) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Hostname() != "127.0.0.1" {
 		a.last = r
 		resp, err := a.lab.RoundTrip(r)
@@ -49,7 +49,7 @@ func TestSignInByForms(t *testing.T) {
 			if fresh {
 				ask.Claims = oauth.FreshMFAClaims
 			}
-			app := &application{lab: b.http.Transport, seen: func(r *http.Response) { secure(t, r.Header) }}
+			app := &appAtEnd{lab: b.http.Transport, seen: func(r *http.Response) { secure(t, r.Header) }}
 			typed := map[string]string{"login": aliceUPN, "passwd": "wrong", "otc": "000000"}
 			visit := func() *browser.Page {
 				p := browser.Person{HTTP: &http.Client{Transport: app}, Type: map[string]func() string{}}

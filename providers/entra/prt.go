@@ -128,8 +128,8 @@ func (s *server) issuePRT(w http.ResponseWriter, r *http.Request, v oauth.Versio
 	if err != nil {
 		return err
 	}
-	if !knowsClient(c.ClientID) {
-		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", c.ClientID)
+	if err := s.checkClient(c.ClientID); err != nil {
+		return err
 	}
 	s.step(ctx, event.EntraID, event.CloudAP, "device_signature_verified", "Entra ID verifies that the request is signed with the device's key.",
 		map[string]any{"device_id": dp.identity.DeviceID.String(), "certificate": dp.thumbprint})
@@ -198,6 +198,9 @@ func (s *server) refreshDeviceProof(ctx context.Context, dp *deviceProof, c prt.
 	t, err := s.openRefreshToken(c.RefreshToken)
 	if err != nil {
 		return proof{}, nil, nil, err
+	}
+	if !knowsClient(t.ClientID) {
+		return proof{}, nil, nil, oauth.NewError(oauth.GrantInvalid, "The refresh token was issued to an application that may not ask for a primary refresh token.")
 	}
 	if t.DeviceID != "" && t.DeviceID != d.DeviceID {
 		return proof{}, nil, nil, oauth.NewError(oauth.GrantInvalid, "The refresh token was issued on another device.")
@@ -312,8 +315,8 @@ func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version,
 	if err := s.takeNonces(ctx, c.RequestNonce); err != nil {
 		return err
 	}
-	if !knowsClient(c.ClientID) {
-		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", c.ClientID)
+	if err := s.checkClient(c.ClientID); err != nil {
+		return err
 	}
 	target, err := s.targetOf(c.Resource, c.Scope)
 	if err != nil {

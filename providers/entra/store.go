@@ -78,6 +78,8 @@ type user struct {
 	OATH              []oathMethod `json:"oath,omitempty"`
 	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
+	Risk              string       `json:"risk,omitempty"`       // one of riskLevels
+	RiskUpdated       time.Time    `json:"risk_updated,omitzero"`
 }
 
 // oathMethod is an authenticator app that shows codes.
@@ -147,6 +149,8 @@ type device struct {
 	SPKI         []byte    `json:"spki"`          // public device key, PKIX
 	TransportKey []byte    `json:"transport_key"` // CNG blob
 	Registered   time.Time `json:"registered"`
+	Managed      bool      `json:"managed,omitempty"`   // by device management, which says so
+	Compliant    bool      `json:"compliant,omitempty"` // as well
 }
 
 // aikRecord ties an AIK certificate to the device it was issued to.

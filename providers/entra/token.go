@@ -46,8 +46,8 @@ func (s *server) grant(w http.ResponseWriter, r *http.Request, v oauth.Version) 
 	if req.ClientID == "" {
 		return missing("client_id")
 	}
-	if !knowsClient(req.ClientID) {
-		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", req.ClientID)
+	if err := s.checkClient(req.ClientID); err != nil {
+		return err
 	}
 	if _, _, basic := r.BasicAuth(); basic || req.ClientSecret != "" {
 		return oauth.NewError(oauth.ClientIsPublic)
@@ -120,8 +120,7 @@ func (s *server) refreshGrant(w http.ResponseWriter, r *http.Request, v oauth.Ve
 	if err != nil {
 		return err
 	}
-	// Microsoft's own clients are one family (FOCI): one may use another's token.
-	if !strings.EqualFold(token.ClientID, req.ClientID) && !(inFamily(token.ClientID) && inFamily(req.ClientID)) {
+	if !sameFamily(token.ClientID, req.ClientID) {
 		e := oauth.NewError(oauth.GrantInvalid, "The refresh token was issued to another client.")
 		e.SubError = "client_mismatch"
 		return e
@@ -236,6 +235,10 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 		s.tellDemand(ctx, g.client, err)
 		return oauth.TokenResponse{}, err
 	}
+	if err := s.conditionalAccess(ctx, g.client, g.user, g.proof, g.target, false); err != nil {
+		s.tellDemand(ctx, g.client, err)
+		return oauth.TokenResponse{}, err
+	}
 	s.step(ctx, event.EntraID, actorOf(g.client), "token_request_validated", "Entra ID validates the token request and the MFA claim that goes with it.",
 		map[string]any{"user": g.user.UPN, "client_id": g.client, "resource": g.target.resource, "amr": g.proof.AMR, "mfa_demanded": g.demands.MFA, "fresh_mfa_demanded": g.demands.FreshMFA})
 	serial, family := 0, g.family
@@ -259,7 +262,7 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 		ExtExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt), ExpiresOn: oauth.Seconds(c.Expires), NotBefore: oauth.Seconds(c.NotBefore),
 		Resource: g.target.resource, AccessToken: access}
 	if withRefresh {
-		if inFamily(g.client) {
+		if knowsClient(g.client) {
 			resp.FOCI = "1"
 		}
 		if resp.RefreshToken, err = s.newRefreshToken(g.proof, g.client, family, serial); err != nil {

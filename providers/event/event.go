@@ -27,6 +27,7 @@ const (
 	ThirdPartyMFA      Actor = "Third-party MFA"   // another vendor's, where the tenant uses one
 	Phone              Actor = "Authenticator app" // on the user's phone
 	Graph              Actor = "Microsoft Graph"
+	Application        Actor = "Application" // a relying party
 	MDM                Actor = "MDM"
 )
 

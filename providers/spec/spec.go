@@ -70,6 +70,7 @@ type User struct {
 	PasswordVersion int              `lab:"password_version" default:"1" doc:"Announces a new password."`
 	MFA             string           `lab:"mfa" default:"totp" enum:"totp,push,none" doc:"Second factor the user has registered: \"totp\", an app that shows codes; \"push\", Microsoft Authenticator, which takes notifications with number matching and shows codes, too."`
 	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the account may sign in."`
+	Risk            string           `lab:"risk" default:"none" enum:"none,low,medium,high" doc:"What the tenant's risk detection thinks of the account."`
 }
 
 // UserOut is what a user learns.
@@ -93,6 +94,7 @@ type Device struct {
 	Biometrics      []string         `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
 	Session         string           `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
 	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
+	Compliant       bool             `lab:"compliant" doc:"Whether device management has told the tenant that the device keeps its rules."`
 }
 
 // Values of Device.UnlockAccount.
@@ -109,6 +111,34 @@ type DeviceOut struct {
 	Thumbprint   string `lab:"certificate_thumbprint" doc:"SHA-1 thumbprint of the device certificate; empty when not registered."`
 	TransportKey string `lab:"transport_key" doc:"Base64 SHA-256 of the public transport key; empty when not registered."`
 	EKHash       string `lab:"ek_hash" doc:"Hex SHA-256 of the TPM's public endorsement key; empty without a TPM."`
+}
+
+// Application is an application of a tenant: a client, a resource, and a
+// relying party that answers in the lab.
+type Application struct {
+	Tenant       providers.Ref       `lab:"tenant,required,replace" ref:"tenant" doc:"Where it is registered."`
+	Name         string              `lab:"name" doc:"Display name; the block's name when absent. The host is named after the first."`
+	RedirectURIs []string            `lab:"redirect_uris" doc:"Where codes may be sent besides the application itself. Compared exactly, but for the port of a loopback address."`
+	Require      *ApplicationRequire `lab:"require,block" doc:"What conditional access demands before it issues a token for the application."`
+	CAE          bool                `lab:"continuous_access_evaluation" doc:"Ask the tenant at each request whether the token still stands; otherwise a token is good to its end."`
+}
+
+// ApplicationRequire is what a sign-in must have.
+type ApplicationRequire struct {
+	MFA             bool   `lab:"mfa" doc:"A second factor; a Windows Hello for Business sign-in has it."`
+	JoinedDevice    bool   `lab:"joined_device" doc:"A device that is Entra joined or hybrid joined, proved by its key."`
+	CompliantDevice bool   `lab:"compliant_device" doc:"A device that device management calls compliant, proved by its key."`
+	MaxRisk         string `lab:"max_risk" enum:"none,low,medium" doc:"The highest risk of the user that is let in without more."`
+	RiskAction      string `lab:"risk_action" default:"block" enum:"block,mfa" doc:"What becomes of users above max_risk."`
+}
+
+// ApplicationOut is what an application learns.
+type ApplicationOut struct {
+	ClientID string `lab:"client_id,id" doc:"Its id as a client, and as a resource."`
+	ObjectID string `lab:"object_id" doc:"GUID in the directory."`
+	Resource string `lab:"resource" doc:"Its name as a resource: \"api://\" and the client id."`
+	Host     string `lab:"host" doc:"Host it answers on."`
+	URL      string `lab:"url" doc:"Where it answers."`
 }
 
 // Policy is a Windows Hello for Business policy, the PassportForWork settings.

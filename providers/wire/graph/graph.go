@@ -1,6 +1,6 @@
 // Package graph is Microsoft Graph as far as the lab administers a tenant over
-// it: users, groups, devices and their methods, in the JSON of the v1.0
-// reference. Paths are below https://<graph host>/v1.0:
+// it: users, groups, devices and their methods, applications and conditional
+// access, in the JSON of the v1.0 reference. Paths are below https://<graph host>/v1.0:
 //
 //	GET, POST           /users                     ?$filter=userPrincipalName eq '…'
 //	GET, PATCH, DELETE  /users/{id or UPN}
@@ -19,6 +19,12 @@
 //	DELETE              /groups/{id}/members/{member}/$ref
 //	GET                 /devices                   ?$filter=deviceId eq '…'
 //	GET, PATCH, DELETE  /devices/{object id}, /devices(deviceId='{device id}')
+//	GET, POST           /applications              ?$filter=displayName | appId | uniqueName eq '…'
+//	GET, PATCH, DELETE  /applications/{object id}, /applications(appId='{client id}')
+//	GET, POST           /identity/conditionalAccess/policies   ?$filter=displayName eq '…'
+//	GET, PATCH, DELETE  /identity/conditionalAccess/policies/{id}
+//	GET                 /identityProtection/riskyUsers
+//	GET, PATCH          /identityProtection/riskyUsers/{user's object id}
 //
 // Lists are pages with @odata.nextLink; $top sets the size of a page.
 package graph
@@ -100,6 +106,8 @@ type Device struct {
 	OperatingSystem       string   `json:"operatingSystem,omitempty"`
 	OSVersion             string   `json:"operatingSystemVersion,omitempty"`
 	TrustType             string   `json:"trustType,omitempty"` // TrustJoined or TrustRegistered
+	IsManaged             *bool    `json:"isManaged,omitempty"`
+	IsCompliant           *bool    `json:"isCompliant,omitempty"`
 	Registered            string   `json:"registrationDateTime,omitempty"`
 	AlternativeSecurityID []string `json:"alternativeSecurityIds,omitempty"` // "X509:<SHA1-TP-PUBKEY>…"
 	TransportKey          []byte   `json:"transportKey,omitempty"`           // CNG blob of Kstk's public half

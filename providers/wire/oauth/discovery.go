@@ -17,6 +17,7 @@ type Metadata struct {
 	TokenEndpoint         string   `json:"token_endpoint"`
 	DeviceEndpoint        string   `json:"device_authorization_endpoint,omitempty"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint,omitempty"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint,omitempty"`
 	JWKSURI               string   `json:"jwks_uri"`
 	UserinfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
 	ResponseModes         []string `json:"response_modes_supported"`

@@ -31,6 +31,7 @@ const (
 	TenantUnnamed              Code = 50059  // nothing in the request says which tenant
 	DeviceAuthenticationNeeded Code = 50097
 	DeviceJWTInvalid           Code = 50099
+	DeviceNotRegistered        Code = 50129
 	DeviceNotFound             Code = 50155
 	DeviceDisabled             Code = 135011
 	HelloKeyNotFound           Code = 130004
@@ -40,6 +41,9 @@ const (
 	HelloDeviceNotFound        Code = 130008
 	NonceInvalid               Code = 140000
 	SessionKeyInvalid          Code = 140001
+	DeviceNotCompliant         Code = 53000
+	DeviceNotJoined            Code = 53001
+	AccessBlocked              Code = 53003
 	FreshTokenNeeded           Code = 50173
 	RefreshTokenInactive       Code = 700082
 	RefreshTokenExpired        Code = 70008
@@ -108,6 +112,10 @@ var table = map[Code]entry{
 	UserPromptRequired:         {"UserInformationNotProvided", "login_required", "", 400, "A silent sign-in request was sent but no user is signed in.", "Sign in interactively."},
 	DeviceAuthenticationNeeded: {"DeviceAuthenticationRequired", interaction, "", 401, "Device authentication is required.", "Prove the device with its certificate."},
 	DeviceJWTInvalid:           {"PKeyAuthInvalidJwtUnauthorized", invalidGrant, "", 400, "The device's signature is not valid.", "Join the device again if its certificate is lost or was replaced."},
+	DeviceNotRegistered:        {"DeviceIsNotWorkplaceJoined", interaction, "", 400, "The application is open to registered devices only, and no registered device was proved.", "Join the device: join = \"entra\"."},
+	DeviceNotCompliant:         {"DeviceNotCompliant", invalidGrant, "", 400, "Conditional access demands a compliant device, and the device is not compliant.", "Set compliant = true on the device."},
+	DeviceNotJoined:            {"DeviceNotDomainJoined", invalidGrant, "", 400, "Conditional access demands a joined device, and the device is not joined.", "Join the device: join = \"entra\"."},
+	AccessBlocked:              {"BlockedByConditionalAccess", invalidGrant, "message_only", 400, "Access has been blocked by conditional access policies. The access policy does not allow token issuance.", "Compare require of the application with the user's risk."},
 	DeviceNotFound:             {"DeviceAuthenticationFailed", invalidGrant, "", 400, "Device authentication failed: the device is not known to the tenant.", "Join the device again."},
 	DeviceDisabled:             {"DeviceDisabled", invalidGrant, "", 400, "The device used during the authentication is disabled.", "Set enabled_in_tenant of the device."},
 	HelloKeyNotFound:           {"NgcKeyNotFound", invalidGrant, "", 400, "The user principal does not have the Windows Hello for Business key configured.", "Provision Windows Hello for Business on the device again."},
@@ -167,6 +175,32 @@ func (c Code) ID() string { return "AADSTS" + strconv.Itoa(int(c)) }
 
 func (e *Error) Error() string { return e.Code.ID() + ": " + e.Sentence }
 
+// Interactive says whether a person at the tenant's page may still get what
+// was refused: what V1 and the authorize endpoint call interaction_required.
+func (e *Error) Interactive() bool {
+	switch e.Code {
+	case DeviceNotCompliant, DeviceNotJoined, AccessBlocked:
+		return true
+	}
+	return e.OAuth == interaction || e.SubError == "basic_action"
+}
+
+// Demand sets what the client must ask for at the authorize endpoint: the
+// conditional access policies that refused it.
+func (e *Error) Demand(policies []string) {
+	var c struct {
+		AccessToken struct {
+			Policies struct {
+				Essential bool     `json:"essential"`
+				Values    []string `json:"values"`
+			} `json:"capolids"`
+		} `json:"access_token"`
+	}
+	c.AccessToken.Policies.Essential, c.AccessToken.Policies.Values = true, policies
+	data, _ := json.Marshal(c) // strings always encode
+	e.Claims = string(data)
+}
+
 // Is matches errors of the same code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
@@ -189,7 +223,8 @@ type ErrorBody struct {
 const timestampLayout = "2006-01-02 15:04:05Z"
 
 // Encode writes the refusal as the endpoint of that version does: where V2
-// says invalid_grant with a suberror, V1 says interaction_required.
+// says invalid_grant, V1 says interaction_required. A block keeps its suberror
+// in both, and names its policies in V2 only (replies of the cloud).
 func (e *Error) Encode(v Version, host, trace, correlation string, at time.Time) []byte {
 	stamp := at.UTC().Format(timestampLayout)
 	b := ErrorBody{
@@ -200,8 +235,14 @@ func (e *Error) Encode(v Version, host, trace, correlation string, at time.Time)
 		URI:      "https://" + host + "/error?code=" + strconv.Itoa(int(e.Code)),
 		SubError: e.SubError, Claims: e.Claims,
 	}
-	if v == V1 && e.SubError == "basic_action" {
-		b.Error, b.SubError = interaction, ""
+	if v == V1 && e.Interactive() {
+		b.Error = interaction
+		switch e.SubError {
+		case "basic_action":
+			b.SubError = ""
+		case "message_only":
+			b.Claims = ""
+		}
 	}
 	data, _ := json.Marshal(b) // strings and numbers always encode
 	return data
