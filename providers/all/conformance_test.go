@@ -47,7 +47,7 @@ func TestDeviceConforms(t *testing.T) {
 			return l.Env
 		},
 		In:     func(n int) any { return device(n) },
-		Change: func(n int) any { d := device(n); d.OS = "windows-10-22h2"; return d },
+		Change: func(n int) any { d := device(n); d.OS, d.Compliant = "windows-10-22h2", true; return d },
 		Every:  every(),
 	})
 }

@@ -49,6 +49,8 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 		return "policy", spec.PolicyOut{}
 	case spec.Enrollment:
 		return "enrollment", spec.EnrollmentOut{}
+	case spec.Application:
+		return "application", spec.ApplicationOut{}
 	}
 	t.Fatalf("no kind for %T", in)
 	return "", nil

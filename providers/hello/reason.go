@@ -115,7 +115,12 @@ var reasons = []Reason{
 	{"token_invalid", "AADSTS70000", "InvalidGrant", "The token is not one of this tenant.", "Sign in again."},
 	{"tenant_unknown", "AADSTS90002", "InvalidTenantName", "There is no such tenant.", "Compare the user's domain with the tenants of the lab."},
 	{"resource_unknown", "AADSTS500011", "InvalidResourceServicePrincipalNotFound", "The tenant has no such resource.", "Name an application of the user's tenant."},
+	{"device_required", "AADSTS50097", "DeviceAuthenticationRequired", "The application is open to known devices only, and the request proves none.", "Sign in on a joined device."},
+	{"device_not_compliant", "AADSTS53000", "DeviceNotCompliant", "The application is open to compliant devices only, and the device is not compliant.", "Set compliant = true on the device."},
+	{"device_not_joined_app", "AADSTS53001", "DeviceNotDomainJoined", "The application is open to joined devices only, and the device is not joined.", "Set join to \"entra\"."},
 	{"access_denied", "AADSTS53003", "BlockedByConditionalAccess", "Conditional access blocks the application.", "Compare require of the application with the sign-in."},
+	{"application_unknown", "AADSTS700016", "UnauthorizedClient_DoesNotMatchRequest", "The tenant does not know the application.", "Name an application of the user's tenant, and apply."},
+	{"application_refused", "", "", "The application does not accept the token.", "Read the trace: the application says which check failed."},
 }
 
 // Reasons returns every reason, success first. The slice is the caller's.

@@ -34,6 +34,7 @@ func Validate(w *World) []Problem {
 	v.devices()
 	v.policies()
 	v.enrollments()
+	v.applications()
 	slices.SortStableFunc(v.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Rule, b.Rule))
 	})

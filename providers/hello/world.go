@@ -16,12 +16,13 @@ import (
 // at. Secrets are not part of it; what they imply is (Enrollment.PIN). A World
 // is not changed after NewWorld and may be shared.
 type World struct {
-	Tenants     map[string]*Tenant
-	Users       map[string]*User
-	Groups      map[string]*Group
-	Devices     map[string]*Device
-	Policies    map[string]*Policy
-	Enrollments map[string]*Enrollment
+	Tenants      map[string]*Tenant
+	Users        map[string]*User
+	Groups       map[string]*Group
+	Devices      map[string]*Device
+	Policies     map[string]*Policy
+	Enrollments  map[string]*Enrollment
+	Applications map[string]*Application
 
 	memberOf map[string][]string      // user, device or group -> groups it is directly in
 	on       map[string][]*Enrollment // device -> enrollments, in address order
@@ -49,9 +50,10 @@ func (d *Declared[In, Out]) Knows(attributes ...string) bool {
 }
 
 type (
-	Tenant = Declared[spec.Tenant, spec.TenantOut]
-	Group  = Declared[spec.Group, spec.GroupOut]
-	Policy = Declared[spec.Policy, spec.PolicyOut]
+	Tenant      = Declared[spec.Tenant, spec.TenantOut]
+	Group       = Declared[spec.Group, spec.GroupOut]
+	Policy      = Declared[spec.Policy, spec.PolicyOut]
+	Application = Declared[spec.Application, spec.ApplicationOut]
 )
 
 // User is a declared user. In.Password is always nil.
@@ -99,14 +101,15 @@ type Enrollment struct {
 // still to be made, or made anew.
 func NewWorld(records []providers.Record) (*World, error) {
 	w := &World{
-		Tenants:     map[string]*Tenant{},
-		Users:       map[string]*User{},
-		Groups:      map[string]*Group{},
-		Devices:     map[string]*Device{},
-		Policies:    map[string]*Policy{},
-		Enrollments: map[string]*Enrollment{},
-		memberOf:    map[string][]string{},
-		on:          map[string][]*Enrollment{},
+		Tenants:      map[string]*Tenant{},
+		Users:        map[string]*User{},
+		Groups:       map[string]*Group{},
+		Devices:      map[string]*Device{},
+		Policies:     map[string]*Policy{},
+		Enrollments:  map[string]*Enrollment{},
+		Applications: map[string]*Application{},
+		memberOf:     map[string][]string{},
+		on:           map[string][]*Enrollment{},
 	}
 	for _, rec := range records {
 		if err := w.add(rec); err != nil {
@@ -177,6 +180,8 @@ func (w *World) add(rec providers.Record) (err error) {
 		w.Devices[rec.Addr], err = deviceOf(rec)
 	case "policy":
 		w.Policies[rec.Addr], err = declared[spec.Policy, spec.PolicyOut](rec)
+	case "application":
+		w.Applications[rec.Addr], err = declared[spec.Application, spec.ApplicationOut](rec)
 	case "user":
 		var d *Declared[spec.User, spec.UserOut]
 		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {

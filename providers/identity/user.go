@@ -66,7 +66,18 @@ func createUser(ctx context.Context, env providers.Env, in spec.User) (spec.User
 	}
 	a, err := setApp(ctx, c, u.ID, in.MFA)
 	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
-	return out, err
+	if err != nil || in.Risk == noRisk {
+		return out, err
+	}
+	return out, setRisk(ctx, c, u.ID, in.Risk)
+}
+
+// noRisk is the risk of an account that nobody has said anything of.
+const noRisk = "none"
+
+// setRisk says what risk detection thinks of an account.
+func setRisk(ctx context.Context, c *graph.Client, user, level string) error {
+	return c.Patch(ctx, graph.RiskyUser{RiskLevel: level}, "identityProtection", "riskyUsers", user)
 }
 
 // app is the authenticator app that an account has registered: the zero app
@@ -188,6 +199,11 @@ func userAs(ctx context.Context, env providers.Env, c *graph.Client, o userObjec
 	}
 	o.In.MFA, o.Out.TOTPSecret, o.Out.PhoneSecret = a.mfa, a.totp, a.phone
 	o.In.Password = nil
+	risk, err := graph.Get[graph.RiskyUser](ctx, c, "identityProtection", "riskyUsers", u.ID)
+	if err != nil {
+		return userObject{}, err
+	}
+	o.In.Risk = risk.RiskLevel
 	return o, nil
 }
 
@@ -225,6 +241,11 @@ func updateUser(ctx context.Context, env providers.Env, o userObject, in spec.Us
 	}
 	if err := setGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups); err != nil {
 		return o.Out, err
+	}
+	if in.Risk != o.In.Risk {
+		if err := setRisk(ctx, c, o.ID, in.Risk); err != nil {
+			return o.Out, err
+		}
 	}
 	out := o.Out
 	a, err := setApp(ctx, c, o.ID, in.MFA)

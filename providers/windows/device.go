@@ -82,12 +82,18 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	if err != nil {
 		return spec.DeviceOut{}, err
 	}
-	if !in.EnabledInTenant {
-		if err := m.change(ctx, graph.Device{AccountEnabled: &in.EnabledInTenant}); err != nil {
-			return spec.DeviceOut{}, fmt.Errorf("%s: disable: %w", env.Addr, err)
+	if !in.EnabledInTenant || in.Compliant {
+		if err := m.change(ctx, standing(in)); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
 	}
 	return m.out(), nil
+}
+
+// standing is what the administrator and device management say of a device. One
+// that is called compliant is managed: nobody else can call it so.
+func standing(in spec.Device) graph.Device {
+	return graph.Device{AccountEnabled: &in.EnabledInTenant, IsManaged: &in.Compliant, IsCompliant: &in.Compliant}
 }
 
 // joinTenant joins the device out of the box, if it is not joined yet.
@@ -288,6 +294,9 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 		if d.AccountEnabled != nil && *d.AccountEnabled != asked.EnabledInTenant {
 			o.In.EnabledInTenant = *d.AccountEnabled
 		}
+		if is := d.IsCompliant != nil && *d.IsCompliant; is != asked.Compliant {
+			o.In.Compliant = is
+		}
 		if d.DisplayName != computerName(asked, o.Addr) {
 			o.In.Name = d.DisplayName
 		}
@@ -318,7 +327,8 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 	}
 	name := computerName(in, env.Addr)
 	if m.rec.Registration != nil {
-		change := graph.Device{DisplayName: name, OSVersion: osVersion(in.OS), AccountEnabled: &in.EnabledInTenant}
+		change := standing(in)
+		change.DisplayName, change.OSVersion = name, osVersion(in.OS)
 		if err := m.change(ctx, change); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
