@@ -4,6 +4,7 @@ package all
 
 import (
 	"hellolab/providers"
+	"hellolab/providers/application"
 	"hellolab/providers/entra"
 	"hellolab/providers/identity"
 	"hellolab/providers/value"
@@ -22,5 +23,6 @@ func Types(d Deps) []providers.Type {
 	types = append(types, entra.Types()...)
 	types = append(types, identity.Types()...)
 	types = append(types, d.Windows.Types()...)
+	types = append(types, application.Types()...)
 	return append(types, value.Kind())
 }

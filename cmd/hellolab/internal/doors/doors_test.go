@@ -44,6 +44,7 @@ var rules = []struct {
 	{"providers/entra", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/windows", []string{"providers/windows", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/identity", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/application", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/value", []string{"providers/spec", "providers"}},
 	{"providers", []string{"providers/event"}},
 	{"engine/graph", nil},
@@ -55,7 +56,7 @@ var rules = []struct {
 }
 
 // systems may be imported by nobody but the list of kinds and the command.
-var systems = []string{"providers/entra", "providers/windows", "providers/identity", "providers/value", "providers/adds", "providers/adcs", "providers/adfs", "providers/connect"}
+var systems = []string{"providers/entra", "providers/windows", "providers/identity", "providers/application", "providers/value", "providers/adds", "providers/adcs", "providers/adfs", "providers/connect"}
 
 // support are packages that only tests import: they may build on systems.
 var support = []string{"engine/internal/rig", "providers/windows/tpm/tpmtest"}
