@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
@@ -21,7 +22,7 @@ type Request struct {
 	Gesture  string // "face", "fingerprint"
 	Password providers.Secret
 	Phrase   string   // what the user types when Windows asks for its challenge phrase
-	To       []string // addresses; none means what the device signs in to by itself
+	To       []string // addresses of the tenant or its applications; none means what the device signs in to by itself
 }
 
 // Verdict is how a sign-in ended.
@@ -43,6 +44,7 @@ type signingIn struct {
 	request Request
 	route   hello.Route
 	policy  hello.InForce
+	to      []*application // nil is the tenant itself
 
 	kid       string
 	released  *container.Released
@@ -83,6 +85,12 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
+	var to []*application
+	if refusal == nil {
+		if to, err = destinations(env, r.Device, tenant.ref, r.To); err != nil {
+			return Verdict{}, err
+		}
+	}
 	t, ctx, err := newTrace(ctx, env, route.SignIn, r.User, r.Device)
 	if err != nil {
 		return Verdict{}, err
@@ -95,15 +103,18 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	defer client.CloseIdleConnections()
 	v := Verdict{Code: hello.Success, Flow: string(route.SignIn), ID: t.id}
 	s := &signingIn{
-		machine: m, trace: t, user: user, request: r, route: route, policy: policy, verdict: &v,
-		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant},
+		machine: m, trace: t, user: user, request: r, route: route, policy: policy, to: to, verdict: &v,
+		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut},
 	}
 	defer s.close()
-	if refusal != nil {
+	switch {
+	case refusal != nil:
 		err = refusal
 		t.in("A")
 		t.refused(event.Winlogon, event.User, local, "sign_in_refused", "The device cannot sign anybody in to a tenant.", err)
-	} else {
+	case m.rec.Registration == nil:
+		err = s.withoutToken(ctx)
+	default:
 		err = s.a1(ctx)
 	}
 	v.Phase = t.phase
@@ -127,13 +138,27 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 
 // signInRoute decides which flow signs a user in, by one table, and under which
 // policy. A refusal is for the user; an error says that there is nothing to try.
-func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, tenant spec.TenantOut, policy hello.InForce, refusal *Refusal, err error) {
+// On a device that is joined to nothing, a password still signs in to applications.
+func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, tenant signInTenant, policy hello.InForce, refusal *Refusal, err error) {
 	if m.rec.Registration == nil {
 		why := "device_not_joined"
 		if m.personal() {
 			why = "not_work_account"
 		}
-		return hello.Route{SignIn: hello.A1}, tenant, policy, refuse(why, nil), nil
+		route.SignIn = hello.A1
+		if len(r.Password) == 0 || len(r.To) == 0 {
+			return route, tenant, policy, refuse(why, nil), nil
+		}
+		user, err := providers.Resolve[spec.User, spec.UserOut](env, providers.Ref(r.User))
+		if err != nil {
+			return route, tenant, policy, nil, err
+		}
+		user.In.Password.Wipe()
+		if slices.Contains(r.To, string(user.In.Tenant)) {
+			return route, tenant, policy, refuse(why, nil), nil
+		}
+		tenant, err = signInTenantOf(env, user.In.Tenant)
+		return route, tenant, policy, nil, err
 	}
 	world, err := hello.Around(env.Objects, r.User, r.Device)
 	if err != nil {
@@ -148,13 +173,19 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	case route.SignIn != hello.A1:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
-	for _, to := range r.To {
-		if to != string(m.in.Tenant) {
-			return route, tenant, policy, nil, fmt.Errorf("%s signs in to %s, not to %s", r.Device, m.in.Tenant, to)
-		}
-	}
-	tenant, err = tenantOf(env, m.in.Tenant)
+	tenant, err = signInTenantOf(env, m.in.Tenant)
 	return route, tenant, world.InForce(r.User, r.Device), nil, err
+}
+
+// signInTenant is the tenant that a sign-in is to.
+type signInTenant struct {
+	ref providers.Ref
+	spec.TenantOut
+}
+
+func signInTenantOf(env providers.Env, ref providers.Ref) (signInTenant, error) {
+	out, err := tenantOf(env, ref)
+	return signInTenant{ref, out}, err
 }
 
 func (s *signingIn) close() {

@@ -146,8 +146,14 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 	if err := s.postLogon(); err != nil {
 		return err
 	}
-	for range s.request.To {
-		if err := s.reachTenant(ctx); err != nil {
+	for _, app := range s.to {
+		var err error
+		if app == nil {
+			err = s.reachTenant(ctx)
+		} else {
+			err = s.reachApplication(ctx, app)
+		}
+		if err != nil {
 			return err
 		}
 	}

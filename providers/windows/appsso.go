@@ -1,0 +1,153 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/web"
+)
+
+// application is an application that is to be reached.
+type application = providers.Object[spec.Application, spec.ApplicationOut]
+
+// destinations resolves what a sign-in is to reach besides the device: nil
+// stands for the tenant itself. All of it belongs to one tenant.
+func destinations(env providers.Env, device string, tenant providers.Ref, to []string) (found []*application, err error) {
+	for _, addr := range to {
+		if addr == string(tenant) {
+			found = append(found, nil)
+			continue
+		}
+		rec, err := env.Objects.Lookup(addr)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", addr, err)
+		}
+		if rec.Kind != "application" {
+			return nil, fmt.Errorf("%s signs in to %s and its applications, not to %s", device, tenant, addr)
+		}
+		app, err := providers.Resolve[spec.Application, spec.ApplicationOut](env, providers.Ref(addr))
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", addr, err)
+		case app.Out.ClientID == "":
+			return nil, fmt.Errorf("%s: %w", addr, errNotCreated)
+		case app.In.Tenant != tenant:
+			return nil, fmt.Errorf("%s is an application of %s, and the sign-in is to %s", addr, app.In.Tenant, tenant)
+		}
+		found = append(found, &app)
+	}
+	return found, nil
+}
+
+// withoutToken is what a person meets who sits at a device that is joined to
+// nothing, with an account that no tenant knows: there is no primary refresh
+// token, and each application asks for the password (seed 004).
+func (s *signingIn) withoutToken(ctx context.Context) error {
+	t := s.trace
+	t.in("E")
+	t.step(event.Winlogon, event.User, local, "local_session", "The user sits at the device with a local account: there is no primary refresh token.", nil)
+	for _, app := range s.to {
+		token, err := s.askForToken(ctx, app)
+		if err != nil {
+			t.refused(event.WAM, "", local, "app_token_refused", "The application gets no token.", err)
+			return err
+		}
+		if err := s.reach(ctx, app, token); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askForToken shows the tenant's page. The person gives the password of this
+// sign-in, and nothing more: a second factor is for hands that have one.
+func (s *signingIn) askForToken(ctx context.Context, app *application) (*oauth.TokenResponse, error) {
+	s.trace.step(event.WAM, event.User, local, "credentials_prompt", "The plug-in has nothing to get a token with, so the application asks for credentials.",
+		message{"client_id": app.Out.ClientID, "resource": app.Out.Resource})
+	factor := false
+	hands := func(p Prompt, has []byte) ([]byte, bool) {
+		factor = factor || p == PromptCode
+		if s.w.Hands != nil {
+			return s.w.Hands(p, has)
+		}
+		return has, p != PromptCode
+	}
+	person := s.user
+	person.password = s.request.Password
+	a := &wam{env: s.env, trace: s.trace, hands: hands, http: s.cloud.http, tenant: s.cloud.tenant, screen: event.WAM}
+	token, err := a.interactive(ctx, person, app.Out.ClientID, app.Out.Resource, "", false)
+	var own *Refusal
+	if factor && errors.As(err, &own) && own.Reason.Code == "cancelled" {
+		return nil, refuse("mfa_required", err)
+	}
+	return token, err
+}
+
+// reachApplication is single sign-on (seed 003, "app access", 1 to 4): an
+// application on the device asks for a token to what it speaks to, and the
+// session's primary refresh token gets it without asking anybody.
+func (s *signingIn) reachApplication(ctx context.Context, app *application) error {
+	t := s.trace
+	t.step(event.WAM, event.EntraID, https, "app_token_request", "An application asks for a token; the request is signed with a key derived from the session key.",
+		message{"client_id": app.Out.ClientID, "resource": app.Out.Resource})
+	token, err := s.cloud.accessToken(ctx, s.prt, app.Out.ClientID, app.Out.Resource, false)
+	if err != nil {
+		var refusal *oauth.Error
+		if errors.As(err, &refusal) && (refusal.Code == oauth.StrongAuthRequired || refusal.Code == oauth.StrongAuthExpired) {
+			t.step(event.WAM, event.User, local, "mfa_prompt", "Silent sign-on does not suffice: the plug-in asks for the second factor.", message{"code": refusal.Code.ID()})
+		}
+		t.refused(event.WAM, "", local, "app_token_refused", "The application gets no token.", err)
+		return err
+	}
+	return s.reach(ctx, app, token)
+}
+
+// reach calls the application with a token. What it answers is the verdict.
+func (s *signingIn) reach(ctx context.Context, app *application, token *oauth.TokenResponse) error {
+	t := s.trace
+	s.verdict.Claims = claims(token.AccessToken)
+	t.step(event.WAM, "", local, "app_token", "The plug-in opens the reply and hands the token to the application.", s.verdict.Claims)
+	t.step(event.Device, event.Application, https, "app_request", "The application's client on the device calls it with the access token.", message{"url": app.Out.URL})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, app.Out.URL, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	reply, err := web.Do(s.cloud.http, req)
+	if err == nil {
+		err = answerOf(reply)
+	}
+	if err != nil {
+		t.refused(event.Device, event.User, local, "app_refused", "The application does not let the user in.", err)
+		return err
+	}
+	t.step(event.Device, event.User, local, "app_answered", "The application answers: the user is signed in to it.", message{"application": app.Addr})
+	return nil
+}
+
+// answerOf is what an application said: nil, or its refusal in its own words.
+func answerOf(reply web.Reply) error {
+	var said struct {
+		Code        string `json:"code"`
+		Description string `json:"error_description"`
+	}
+	if err := reply.JSON(&said); err != nil {
+		return fmt.Errorf("the application answered %d: %w", reply.Status, err)
+	}
+	if reply.Status == http.StatusOK {
+		return nil
+	}
+	r := refuse("application_refused", nil)
+	r.Reason.Name = said.Code
+	if said.Description != "" {
+		r.Reason.Sentence = said.Description
+	}
+	return r
+}
