@@ -282,7 +282,7 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 func (s *server) tellDemand(ctx context.Context, client string, err error) {
 	var e *oauth.Error
 	if errors.As(err, &e) && (e.Code == oauth.StrongAuthRequired || e.Code == oauth.StrongAuthEnrollment) {
-		s.step(ctx, event.EntraID, actorOf(client), "mfa_demanded", "Entra ID demands a second factor: there is no current one.",
+		s.step(ctx, event.EntraID, actorOf(client), "mfa_demanded", "Entra ID demands a second factor: the sign-in has none, or none that is current.",
 			map[string]any{"code": e.Code.ID(), "current_for": s.cfg.Lifetimes.MFA.String()})
 	}
 }

@@ -79,7 +79,8 @@ func Deliveries(t Trust) []Delivery {
 }
 
 // Flow names one message exchange of the documents: P for provisioning, A for
-// authentication, DR for device registration.
+// authentication, DR for device registration. APP is ours: a person without a
+// sign-in to the tenant, whom each application asks.
 type Flow string
 
 const (
@@ -100,15 +101,17 @@ const (
 	A7 Flow = "A7"
 	A8 Flow = "A8"
 	DR Flow = "DR"
+
+	APP Flow = "APP"
 )
 
 // Flows are all flows, registration first.
 func Flows() []Flow {
-	return []Flow{DR, P1, P2, P3, P4, P5, P6, P7, P8, A1, A2, A3, A4, A5, A6, A7, A8}
+	return []Flow{DR, P1, P2, P3, P4, P5, P6, P7, P8, A1, A2, A3, A4, A5, A6, A7, A8, APP}
 }
 
-// Phase is one lettered step of a flow. Registration has no letters in the
-// documents; its one phase has none either.
+// Phase is one lettered step of a flow. Registration and APP have no letters in
+// the documents; their one phase has none either.
 type Phase struct {
 	Letter string
 	Title  string
@@ -207,4 +210,6 @@ var flowBook = map[Flow]flowEntry{
 	A6: {"Sign-in, hybrid joined, key trust", []Phase{gestureToKerberos, kdcChecksKey, clientChecksKDC, cacheTGT, domainLogon, nonceBehindDesktop, prtBehindDesktop}},
 	A7: {"Sign-in, hybrid joined, certificate trust", []Phase{gestureToKerberos, kdcChecksCert, clientChecksKDC, cacheTGT, domainLogon, nonceBehindDesktop, prtBehindDesktop}},
 	A8: {"Sign-in, domain joined, on-premises", []Phase{gestureToKerberos, {"B", "The KDC validates key or certificate and answers with a ticket"}, clientChecksKDC, cacheTGT, domainLogon}},
+
+	APP: {"Applications, without a sign-in to the tenant", []Phase{{"", "Each application asks for credentials"}}},
 }

@@ -50,7 +50,6 @@ func destinations(env providers.Env, device string, tenant providers.Ref, to []s
 // token, and each application asks for the password (seed 004).
 func (s *signingIn) withoutToken(ctx context.Context) error {
 	t := s.trace
-	t.in("E")
 	t.step(event.Winlogon, event.User, local, "local_session", "The user sits at the device with a local account: there is no primary refresh token.", nil)
 	for _, app := range s.to {
 		token, err := s.askForToken(ctx, app)

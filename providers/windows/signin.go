@@ -112,7 +112,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 		err = refusal
 		t.in("A")
 		t.refused(event.Winlogon, event.User, local, "sign_in_refused", "The device cannot sign anybody in to a tenant.", err)
-	case m.rec.Registration == nil:
+	case route.SignIn == hello.APP:
 		err = s.withoutToken(ctx)
 	default:
 		err = s.a1(ctx)
@@ -157,6 +157,7 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 		if slices.Contains(r.To, string(user.In.Tenant)) {
 			return route, tenant, policy, refuse(why, nil), nil
 		}
+		route.SignIn = hello.APP
 		tenant, err = signInTenantOf(env, user.In.Tenant)
 		return route, tenant, policy, nil, err
 	}

@@ -15,7 +15,7 @@
 //	provision_p1.go  P1  provisioning, Entra joined, managed
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
 //	signin_work.go   A1  the same for a work account on a personal device
-//	appsso.go        A1  E: on to applications, with its token or without one
+//	appsso.go        A1  E: on to applications with its token; APP, without one
 //
 // # What is simulated
 //
