@@ -44,6 +44,7 @@ func commands() []entry {
 		{"mfa deny", "USER", "Deny a sign-in on a user's phone", 1, func() command { return &mfaAnswerCommand{deny: true} }},
 		{"mfa code", "USER", "Print the code that a user's authenticator app shows", 1, func() command { return &mfaCodeCommand{} }},
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
+		{"inspect", "[FILE]", "Decode a token, certificate, key or attestation", 1, func() command { return &inspectCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
 		{"show", "[PLANFILE]", "Print the state, or a saved plan", 1, func() command { return &showCommand{} }},
 		{"output", "[NAME]", "Print outputs of the last apply", 1, func() command { return &outputCommand{} }},

@@ -75,6 +75,15 @@ func manuals() map[string]manual {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
 		},
+		"inspect": {
+			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
+				"Formats are tried in the order that `-type` lists them, and the first that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +
+				"What was verified is said, with what, and so is what was not. Private keys, session keys and passwords are not shown.",
+			examples: []string{
+				"hellolab inspect token.txt", "hellolab inspect -key=jwks.json -", "hellolab inspect -session-key=env:KEY reply.jwe",
+				"hellolab inspect -lab prt.txt", "hellolab inspect -device=device.laptop",
+			},
+		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
 			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last"},

@@ -66,6 +66,45 @@ func template(tpm TPM, purpose asn1.ObjectIdentifier, usage x509.KeyUsage) (*x50
 	}, nil
 }
 
+// ParseTPM reads what an EK or AIK certificate says about the module off its
+// subject alternative name, whether its attributes stand in one relative name
+// or in several. ok is false when the certificate names no module.
+func ParseTPM(cert *x509.Certificate) (tpm TPM, ok bool) {
+	for _, ext := range cert.Extensions {
+		if !ext.Id.Equal(oidSubjectAltName) {
+			continue
+		}
+		var names []asn1.RawValue
+		if _, err := asn1.Unmarshal(ext.Value, &names); err != nil {
+			return TPM{}, false
+		}
+		for _, name := range names {
+			var rdns pkix.RDNSequence
+			if name.Class != asn1.ClassContextSpecific || name.Tag != 4 {
+				continue
+			}
+			if _, err := asn1.Unmarshal(name.Bytes, &rdns); err != nil {
+				return TPM{}, false
+			}
+			for _, rdn := range rdns {
+				for _, a := range rdn {
+					value, isText := a.Value.(string)
+					switch {
+					case !isText:
+					case a.Type.Equal(oidTPMManufacturer):
+						tpm.Manufacturer = value
+					case a.Type.Equal(oidTPMModel):
+						tpm.Model = value
+					case a.Type.Equal(oidTPMVersion):
+						tpm.Version = value
+					}
+				}
+			}
+		}
+	}
+	return tpm, tpm != TPM{}
+}
+
 // ErrCertificate is wrapped by errors about EK and AIK certificates.
 var ErrCertificate = errors.New("certificate is not accepted")
 

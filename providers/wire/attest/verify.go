@@ -75,7 +75,7 @@ func (e Evidence) Verify() error {
 	if err != nil {
 		return &Failure{"statement", err}
 	}
-	if err := checkSignature(aik.PublicKey, st.Attest, st.Signature); err != nil {
+	if err := CheckSignature(aik.PublicKey, st.Attest, st.Signature); err != nil {
 		return &Failure{"signature", err}
 	}
 	certified, extraData, err := parseCertify(st.Attest)
@@ -91,7 +91,7 @@ func (e Evidence) Verify() error {
 	if !bytes.Equal(certified.Name.Buffer, public.name) {
 		return &Failure{"name", errors.New("the TPM certified another key")}
 	}
-	if err := public.checkUserKey(); err != nil {
+	if err := public.CheckUserKey(); err != nil {
 		return &Failure{"attributes", err}
 	}
 	if !samePublic(public.key, e.Key) {
@@ -100,9 +100,10 @@ func (e Evidence) Verify() error {
 	return nil
 }
 
-// checkSignature takes RSASSA-PKCS1-v1_5 with SHA-256, or ECDSA P-256 with
-// SHA-256 as r ‖ s of 32 bytes each, the forms a TPM signs in.
-func checkSignature(key crypto.PublicKey, message, sig []byte) error {
+// CheckSignature says whether an AIK signed the TPM's words. It takes
+// RSASSA-PKCS1-v1_5 with SHA-256, or ECDSA P-256 with SHA-256 as r ‖ s of 32
+// bytes each, the forms a TPM signs in.
+func CheckSignature(key crypto.PublicKey, message, sig []byte) error {
 	digest := sha256.Sum256(message)
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -150,10 +151,10 @@ func parseCertify(b []byte) (*tpm2.TPMSCertifyInfo, []byte, error) {
 	return certified, a.ExtraData.Buffer, nil
 }
 
-// checkUserKey holds a Hello key to what makes the attestation worth anything.
+// CheckUserKey holds a Hello key to what makes the attestation worth anything.
 // sensitiveDataOrigin alone can be claimed for an imported key; fixedTPM and
 // fixedParent cannot.
-func (p *Public) checkUserKey() error {
+func (p *Public) CheckUserKey() error {
 	a := p.area.ObjectAttributes
 	switch {
 	case !a.FixedTPM || !a.FixedParent:

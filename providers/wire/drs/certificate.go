@@ -17,11 +17,15 @@ import (
 // below 1.2.840.113556.1.5.284, none critical, each an OCTET STRING with a
 // length in the long form inside the extension value.
 //
+//	.1  invocation id   GUID in Windows order, of the domain controller (on premises)
 //	.2  device id       GUID in Windows order
 //	.3  user id         GUID in Windows order
+//	.4  domain id       GUID in Windows order (on premises)
 //	.5  tenant id       GUID in Windows order (cloud)
 //	.7  join type       "0" registered, "1" joined
 //	.8  tenant region   "EU", "NA" (cloud)
+//
+// Those of the service on premises are not read into it.
 type Identity struct {
 	DeviceID guid.GUID
 	UserID   guid.GUID
@@ -33,11 +37,13 @@ type Identity struct {
 var oidDevice = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284}
 
 const (
-	extDeviceID = 2
-	extUserID   = 3
-	extTenantID = 5
-	extJoinType = 7
-	extRegion   = 8
+	extInvocationID = 1
+	extDeviceID     = 2
+	extUserID       = 3
+	extDomainID     = 4
+	extTenantID     = 5
+	extJoinType     = 7
+	extRegion       = 8
 )
 
 // ErrNotDevice says that a certificate is no device certificate.
@@ -115,6 +121,37 @@ func ParseIdentity(cert *x509.Certificate) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: subject and device id differ", ErrNotDevice)
 	}
 	return d, nil
+}
+
+// DescribeExtension tells a person what one extension of a device certificate
+// holds, in whatever certificate it stands: its name, and its value as a GUID
+// or text. The value is "" when it has not the form that the name promises. ok
+// is false for an extension of another kind.
+func DescribeExtension(ext pkix.Extension) (name, value string, ok bool) {
+	n := len(oidDevice)
+	if len(ext.Id) != n+1 || !ext.Id[:n].Equal(oidDevice) {
+		return "", "", false
+	}
+	names := map[int]string{
+		extInvocationID: "invocation id", extDeviceID: "device id", extUserID: "user id", extDomainID: "domain id",
+		extTenantID: "tenant id", extJoinType: "join type", extRegion: "tenant region",
+	}
+	if name, ok = names[ext.Id[n]]; !ok {
+		name = fmt.Sprintf("device extension %d", ext.Id[n])
+	}
+	b, ok := octets(ext.Value)
+	switch arc := ext.Id[n]; {
+	case !ok:
+	case arc == extJoinType && string(b) == "0":
+		value = "0, registered"
+	case arc == extJoinType && string(b) == "1":
+		value = "1, joined"
+	case arc == extJoinType || arc == extRegion:
+		value = string(b)
+	case len(b) == len(guid.GUID{}):
+		value = guid.FromWindows([16]byte(b)).String()
+	}
+	return name, value, true
 }
 
 // Thumbprint returns the SHA-1 of a certificate as Windows prints it.

@@ -58,13 +58,9 @@ func ParseCSR(der []byte) (*rsa.PublicKey, error) {
 	if len(der) > maxCSR {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCSR, len(der))
 	}
-	var csr certificationRequest
-	rest, err := asn1.Unmarshal(der, &csr)
+	csr, err := parseRequest(der)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCSR, err)
-	}
-	if len(rest) > 0 {
-		return nil, fmt.Errorf("%w: trailing data", ErrCSR)
+		return nil, err
 	}
 	if csr.Info.Version != 0 || !csr.Algorithm.Algorithm.Equal(oidSHA256WithRSA) {
 		return nil, fmt.Errorf("%w: want version 0 signed with SHA256withRSA", ErrCSR)
@@ -82,6 +78,64 @@ func ParseCSR(der []byte) (*rsa.PublicKey, error) {
 		return nil, fmt.Errorf("%w: it is not signed with its key", ErrCSR)
 	}
 	return pub, nil
+}
+
+func parseRequest(der []byte) (*certificationRequest, error) {
+	var csr certificationRequest
+	rest, err := asn1.Unmarshal(der, &csr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCSR, err)
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("%w: trailing data", ErrCSR)
+	}
+	return &csr, nil
+}
+
+// RequestOutside is what a request shows a person, before anything is checked.
+type RequestOutside struct {
+	Version       int
+	Subject       []NameAttribute
+	Algorithm     asn1.ObjectIdentifier // of the signature
+	PublicKey     []byte                // PKIX, DER
+	AttributeSize int                   // bytes of the attributes
+}
+
+// NameAttribute is one attribute of a name; Value may hold what no text of its
+// ASN.1 type may, such as Windows' NUL.
+type NameAttribute struct {
+	Type  asn1.ObjectIdentifier
+	Value string
+}
+
+// DescribeCSR reads a request as leniently as ParseCSR, any key and algorithm
+// included.
+func DescribeCSR(der []byte) (*RequestOutside, error) {
+	if len(der) > maxCSR {
+		return nil, fmt.Errorf("%w: %d bytes", ErrCSR, len(der))
+	}
+	csr, err := parseRequest(der)
+	if err != nil {
+		return nil, err
+	}
+	o := &RequestOutside{Version: csr.Info.Version, Algorithm: csr.Algorithm.Algorithm, PublicKey: csr.Info.PublicKey.Raw, AttributeSize: len(csr.Info.Attributes.Bytes)}
+	var rdns []asn1.RawValue
+	if _, err := asn1.Unmarshal(csr.Info.Subject.FullBytes, &rdns); err != nil {
+		return nil, fmt.Errorf("%w: subject: %w", ErrCSR, err)
+	}
+	for _, rdn := range rdns {
+		for rest := rdn.Bytes; len(rest) > 0; {
+			var a struct {
+				Type  asn1.ObjectIdentifier
+				Value asn1.RawValue
+			}
+			if rest, err = asn1.Unmarshal(rest, &a); err != nil {
+				return nil, fmt.Errorf("%w: subject: %w", ErrCSR, err)
+			}
+			o.Subject = append(o.Subject, NameAttribute{a.Type, string(a.Value.Bytes)})
+		}
+	}
+	return o, nil
 }
 
 // NewCSR makes the request as Windows does, terminator included.
