@@ -50,6 +50,15 @@ func formats() []string {
 	return names
 }
 
+// formatList tells of each format what it is known by, in the order of asking.
+func formatList() string {
+	var parts []string
+	for _, d := range inspect.Decoders() {
+		parts = append(parts, fmt.Sprintf("`%s` (%s; known by: %s)", d.Name, d.What, d.Sign))
+	}
+	return strings.Join(parts, ", ")
+}
+
 func (c *inspectCommand) run(ctx context.Context, s *session, args []string) (err error) {
 	if (len(args) == 1) == (c.device != "") {
 		return mistake("Usage: hellolab inspect FILE, with - for standard input, or hellolab inspect -device=ADDRESS", "A file or a device is needed")

@@ -77,8 +77,9 @@ func manuals() map[string]manual {
 		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
-				"Formats are tried in the order that `-type` lists them, and the first that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +
-				"What was verified is said, with what, and so is what was not. Private keys, session keys and passwords are not shown.",
+				"The first format that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +
+				"What was verified is said, with what, and so is what was not. Private keys, session keys and passwords are not shown. " +
+				"The formats, in the order of asking: " + formatList() + ".",
 			examples: []string{
 				"hellolab inspect token.txt", "hellolab inspect -key=jwks.json -", "hellolab inspect -session-key=env:KEY reply.jwe",
 				"hellolab inspect -lab prt.txt", "hellolab inspect -device=device.laptop",

@@ -95,6 +95,10 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	material, err := filepath.Abs("internal/inspect/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -103,6 +107,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("LANGUAGE", language)
+			e.Setenv("MATERIAL", material)
 			e.Setenv("NO_COLOR", "1")
 			// The rights of everyone else, also where tests run as root.
 			if os.Getuid() == 0 {

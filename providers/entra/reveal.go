@@ -24,7 +24,7 @@ const (
 type TokenText struct {
 	Kind     TokenKind
 	TenantID guid.GUID
-	Sealed   int // bytes: nonce, ciphertext, tag
+	Sealed   int // bytes: tenant id, nonce, ciphertext, tag
 }
 
 // ErrToken says that a text is no opaque token of a tenant.
@@ -88,7 +88,7 @@ func OpenToken(section providers.Section, text string) (*TokenClaims, error) {
 		return nil, err
 	}
 	defer clear(ring.Seal)
-	seal := &sealer{master: ring.Seal}
+	seal := &sealer{tenant: form.TenantID, master: ring.Seal}
 	if form.Kind == KindRefresh {
 		var t refreshToken
 		sealed, _ := sealedPart(refreshPrefix, text)

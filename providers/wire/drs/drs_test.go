@@ -258,6 +258,9 @@ func FuzzParseCSR(f *testing.F) {
 		if err == nil && pub.N.BitLen() < minRSABits {
 			t.Fatal("accepted a small key")
 		}
+		if _, described := DescribeCSR(der); described != nil && !errors.Is(described, ErrCSR) {
+			t.Fatal(described)
+		}
 	})
 }
 
@@ -269,6 +272,9 @@ func FuzzParseIdentity(f *testing.F) {
 		d, err := ParseIdentity(cert)
 		if err == nil && !strings.EqualFold(d.DeviceID.String(), cn) {
 			t.Fatal("subject and device id differ")
+		}
+		for _, ext := range cert.Extensions {
+			DescribeExtension(ext)
 		}
 	})
 }

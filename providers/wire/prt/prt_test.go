@@ -330,6 +330,7 @@ func FuzzOpenResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		_, _ = OpenResponse(s, Key(key))
+		_, _ = ParseMessage(s)
 		_, _ = EncryptedSessionKey(s)
 		_ = CheckSessionKey(s, key)
 	})

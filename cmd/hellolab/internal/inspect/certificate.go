@@ -11,15 +11,21 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/drs"
 )
 
-// maxCertificates bounds a chain.
-const maxCertificates = 64
+const (
+	maxCertificates = 64       // of a chain
+	maxCertificate  = 64 << 10 // bytes of one
+)
+
+var errLong = errors.New("the certificate is longer than 64 KiB")
 
 // decodeCertificates reads one certificate in DER, or several behind each
 // other.
@@ -32,10 +38,12 @@ func decodeCertificates(i *inspector, in Input) (*Node, error) {
 		switch {
 		case err != nil:
 			return nil, not("no certificate: " + err.Error())
+		case len(certs) > maxCertificates:
+			return nil, errors.New("more than 64 certificates")
+		case slices.ContainsFunc(certs, func(c *x509.Certificate) bool { return len(c.Raw) > maxCertificate }):
+			return nil, errLong
 		case len(certs) == 1:
 			return i.describe(certs[0]), nil
-		case len(certs) > maxCertificates:
-			return nil, not("more than 64 certificates")
 		}
 		n := &Node{Title: "Certificates"}
 		chain := make([]any, len(certs))
@@ -51,11 +59,11 @@ func decodeCertificates(i *inspector, in Input) (*Node, error) {
 
 // certificate reads one certificate that is known to be one.
 func (i *inspector) certificate(der []byte) (*Node, error) {
-	cert, err := x509.ParseCertificate(der)
+	key, err := CertificateKey(der, "")
 	if err != nil {
 		return nil, err
 	}
-	n := i.describe(cert)
+	n := i.describe(key.Cert)
 	n.Type = "certificate"
 	return n, nil
 }

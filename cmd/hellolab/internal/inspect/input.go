@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -24,7 +25,11 @@ type Input struct {
 }
 
 // carriers are what tokens are copied with.
-var carriers = []string{"authorization:", "bearer", "cookie:", "x-ms-refreshtokencredential", "x-ms-devicecredential", "request=", "assertion="}
+var carriers = []string{"authorization:", "bearer", "request=", "assertion="}
+
+// credential is the name of a header or cookie of MS-OAPXBC 2.2.1; a client
+// with several credentials counts them.
+var credential = regexp.MustCompile(`(?i)x-ms-(?:refreshtoken|device)credential\d*[:=]`)
 
 func newInput(data []byte) Input {
 	in := Input{Raw: data}
@@ -39,11 +44,14 @@ func newInput(data []byte) Input {
 		}
 		return r
 	}, in.Text)
+	if at := credential.FindStringIndex(in.Compact); at != nil {
+		in.Compact = in.Compact[at[1]:]
+	}
 	for again := true; again; {
 		again = false
 		for _, c := range carriers {
 			if len(in.Compact) > len(c) && strings.EqualFold(in.Compact[:len(c)], c) {
-				in.Compact, again = strings.TrimLeft(in.Compact[len(c):], ":="), true
+				in.Compact, again = in.Compact[len(c):], true
 			}
 		}
 	}

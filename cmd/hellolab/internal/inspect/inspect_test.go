@@ -132,21 +132,25 @@ func TestGolden(t *testing.T) {
 			if want := string(read(t, c.golden+".golden")); got != want {
 				t.Errorf("reads\n%s\nwant\n%s", got, want)
 			}
-			clean(t, got)
+			clean(t, got, material...)
 			var b bytes.Buffer
 			if err := view.WriteIndentedJSON(&b, n); err != nil || !json.Valid(b.Bytes()) {
 				t.Errorf("JSON: %v", err)
 			}
-			clean(t, b.String())
+			clean(t, b.String(), material...)
 		})
 	}
 }
 
+// material are the secrets in testdata; a fuzzer may write them anywhere, so
+// it does not look for them.
+var material = []string{"Marker horse", "TWFya2VyIGhvcnNl"}
+
 // clean demands that no secret of the material and nothing that a terminal
 // obeys is in a text.
-func clean(t testing.TB, s string) {
+func clean(t testing.TB, s string, secrets ...string) {
 	t.Helper()
-	for _, secret := range []string{"Marker horse", "TWFya2VyIGhvcnNl"} {
+	for _, secret := range secrets {
 		if strings.Contains(s, secret) {
 			t.Errorf("a secret is shown: %s", secret)
 		}
@@ -179,6 +183,19 @@ func TestForms(t *testing.T) {
 	two := append(bytes.Clone(der), der...)
 	if got := reads(t, mustInspect(t, two, Options{})); strings.Count(got, "device id:") != 2 {
 		t.Errorf("two certificates: %s", got)
+	}
+}
+
+// TestCarriers: a token as it is copied from a header, a cookie or a form.
+func TestCarriers(t *testing.T) {
+	token := strings.TrimSpace(string(read(t, "assertion.jwt")))
+	for _, text := range []string{
+		token, "Authorization: Bearer " + token, "bearer " + token, "x-ms-RefreshTokenCredential: " + token,
+		"Cookie: buid=1.AAAA; x-ms-RefreshTokenCredential1=" + token + "; other=2", "X-MS-DeviceCredential=" + token + "; secure", "request=" + token,
+	} {
+		if n := mustInspect(t, []byte(text), Options{}); n.Type != "jwt" {
+			t.Errorf("%.60q is a %s", text, n.Type)
+		}
 	}
 }
 
@@ -291,17 +308,13 @@ func TestVerdictsFollowTheKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claims = bytes.Replace(claims, []byte("nonce"), []byte("once "), 1)
-		bad := head + "." + base64.RawURLEncoding.EncodeToString(claims) + "." + sig
-		if strings.HasPrefix(bad, good[:len(good)-10]) {
+		changed := bytes.Replace(claims, []byte(`:"nonce"`), []byte(`:"nonse"`), 1)
+		if bytes.Equal(changed, claims) {
 			t.Fatal("nothing was changed")
 		}
-		got, err := Inspect([]byte(strings.Replace(bad, "bm9uY2U", "bm9uY2V", 1)), o)
-		if err != nil {
-			continue // the change made it no JSON: refused, which is as well
-		}
-		if s := reads(t, got); !strings.Contains(s, "signature: does not verify") || !strings.Contains(s, "claims: (not verified)") {
-			t.Errorf("%s, changed: %s", name, s)
+		bad := head + "." + base64.RawURLEncoding.EncodeToString(changed) + "." + sig
+		if got := reads(t, mustInspect(t, []byte(bad), o)); !strings.Contains(got, "signature: does not verify with") || !strings.Contains(got, "claims: (not verified)") {
+			t.Errorf("%s, changed: %s", name, got)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -164,9 +163,9 @@ func (i *inspector) signatureRS256(t *jose.Token) string {
 	own := ""
 	if len(t.Header.X5C) > 0 {
 		own = verdictWrong + " with the certificate in its own header"
-		if cert, err := x509.ParseCertificate(t.Header.X5C[0]); err == nil {
-			if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok && reasonable(pub) && t.VerifyRS256(pub) == nil {
-				verdict, known := i.issuerSignature(cert)
+		if k, err := CertificateKey(t.Header.X5C[0], ""); err == nil {
+			if pub, ok := k.Public.(*rsa.PublicKey); ok && reasonable(pub) && t.VerifyRS256(pub) == nil {
+				verdict, known := i.issuerSignature(k.Cert)
 				if known {
 					return verdictVerified + " with the certificate in its own header, itself " + verdict
 				}

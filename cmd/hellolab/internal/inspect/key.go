@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	maxKey     = 16 << 10 // bytes of a key in DER
-	maxKeyBits = 8192     // of RSA keys that signatures are verified with
+	maxKey     = 6 << 10 // bytes of a key in DER: RSA-8192 takes less
+	maxKeyBits = 8192    // of RSA keys that signatures are verified with
 )
 
 func reasonable(pub *rsa.PublicKey) bool { return pub.N.BitLen() <= maxKeyBits }

@@ -88,6 +88,9 @@ func keyName(id string) string {
 // CertificateKey is the key of a certificate in DER, called name in verdicts;
 // "" calls it by its thumbprint.
 func CertificateKey(der []byte, name string) (Key, error) {
+	if len(der) > maxCertificate {
+		return Key{}, errLong
+	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return Key{}, err
