@@ -195,6 +195,7 @@ func (c *inspectCommand) inLab(ctx context.Context, s *session, args []string, o
 		return nil, err
 	}
 	defer closing(l, &err)
+	o.Now = l.Now()
 	tenants, err := s.tenantsOf(l)
 	if err != nil {
 		return nil, err

@@ -202,13 +202,7 @@ func decodeKeyRequest(i *inspector, in Input) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Title: "Registration of a Hello key (MS-KPP)"}
-	blob := Input{Raw: r.PublicKey, Bytes: [][]byte{r.PublicKey}}
-	key := i.below(func() (*Node, error) { return i.find(blob, only("cng")) })
-	if key == nil {
-		n.add("kngc", "(no public key as CNG writes it, "+size(r.PublicKey)+")")
-	} else {
-		n.add("kngc", key)
-	}
+	n.add("kngc", i.bytesAs("cng", r.PublicKey))
 	if a := r.Attestation; a != nil {
 		f, err := i.keyAttestation(r)
 		if err != nil {
@@ -237,7 +231,7 @@ func (i *inspector) keyAttestation(r *drs.KeyRequest) (Fields, error) {
 	for k, der := range a.AIKCertificates {
 		cert, err := CertificateKey(der, "the AIK certificate beside it")
 		if err != nil {
-			chain = append(chain, "(no certificate that can be read, "+size(der)+")")
+			chain = append(chain, fmt.Sprintf("(%s that cannot be read: %v)", size(der), err))
 			continue
 		}
 		if k == 0 {
@@ -251,17 +245,14 @@ func (i *inspector) keyAttestation(r *drs.KeyRequest) (Fields, error) {
 		chain = append(chain, node)
 	}
 	f := Fields{}
-	if node := i.below(func() (*Node, error) { return i.statement(a.Statement, e) }); node != nil {
+	if node, err := i.statement(a.Statement, e); err == nil {
 		node.Type = "attestation"
 		f.add("statement", node)
 	} else {
-		f.add("statement", "(no statement that can be read, "+size(a.Statement)+")")
+		f.addf("statement", "(%s that cannot be read: %v)", size(a.Statement), err)
 	}
 	f.add("nonce", a.Nonce)
-	if node := i.below(func() (*Node, error) { return decodeNonce(i, newInput([]byte(a.Nonce))) }); node != nil {
-		purpose, _ := node.find("purpose")
-		f[len(f)-1].Note = fmt.Sprintf("for %v", purpose)
-	}
+	f[len(f)-1].Note = i.nonceNote(a.Nonce)
 	f.add("aik_certificates", chain)
 	return f, nil
 }

@@ -57,17 +57,6 @@ func decodeCertificates(i *inspector, in Input) (*Node, error) {
 	})
 }
 
-// certificate reads one certificate that is known to be one.
-func (i *inspector) certificate(der []byte) (*Node, error) {
-	key, err := CertificateKey(der, "")
-	if err != nil {
-		return nil, err
-	}
-	n := i.describe(key.Cert)
-	n.Type = "certificate"
-	return n, nil
-}
-
 // describe tells of a certificate: whose it is, for what, until when, and
 // whether its issuer is known.
 func (i *inspector) describe(cert *x509.Certificate) *Node {

@@ -80,13 +80,7 @@ func Inspect(data []byte, o Options) (*Node, error) {
 	}
 	table := Decoders()
 	if o.Type != "" {
-		table = nil
-		for _, d := range Decoders() {
-			if d.Name == o.Type {
-				table = []Decoder{d}
-			}
-		}
-		if table == nil {
+		if table = only(o.Type); table == nil {
 			return nil, fmt.Errorf("there is no format %q", o.Type)
 		}
 	}
@@ -158,6 +152,30 @@ func (i *inspector) within(text string) *Node {
 		}
 	}
 	return i.below(func() (*Node, error) { return i.find(newInput([]byte(text)), table) })
+}
+
+// bytesAs decodes bytes that are known to be of a format, or says why they are
+// not.
+func (i *inspector) bytesAs(format string, b []byte) any {
+	node, err := i.find(Input{Raw: b, Bytes: [][]byte{b}}, only(format))
+	if err != nil {
+		var u *Unrecognized
+		if errors.As(err, &u) && len(u.Tried) == 1 {
+			err = errors.New(u.Tried[0].Reason)
+		}
+		return fmt.Sprintf("(%s that cannot be read: %v)", size(b), err)
+	}
+	return node
+}
+
+// only is the table of one decoder.
+func only(name string) []Decoder {
+	for _, d := range Decoders() {
+		if d.Name == name {
+			return []Decoder{d}
+		}
+	}
+	return nil
 }
 
 // below decodes one level down; nil when there is nothing or no room for it.

@@ -355,6 +355,19 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestUnreadableParts: what is inside and broken is said to be, with the reason.
+func TestUnreadableParts(t *testing.T) {
+	for _, c := range map[string]struct{ input, want string }{
+		"PEM":                {"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n", "(5 bytes that cannot be read: no certificate: "},
+		"x5c":                {"eyJhbGciOiJSUzI1NiIsIng1YyI6Ik1BTUNBUUU9In0.e30.AA", "(5 bytes that cannot be read: no certificate: "},
+		"statement":          {`{"kngc":"UlNBMQ==","attestation":{"statement":"S0FEUw==","aik_certificates":["MAMCAQE="]}}`, "statement: (4 bytes that cannot be read: "},
+		"key of a request":   {`{"kngc":"UlNBMQ=="}`, "kngc: (4 bytes that cannot be read: "},
+		"chain of a request": {`{"kngc":"","attestation":{"statement":"","aik_certificates":["MAMCAQE="]}}`, "(5 bytes that cannot be read: "},
+	} {
+		holds(t, reads(t, mustInspect(t, []byte(c.input), Options{})), c.want)
+	}
+}
+
 // TestNamesInTheTable: formats have names of their own, and PEM labels lead to
 // formats that are there.
 func TestNamesInTheTable(t *testing.T) {

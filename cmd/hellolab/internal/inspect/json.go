@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"hellolab/providers/entra"
 	"hellolab/providers/wire/strict"
 )
 
@@ -137,9 +136,7 @@ func (i *inspector) open(name string, value any) any {
 				m.Note = at.UTC().Format(time.RFC3339) + ", " + relative(at, i.o.Now)
 			}
 			if s, isText := m.Value.(string); isText && strings.Contains(strings.ToLower(m.Name), "nonce") {
-				if nonce, ok := entra.ParseNonceText(s); ok {
-					m.Note = "for " + nonce.Purpose + ", made " + relative(nonce.Born, i.o.Now)
-				}
+				m.Note = i.nonceNote(s)
 			}
 			m.Value = i.open(m.Name, m.Value)
 		}
@@ -173,7 +170,7 @@ func (i *inspector) open(name string, value any) any {
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // tokenMembers hold tokens that may be opaque; whoever has one may use it.
-var tokenMembers = []string{"access_token", "refresh_token", "previous_refresh_token", "id_token", "id_token_hint", "assertion", "client_assertion", "code", "device_code", "request"}
+var tokenMembers = []string{"access_token", "refresh_token", "previous_refresh_token", "id_token", "id_token_hint", "assertion", "client_assertion", "device_code", "request"}
 
 // secretName says whether a member's name tells that its value is a secret.
 func secretName(name string) bool {

@@ -86,13 +86,3 @@ func (i *inspector) sessionKey(text string) string {
 	}
 	return verdictVerified + ": it is the session key given"
 }
-
-// only is the table of one decoder.
-func only(name string) []Decoder {
-	for _, d := range Decoders() {
-		if d.Name == name {
-			return []Decoder{d}
-		}
-	}
-	return nil
-}

@@ -15,3 +15,12 @@ func decodeNonce(i *inspector, in Input) (*Node, error) {
 	n.add("authenticity", verdictUnknown+": only the tenant can tell that it made it")
 	return n, nil
 }
+
+// nonceNote explains a nonce that stands in something else.
+func (i *inspector) nonceNote(text string) string {
+	nonce, ok := entra.ParseNonceText(text)
+	if !ok {
+		return ""
+	}
+	return "for " + nonce.Purpose + ", made " + relative(nonce.Born, i.o.Now)
+}

@@ -38,14 +38,12 @@ func decodePEM(i *inspector, in Input) (*Node, error) {
 		}
 		nodes = append(nodes, i.block(block))
 	}
-	switch len(nodes) {
-	case 0:
+	if len(nodes) == 0 {
 		return nil, errors.New("no block of it is whole")
-	case 1:
-		if n, ok := nodes[0].(*Node); ok {
-			n.Fields = append(Fields{{Name: "form", Value: "PEM"}}, n.Fields...)
-			return n, nil
-		}
+	}
+	if n, ok := nodes[0].(*Node); ok && len(nodes) == 1 {
+		n.Fields = append(Fields{{Name: "form", Value: "PEM"}}, n.Fields...)
+		return n, nil
 	}
 	n := &Node{Title: "PEM file"}
 	n.add("blocks", nodes)
@@ -54,11 +52,8 @@ func decodePEM(i *inspector, in Input) (*Node, error) {
 
 // block decodes one block, or names it.
 func (i *inspector) block(b *pem.Block) any {
-	if name, ok := blocks[b.Type]; ok {
-		if n := i.below(func() (*Node, error) { return i.find(Input{Raw: b.Bytes, Bytes: [][]byte{b.Bytes}}, only(name)) }); n != nil {
-			return n
-		}
-		return b.Type + " that cannot be read, " + size(b.Bytes)
+	if format, ok := blocks[b.Type]; ok {
+		return i.bytesAs(format, b.Bytes)
 	}
 	if strings.Contains(b.Type, "PRIVATE") {
 		return b.Type + " (not shown)"
