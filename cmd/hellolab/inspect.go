@@ -50,13 +50,15 @@ func formats() []string {
 	return names
 }
 
-// formatList tells of each format what it is known by, in the order of asking.
-func formatList() string {
-	var parts []string
+// formatTable tells of each format what it is known by, in the order of
+// asking, as Markdown for the reference.
+func formatTable() string {
+	var b strings.Builder
+	b.WriteString("| `-type` | Format | Known by |\n|---|---|---|")
 	for _, d := range inspect.Decoders() {
-		parts = append(parts, fmt.Sprintf("`%s` (%s; known by: %s)", d.Name, d.What, d.Sign))
+		fmt.Fprintf(&b, "\n| `%s` | %s | %s |", d.Name, d.What, d.Sign)
 	}
-	return strings.Join(parts, ", ")
+	return b.String()
 }
 
 func (c *inspectCommand) run(ctx context.Context, s *session, args []string) (err error) {

@@ -79,7 +79,7 @@ func manuals() map[string]manual {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
 				"The first format that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +
 				"What was verified is said, with what, and so is what was not. Private keys, session keys and passwords are not shown. Times are told from now, with `-lab` and `-device` from the lab's own. " +
-				"The formats, in the order of asking: " + formatList() + ".",
+				"The formats, in the order of asking:\n\n" + formatTable(),
 			examples: []string{
 				"hellolab inspect token.txt", "hellolab inspect -key=jwks.json -", "hellolab inspect -session-key=env:KEY reply.jwe",
 				"hellolab inspect -lab prt.txt", "hellolab inspect -device=device.laptop",

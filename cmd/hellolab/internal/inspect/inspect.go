@@ -45,7 +45,7 @@ type Options struct {
 type Decoder struct {
 	Name string // as -type takes it
 	What string // for the list of formats
-	Sign string // what it is recognised by
+	Sign string // what it is recognised by, in Markdown
 
 	inside bool // looked for in members of JSON and claims of tokens, too
 	decode func(*inspector, Input) (*Node, error)
@@ -55,15 +55,15 @@ type Decoder struct {
 // what they are to those that are recognised by a length alone.
 func Decoders() []Decoder {
 	return []Decoder{
-		{"pem", "PEM: certificates, requests and keys", "-----BEGIN", true, decodePEM},
-		{"keyrequest", "registration of a Hello key", "JSON with kngc", false, decodeKeyRequest},
-		{"jwks", "JSON Web Keys, one or a set", "JSON with kty or keys", false, decodeJWKS},
-		{"json", "JSON with tokens or keys in it", "{ or [", false, decodeJSON},
-		{"jwt", "signed token: JWT, Hello assertion, device or session request", "three parts, a header with alg", true, decodeJWT},
-		{"jwe", "encrypted message: session_key_jwe or a sealed reply", "five parts, a header with enc", true, decodeJWE},
+		{"pem", "PEM: certificates, requests and keys", "`-----BEGIN`", true, decodePEM},
+		{"keyrequest", "registration of a Hello key", "JSON with `kngc`", false, decodeKeyRequest},
+		{"jwks", "JSON Web Keys, one or a set", "JSON with `kty` or `keys`", false, decodeJWKS},
+		{"json", "JSON with tokens or keys in it", "`{` or `[`", false, decodeJSON},
+		{"jwt", "signed token: JWT, Hello assertion, device or session request", "three parts, a header with `alg`", true, decodeJWT},
+		{"jwe", "encrypted message: session_key_jwe or a sealed reply", "five parts, a header with `enc`", true, decodeJWE},
 		{"token", "opaque token: PRT or refresh token", "a version, a hint, a sealed rest", true, decodeToken},
-		{"attestation", "attestation of a key (PCPTool)", "KADS", true, decodeStatement},
-		{"cng", "public key as CNG writes it", "RSA1", true, decodeCNG},
+		{"attestation", "attestation of a key (PCPTool)", "`KADS`", true, decodeStatement},
+		{"cng", "public key as CNG writes it", "`RSA1`", true, decodeCNG},
 		{"certificate", "X.509 certificate or several", "DER, a certificate", true, decodeCertificates},
 		{"csr", "certificate request, PKCS #10", "DER, a request", true, decodeCSR},
 		{"key", "key: PKIX, PKCS #1 or PKCS #8", "DER, a key", true, decodeKey},

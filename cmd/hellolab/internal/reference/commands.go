@@ -9,7 +9,7 @@ type Command struct {
 	Name     string // "state list"
 	Usage    string // "hellolab state list [flags] [ADDRESS...]"
 	Summary  string // a sentence without its period
-	Detail   string // sentences, or ""
+	Detail   string // sentences in Markdown, or ""
 	Flags    []Flag
 	Exits    []Exit
 	Examples []string // command lines
