@@ -20,7 +20,7 @@
 // # What is simulated
 //
 // Everything a peer sees is real: TPM commands, tokens, signatures, TLS. Not
-// real are the person (Hands: gestures, typing of codes), the sensor's optics, and
+// real are the person (Hands: gestures, codes, approvals), the sensor's optics, and
 // the delivery of policy: a policy reaches a device when the device looks,
 // at sign-in, without an MDM session.
 //
