@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/wire/guid"
@@ -77,7 +78,7 @@ type server struct {
 }
 
 // track follows a connection. http.Server.Shutdown waits seconds for one that
-// a client opened and never used; here it is cut.
+// a client opened and never used; here it is cut after a moment.
 func (s *server) track(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,12 +102,31 @@ func (s *server) cutUnused() {
 	}
 }
 
+// awaitRequests waits a moment for the first requests of connections that were
+// just opened: their clients take a cut for a failure, for the connection was new.
+func (s *server) awaitRequests() {
+	for deadline := time.After(unusedGrace); ; {
+		s.mu.Lock()
+		waiting := len(s.unused)
+		s.mu.Unlock()
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			return
+		}
+	}
+}
+
 // Close lets requests that are being answered finish for a short while.
 func (s *server) Close() error {
 	// A listener whose Serve has not begun is not known to http.Server yet.
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	s.awaitRequests()
 	s.cutUnused()
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()

@@ -34,6 +34,7 @@ const (
 	exchangeTimeout  = 2 * time.Minute
 	idleTimeout      = time.Minute
 	closeGrace       = 2 * time.Second
+	unusedGrace      = 100 * time.Millisecond // for the request of a connection that was just opened
 )
 
 // ErrTooLarge is a body beyond its bound.

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -376,6 +377,47 @@ func TestCloseIsPrompt(t *testing.T) {
 	}
 	if _, err := get(t, s.client(t), "https://"+host+"/"); err == nil {
 		t.Error("a closed server answers")
+	}
+}
+
+// A client whose connection is new when the server closes is answered, or, if
+// it says nothing, cut soon.
+func TestCloseAnswersNewConnections(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "done") })
+	roots, err := s.env.PKI.Roots(t.Context(), providers.WebRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() *tls.Conn {
+		conn, err := s.env.Network.Dial(t.Context(), host, web.Port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secure := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, Time: s.env.Now, MinVersion: tls.VersionTLS12})
+		if err := secure.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { secure.Close() })
+		return secure
+	}
+	asks, silent := open(), open()
+	closed := make(chan error)
+	go func() { closed <- s.server.Close() }()
+	time.Sleep(20 * time.Millisecond)
+	if _, err := io.WriteString(asks, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := http.ReadResponse(bufio.NewReader(asks), nil)
+	if err != nil {
+		t.Fatalf("asked while the server closes: %v", err)
+	}
+	reply.Body.Close()
+	began := time.Now()
+	if _, err := silent.Read(make([]byte, 1)); err == nil || time.Since(began) > time.Second {
+		t.Errorf("a silent connection: %v after %s", err, time.Since(began))
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }
 
