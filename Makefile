@@ -24,7 +24,7 @@ SOAK_FUZZ  ?= 60s
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: ## Install what the build needs and the machine lacks (Debian: libssl-dev, gcc)
+deps: ## Install what build and tests need and the machine lacks (Debian: libssl-dev, gcc, curl)
 	@.ci/deps
 
 build: deps ## Build bin/hellolab

@@ -66,6 +66,8 @@ type Holder struct {
 	Host      string    `json:"host"`
 	PID       int       `json:"pid"`
 	Since     time.Time `json:"since"`
+	// Commands says that the holder runs commands of others: Do reaches it.
+	Commands bool `json:"commands,omitempty"`
 }
 
 // LockedError says that another process holds the state. Holder is zero when

@@ -170,6 +170,26 @@ func Do(ctx context.Context, o Options, request []byte) ([]byte, error) {
 	}
 }
 
+// HeldBy says who holds the state for writing. ErrNoHolder means that nobody
+// does, or that there is no state.
+func HeldBy(ctx context.Context, o Options) (Holder, error) {
+	if err := o.check(); err != nil {
+		return Holder{}, err
+	}
+	held, err := isHeld(&o)
+	if err != nil {
+		return Holder{}, err
+	}
+	if !held {
+		return Holder{}, fmt.Errorf("state %s: %w", o.Path, ErrNoHolder)
+	}
+	var l *LockedError
+	if err := locked(ctx, &o); !errors.As(err, &l) {
+		return Holder{}, err
+	}
+	return l.Holder, nil
+}
+
 // isHeld reports whether another process (or store) has the lock for writing.
 func isHeld(o *Options) (bool, error) {
 	f, _, err := openPrivate(o.Path, false)

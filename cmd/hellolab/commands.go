@@ -43,6 +43,9 @@ func commands() []entry {
 		{"mfa approve", "USER NUMBER", "Approve a sign-in on a user's phone", 2, func() command { return &mfaAnswerCommand{} }},
 		{"mfa deny", "USER", "Deny a sign-in on a user's phone", 1, func() command { return &mfaAnswerCommand{deny: true} }},
 		{"mfa code", "USER", "Print the code that a user's authenticator app shows", 1, func() command { return &mfaCodeCommand{} }},
+		{"serve", "", "Keep every service up on loopback for outside clients", 0, func() command { return &serveCommand{} }},
+		{"run", "-- COMMAND [ARGUMENTS...]", "Serve the lab while one command runs", -1, func() command { return &runCommand{} }},
+		{"env", "", "Print the variables that lead clients to the lab that is served", 0, func() command { return &envCommand{} }},
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
 		{"inspect", "[FILE]", "Decode a token, certificate, key or attestation", 1, func() command { return &inspectCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
@@ -57,6 +60,14 @@ func commands() []entry {
 		{"state restore", "[BACKUP]", "Put a backup in the place of the state", 1, func() command { return &stateRestoreCommand{} }},
 		{"version", "", "Print the version", 0, func() command { return &versionCommand{} }},
 	}
+}
+
+// runsInHolder says whether a command runs in the process that holds the state,
+// when that takes commands (serve). Such a command reaches the lab by
+// session.act or session.look alone, and reads of its surroundings nothing but
+// secrets.
+func runsInHolder(name string) bool {
+	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env"}, name)
 }
 
 // run executes a command line and returns its exit code.
@@ -107,6 +118,8 @@ func dispatch(ctx context.Context, s *session, args []string) error {
 	}
 	s.systems = newSystems(s.log, s.rand)
 	defer s.systems.Close()
+	s.line = commandLine{name: e.name, flags: fs, args: pos}
+	defer s.line.wipe()
 	return c.run(ctx, s, pos)
 }
 

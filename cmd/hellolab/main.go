@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,34 +27,73 @@ func start(s *session, args []string) int {
 	if code, ok := tpmWorker(args); ok {
 		return code
 	}
-	ctx, stop := interruptible(context.Background())
+	i := &interrupts{}
+	s.relay = i.relay
+	ctx, stop := i.listen(context.Background())
 	defer stop()
 	return run(ctx, s, args)
 }
 
-// interruptible returns a context that the first interrupt ends: the command
-// finishes what it is doing and stops. The second interrupt ends the process.
-// Nothing recorded is lost either way; a side effect cut in half is found and
-// settled by the next run.
-func interruptible(parent context.Context) (context.Context, context.CancelFunc) {
+// sameSignal is how soon after an interrupt another is the same one: some
+// programs send it to a process and to its group.
+const sameSignal = 50 * time.Millisecond
+
+// interrupts are the signals that end the program.
+type interrupts struct {
+	to atomic.Pointer[func(os.Signal)] // who gets them instead
+}
+
+// relay sends them to another program, until stop is called.
+func (i *interrupts) relay(to func(os.Signal)) (stop func()) {
+	i.to.Store(&to)
+	return func() { i.to.Store(nil) }
+}
+
+// listen returns a context that the first interrupt ends: the command finishes
+// what it is doing and stops. The second interrupt ends the process. Nothing
+// recorded is lost either way; a side effect cut in half is found and settled
+// by the next run.
+func (i *interrupts) listen(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		select {
-		case <-signals:
-		case <-ctx.Done():
+		if !i.next(ctx, signals) {
 			return
 		}
 		os.Stderr.WriteString("\nInterrupted: finishing the steps under way, then stopping. Interrupt again to stop at once.\n")
 		cancel()
-		<-signals
+		for same := time.After(sameSignal); ; {
+			select {
+			case <-signals:
+				continue
+			case <-same:
+			}
+			break
+		}
+		i.next(context.Background(), signals)
 		os.Stderr.WriteString("\nStopped at once. What was recorded is kept; the next run settles the step that was cut off.\n")
 		os.Exit(exitError)
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
 		cancel()
+	}
+}
+
+// next waits for a signal that is this program's; false when ctx ends first.
+func (i *interrupts) next(ctx context.Context, signals <-chan os.Signal) bool {
+	for {
+		select {
+		case sig := <-signals:
+			to := i.to.Load()
+			if to == nil {
+				return true
+			}
+			(*to)(sig)
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -71,6 +71,20 @@ func manuals() map[string]manual {
 			detail:   "The code is that of the lab's clock. Each works once, for about a minute.",
 			examples: []string{"hellolab mfa code user.alice"},
 		},
+		"serve": {
+			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
+				"The state is held meanwhile; `signin`, `mfa` and `status` in another shell run in the lab that is served. To interrupt it is to end it well.",
+			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
+		},
+		"run": {
+			detail:   "COMMAND gets the variables that `hellolab env` prints, and the signals that are sent to hellolab. Flags of hellolab stand before `--`.",
+			exits:    []reference.Exit{{Code: "N", When: "COMMAND ended with N; 128 and more: by a signal; 126, 127: it could not be run, or was not found"}},
+			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests"},
+		},
+		"env": {
+			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
+			examples: []string{"eval \"$(hellolab env)\"", "hellolab env -json"},
+		},
 		"status": {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},

@@ -6,13 +6,11 @@ import (
 	"strconv"
 
 	"hellolab/cmd/hellolab/internal/view"
-	"hellolab/engine/journal"
 	"hellolab/engine/lab"
 	"hellolab/providers"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/phone"
 	"hellolab/providers/wire/sas"
-	"hellolab/state"
 )
 
 // mfaListCommand lists the sign-ins that wait on users' phones. Like every
@@ -108,42 +106,29 @@ func (c *mfaAnswerCommand) run(ctx context.Context, s *session, args []string) (
 			return mistake("It is the number that the sign-in page shows.", "%s is not a number of two digits", view.Quote(args[1]))
 		}
 	}
-	store, err := s.openExisting(ctx, &c.stateFlags, operation)
-	if err != nil {
-		return err
-	}
-	defer closing(store, &err)
-	j, err := journal.Create(s.journalDir(), "mfa", s.now())
-	if err != nil {
-		return err
-	}
-	defer closing(j, &err)
-	l, err := s.openLab(store, 0, j.Emit)
-	if err != nil {
-		return err
-	}
-	defer closing(l, &err)
-	app, err := s.phoneOf(l, args[0])
-	if err != nil {
-		return err
-	}
-	defer closing(app, &err)
-	id := c.id
-	if id == "" {
-		if id, err = theOnly(ctx, app, args[0]); err != nil {
+	return s.act(ctx, &c.stateFlags, operation, func(l *lab.Lab) (err error) {
+		app, err := s.phoneOf(l, args[0])
+		if err != nil {
 			return err
 		}
-	}
-	var outcome string
-	if c.deny {
-		outcome, err = app.Deny(ctx, id)
-	} else {
-		outcome, err = app.Approve(ctx, id, number)
-	}
-	if err != nil {
-		return err
-	}
-	return s.tellOutcome(args[0], outcome)
+		defer closing(app, &err)
+		id := c.id
+		if id == "" {
+			if id, err = theOnly(ctx, app, args[0]); err != nil {
+				return err
+			}
+		}
+		var outcome string
+		if c.deny {
+			outcome, err = app.Deny(ctx, id)
+		} else {
+			outcome, err = app.Approve(ctx, id, number)
+		}
+		if err != nil {
+			return err
+		}
+		return s.tellOutcome(args[0], outcome)
+	})
 }
 
 // theOnly is the sign-in that waits, where it is one.
@@ -203,22 +188,6 @@ func (c *mfaCodeCommand) run(ctx context.Context, s *session, args []string) err
 		s.printf("%s\n", sas.TOTP(secret, l.Now()))
 		return nil
 	})
-}
-
-// look runs fn in a lab on a throwaway view of the state.
-func (s *session) look(ctx context.Context, f *stateFlags, fn func(*lab.Lab) error) (err error) {
-	snap, err := s.openRead(ctx, f)
-	if err != nil {
-		return err
-	}
-	overlay := state.NewOverlay(snap)
-	defer closing(overlay, &err)
-	l, err := s.openLab(overlay, 0, nil)
-	if err != nil {
-		return err
-	}
-	defer closing(l, &err)
-	return fn(l)
 }
 
 // userIn finds a user of the lab, and the Env that acts for them.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"hellolab/state"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden text in testdata/script")
@@ -124,6 +127,9 @@ func TestScript(t *testing.T) {
 			"flip":   flip,
 			"cut":    cut,
 			"garble": garble,
+
+			"extract": extract,
+			"ahead":   ahead,
 
 			"write":   write,
 			"waitfor": waitfor,
@@ -264,6 +270,35 @@ func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// extract VAR FILE REGEXP sets a variable to what the first group of REGEXP
+// matches in FILE.
+func extract(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: extract VAR FILE REGEXP")
+	}
+	re, err := regexp.Compile(args[2])
+	ts.Check(err)
+	m := re.FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(m) < 2 {
+		ts.Fatalf("%s does not match %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// ahead DURATION sets how far the clock of the lab here is ahead of the machine's.
+func ahead(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ahead DURATION")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	ctx := context.Background()
+	store, err := state.Open(ctx, state.Options{Path: ts.MkAbs(filepath.Join(labFolder, "state.db")), Now: time.Now, Writer: programName()})
+	ts.Check(err)
+	ts.Check(store.Commit(ctx, func(w state.Writer) error { return state.SetClockOffset(w, d) }))
+	ts.Check(store.Close())
 }
 
 // mode PERM FILE demands a file's permissions.

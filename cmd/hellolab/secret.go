@@ -19,8 +19,20 @@ const maxSecret = 4096
 const secretForms = "as `FORM`: env:NAME, file:PATH, - for standard input, or the value itself, which other users of the machine may see"
 
 // secret returns the secret that a flag names. An empty form asks on the
-// terminal, without echo.
+// terminal, without echo. Where another process sent the command, it has
+// resolved the form.
 func (s *session) secret(ctx context.Context, what, form string) (providers.Secret, error) {
+	if s.handed != nil {
+		return s.handed.next(what)
+	}
+	value, err := s.resolve(ctx, what, form)
+	if err == nil {
+		s.line.keep(form, value)
+	}
+	return value, err
+}
+
+func (s *session) resolve(ctx context.Context, what, form string) (providers.Secret, error) {
 	var value []byte
 	name, isEnv := strings.CutPrefix(form, "env:")
 	file, isFile := strings.CutPrefix(form, "file:")

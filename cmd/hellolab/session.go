@@ -44,6 +44,14 @@ type session struct {
 	// failpoint, when set, is called at instants at which a crash must do no harm.
 	failpoint func(name string)
 
+	// relay, when set, sends the signals of this process to a program that it
+	// runs instead of acting on them, until stop is called.
+	relay func(to func(os.Signal)) (stop func())
+
+	line   commandLine
+	served *served  // the lab that runs in this process, for a command that another sent
+	handed *secrets // what that other resolved
+
 	dir     string // -chdir; "" is the current directory
 	noColor bool
 	log     *slog.Logger
@@ -129,7 +137,11 @@ func (s *session) warn(diags hcl.Diagnostics) {
 
 // warnf writes a warning of one sentence.
 func (s *session) warnf(format string, args ...any) {
-	s.warn(hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: fmt.Sprintf(format, args...)}})
+	s.warn(asWarning(fmt.Sprintf(format, args...), ""))
+}
+
+func asWarning(summary, detail string) hcl.Diagnostics {
+	return hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: summary, Detail: detail}}
 }
 
 // asDiagnostics makes an error a diagnostic without a place.

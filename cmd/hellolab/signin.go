@@ -6,7 +6,6 @@ import (
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/check"
-	"hellolab/engine/journal"
 	"hellolab/engine/lab"
 	"hellolab/providers/windows"
 )
@@ -76,37 +75,24 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 	defer attempt.PIN.Wipe()
 	defer attempt.Password.Wipe()
 
-	store, err := s.openExisting(ctx, &c.stateFlags, "signin")
-	if err != nil {
-		return err
-	}
-	defer closing(store, &err)
-	j, err := journal.Create(s.journalDir(), "signin", s.now())
-	if err != nil {
-		return err
-	}
-	defer closing(j, &err)
-	l, err := s.openLab(store, 0, j.Emit)
-	if err != nil {
-		return err
-	}
-	defer closing(l, &err)
-	verdict, err := s.attempt(ctx, l, attempt, c.restart)
-	if err != nil {
-		return err
-	}
-	if c.json {
-		err = view.WriteIndentedJSON(s.out, view.ToVerdictJSON(&verdict))
-	} else {
-		err = view.Verdict(s.out, attempt.User, attempt.Device, &verdict, s.outStyle())
-	}
-	if err != nil {
-		return err
-	}
-	if verdict.Code != check.Success {
-		return exitCode(exitError)
-	}
-	return nil
+	return s.act(ctx, &c.stateFlags, "signin", func(l *lab.Lab) error {
+		verdict, err := s.attempt(ctx, l, attempt, c.restart)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			err = view.WriteIndentedJSON(s.out, view.ToVerdictJSON(&verdict))
+		} else {
+			err = view.Verdict(s.out, attempt.User, attempt.Device, &verdict, s.outStyle())
+		}
+		if err != nil {
+			return err
+		}
+		if verdict.Code != check.Success {
+			return exitCode(exitError)
+		}
+		return nil
+	})
 }
 
 // attempt finds the device in the lab, restarts it if asked, and signs in there.

@@ -19,6 +19,7 @@ const labFolder = ".hellolab"
 type stateFlags struct {
 	state       string
 	lockTimeout time.Duration
+	commands    bool // whoever opens it for writing runs commands of others meanwhile
 }
 
 func (f *stateFlags) flags(fs *flag.FlagSet) {
@@ -30,7 +31,7 @@ func (f *stateFlags) flags(fs *flag.FlagSet) {
 func (s *session) stateOptions(f *stateFlags, operation string) (state.Options, error) {
 	o := state.Options{
 		Path:        filepath.Join(s.labDir(), labFolder, "state.db"),
-		Holder:      state.Holder{Operation: operation, User: s.user, Host: s.host, PID: s.pid, Since: s.now().UTC()},
+		Holder:      state.Holder{Operation: operation, User: s.user, Host: s.host, PID: s.pid, Since: s.now().UTC(), Commands: f.commands},
 		LockTimeout: f.lockTimeout,
 		Now:         s.now,
 		Rand:        s.rand,

@@ -6,7 +6,6 @@ import (
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
-	"hellolab/state"
 )
 
 // statusCommand prints what a device believes of itself, in dsregcmd's lines.
@@ -23,42 +22,33 @@ func (c *statusCommand) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
-func (c *statusCommand) run(ctx context.Context, s *session, args []string) (err error) {
+func (c *statusCommand) run(ctx context.Context, s *session, args []string) error {
 	if len(args) != 1 {
 		return mistake("Usage: hellolab status DEVICE, such as hellolab status device.laptop", "A device is needed")
 	}
-	snap, err := s.openRead(ctx, &c.stateFlags)
-	if err != nil {
-		return err
-	}
-	overlay := state.NewOverlay(snap)
-	defer closing(overlay, &err)
-	l, err := s.openLab(overlay, 0, nil)
-	if err != nil {
-		return err
-	}
-	defer closing(l, &err)
-	if err := s.isA(l, args[0], "device"); err != nil {
-		return err
-	}
-	if c.user != "" {
-		if err := s.isA(l, c.user, "user"); err != nil {
+	return s.look(ctx, &c.stateFlags, func(l *lab.Lab) error {
+		if err := s.isA(l, args[0], "device"); err != nil {
 			return err
 		}
-	}
-	rec, err := l.Objects().Lookup(args[0])
-	if err != nil {
-		return err
-	}
-	status, err := s.windows.Status(l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), rec.Addr, c.user)
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return view.WriteIndentedJSON(s.out, status)
-	}
-	s.printf("%s", status.Text())
-	return nil
+		if c.user != "" {
+			if err := s.isA(l, c.user, "user"); err != nil {
+				return err
+			}
+		}
+		rec, err := l.Objects().Lookup(args[0])
+		if err != nil {
+			return err
+		}
+		status, err := s.windows.Status(l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), rec.Addr, c.user)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return view.WriteIndentedJSON(s.out, status)
+		}
+		s.printf("%s", status.Text())
+		return nil
+	})
 }
 
 // isA demands that the lab has an object of a kind.

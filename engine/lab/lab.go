@@ -6,6 +6,7 @@ package lab
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -208,6 +209,16 @@ var errClosed = errors.New("the lab is closed")
 
 // Network returns the lab's network, for a bridge to the world outside.
 func (l *Lab) Network() *network.Network { return l.net }
+
+// Root returns the certificate of an authority outside the lab's systems, for
+// clients outside to trust.
+func (l *Lab) Root(ctx context.Context, root providers.Root) (*x509.Certificate, error) {
+	a, err := l.pki.authority(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	return a.cert, nil
+}
 
 // OpenAll opens every service of the lab, as dialing each host would, and
 // reports all that fail.
