@@ -331,7 +331,7 @@ func parsed(t testing.TB, der []byte) *x509.Certificate {
 // tenantRecords are all that the tenant keeps, but for its own keys, unfolded.
 func (l *lab) tenantRecords() []byte {
 	l.t.Helper()
-	return l.records("tenant.contoso", "users", "upn", "groups", "members", "memberof", "devices", "deviceid", "hellokeys", "aik", "used", "families", "guesses", "oath")
+	return l.records("tenant.contoso", "users", "upn", "groups", "members", "memberof", "devices", "deviceid", "hellokeys", "aik", "used", "families", "guesses", "oath", "applications", "appid", "appname", "accesspolicies", "accessfor")
 }
 
 // deviceRecords are all that a device keeps, unfolded.

@@ -48,6 +48,12 @@ func FuzzServe(f *testing.F) {
 		{"POST", "/common/phone/list", `{"user":"` + oauth.ClientBroker + `","nonce":"AA","proof":"AA=="}`},
 		{"POST", "/common/phone/answer", `{"user":"` + oauth.ClientBroker + `","nonce":"AA","proof":"AA==","notification":"x","decision":"approve","number":42}`},
 		{"POST", "/v1.0/users/x/authentication/microsoftAuthenticatorMethods", `{}`},
+		{"POST", "/common/oauth2/introspect", "token=a.b.c"},
+		{"GET", "/contoso.com/Discover?api-version=1.9", ""},
+		{"POST", "/v1.0/identity/conditionalAccess/policies", `{"displayName":"x","state":"enabled","conditions":{"applications":{"includeApplications":["All"]},"devices":{"deviceFilter":{"mode":"exclude","rule":"device.trustType -eq \"AzureAD\""}}},"grantControls":{"operator":"AND","builtInControls":["block"]}}`},
+		{"GET", "/common/oauth2/v2.0/authorize?scope=api://x/.default&client_id=11111111-2222-3333-4444-555555555555", ""},
+		{"DELETE", "/EnrollmentServer/device/11111111-2222-3333-4444-555555555555", ""},
+		{"POST", "/v1.0/applications", `{"displayName":"x","uniqueName":"x","publicClient":{"redirectUris":["http://localhost"]}}`},
 	} {
 		f.Add(uint8(i), seed.method, seed.target, []byte(seed.body))
 	}
