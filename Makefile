@@ -19,13 +19,16 @@ SOAK_KILLS ?= 1000
 SOAK_FUZZ  ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build lab test check fmt vet lint doors generated units race bench soak fuzz docs fidelity clean
+.PHONY: help deps deps-test build lab test check fmt vet lint doors generated units race bench soak fuzz docs fidelity clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: ## Install what build and tests need and the machine lacks (Debian: libssl-dev, gcc, curl)
+deps: ## Install what the build needs and the machine lacks (Debian: libssl-dev, gcc)
 	@.ci/deps
+
+deps-test: ## Install what the tests need besides (curl, Node, Chromium and the libraries of outside clients)
+	@.ci/deps test
 
 build: deps ## Build bin/hellolab
 	$(GO) build -o $(BIN) ./cmd/hellolab
@@ -36,7 +39,7 @@ lab: build ## Apply an example in a fresh folder and run its checks (LAB=entra-j
 	$(BIN) -chdir="$$dir/$(LAB)" apply -auto-approve && \
 	$(BIN) -chdir="$$dir/$(LAB)" check
 
-test: deps check ## Everything that must hold; all that CI runs
+test: deps-test check ## Everything that must hold; all that CI runs
 
 check: fmt vet lint doors generated units race
 
@@ -57,7 +60,7 @@ generated: ## Generated documents are up to date
 	$(GO) test -count=1 -run '^TestDocuments$$' ./cmd/hellolab
 
 units: ## All tests
-	$(GO) test -timeout 12m $(PKGS)
+	HELLOLAB_OUTSIDE=required $(GO) test -timeout 12m $(PKGS)
 
 race: ## The tests of concurrent packages under the race detector
 	$(GO) test -race -short -skip Bombs -timeout 12m $(RACE)
@@ -65,8 +68,8 @@ race: ## The tests of concurrent packages under the race detector
 bench: ## Every speed promise, printed
 	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
 
-soak: deps ## The long version of the random, kill and fuzz tests
-	HELLOLAB_SOAK=$(SOAK_KILLS) $(GO) test -count=1 -timeout 10h $(PKGS)
+soak: deps-test ## The long version of the random, kill and fuzz tests
+	HELLOLAB_OUTSIDE=required HELLOLAB_SOAK=$(SOAK_KILLS) $(GO) test -count=1 -timeout 10h $(PKGS)
 	$(MAKE) fuzz
 
 fuzz: ## Every fuzz target for SOAK_FUZZ each

@@ -32,9 +32,9 @@ user "dora" {
 }
 `
 
-// browser is a client from outside at the tenant's sign-in page. Its sign-in
+// outsider is a client from outside at the tenant's sign-in page. Its sign-in
 // outlives the process that answers it: each call opens the lab anew.
-type browser struct {
+type outsider struct {
 	t     *testing.T
 	dir   string
 	page  *sas.Config
@@ -42,7 +42,7 @@ type browser struct {
 }
 
 // at runs fn with a client of the lab and its tenant.
-func (b *browser) at(fn func(c *http.Client, t spec.TenantOut)) {
+func (b *outsider) at(fn func(c *http.Client, t spec.TenantOut)) {
 	b.t.Helper()
 	store, err := state.Open(b.t.Context(), state.Options{Path: filepath.Join(b.dir, labFolder, "state.db"), Now: time.Now, Rand: rand.Reader})
 	b.must(err)
@@ -61,14 +61,14 @@ func (b *browser) at(fn func(c *http.Client, t spec.TenantOut)) {
 	fn(c, out)
 }
 
-func (b *browser) must(err error) {
+func (b *outsider) must(err error) {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *browser) send(c *http.Client, req *http.Request, err error) web.Reply {
+func (b *outsider) send(c *http.Client, req *http.Request, err error) web.Reply {
 	b.t.Helper()
 	b.must(err)
 	reply, err := web.Do(c, req)
@@ -76,7 +76,7 @@ func (b *browser) send(c *http.Client, req *http.Request, err error) web.Reply {
 	return reply
 }
 
-func (b *browser) post(c *http.Client, target string, v url.Values) web.Reply {
+func (b *outsider) post(c *http.Client, target string, v url.Values) web.Reply {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, target, strings.NewReader(v.Encode()))
 	b.must(err)
@@ -85,7 +85,7 @@ func (b *browser) post(c *http.Client, target string, v url.Values) web.Reply {
 }
 
 // begin signs in with the password and asks for the approval.
-func (b *browser) begin() {
+func (b *outsider) begin() {
 	b.t.Helper()
 	b.at(func(c *http.Client, t spec.TenantOut) {
 		ask := oauth.AuthorizeRequest{ResponseType: "code", ClientID: oauth.ClientBroker, RedirectURI: oauth.NativeRedirect(oauth.ClientBroker), AMRValues: oauth.AMRNGCMFA, Resource: oauth.ResourceDRS}
@@ -101,7 +101,7 @@ func (b *browser) begin() {
 }
 
 // ends asks how it went, and whether a code comes of it.
-func (b *browser) ends(result string) {
+func (b *outsider) ends(result string) {
 	b.t.Helper()
 	b.at(func(c *http.Client, _ spec.TenantOut) {
 		req, err := web.NewJSON(b.t.Context(), http.MethodPost, b.page.URLEndAuth, sas.AuthRequest{Method: sas.MethodEnd, AuthMethodID: sas.MethodAppNotification, FlowToken: b.begun.FlowToken, Ctx: b.begun.Ctx})
@@ -137,12 +137,12 @@ func TestApproveByCommand(t *testing.T) {
 		}
 	}
 	run(0, "apply", "-auto-approve")
-	newBrowser := func() *browser {
-		b := &browser{t: t, dir: dir}
+	newBrowser := func() *outsider {
+		b := &outsider{t: t, dir: dir}
 		b.begin()
 		return b
 	}
-	number := func(b *browser) string { return strconv.Itoa(b.begun.Entropy) }
+	number := func(b *outsider) string { return strconv.Itoa(b.begun.Entropy) }
 
 	b := newBrowser()
 	says(run(0, "mfa", "list"), "user.dora  ")

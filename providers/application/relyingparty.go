@@ -42,7 +42,7 @@ func open(ctx context.Context, env providers.Env, o object) (providers.Service, 
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.trust = &trust{now: env.Now, http: p.http, tenant: t}
+	p.trust = &trust{now: env.Now, http: p.http, tenant: t, log: p.log}
 	// The key lives as long as the service: a sign-in that a restart cuts off
 	// begins anew.
 	key := make([]byte, 32)

@@ -123,7 +123,7 @@ func newBench(t *testing.T) *bench {
 	b.relyingParty = &relyingParty{
 		env: providers.Env{Now: clock, Rand: rand.Reader, Emit: func(e event.Event) { b.events = append(b.events, e) }}, log: slog.New(slog.DiscardHandler),
 		app:    spec.ApplicationOut{ClientID: clientID, Resource: "api://" + clientID, Host: "portal.contoso-com.apps.test"},
-		tenant: out, http: client, trust: &trust{now: clock, http: client, tenant: out}, seal: seal,
+		tenant: out, http: client, trust: &trust{now: clock, http: client, tenant: out, log: slog.New(slog.DiscardHandler)}, seal: seal,
 	}
 	return b
 }

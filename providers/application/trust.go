@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -31,6 +32,7 @@ type trust struct {
 	now    func() time.Time
 	http   *http.Client
 	tenant spec.TenantOut
+	log    *slog.Logger
 
 	mu    sync.Mutex // held while the tenant is asked: one asks, others wait
 	doc   *document
@@ -89,6 +91,7 @@ func (t *trust) ask(ctx context.Context) (*document, error) {
 	d, err := t.fetch(context.WithoutCancel(ctx)) // for all who wait, not for this one alone
 	if err != nil {
 		t.doc = nil
+		t.log.WarnContext(ctx, "the tenant's signing keys cannot be read", "error", err)
 		return nil, unavailable("keys_unavailable", "The tenant's signing keys cannot be read.")
 	}
 	t.doc = d

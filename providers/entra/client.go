@@ -51,46 +51,74 @@ func isLoopback(host string) bool {
 
 // target is what a token is asked for.
 type target struct {
-	resource string // audience of the access token
-	scope    string // scp of the access token
-	app      string // client id of the resource, which policies name
-	prt      bool   // scope "aza": a primary refresh token
+	resource string   // audience of the access token
+	scope    string   // scp of the access token: the one permission there is to each resource
+	app      string   // client id of the resource, which policies name
+	prt      bool     // scope "aza": a primary refresh token
+	granted  []string // words of the scope that are granted, as they were asked for; V2 answers them
 }
 
 // Words of OpenID Connect and of MS-OAPXBC that a scope may hold besides a
 // resource.
 var plainScopes = []string{"openid", "profile", "email", "offline_access", "aza", "ugs"}
 
+// scopeGraph is the permission to Graph, which may be asked for by this short name.
+const scopeGraph = "User.Read"
+
 // targetOf reads resource (V1) and scope (V2). A request that names neither
 // asks for Graph.
 func (s *server) targetOf(resource, scope string) (target, error) {
-	var t target
+	var plain []string
+	asked := map[string]string{} // word → permission
 	permission := ""
 	for _, word := range strings.Fields(scope) {
 		if slices.Contains(plainScopes, word) {
-			t.prt = t.prt || word == "aza"
+			plain = append(plain, word)
 			continue
 		}
-		name, asked, ok := cutLast(word, "/")
-		if !ok {
+		name, named, ok := cutLast(word, "/")
+		switch {
+		case !ok && strings.EqualFold(word, scopeGraph):
+			name, named = oauth.ResourceGraph, word
+		case !ok:
 			return target{}, oauth.NewError(oauth.ScopeInvalid, "The scope '%.64s' is not valid.", word)
 		}
 		if resource != "" && resource != name {
 			return target{}, oauth.NewError(oauth.ScopeInvalid, "The scope names more than one resource.")
 		}
-		resource, permission = name, asked
+		resource, permission, asked[word] = name, named, named
 	}
+	t, err := s.resourceTarget(resource, permission)
+	if err != nil {
+		return target{}, err
+	}
+	t.prt = slices.Contains(plain, "aza")
+	t.granted = slices.DeleteFunc(plain, func(w string) bool { return w == "offline_access" }) // as the cloud answers
+	for word, named := range asked {
+		if named == scopeAll || strings.EqualFold(named, t.scope) {
+			t.granted = append(t.granted, word)
+		}
+	}
+	slices.Sort(t.granted)
+	return t, nil
+}
+
+func (s *server) resourceTarget(resource, permission string) (target, error) {
 	switch strings.TrimSuffix(strings.ToLower(resource), "/") {
 	case "", oauth.ResourceGraph, oauth.AppGraph, "https://" + s.hosts.graph:
-		t.resource, t.scope, t.app = oauth.ResourceGraph, "User.Read", oauth.AppGraph
+		return target{resource: oauth.ResourceGraph, scope: scopeGraph, app: oauth.AppGraph}, nil
 	case oauth.ResourceDRS, oauth.AppDRS:
-		t.resource, t.scope, t.app = oauth.ResourceDRS, "adrs_access", oauth.AppDRS
-	default:
-		app, err := s.applicationTarget(strings.TrimSuffix(resource, "/"), permission)
-		app.prt = t.prt
-		return app, err
+		return target{resource: oauth.ResourceDRS, scope: "adrs_access", app: oauth.AppDRS}, nil
 	}
-	return t, nil
+	return s.applicationTarget(strings.TrimSuffix(resource, "/"), permission)
+}
+
+// reply is the scope of a token endpoint's reply.
+func (t target) reply(v oauth.Version) string {
+	if v == oauth.V1 || len(t.granted) == 0 {
+		return t.scope
+	}
+	return strings.Join(t.granted, " ")
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {

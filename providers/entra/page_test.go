@@ -148,3 +148,30 @@ func TestPublicClientHasNoSecret(t *testing.T) {
 	reply := b.send(req)
 	want(t, oauth.ParseError(reply.Status, reply.Body), oauth.ClientIsPublic)
 }
+
+// What a reply says was granted, which MSAL compares with what it asked for.
+func TestGrantedScopes(t *testing.T) {
+	b := newBench(t)
+	for _, tt := range []struct {
+		asked, granted string
+		code           oauth.Code
+	}{
+		{asked: "openid offline_access https://graph.microsoft.com/User.Read", granted: "https://graph.microsoft.com/User.Read openid"},
+		{asked: "openid profile User.Read", granted: "User.Read openid profile"},
+		{asked: "https://graph.microsoft.com/.default", granted: "https://graph.microsoft.com/.default"},
+		{asked: "https://graph.microsoft.com/User.Read https://graph.microsoft.com/Mail.Read", granted: "https://graph.microsoft.com/User.Read"},
+		{asked: oauth.ResourceDRS + "/adrs_access openid", granted: "openid " + oauth.ResourceDRS + "/adrs_access"},
+		{asked: "Mail.Read", code: oauth.ScopeInvalid},
+		{asked: "https://graph.microsoft.com/User.Read " + oauth.ResourceDRS + "/adrs_access", code: oauth.ScopeInvalid},
+	} {
+		reply := b.send(b.form(b.login("/oauth2/v2.0/token"), oauth.TokenRequest{GrantType: oauth.GrantPassword, ClientID: oauth.ClientAzureCLI, Username: aliceUPN, Password: password, Scope: tt.asked}.Form()))
+		if tt.code != 0 {
+			want(t, oauth.ParseError(reply.Status, reply.Body), tt.code)
+			continue
+		}
+		tokens, err := oauth.ParseTokenResponse(reply.Body)
+		if b.must(err); tokens.Scope != tt.granted {
+			t.Errorf("%s: granted %q, want %q", tt.asked, tokens.Scope, tt.granted)
+		}
+	}
+}

@@ -52,6 +52,7 @@ func (s *server) discovery(w http.ResponseWriter, tenant string, v oauth.Version
 	}
 	m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/"+version+"authorize", base+"/oauth2/"+version+"token"
 	m.DeviceEndpoint, m.EndSessionEndpoint = base+"/oauth2/"+version+"devicecode", base+"/oauth2/"+version+"logout"
+	m.IntrospectionEndpoint = base + "/oauth2/" + version + "introspect"
 	web.WriteJSON(w, http.StatusOK, m)
 }
 

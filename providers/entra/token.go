@@ -258,7 +258,7 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	resp := oauth.TokenResponse{TokenType: "Bearer", Scope: g.target.scope, ExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt),
+	resp := oauth.TokenResponse{TokenType: "Bearer", Scope: g.target.reply(v), ExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt),
 		ExtExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt), ExpiresOn: oauth.Seconds(c.Expires), NotBefore: oauth.Seconds(c.NotBefore),
 		Resource: g.target.resource, AccessToken: access}
 	if withRefresh {

@@ -28,6 +28,7 @@ await page.click("#submit");
 await page.waitForSelector("#error");
 demand((await page.textContent("#error")).includes("AADSTS50126"), "a wrong password is refused");
 await shoot("refused");
+tell("OK refused");
 await page.fill("#passwd", PASSWORD);
 await page.click("#submit");
 await page.waitForSelector("#otc");
