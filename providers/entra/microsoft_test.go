@@ -127,6 +127,35 @@ func TestFrontFindsTheTenant(t *testing.T) {
 	wantDRS(t, err, "")
 }
 
+// What waits on a phone is polled for with headers, and what stands is asked
+// with the token alone.
+func TestFrontOfPhonesAndApplications(t *testing.T) {
+	b, _ := behindFront(t)
+	p := pushedOn(b)
+	b.word = "contoso.com"
+	page, begun := p.begin()
+	if !strings.HasPrefix(page.URLEndAuth, "https://login.microsoftonline.com/common/") {
+		t.Errorf("the page polls at %s", page.URLEndAuth)
+	}
+	for _, answer := range []*sas.AuthReply{p.poll(page, begun), p.polls(page, begun)} {
+		if answer.ResultValue != sas.ResultPending {
+			t.Errorf("a poll got %+v", answer)
+		}
+	}
+	p.approve(begun.Entropy)
+	if answer := p.poll(page, begun); answer.ResultValue != sas.ResultSuccess {
+		t.Errorf("after the approval a poll got %+v", answer)
+	}
+	b.word = "common"
+	tokens, err := b.token(oauth.TokenRequest{GrantType: oauth.GrantPassword, ClientID: oauth.ClientBroker, Username: aliceUPN, Password: password})
+	b.must(err)
+	var standing oauth.Introspection
+	b.must(b.send(b.form(b.login("/oauth2/v2.0/introspect"), url.Values{"token": {tokens.AccessToken}})).JSON(&standing))
+	if !standing.Active {
+		t.Errorf("introspection: %+v", standing)
+	}
+}
+
 func TestFrontRefusesWhatNamesNoTenant(t *testing.T) {
 	b, other := behindFront(t)
 	for name, r := range map[string]oauth.TokenRequest{

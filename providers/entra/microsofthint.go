@@ -15,6 +15,7 @@ import (
 	"hellolab/providers/wire/jose"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
+	"hellolab/providers/wire/sas"
 	"hellolab/providers/wire/strict"
 )
 
@@ -37,6 +38,7 @@ func loginHints(r *http.Request) (hints []string, form url.Values) {
 	case "application/json":
 		h.json(peekBody(r))
 	}
+	h.opaque(r.Header.Get(sas.HeaderCtx))
 	h.signed(credential(r, oauth.HeaderRefreshTokenCredential))
 	h.signed(credential(r, oauth.HeaderDeviceCredential))
 	h.device(r)
@@ -140,6 +142,8 @@ func (h *hintList) parameters(v url.Values) {
 	h.signed(v.Get("request"))
 	h.opaque(v.Get("request"))
 	h.signed(v.Get("assertion"))
+	h.token(v.Get("token"))
+	h.token(v.Get("id_token_hint"))
 }
 
 // json reads a JSON body of the sign-in page.
@@ -192,9 +196,13 @@ func (h *hintList) assertion(text string) {
 // bearer takes the tenant of an access token.
 func (h *hintList) bearer(r *http.Request) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return
+	if strings.EqualFold(scheme, "Bearer") {
+		h.token(text)
 	}
+}
+
+// token takes the tenant of an access token or an id_token.
+func (h *hintList) token(text string) {
 	t, err := jose.Parse(text)
 	if err != nil {
 		return

@@ -34,7 +34,12 @@ type pushBench struct {
 
 func newPushed(t testing.TB, change ...func(*spec.Tenant)) *pushBench {
 	t.Helper()
-	b := newBench(t, change...)
+	return pushedOn(newBench(t, change...))
+}
+
+func pushedOn(b *bench) *pushBench {
+	b.t.Helper()
+	t := b.t
 	u, err := graph.Post[graph.User](t.Context(), b.admin, graph.User{UserPrincipalName: doraUPN, PasswordProfile: &graph.PasswordProfile{Password: password}}, "users")
 	b.must(err)
 	p := &pushBench{bench: b, id: u.ID}
