@@ -176,6 +176,28 @@ func TestControlSocketInDeepFolder(t *testing.T) {
 	}
 }
 
+func TestHeldBy(t *testing.T) {
+	o := testOptions(t)
+	o.Holder.Operation, o.Holder.Commands = "serve", true
+	if _, err := HeldBy(ctx, o); !errors.Is(err, ErrNoHolder) {
+		t.Fatalf("without a state: %v", err)
+	}
+	s := openStore(t, o)
+	asked := o
+	asked.Holder = Holder{Operation: "env"}
+	if h, err := HeldBy(ctx, asked); err != nil || h.Operation != "serve" || !h.Commands || h.PID != o.Holder.PID {
+		t.Errorf("held by %+v, %v", h, err)
+	}
+	var locked *LockedError
+	if _, err := Open(ctx, asked); !errors.As(err, &locked) || !locked.Holder.Commands {
+		t.Errorf("opening says %v", err)
+	}
+	must(t, s.Close())
+	if _, err := HeldBy(ctx, asked); !errors.Is(err, ErrNoHolder) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
 func TestDo(t *testing.T) {
 	o := testOptions(t)
 	if _, err := Do(ctx, o, nil); !errors.Is(err, ErrNoHolder) {

@@ -203,6 +203,22 @@ func TestOpenAllOpensEachOnceAndReportsFailures(t *testing.T) {
 	}
 }
 
+func TestRootIsWhatClientsTrust(t *testing.T) {
+	l, _ := open(t, &hosts{opened: map[string]int{}}, &wall{noon}, nil, [2]string{"a"})
+	root, err := l.Root(t.Context(), providers.WebRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := x509.NewCertPool()
+	want.AddCert(root)
+	if got, err := l.envOf(t, "host.a").PKI.Roots(t.Context(), providers.WebRoot); err != nil || !got.Equal(want) {
+		t.Errorf("another root than devices trust, %v", err)
+	}
+	if _, err := l.Root(t.Context(), "nobody"); err == nil {
+		t.Error("an authority that is none has a root")
+	}
+}
+
 func TestLabTimeIsMonotonicAndOffset(t *testing.T) {
 	w := &wall{noon}
 	view := state.NewOverlay(state.Empty(state.Meta{}))

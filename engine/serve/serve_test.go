@@ -90,6 +90,21 @@ func site(t *testing.T, change ...func(*Options)) (*network.Network, *Bridge) {
 	return n, b
 }
 
+// listenHigh refuses low ports, as systems do to most users.
+func listenHigh(kind, address string) (net.Listener, error) {
+	if at := netip.MustParseAddrPort(address); at.Port() > 0 && at.Port() < 1024 {
+		return nil, &net.OpError{Op: "listen", Net: kind, Err: syscall.EACCES}
+	}
+	return net.Listen(kind, address)
+}
+
+// dialTo connects to one address, whatever is asked for.
+func dialTo(at netip.AddrPort) func(ctx context.Context, kind, _ string) (net.Conn, error) {
+	return func(ctx context.Context, kind, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, kind, at.String())
+	}
+}
+
 func dial(t *testing.T, at netip.AddrPort) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", at.String())
