@@ -331,3 +331,24 @@ func TestTokenAtSignIn(t *testing.T) {
 		})
 	}
 }
+
+// TestApplicationsFromPersonal: the work account's token signs in to
+// applications from a personal device, which is registered and not joined.
+func TestApplicationsFromPersonal(t *testing.T) {
+	seed.Proves(t, "PRT-06", "A1")
+	l := newLab(t)
+	l.own()
+	l.Create(personal, work(alice, ownerPIN))
+	l.portal(spec.ApplicationRequire{MFA: true})
+	if v := l.expect(to(onPhone(ownerPIN)), "success"); v.Claims["deviceid"] != stored[machineState](l, phonepc, "machine", "record").Registration.DeviceID {
+		t.Errorf("claims %v", v.Claims)
+	}
+	l.require(spec.ApplicationRequire{JoinedDevice: true})
+	if v := l.signIn(to(onPhone(ownerPIN))); v.Code == "success" || v.Reason == nil || v.Reason.Code != "AADSTS53001" {
+		t.Errorf("as a joined device: %s, %+v", v.Code, v.Reason)
+	}
+	l.require(spec.ApplicationRequire{CompliantDevice: true})
+	l.expect(to(onPhone(ownerPIN)), "device_not_compliant")
+	l.patchDevice(phonepc, graph.Device{IsCompliant: new(true)})
+	l.expect(to(onPhone(ownerPIN)), "success")
+}
