@@ -24,6 +24,7 @@ func keyIDOf(pub *rsa.PublicKey) string { return ngc.KeyID(cng.MarshalRSAPublic(
 // What a device keeps, by the table of package windows' comment.
 type machineState struct {
 	Storage      ksp.Storage        `json:"storage"`
+	MachineKey   []byte             `json:"machine_key"`
 	EK           []byte             `json:"ek"`
 	EKChain      [][]byte           `json:"ek_chain"`
 	AIK          ksp.Key            `json:"aik"`

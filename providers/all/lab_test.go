@@ -57,7 +57,12 @@ func newLab(t testing.TB) *lab {
 // builds without a TPM simulator, too.
 func newLabOf(t testing.TB, attestation string) *lab {
 	t.Helper()
-	pool := tpmtest.NewPool(t, 0)
+	return newLabOn(t, tpmtest.NewPool(t, 0), attestation)
+}
+
+// newLabOn is newLabOf with devices that run on pool.
+func newLabOn(t testing.TB, pool *tpm.Pool, attestation string) *lab {
+	t.Helper()
 	w := windows.New(pool)
 	types := all.Types(all.Deps{Windows: w})
 	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}

@@ -165,6 +165,9 @@ func (s *session) create(tpl tpm2.TPMTPublic, sensitive *tpm2.TPMSSensitiveCreat
 	if err != nil {
 		return nil, nil, err
 	}
+	if tpl.Type == tpm2.TPMAlgRSA {
+		s.w.keys.Add(1)
+	}
 	return rsp.OutPublic.Bytes(), rsp.OutPrivate.Buffer, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hellolab/providers/windows/tpm/worker"
@@ -40,6 +41,7 @@ type Pool struct {
 	baking   int
 	expected int // TPMs that Expect announced and Take has not taken
 	bakers   sync.WaitGroup
+	keys     atomic.Int64 // RSA keys created
 }
 
 type nameLock struct {
@@ -80,13 +82,14 @@ type Level struct {
 	Baked   int // manufactured TPMs with their keys
 	Baking  int
 	Workers int // processes that run
+	Keys    int // RSA keys that were created so far
 }
 
 // Level reports what lies ready.
 func (p *Pool) Level() Level {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Level{Baked: len(p.baked), Baking: p.baking, Workers: p.running}
+	return Level{Baked: len(p.baked), Baking: p.baking, Workers: p.running, Keys: int(p.keys.Load())}
 }
 
 // Close ends the workers. What is not saved is not lost: every change of a TPM
@@ -154,7 +157,7 @@ func (p *Pool) pick(v version) (*process, error) {
 	}
 	p.running++
 	p.mu.Unlock()
-	w, err := start(p.o.Command())
+	w, err := start(p.o.Command(), &p.keys)
 	if err != nil {
 		p.gone()
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hellolab/providers/windows/tpm/worker"
@@ -26,6 +27,7 @@ type process struct {
 	r      *bufio.Reader
 	stderr *tail
 	dead   bool
+	keys   *atomic.Int64 // RSA keys created, of the whole pool
 
 	resident version   // the image whose TPM is up; zero: none
 	zero     time.Time // lab time at which the TPM's own time was zero
@@ -33,7 +35,7 @@ type process struct {
 	srk      *parent   // of the resident TPM, once read
 }
 
-func start(cmd *exec.Cmd) (*process, error) {
+func start(cmd *exec.Cmd, keys *atomic.Int64) (*process, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("tpm worker: %w", err)
@@ -42,7 +44,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tpm worker: %w", err)
 	}
-	p := &process{cmd: cmd, in: in, stderr: &tail{max: 2048}}
+	p := &process{cmd: cmd, in: in, stderr: &tail{max: 2048}, keys: keys}
 	p.w, p.r = bufio.NewWriterSize(in, worker.MaxFrame+4), bufio.NewReaderSize(out, worker.MaxFrame+4)
 	cmd.Stderr = p.stderr
 	if err := cmd.Start(); err != nil {

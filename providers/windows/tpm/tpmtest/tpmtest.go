@@ -36,9 +36,13 @@ func NeedsSimulator(t testing.TB) {
 
 // NewPool returns a pool of at most so many workers, 0 for the pool's own
 // choice. It closes with the test. Without a simulator it can start none.
-func NewPool(t testing.TB, workers int) *tpm.Pool {
+func NewPool(t testing.TB, workers int, change ...func(*tpm.Options)) *tpm.Pool {
 	t.Helper()
-	p := tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) }, Workers: workers})
+	o := tpm.Options{Command: func() *exec.Cmd { return exec.Command(os.Args[0], worker.Word) }, Workers: workers}
+	for _, c := range change {
+		c(&o)
+	}
+	p := tpm.NewPool(o)
 	t.Cleanup(func() { p.Close() })
 	return p
 }
