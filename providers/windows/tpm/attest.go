@@ -20,7 +20,7 @@ type Certification struct {
 // Certify lets aik speak for k over a verifier's nonce, without the
 // authorization value of k: through the Certify branch of its policy.
 func (t *TPM) Certify(ctx context.Context, k, aik ksp.Key, nonce []byte) (c Certification, err error) {
-	err = t.with(ctx, aik.Storage, aik.Blob, func(s *session, _ *parent, signer *loaded) error {
+	err = t.with(ctx, aik.Storage, aik.Blob, func(s *session, signer *loaded) error {
 		subject, err := s.load(k.Blob)
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func certifyBranch(t transport.TPM, h tpm2.TPMISHPolicy, _ tpm2.TPM2BNonce) erro
 // ActivateCredential opens a credential that an issuer bound to this TPM's
 // endorsement key and to the name of aik (TPM 2.0 Part 1, 24).
 func (t *TPM) ActivateCredential(ctx context.Context, aik ksp.Key, credential, secret []byte) (cert []byte, err error) {
-	err = t.with(ctx, aik.Storage, aik.Blob, func(s *session, _ *parent, l *loaded) error {
+	err = t.with(ctx, aik.Storage, aik.Blob, func(s *session, l *loaded) error {
 		ek, err := tpm2.ReadPublic{ObjectHandle: ekHandle}.Execute(s)
 		if err != nil {
 			return fmt.Errorf("read endorsement key: %w", err)

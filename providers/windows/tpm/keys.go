@@ -43,19 +43,9 @@ func (p *parent) handle() tpm2.AuthHandle {
 	return tpm2.AuthHandle{Handle: srkHandle, Name: p.name, Auth: tpm2.PasswordAuth(nil)}
 }
 
-// authorize returns a session that proves auth without showing it: HMAC,
-// salted to the storage root key, with the first parameter encrypted one way.
-func (p *parent) authorize(auth []byte, enc tpm2.AuthOption) tpm2.Session {
-	if auth == nil {
-		return tpm2.PasswordAuth(nil)
-	}
-	return tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Auth(authValue(auth)), tpm2.Salted(srkHandle, p.public), enc)
-}
-
 // authValue makes a TPM authorization value of a caller's: 24 bytes of its
 // SHA-256 as 32 characters. A TPM takes at most 32 bytes and cuts trailing
-// zeros off; go-tpm v0.9.8 cuts at the first zero byte anywhere, so a value
-// must hold none.
+// zeros off, so a value holds none.
 func authValue(auth []byte) []byte {
 	if auth == nil {
 		return nil
@@ -63,11 +53,6 @@ func authValue(auth []byte) []byte {
 	sum := sha256.Sum256(auth)
 	return base64.RawURLEncoding.AppendEncode(nil, sum[:24])
 }
-
-var (
-	encryptIn  = tpm2.AESEncryption(128, tpm2.EncryptIn)
-	encryptOut = tpm2.AESEncryption(128, tpm2.EncryptOut)
-)
 
 // loaded is an object in one of the three slots.
 type loaded struct {
@@ -152,8 +137,7 @@ func (s *session) create(tpl tpm2.TPMTPublic, sensitive *tpm2.TPMSSensitiveCreat
 	}
 	h := p.handle()
 	if sensitive != nil {
-		// An HMAC session on the empty parent authorization, for its encryption only.
-		h.Auth = tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Salted(srkHandle, p.public), encryptIn)
+		h.Auth = s.cover(request)
 	} else {
 		sensitive = &tpm2.TPMSSensitiveCreate{}
 	}
@@ -221,30 +205,30 @@ func (t *TPM) CreateKey(ctx context.Context, use ksp.Use, auth []byte) (k ksp.Ke
 }
 
 // with loads a blob for fn.
-func (t *TPM) with(ctx context.Context, storage ksp.Storage, blob []byte, fn func(*session, *parent, *loaded) error) error {
+func (t *TPM) with(ctx context.Context, storage ksp.Storage, blob []byte, fn func(*session, *loaded) error) error {
 	if storage != ksp.TPM {
 		return fmt.Errorf("%w: it is a %s key", ksp.ErrForeignKey, storage)
 	}
 	return t.run(ctx, func(s *session) error {
-		p, err := s.parent()
-		if err != nil {
-			return err
-		}
 		l, err := s.load(blob)
 		if err != nil {
 			return translate(err)
 		}
 		defer l.flush()
-		return translate(fn(s, p, l))
+		return translate(fn(s, l))
 	})
 }
 
 // ChangeAuth implements ksp.Provider (TPM2_ObjectChangeAuth).
 func (t *TPM) ChangeAuth(ctx context.Context, k ksp.Key, old, auth []byte) (changed ksp.Key, err error) {
-	err = t.with(ctx, k.Storage, k.Blob, func(s *session, p *parent, l *loaded) error {
-		a := p.authorize(old, encryptIn)
-		if old == nil {
-			a = tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Salted(srkHandle, p.public), encryptIn)
+	err = t.with(ctx, k.Storage, k.Blob, func(s *session, l *loaded) error {
+		p, err := s.parent()
+		if err != nil {
+			return err
+		}
+		a := s.cover(request)
+		if old != nil {
+			a = s.prove(old, request)
 		}
 		rsp, err := tpm2.ObjectChangeAuth{
 			ObjectHandle: l.auth(a),
@@ -268,7 +252,7 @@ func (t *TPM) ChangeAuth(ctx context.Context, k ksp.Key, old, auth []byte) (chan
 // Export implements ksp.Provider by asking the TPM: a key that is fixed to its
 // TPM and parent has no policy that TPM2_Duplicate would take.
 func (t *TPM) Export(ctx context.Context, k ksp.Key) error {
-	return t.with(ctx, k.Storage, k.Blob, func(s *session, _ *parent, l *loaded) error {
+	return t.with(ctx, k.Storage, k.Blob, func(s *session, l *loaded) error {
 		_, err := tpm2.Duplicate{
 			ObjectHandle:    l.auth(tpm2.Policy(tpm2.TPMAlgSHA256, 16, duplicateBranch)),
 			NewParentHandle: tpm2.TPMRHNull,
@@ -288,13 +272,13 @@ func duplicateBranch(t transport.TPM, h tpm2.TPMISHPolicy, _ tpm2.TPM2BNonce) er
 
 // SignSHA256 implements ksp.Provider.
 func (t *TPM) SignSHA256(ctx context.Context, k ksp.Key, auth []byte, pad ksp.Padding, digest [sha256.Size]byte) (sig []byte, err error) {
-	err = t.with(ctx, k.Storage, k.Blob, func(s *session, p *parent, l *loaded) error {
+	err = t.with(ctx, k.Storage, k.Blob, func(s *session, l *loaded) error {
 		scheme := tpm2.TPMAlgRSASSA
 		if pad == ksp.PSS {
 			scheme = tpm2.TPMAlgRSAPSS
 		}
 		rsp, err := tpm2.Sign{
-			KeyHandle: l.auth(p.authorize(auth, encryptIn)),
+			KeyHandle: l.auth(s.prove(auth, request)),
 			Digest:    tpm2.TPM2BDigest{Buffer: digest[:]},
 			InScheme: tpm2.TPMTSigScheme{
 				Scheme:  scheme,
@@ -325,9 +309,9 @@ func (t *TPM) SignSHA256(ctx context.Context, k ksp.Key, auth []byte, pad ksp.Pa
 
 // DecryptOAEP implements ksp.Provider (TPM2_RSA_Decrypt).
 func (t *TPM) DecryptOAEP(ctx context.Context, k ksp.Key, ciphertext []byte) (plain []byte, err error) {
-	err = t.with(ctx, k.Storage, k.Blob, func(s *session, p *parent, l *loaded) error {
+	err = t.with(ctx, k.Storage, k.Blob, func(s *session, l *loaded) error {
 		rsp, err := tpm2.RSADecrypt{
-			KeyHandle:  l.auth(tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Salted(srkHandle, p.public), encryptOut)),
+			KeyHandle:  l.auth(s.cover(response)),
 			CipherText: tpm2.TPM2BPublicKeyRSA{Buffer: ciphertext},
 			InScheme: tpm2.TPMTRSADecrypt{
 				Scheme:  tpm2.TPMAlgOAEP,
@@ -348,9 +332,9 @@ func (t *TPM) Agree(ctx context.Context, k ksp.Key, auth, point []byte) (x []byt
 	if len(point) != 65 || point[0] != 4 {
 		return nil, errors.New("not an uncompressed P-256 point")
 	}
-	err = t.with(ctx, k.Storage, k.Blob, func(s *session, p *parent, l *loaded) error {
+	err = t.with(ctx, k.Storage, k.Blob, func(s *session, l *loaded) error {
 		rsp, err := tpm2.ECDHZGen{
-			KeyHandle: l.auth(p.authorize(auth, encryptOut)),
+			KeyHandle: l.auth(s.prove(auth, response)),
 			InPoint: tpm2.New2B(tpm2.TPMSECCPoint{
 				X: tpm2.TPM2BECCParameter{Buffer: point[1:33]},
 				Y: tpm2.TPM2BECCParameter{Buffer: point[33:]},
@@ -401,8 +385,8 @@ func (t *TPM) keep(ctx context.Context, tpl tpm2.TPMTPublic, data, auth []byte) 
 
 // Unseal implements ksp.Provider.
 func (t *TPM) Unseal(ctx context.Context, sealed ksp.Sealed, auth []byte) (data []byte, err error) {
-	err = t.with(ctx, sealed.Storage, sealed.Blob, func(s *session, p *parent, l *loaded) error {
-		rsp, err := tpm2.Unseal{ItemHandle: l.auth(p.authorize(auth, encryptOut))}.Execute(s)
+	err = t.with(ctx, sealed.Storage, sealed.Blob, func(s *session, l *loaded) error {
+		rsp, err := tpm2.Unseal{ItemHandle: l.auth(s.prove(auth, response))}.Execute(s)
 		if err != nil {
 			return err
 		}
@@ -414,9 +398,9 @@ func (t *TPM) Unseal(ctx context.Context, sealed ksp.Sealed, auth []byte) (data 
 
 // HMAC implements ksp.Provider.
 func (t *TPM) HMAC(ctx context.Context, k ksp.Sealed, data []byte) (mac []byte, err error) {
-	err = t.with(ctx, k.Storage, k.Blob, func(s *session, p *parent, l *loaded) error {
+	err = t.with(ctx, k.Storage, k.Blob, func(s *session, l *loaded) error {
 		rsp, err := tpm2.Hmac{
-			Handle:  l.auth(tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Salted(srkHandle, p.public), encryptOut)),
+			Handle:  l.auth(s.cover(response)),
 			Buffer:  tpm2.TPM2BMaxBuffer{Buffer: data},
 			HashAlg: tpm2.TPMAlgSHA256,
 		}.Execute(s)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,14 +21,17 @@ type Options struct {
 	// Command starts the program again as a worker: its first argument is
 	// worker.Word. Standard streams are the pool's to set.
 	Command func() *exec.Cmd
-	Workers int       // processes at most; 0 means 2
+	Workers int       // at work at the same time; 0 means 2
+	Hosts   int       // processes at most, each with the TPM up that it ran last; 0 means 12
 	Ahead   int       // TPMs baked ahead at most; 0 means 32
 	Rand    io.Reader // names of images; nil means crypto/rand
 	Log     *slog.Logger
 }
 
-// Pool runs the TPMs of all devices on a few worker processes. Its methods are
-// safe for concurrent use.
+// Pool runs the TPMs of all devices on a few worker processes. Few of them work
+// at a time, as many as there are processors for them; more may be there, each
+// with a device's TPM up: to take another device's costs self-tests, some 2 ms.
+// Its methods are safe for concurrent use.
 type Pool struct {
 	o     Options
 	slots chan struct{} // one token for each worker at work
@@ -57,6 +61,10 @@ func NewPool(o Options) *Pool {
 	if o.Workers <= 0 {
 		o.Workers = 2
 	}
+	if o.Hosts <= 0 {
+		o.Hosts = 12
+	}
+	o.Hosts = max(o.Hosts, o.Workers)
 	if o.Ahead <= 0 {
 		o.Ahead = 32
 	}
@@ -118,8 +126,7 @@ func (p *Pool) gone() {
 	p.mu.Unlock()
 }
 
-// acquire returns a worker for the goroutine's own use: the one that holds v,
-// else a new one while there may be more, else the longest unused one.
+// acquire returns a worker for the goroutine's own use; see pick.
 func (p *Pool) acquire(ctx context.Context, v version) (*process, error) {
 	select {
 	case p.slots <- struct{}{}:
@@ -133,25 +140,24 @@ func (p *Pool) acquire(ctx context.Context, v version) (*process, error) {
 	return w, err
 }
 
+// pick takes the worker that holds v; else one that holds nothing, a new one
+// while there may be more, or the one whose TPM was not used for longest.
 func (p *Pool) pick(v version) (*process, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, ErrClosed
 	}
-	at := -1
-	for i, w := range p.idle {
-		if v != (version{}) && w.resident == v {
-			at = i
-			break
-		}
+	at := slices.IndexFunc(p.idle, func(w *process) bool { return w.resident == v })
+	if at < 0 && v != (version{}) {
+		at = slices.IndexFunc(p.idle, func(w *process) bool { return w.resident == version{} })
 	}
-	if at < 0 && p.running >= p.o.Workers && len(p.idle) > 0 {
+	if at < 0 && p.running >= p.o.Hosts {
 		at = 0
 	}
 	if at >= 0 {
 		w := p.idle[at]
-		p.idle = append(p.idle[:at], p.idle[at+1:]...)
+		p.idle = slices.Delete(p.idle, at, at+1)
 		p.mu.Unlock()
 		return w, nil
 	}

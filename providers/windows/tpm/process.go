@@ -33,6 +33,7 @@ type process struct {
 	zero     time.Time // lab time at which the TPM's own time was zero
 	clock    time.Time // lab time the TPM was last moved to
 	srk      *parent   // of the resident TPM, once read
+	channel  *channel  // with the resident TPM, once open
 }
 
 func start(cmd *exec.Cmd, keys *atomic.Int64) (*process, error) {
@@ -127,7 +128,7 @@ func (p *process) host(rec *record, now time.Time) error {
 	return nil
 }
 
-func (p *process) forget() { p.resident, p.srk = version{}, nil }
+func (p *process) forget() { p.resident, p.srk, p.channel = version{}, nil, nil }
 
 func millis(d time.Duration) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(d.Milliseconds()))

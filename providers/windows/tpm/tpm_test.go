@@ -12,6 +12,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -391,7 +392,13 @@ func TestWorkerCrashIsContained(t *testing.T) {
 }
 
 func TestManyDevicesAtOnce(t *testing.T) {
-	p := newPool(t, 2)
+	for _, hosts := range []int{2, 4, 8} { // fewer than devices, and more
+		t.Run(fmt.Sprint(hosts), func(t *testing.T) { manyDevices(t, hosts) })
+	}
+}
+
+func manyDevices(t *testing.T, hosts int) {
+	p := tpmtest.NewPool(t, 2, func(o *tpm.Options) { o.Hosts = hosts })
 	c := newClock()
 	var wg sync.WaitGroup
 	for i := range 6 {
@@ -414,7 +421,7 @@ func TestManyDevicesAtOnce(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if l := p.Level(); l.Workers > 2 {
+	if l := p.Level(); l.Workers > hosts {
 		t.Errorf("%d workers", l.Workers)
 	}
 }
