@@ -179,6 +179,7 @@ type flow struct {
 	buf             []byte
 	ended, broken   bool // no more comes; nobody reads
 	readBy, writeBy time.Time
+	alarm           *time.Timer // wakes who waits when a deadline has passed
 }
 
 const window = 64 << 10
@@ -237,6 +238,8 @@ func (f *flow) shut(byReader bool) {
 	defer f.mu.Unlock()
 	f.ended = true
 	f.broken = f.broken || byReader
+	f.readBy, f.writeBy = time.Time{}, time.Time{} // what is read now is what came, or the end
+	f.arm()
 	f.changed.Broadcast()
 }
 
@@ -245,13 +248,32 @@ func (f *flow) expire(by *time.Time, t time.Time) {
 	defer f.mu.Unlock()
 	*by = t
 	f.changed.Broadcast()
-	if !t.IsZero() {
-		time.AfterFunc(time.Until(t), func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.changed.Broadcast()
-		})
+	f.arm()
+}
+
+// arm sets the alarm to the next deadline that is ahead.
+func (f *flow) arm() {
+	var next time.Duration
+	for _, by := range []time.Time{f.readBy, f.writeBy} {
+		if left := time.Until(by); !by.IsZero() && left > 0 && (next == 0 || left < next) {
+			next = left
+		}
 	}
+	switch {
+	case f.alarm == nil && next > 0:
+		f.alarm = time.AfterFunc(next, f.wake)
+	case f.alarm != nil && next > 0:
+		f.alarm.Reset(next)
+	case f.alarm != nil:
+		f.alarm.Stop()
+	}
+}
+
+func (f *flow) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.changed.Broadcast()
+	f.arm()
 }
 
 func passed(t time.Time) bool { return !t.IsZero() && time.Until(t) <= 0 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -166,7 +167,16 @@ func (s *subject) settled(what string, rec providers.Record, in any, key string)
 	}
 }
 
-func (s *subject) revisions() string { return fmt.Sprint(s.store.now.Load().revisions) }
+func (s *subject) revisions() string {
+	var all []string
+	_ = s.store.now.Load().scan("", func(key string, _ []byte) error {
+		if section, ok := strings.CutSuffix(key, revisionKey("")); ok && !strings.Contains(section, "\x00") {
+			all = append(all, fmt.Sprint(section, " ", s.Revision(section)))
+		}
+		return nil
+	})
+	return strings.Join(all, ", ")
+}
 
 func checkLife(tb testing.TB, h Harness) {
 	s := h.subject(tb)

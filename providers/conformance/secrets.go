@@ -57,11 +57,13 @@ func checkSecrets(tb testing.TB, h Harness) {
 	for i, rec := range recs {
 		kept[fmt.Sprintf("record %d", i)] = fmt.Appendf(nil, "%#v %#v", rec.In, rec.Out)
 	}
-	for name, rows := range s.store.now.Load().tables {
-		for key, value := range rows {
-			kept[fmt.Sprintf("section %s, table %s, key %q", name.section, name.table, key)] = append([]byte(key+" "), value...)
+	_ = s.store.now.Load().scan("", func(key string, value []byte) error {
+		where := strings.SplitN(key, "\x00", 3)
+		if len(where) == 3 { // else it is a revision
+			kept[fmt.Sprintf("section %s, table %s, key %q", where[0], where[1], where[2])] = append([]byte(where[2]+" "), value...)
 		}
-	}
+		return nil
+	})
 
 	for _, secret := range asked {
 		searchFor(tb, "a write-only value", secret, told)

@@ -2,7 +2,7 @@ package conformance
 
 import (
 	"context"
-	"maps"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"sync"
@@ -11,45 +11,45 @@ import (
 	"hellolab/providers"
 )
 
-// store is the sections of a lab in memory. A commit works on copies of the
-// tables it touches and publishes them at its end, so readers never wait and
-// a failed one leaves nothing.
+// store is the sections of a lab in memory. A commit makes a new tree that
+// shares what it did not touch with the old one, and publishes it at its end: so
+// readers never wait, a failed one leaves nothing, and no write pays for what
+// lies there already.
 type store struct {
 	// gate is asked before and after a commit is published; an error from it
 	// before means that the process has ended: nothing is written any more.
 	gate func() error
 
 	commit sync.Mutex
-	now    atomic.Pointer[snapshot]
+	now    atomic.Pointer[tree]
 }
-
-type snapshot struct {
-	tables    map[tableName]map[string][]byte // never changed once published
-	revisions map[string]uint64
-}
-
-type tableName struct{ section, table string }
 
 func newStore() *store {
 	s := &store{gate: func() error { return nil }}
-	s.now.Store(&snapshot{tables: map[tableName]map[string][]byte{}, revisions: map[string]uint64{}})
+	s.now.Store(&tree{})
 	return s
 }
 
 func (s *store) section(name string) *section { return &section{store: s, name: name} }
 
+// Keys of the tree: a section's revision, and the rows of its tables.
+func revisionKey(section string) string      { return section + "\x00" }
+func rowKey(section, table, k string) string { return section + "\x00" + table + "\x00" + k }
+
 // drop deletes a section.
 func (s *store) drop(name string) {
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	next := s.now.Load().clone()
-	maps.DeleteFunc(next.tables, func(n tableName, _ map[string][]byte) bool { return n.section == name })
-	delete(next.revisions, name)
-	s.now.Store(next)
-}
-
-func (sn *snapshot) clone() *snapshot {
-	return &snapshot{tables: maps.Clone(sn.tables), revisions: maps.Clone(sn.revisions)}
+	next := *s.now.Load()
+	var keys []string
+	_ = next.scan(revisionKey(name), func(key string, _ []byte) error {
+		keys = append(keys, key)
+		return nil
+	})
+	for _, key := range keys {
+		next.delete(key)
+	}
+	s.now.Store(&next)
 }
 
 // section implements providers.Section.
@@ -59,7 +59,7 @@ type section struct {
 }
 
 func (s *section) View(fn func(providers.Reader) error) error {
-	return fn(&tx{section: s.name, at: s.store.now.Load()})
+	return fn(&tx{section: s.name, at: *s.store.now.Load()})
 }
 
 func (s *section) Update(ctx context.Context, fn func(providers.Writer) error) error {
@@ -83,7 +83,7 @@ func (s *section) write(ctx context.Context, fn func(providers.Writer) error, re
 func (s *section) publish(fn func(providers.Writer) error, revise bool) error {
 	s.store.commit.Lock()
 	defer s.store.commit.Unlock()
-	t := &tx{section: s.name, at: s.store.now.Load().clone(), owned: map[tableName]bool{}}
+	t := &tx{section: s.name, at: *s.store.now.Load()}
 	if err := fn(t); err != nil {
 		return err
 	}
@@ -91,60 +91,51 @@ func (s *section) publish(fn func(providers.Writer) error, revise bool) error {
 		return err
 	}
 	if revise {
-		t.at.revisions[s.name]++
+		t.at.put(revisionKey(s.name), binary.BigEndian.AppendUint64(nil, t.at.revision(s.name)+1))
 	}
-	s.store.now.Store(t.at)
+	s.store.now.Store(&t.at)
 	return nil
 }
 
-// tx implements providers.Writer over one snapshot.
+// tx implements providers.Writer over one tree.
 type tx struct {
 	section string
-	at      *snapshot
-	owned   map[tableName]bool // tables already copied
+	at      tree
 }
 
 func (t *tx) Get(table, key string) ([]byte, bool, error) {
-	v, ok := t.at.tables[tableName{t.section, table}][key]
+	v, ok := t.at.get(rowKey(t.section, table, key))
 	return slices.Clone(v), ok, nil
 }
 
 func (t *tx) Scan(table, prefix string, fn func(string, []byte) error) error {
-	rows := t.at.tables[tableName{t.section, table}]
-	for _, key := range slices.Sorted(maps.Keys(rows)) {
-		v, still := t.at.tables[tableName{t.section, table}][key]
-		if !still || !strings.HasPrefix(key, prefix) {
-			continue
+	above := rowKey(t.section, table, "")
+	was := t.at
+	return was.scan(above+prefix, func(key string, _ []byte) error {
+		if now, still := t.at.get(key); still {
+			return fn(strings.TrimPrefix(key, above), slices.Clone(now))
 		}
-		if err := fn(key, slices.Clone(v)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (t *tx) Put(table, key string, value []byte) error {
-	t.own(table)[key] = slices.Concat([]byte{}, value)
+	t.at.put(rowKey(t.section, table, key), slices.Concat([]byte{}, value))
 	return nil
 }
 
 func (t *tx) Delete(table, key string) error {
-	delete(t.own(table), key)
+	t.at.delete(rowKey(t.section, table, key))
 	return nil
 }
 
-func (t *tx) own(table string) map[string][]byte {
-	name := tableName{t.section, table}
-	if !t.owned[name] {
-		t.owned[name] = true
-		rows := maps.Clone(t.at.tables[name])
-		if rows == nil {
-			rows = map[string][]byte{}
-		}
-		t.at.tables[name] = rows
+func (t *tree) revision(section string) uint64 {
+	v, ok := t.get(revisionKey(section))
+	if !ok {
+		return 0
 	}
-	return t.at.tables[name]
+	return binary.BigEndian.Uint64(v)
 }
 
 // Revision returns how often configuration was written to a section.
-func (e *Env) Revision(section string) uint64 { return e.store.now.Load().revisions[section] }
+func (e *Env) Revision(section string) uint64 { return e.store.now.Load().revision(section) }

@@ -164,7 +164,8 @@ type idClaims struct {
 	Version       string   `json:"ver"`
 }
 
-// newIDToken makes an id_token: signed, or bare where it comes with a PRT.
+// newIDToken makes an id_token: signed, or bare where it comes over TLS with a
+// PRT or from an endpoint of version 1.
 func (s *server) newIDToken(u *user, p proof, clientID, nonce string, v oauth.Version, signed bool) (string, error) {
 	now := s.env.Now()
 	c := idClaims{

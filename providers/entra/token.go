@@ -269,7 +269,9 @@ func (s *server) makeTokens(ctx context.Context, v oauth.Version, g tokenGrant, 
 			return oauth.TokenResponse{}, err
 		}
 	}
-	if resp.IDToken, err = s.newIDToken(g.user, g.proof, g.client, g.nonce, v, true); err != nil {
+	// Endpoints of version 1 return it bare (Microsoft, "Authorize access to web
+	// applications using OAuth 2.0": "an unsigned JSON Web Token").
+	if resp.IDToken, err = s.newIDToken(g.user, g.proof, g.client, g.nonce, v, v == oauth.V2); err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	if g.clientInfo {

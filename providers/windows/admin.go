@@ -20,8 +20,8 @@ import (
 // a device's registrations for the engine. A device itself never uses it.
 type admin struct{ *graph.Client }
 
-func newAdmin(ctx context.Context, env providers.Env, tenant spec.TenantOut) (admin, error) {
-	c, err := graph.SignIn(ctx, env, graph.Tenant{
+func (w *Windows) newAdmin(ctx context.Context, env providers.Env, tenant spec.TenantOut) (admin, error) {
+	c, err := w.tokens.SignIn(ctx, env, graph.Tenant{
 		ID:           tenant.TenantID,
 		LoginHost:    tenant.LoginHost,
 		GraphHost:    tenant.GraphHost,

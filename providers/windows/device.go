@@ -133,7 +133,7 @@ func (m *machine) change(ctx context.Context, change graph.Device) error {
 		if err != nil {
 			return err
 		}
-		a, err := newAdmin(ctx, m.env, tenant)
+		a, err := m.w.newAdmin(ctx, m.env, tenant)
 		if err != nil {
 			return err
 		}
@@ -310,7 +310,7 @@ func (m *machine) object(ctx context.Context) (*graph.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.env, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -381,7 +381,7 @@ func (m *machine) depart(ctx context.Context) error {
 	}
 	// The service turns away a certificate whose device is gone already; and a
 	// device whose TPM is broken cannot show its certificate.
-	a, err := newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.env, tenant)
 	if err != nil {
 		return errors.Join(leaveErr, err)
 	}

@@ -45,6 +45,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/windows/tpm"
+	"hellolab/providers/wire/graph"
 )
 
 // Windows makes the kinds whose devices run on one pool of TPM workers.
@@ -52,7 +53,8 @@ type Windows struct {
 	// Hands of the people at the devices; set before use, nil in a usual lab.
 	Hands Hands
 
-	pool *tpm.Pool
+	pool   *tpm.Pool
+	tokens graph.Tokens // of the administrator
 
 	sharing sync.Map // *sync.Mutex by address of a personal device; see oneAtATime
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"hellolab/providers"
-	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
 )
 
@@ -28,57 +27,27 @@ type Client struct {
 	host  string
 	http  *http.Client
 	token string
+	again func(context.Context) error // gets another token
 }
 
 // SignIn signs the administrative client in by its secret.
 func SignIn(ctx context.Context, env providers.Env, t Tenant) (*Client, error) {
-	c := &Client{host: t.GraphHost, http: web.Client(env)}
-	form := oauth.TokenRequest{
-		GrantType:    oauth.GrantClientCredentials,
-		ClientID:     t.ClientID,
-		ClientSecret: t.ClientSecret,
-		Resource:     oauth.ResourceGraph,
-	}.Form()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+t.LoginHost+"/"+t.ID+"/oauth2/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	reply, err := web.Do(c.http, req)
-	if err == nil && reply.Status != http.StatusOK {
-		err = oauth.ParseError(reply.Status, reply.Body)
-	}
-	var token *oauth.TokenResponse
-	if err == nil {
-		token, err = oauth.ParseTokenResponse(reply.Body)
-	}
-	if err != nil {
-		c.Close()
-		return nil, fmt.Errorf("sign in as the tenant's administrator: %w", err)
-	}
-	c.token = token.AccessToken
-	return c, nil
+	return new(Tokens).SignIn(ctx, env, t)
 }
 
 // Close ends the client's connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// do sends one request. path is below v1.0, or the whole URL of a next page.
+// do sends one request. path is below v1.0, or the whole URL of a next page. A
+// token that the directory does not take is replaced once.
 func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte, error) {
-	target := path
-	if !strings.HasPrefix(path, "https://") {
-		target = "https://" + c.host + "/v1.0" + path
+	reply, err := c.try(ctx, method, path, body)
+	if err == nil && reply.Status == http.StatusUnauthorized {
+		if err := c.again(ctx); err != nil {
+			return nil, err
+		}
+		reply, err = c.try(ctx, method, path, body)
 	}
-	req, err := web.NewJSON(ctx, method, target, body)
-	if err != nil {
-		return nil, err
-	}
-	// A next page is named by the server; the token goes to Graph only.
-	if req.URL.Host != c.host {
-		return nil, fmt.Errorf("directory named a page on another host, %s", req.URL.Host)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	reply, err := web.Do(c.http, req)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +55,23 @@ func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte,
 		return nil, ParseError(reply.Status, reply.Body)
 	}
 	return reply.Body, nil
+}
+
+func (c *Client) try(ctx context.Context, method, path string, body any) (web.Reply, error) {
+	target := path
+	if !strings.HasPrefix(path, "https://") {
+		target = "https://" + c.host + "/v1.0" + path
+	}
+	req, err := web.NewJSON(ctx, method, target, body)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	// A next page is named by the server; the token goes to Graph only.
+	if req.URL.Host != c.host {
+		return web.Reply{}, fmt.Errorf("directory named a page on another host, %s", req.URL.Host)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	return web.Do(c.http, req)
 }
 
 // Get reads one object. Path segments are joined and escaped.

@@ -32,6 +32,7 @@ func Client(env providers.Env, certificate ...tls.Certificate) *http.Client {
 				DialContext:            refusePlain,
 				DialTLSContext:         d.dial,
 				MaxResponseHeaderBytes: maxHeader,
+				MaxIdleConnsPerHost:    idlePerHost,
 				IdleConnTimeout:        idleTimeout,
 				DisableCompression:     true, // a small body may not unfold into a large one
 			},

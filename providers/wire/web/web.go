@@ -25,6 +25,8 @@ const (
 	MaxBody = 1 << 20
 	// MaxReply bounds a reply's body.
 	MaxReply = 4 << 20
+	// idlePerHost is how many connections a client keeps to one host for later.
+	idlePerHost = 16
 	// maxHeader bounds the header block of a request or a reply.
 	maxHeader = 64 << 10
 
