@@ -276,15 +276,8 @@ func isControl(r rune) bool {
 }
 
 func checkQuota(r providers.Reader, owner string) error {
-	n := 0
-	err := r.Scan(tableDevices, "", func(key string, _ []byte) error {
-		d, err := get[device](r, tableDevices, key)
-		if err == nil && d.Owner == owner {
-			n++
-		}
-		return err
-	})
-	if err == nil && n >= deviceQuota {
+	owned, err := below(r, tableOwned, owner+"/")
+	if err == nil && len(owned) >= deviceQuota {
 		err = drsRefusal(drs.AuthorizationError, http.StatusForbidden, "device_quota", "Remove devices that are not in use.", "The user has joined %d devices, which is the limit.", deviceQuota)
 	}
 	return err

@@ -22,6 +22,7 @@ const (
 	tableMemberOf  = "memberof"  // member id "/" group id
 	tableDevices   = "devices"   // object id → device
 	tableDeviceID  = "deviceid"  // device id → object id
+	tableOwned     = "owned"     // object id of the owner "/" object id of the device
 	tableHelloKeys = "hellokeys" // key identifier → user's object id
 	tableAIK       = "aik"       // SHA-256 of an AIK certificate → aikRecord
 
@@ -275,11 +276,17 @@ func putDevice(w providers.Writer, d *device) error {
 	if err := w.Put(tableDeviceID, d.DeviceID, []byte(d.ID)); err != nil {
 		return err
 	}
+	if err := w.Put(tableOwned, d.Owner+"/"+d.ID, []byte{1}); err != nil {
+		return err
+	}
 	return put(w, tableDevices, d.ID, d)
 }
 
 func deleteDevice(w providers.Writer, d *device) error {
 	if err := w.Delete(tableDeviceID, d.DeviceID); err != nil {
+		return err
+	}
+	if err := w.Delete(tableOwned, d.Owner+"/"+d.ID); err != nil {
 		return err
 	}
 	if err := leaveGroups(w, d.ID); err != nil {

@@ -33,7 +33,7 @@ func (w *Windows) newAdmin(ctx context.Context, env providers.Env, tenant spec.T
 
 // device returns the device object with a device id, or graph's not found.
 func (a admin) device(ctx context.Context, deviceID string) (*graph.Device, error) {
-	return graph.First[graph.Device](ctx, a.Client, graph.Equals("deviceId", deviceID), "devices")
+	return graph.Get[graph.Device](ctx, a.Client, "devices(deviceId='"+deviceID+"')")
 }
 
 // deviceWithTransportKey looks through all devices for one with a transport

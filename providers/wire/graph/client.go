@@ -27,22 +27,29 @@ type Client struct {
 	host  string
 	http  *http.Client
 	token string
-	again func(context.Context) error // gets another token
+	again func(context.Context) error // gets another token; nil: there is none
 }
 
 // SignIn signs the administrative client in by its secret.
 func SignIn(ctx context.Context, env providers.Env, t Tenant) (*Client, error) {
-	return new(Tokens).SignIn(ctx, env, t)
+	c := &Client{host: t.GraphHost, http: web.Client(env)}
+	token, err := t.token(ctx, c.http)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	c.token = token.AccessToken
+	return c, nil
 }
 
 // Close ends the client's connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // do sends one request. path is below v1.0, or the whole URL of a next page. A
-// token that the directory does not take is replaced once.
+// kept token that the directory does not take is replaced once.
 func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte, error) {
 	reply, err := c.try(ctx, method, path, body)
-	if err == nil && reply.Status == http.StatusUnauthorized {
+	if err == nil && reply.Status == http.StatusUnauthorized && c.again != nil {
 		if err := c.again(ctx); err != nil {
 			return nil, err
 		}

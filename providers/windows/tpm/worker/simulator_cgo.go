@@ -34,8 +34,13 @@ func (m sim) manufacture() error { return m.s.ManufactureReset() }
 // load starts the TPM that image holds. The TPM that was there loses power
 // without a shutdown, which is of no account: its last saved image is orderly.
 func (m sim) load(image []byte) error {
+	nv.TestsDone()
 	nv.Load(image)
-	return m.must(startupClear)
+	if err := m.must(startupClear); err != nil {
+		return err
+	}
+	nv.SkipTests()
+	return nil
 }
 
 // save writes the orderly shutdown state and copies the memory out, so that a
