@@ -45,7 +45,6 @@ func (m *machine) register(ctx context.Context, tenant spec.TenantOut, joiner pe
 	if r.http, err = m.client(ctx, false); err != nil {
 		return err
 	}
-	defer r.http.CloseIdleConnections()
 	steps := []func(context.Context) error{r.discover, r.signIn, r.join, r.certifyIdentityKey, r.finish}
 	if m.personal() {
 		t.broker, steps = true, r.accountSteps()

@@ -126,11 +126,12 @@ func (m *machine) deviceSigner(ctx context.Context) (crypto.Signer, error) {
 	return ksp.Signer(ctx, m.ksp, m.rec.DeviceKey, nil)
 }
 
-// client is an HTTPS client of the device. With asDevice it presents the
-// device certificate to servers that ask.
+// client is an HTTPS client of the device, which keeps its connections. With
+// asDevice it presents the device certificate to servers that ask, and the
+// caller ends its connections.
 func (m *machine) client(ctx context.Context, asDevice bool) (*http.Client, error) {
 	if !asDevice {
-		return web.Client(m.env), nil
+		return m.w.lines.of(m.env, m.addr), nil
 	}
 	if m.rec.Registration == nil {
 		return nil, refuse("device_not_joined", nil)

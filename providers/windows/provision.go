@@ -60,7 +60,6 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 	if err != nil {
 		return enrollmentRecord{}, err
 	}
-	defer client.CloseIdleConnections()
 	p := &provisioning{
 		enrolling: e,
 		trace:     t,

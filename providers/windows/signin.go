@@ -100,7 +100,6 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	defer client.CloseIdleConnections()
 	v := Verdict{Code: hello.Success, Flow: string(route.SignIn), ID: t.id}
 	s := &signingIn{
 		machine: m, trace: t, user: user, request: r, route: route, policy: policy, to: to, verdict: &v,

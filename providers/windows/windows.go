@@ -55,6 +55,7 @@ type Windows struct {
 
 	pool   *tpm.Pool
 	tokens graph.Tokens // of the administrator
+	lines  lines
 
 	sharing sync.Map // *sync.Mutex by address of a personal device; see oneAtATime
 }

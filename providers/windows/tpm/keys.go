@@ -61,28 +61,6 @@ type loaded struct {
 	name   tpm2.TPM2BName
 }
 
-func (s *session) load(blob []byte) (*loaded, error) {
-	p, err := s.parent()
-	if err != nil {
-		return nil, err
-	}
-	public, private, err := splitBlob(blob)
-	if err != nil {
-		return nil, err
-	}
-	rsp, err := tpm2.Load{
-		ParentHandle: p.handle(),
-		InPrivate:    tpm2.TPM2BPrivate{Buffer: private},
-		InPublic:     tpm2.BytesAs2B[tpm2.TPMTPublic](public),
-	}.Execute(s)
-	if err != nil {
-		return nil, err
-	}
-	return &loaded{s, rsp.ObjectHandle, rsp.Name}, nil
-}
-
-func (l *loaded) flush() { tpm2.FlushContext{FlushHandle: l.handle}.Execute(l.s) }
-
 func (l *loaded) auth(a tpm2.Session) tpm2.AuthHandle {
 	return tpm2.AuthHandle{Handle: l.handle, Name: l.name, Auth: a}
 }

@@ -1,0 +1,57 @@
+package windows
+
+import (
+	"net/http"
+	"reflect"
+	"sync"
+
+	"hellolab/providers"
+	"hellolab/providers/wire/web"
+)
+
+// lines are the connections that devices keep for a while after a flow, as
+// Windows' HTTP stack does: provisioning follows the join, a sign-in follows
+// another, and neither begins with a handshake. None of them carries a device
+// certificate. The services end them when the lab is closed.
+type lines struct {
+	mu   sync.Mutex
+	kept []*line // longest unused first
+}
+
+// line is one device in one lab.
+type line struct {
+	network providers.Network
+	device  string
+	http    *http.Client
+}
+
+// maxLines bounds how many devices keep connections.
+const maxLines = 64
+
+// of returns the client of a device in the lab that env is of.
+func (l *lines) of(env providers.Env, device string) *http.Client {
+	if !reflect.ValueOf(env.Network).Comparable() { // a wrapper that a test put around it
+		return web.Client(env)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := len(l.kept)
+	for i, k := range l.kept {
+		if k.device == device && k.network == env.Network {
+			at = i
+		}
+	}
+	k := &line{env.Network, device, nil}
+	if at < len(l.kept) {
+		k = l.kept[at]
+		l.kept = append(l.kept[:at], l.kept[at+1:]...)
+	} else {
+		k.http = web.Client(env)
+	}
+	l.kept = append(l.kept, k)
+	if len(l.kept) > maxLines {
+		l.kept[0].http.CloseIdleConnections()
+		l.kept = append(l.kept[:0], l.kept[1:]...)
+	}
+	return k.http
+}
