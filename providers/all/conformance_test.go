@@ -90,6 +90,9 @@ func TestKilledJoinLeavesNothing(t *testing.T) {
 			t.Fatalf("killed at instant %d: %d device objects\n%s", n, len(devices), l.trace())
 		}
 		l.enroll()
+		if m := l.story("P1").at(t, "pool_take").Message; m["pregenerated"] != true || m["attested"] != true {
+			t.Errorf("killed at instant %d: the pool gave %v", n, m)
+		}
 		l.expect(byPIN(pin), "success")
 	}
 }

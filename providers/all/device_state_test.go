@@ -34,6 +34,19 @@ type machineState struct {
 	Registration *registrationState `json:"registration"`
 }
 
+type pooledState struct {
+	ksp.Key
+	Attestation *attestationState `json:"attestation"`
+}
+
+type attestationState struct {
+	Tenant    string    `json:"tenant_id"`
+	Nonce     string    `json:"nonce"`
+	Made      time.Time `json:"made"`
+	Attest    []byte    `json:"attest"`
+	Signature []byte    `json:"signature"`
+}
+
 type registrationState struct {
 	TenantID    string `json:"tenant_id"`
 	DeviceID    string `json:"device_id"`

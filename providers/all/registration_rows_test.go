@@ -29,6 +29,7 @@ import (
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/jose"
+	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/web"
@@ -225,22 +226,43 @@ func TestRegistration(t *testing.T) {
 		if len(ready) != 1 {
 			t.Fatalf("%d keys ready before anybody was there", len(ready))
 		}
-		k := stored[ksp.Key](l, laptop, "keypool", ready[0])
-		if pub, err := k.RSA(); err != nil || pub.N.BitLen() != 2048 || k.Use != ksp.UserSign {
-			t.Errorf("a %s key: %v", k.Use, err)
+		k := stored[pooledState](l, laptop, "keypool", ready[0])
+		pub, err := k.RSA()
+		if err != nil || pub.N.BitLen() != 2048 || k.Use != ksp.UserSign {
+			t.Fatalf("a %s key: %v", k.Use, err)
 		}
-		// The identity key attests it while it lies there.
-		said, err := l.tpmOf(laptop).Certify(t.Context(), k, m.AIK, attest.ExtraData("nonce"))
-		if err != nil || len(said.Signature) == 0 {
+		// Its attestation lies with it, and is one that anybody may check.
+		if k.Attestation == nil {
+			t.Fatal("the pooled key has no attestation")
+		}
+		public, err := tpm.Public(k.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity, err := x509.ParseCertificate(m.AIKChain[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(identity)
+		statement := ngc.Statement{Attest: k.Attestation.Attest, Signature: k.Attestation.Signature, Public: public}
+		if err := (attest.Evidence{Statement: statement.Marshal(), AIKChain: m.AIKChain, Nonce: k.Attestation.Nonce, Key: pub, Roots: roots, Now: l.Now(),
+			Issued: func(*x509.Certificate) error { return nil }, Fresh: func(string) error { return nil }}).Verify(); err != nil {
 			t.Errorf("attestation of the pooled key: %v", err)
 		}
 		e := l.enroll()
 		take := l.find("pool_take")
-		if pub, _ := k.RSA(); take.Actor != event.KeyPool || take.Message["pregenerated"] != true || take.Message["key_id"] != e.KeyID || keyIDOf(pub) != e.KeyID {
+		if _, body, _ := registered(t, tap.exchanges()); body.Attestation == nil || body.Attestation.Nonce != k.Attestation.Nonce ||
+			!bytes.Equal(body.Attestation.Statement, statement.Marshal()) || take.Message["attested"] != true {
+			t.Errorf("registered with %+v, not with what lay in the pool", body.Attestation)
+		}
+		if take.Actor != event.KeyPool || take.Message["pregenerated"] != true || take.Message["key_id"] != e.KeyID || keyIDOf(pub) != e.KeyID {
 			t.Errorf("pool: %+v, enrolled %s", take, e.KeyID)
 		}
 		if after := l.keysOf(laptop, "keypool"); len(after) != 1 || after[0] == ready[0] || !l.has("pool_refill") {
 			t.Errorf("after: %q, before: %q", after, ready)
+		} else if next := stored[pooledState](l, laptop, "keypool", after[0]); next.Attestation == nil || next.Attestation.Nonce == k.Attestation.Nonce {
+			t.Errorf("the next key's attestation: %+v", next.Attestation)
 		}
 	})
 	t.Run("registration starts provisioning", func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/graph"
@@ -96,7 +97,7 @@ func (s *server) drsNonce(w http.ResponseWriter, r *http.Request, tenant string)
 	answer.Value = n
 	answer.Status.Message, answer.Status.TraceID, answer.Status.Time = "Success", s.traceID(), s.env.Now().UTC().Format(time.RFC3339)
 	s.step(r.Context(), event.DRS, event.Device, "attestation_nonce_issued", "The registration service returns a nonce for key attestation.",
-		map[string]any{"good_for": attestNonceLife.String()})
+		map[string]any{"good_for": attest.NonceLife.String()})
 	web.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }

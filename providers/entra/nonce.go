@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/wire/attest"
 )
 
 // A nonce is stateless until it is used: the tenant's MAC over its purpose and
@@ -36,11 +37,6 @@ const (
 	nonceBody    = 26
 	nonceSize    = 42
 )
-
-// attestNonceLife is how long a key's attestation may wait in a device's
-// pre-generation pool before the key is registered (ours; the documents have
-// the pool filled before the user is there).
-const attestNonceLife = 90 * 24 * time.Hour
 
 var (
 	errNonceForeign = errors.New("the nonce was not issued here")
@@ -76,7 +72,7 @@ func (s *server) madeNonce(b []byte) bool {
 
 func (s *server) nonceLife(p noncePurpose) time.Duration {
 	if p == nonceAttest {
-		return attestNonceLife
+		return attest.NonceLife
 	}
 	return s.cfg.Lifetimes.Nonce
 }

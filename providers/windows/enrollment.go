@@ -105,6 +105,7 @@ func (e *enrolling) out(rec enrollmentRecord) spec.EnrollmentOut {
 // Windows' check whether to offer Hello, and the provisioning flow.
 func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in spec.Enrollment) (spec.EnrollmentOut, error) {
 	defer in.PIN.Wipe()
+	defer w.working()()
 	e, err := w.enrolling(env, in)
 	if err != nil {
 		return spec.EnrollmentOut{}, err

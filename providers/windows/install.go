@@ -54,7 +54,7 @@ func (w *Windows) install(ctx context.Context, env providers.Env, in spec.Device
 	}
 	err = env.Section.Update(ctx, func(s providers.Writer) error {
 		if image != nil {
-			if err := errors.Join(s.Put(tableTPM, "image", image), put(s, tablePool, poolKey(spare), spare)); err != nil {
+			if err := errors.Join(s.Put(tableTPM, "image", image), put(s, tablePool, poolKey(spare), pooledKey{Key: spare})); err != nil {
 				return err
 			}
 		}

@@ -45,7 +45,7 @@ func (m *machine) register(ctx context.Context, tenant spec.TenantOut, joiner pe
 	if r.http, err = m.client(ctx, false); err != nil {
 		return err
 	}
-	steps := []func(context.Context) error{r.discover, r.signIn, r.join, r.certifyIdentityKey, r.finish}
+	steps := []func(context.Context) error{r.discover, r.signIn, r.join, r.certifyIdentityKey, r.attestPool, r.finish}
 	if m.personal() {
 		t.broker, steps = true, r.accountSteps()
 	}
@@ -259,6 +259,16 @@ func (r *registering) certifyIdentityKey(ctx context.Context) error {
 	r.trace.step(event.Device, "", local, "aik_certificate", "The device keeps the certificate of its attestation identity key.",
 		message{"certificates": len(done.Certificates)})
 	return nil
+}
+
+// attestPool has the identity key, certified now, attest what lies in the key
+// pool: both wait for the first user.
+func (r *registering) attestPool(ctx context.Context) error {
+	if r.tpm == nil {
+		return nil
+	}
+	p := &poolFiller{machine: r.machine, trace: r.trace, http: r.http, tenant: r.tenant}
+	return p.attest(ctx)
 }
 
 // postDRS posts JSON to the registration service and reads its JSON.

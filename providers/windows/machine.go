@@ -147,64 +147,6 @@ func (m *machine) client(ctx context.Context, asDevice bool) (*http.Client, erro
 	}), nil
 }
 
-// poolKey names a key of the pre-generation pool.
-func poolKey(k ksp.Key) string {
-	d := k.Digest()
-	return hex.EncodeToString(d[:])
-}
-
-// takeUserKey takes a user key from the pre-generation pool, or makes one when
-// the pool is empty. The key is out of the pool before it is used.
-func (m *machine) takeUserKey(ctx context.Context) (k ksp.Key, pregenerated bool, err error) {
-	err = m.env.Section.Record(ctx, func(w providers.Writer) error {
-		k, pregenerated = ksp.Key{}, false
-		found := ""
-		err := w.Scan(tablePool, "", func(key string, _ []byte) error {
-			if found == "" {
-				found = key
-			}
-			return nil
-		})
-		if err != nil || found == "" {
-			return err
-		}
-		if k, pregenerated, err = load[ksp.Key](w, tablePool, found); err != nil {
-			return err
-		}
-		return w.Delete(tablePool, found)
-	})
-	if err != nil || pregenerated {
-		return k, pregenerated, err
-	}
-	k, err = m.ksp.CreateKey(ctx, ksp.UserSign, nil)
-	return k, false, err
-}
-
-// poolLevel is how many user keys lie ready.
-func (m *machine) poolLevel() (n int, err error) {
-	err = m.env.Section.View(func(r providers.Reader) error {
-		n = 0
-		return r.Scan(tablePool, "", func(string, []byte) error { n++; return nil })
-	})
-	return n, err
-}
-
-// refillPool makes one user key for the next user when the pool is empty and a
-// worker has nothing better to do. It reports whether it did.
-func (m *machine) refillPool(ctx context.Context) (bool, error) {
-	if m.tpm == nil || !m.w.pool.Idle() {
-		return false, nil
-	}
-	if n, err := m.poolLevel(); err != nil || n > 0 {
-		return false, err
-	}
-	k, err := m.ksp.CreateKey(ctx, ksp.UserSign, nil)
-	if err != nil {
-		return false, err
-	}
-	return true, m.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tablePool, poolKey(k), k) })
-}
-
 // osVersion is what a Windows release reports.
 func osVersion(os string) string {
 	switch os {

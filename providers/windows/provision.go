@@ -31,6 +31,7 @@ type provisioning struct {
 	container *container.Container
 	released  *container.Released
 	key       container.UserKey
+	attested  *attestation // of key; nil when it is to be made
 }
 
 // provision goes from the first sign-in to a registered key. Which flow runs

@@ -9,8 +9,6 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
-	"hellolab/providers/windows/tpm"
-	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/ngc"
@@ -128,6 +126,9 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	if !ready {
 		text = "The pool is empty: a key pair is made now."
 	}
+	if key.Attestation.holds(p.tenant.TenantID, p.env.Now()) {
+		p.attested = key.Attestation
+	}
 	pub, err := key.RSA()
 	if err != nil {
 		return err
@@ -135,11 +136,11 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	blob := cng.MarshalRSAPublic(pub)
 	kid := ngc.KeyID(blob)
 	t.step(event.KeyPool, event.CXH, local, "pool_take", text,
-		message{"key_id": kid, "pregenerated": ready, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
+		message{"key_id": kid, "pregenerated": ready, "attested": p.attested != nil, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
 	p.key, err = p.released.Section(p.tenant.TenantID).Adopt(ctx, container.UserKey{
 		ID:      kid,
 		Name:    "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
-		Key:     key,
+		Key:     key.Key,
 		Created: p.env.Now(),
 	}, p.rec.Registration.TenantID)
 	if err != nil {
@@ -229,61 +230,34 @@ func (p *provisioning) registerKey(ctx context.Context) (*drs.KeyReply, error) {
 	return drs.ParseKeyReply(reply.Body)
 }
 
-// attestation has the identity key speak for the user key, over the service's
-// nonce. A device without a TPM has none.
+// attestation is what the pool gave with the user key, or is made now: for a key
+// that was made on demand, or waited too long. A device without a TPM has none.
 func (p *provisioning) attestation(ctx context.Context) (*drs.KeyAttestation, error) {
 	if p.tpm == nil {
 		p.trace.skip(event.Container, "attestation", "The device has no TPM, and so nothing that could attest the key.", "tpm_missing")
 		return nil, nil
 	}
-	nonce, err := p.registrationNonce(ctx)
+	if p.attested != nil {
+		p.trace.step(event.KeyPool, event.CXH, local, "attestation", "The key's attestation lay ready with it.",
+			message{"made": p.attested.Made, "aik": poolKey(p.rec.AIK), "aik_certificates": len(p.rec.AIKChain)})
+		return p.evidence(p.key.Key, p.attested)
+	}
+	made, err := p.filler().certify(ctx, event.CXH, p.key.Key)
 	if err != nil {
 		return nil, err
 	}
-	said, err := p.tpm.Certify(ctx, p.key.Key, p.rec.AIK, attest.ExtraData(nonce))
-	if err != nil {
-		return nil, err
-	}
-	public, err := tpm.Public(p.key.Key)
-	if err != nil {
-		return nil, err
-	}
-	p.trace.step(event.TPM, event.CXH, tpm20, "attestation", "The identity key certifies that the user key was made in this TPM.",
-		message{"command": "TPM2_Certify", "aik": poolKey(p.rec.AIK), "aik_certificates": len(p.rec.AIKChain)})
-	statement := ngc.Statement{Attest: said.Attest, Signature: said.Signature, Public: public}
-	return &drs.KeyAttestation{Statement: statement.Marshal(), Nonce: nonce, AIKCertificates: p.rec.AIKChain}, nil
+	return p.evidence(p.key.Key, made)
 }
 
-// registrationNonce asks the registration service's nonce service.
-func (p *provisioning) registrationNonce(ctx context.Context) (string, error) {
-	p.trace.step(event.CXH, event.DRS, https, "attestation_nonce_request", "The application asks for a nonce to attest the key over.", nil)
-	target := "https://" + p.tenant.RegistrationHost + drs.PathNonce + p.tenant.TenantID + "/"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return "", err
-	}
-	reply, err := web.Do(p.cloud.http, req)
-	if err != nil {
-		return "", err
-	}
-	if reply.Status != http.StatusOK {
-		return "", drs.ParseError(reply.Status, reply.Body)
-	}
-	n, err := drs.ParseNonceReply(reply.Body)
-	if err != nil {
-		return "", err
-	}
-	return n.Value, nil
+func (p *provisioning) filler() *poolFiller {
+	return &poolFiller{machine: p.machine, trace: p.trace, http: p.cloud.http, tenant: p.tenant}
 }
 
-// refill puts a key into the pool for the next user, if there is time. An
-// empty pool is no harm: the next user's key is then made on demand.
+// refill fills the pool for the next user. That it fails is told, and no fault
+// of this user's provisioning.
 func (p *provisioning) refill(ctx context.Context) {
-	done, err := p.refillPool(ctx)
-	if err != nil {
+	if err := p.filler().refill(ctx); err != nil {
+		p.trace.refused(event.KeyPool, "", local, "pool_refill", "The pool is not filled again: the next user's key is made, or attested, when it is needed.", err)
 		p.env.Log.Warn("the key pool was not refilled", "device", p.addr, "error", err)
-	}
-	if done {
-		p.trace.step(event.KeyPool, keyHolder(p.machine), tpm20, "pool_refill", "The pool makes a key pair for the next user.", nil)
 	}
 }

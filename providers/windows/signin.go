@@ -61,6 +61,7 @@ type signingIn struct {
 func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Verdict, error) {
 	defer r.PIN.Wipe()
 	defer r.Password.Wipe()
+	defer w.working()()
 	if r.User == "" {
 		return w.unlock(ctx, env, r)
 	}

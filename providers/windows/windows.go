@@ -31,7 +31,7 @@
 //	table       key                   value (JSON unless noted)
 //	machine     "record"              machineRecord: keys, certificates, registration
 //	tpm         "image"               image of the TPM's memory (package tpm)
-//	keypool     key digest, hex       ksp.Key, without authorization value
+//	keypool     key digest, hex       pooledKey: without authorization value, with its attestation
 //	container   SID                   container.Container; on a personal device the owner's alone
 //	sensor      kind "|" SID          sensor.Template
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
@@ -42,6 +42,7 @@ package windows
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"hellolab/providers"
 	"hellolab/providers/windows/tpm"
@@ -56,6 +57,7 @@ type Windows struct {
 	pool   *tpm.Pool
 	tokens graph.Tokens // of the administrator
 	lines  lines
+	atWork atomic.Int32 // devices
 
 	sharing sync.Map // *sync.Mutex by address of a personal device; see oneAtATime
 }

@@ -188,7 +188,7 @@ func (m *machine) whole() (bool, error) {
 // primary refresh token comes at once, not at the next unlock (seed 004,
 // "Primary refresh token").
 func (r *registering) accountSteps() []func(context.Context) error {
-	return []func(context.Context) error{r.openSettings, r.discover, r.signIn, r.join, r.certifyIdentityKey, r.finish, r.accountToken}
+	return []func(context.Context) error{r.openSettings, r.discover, r.signIn, r.join, r.certifyIdentityKey, r.attestPool, r.finish, r.accountToken}
 }
 
 func (r *registering) openSettings(context.Context) error {

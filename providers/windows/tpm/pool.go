@@ -214,9 +214,13 @@ func (p *Pool) lock(ctx context.Context, name string) (unlock func(), err error)
 	}
 }
 
-// Idle reports whether a worker has nothing to do: the moment for work that
-// could as well wait.
-func (p *Pool) Idle() bool { return len(p.slots) < cap(p.slots) }
+// Idle reports whether no worker has anything to do, and no TPM is expected that
+// is not baked: the moment for work that could as well wait.
+func (p *Pool) Idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.slots) == 0 && p.expected <= len(p.baked)
+}
 
 func (p *Pool) newVersion() (v version, err error) {
 	if _, err := io.ReadFull(p.o.Rand, v[:]); err != nil {

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -33,6 +34,10 @@ const (
 	PathEnrol    = "/EnrollmentServer/aik/"
 	PathActivate = "/EnrollmentServer/aik/activate"
 )
+
+// NonceLife is how long a nonce of the registration service is good for an
+// attestation: keys wait in a device's pool before somebody needs one.
+const NonceLife = 90 * 24 * time.Hour
 
 // EnrolRequest asks for an AIK certificate.
 type EnrolRequest struct {
