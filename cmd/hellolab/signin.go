@@ -7,6 +7,7 @@ import (
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/check"
 	"hellolab/engine/lab"
+	"hellolab/providers"
 	"hellolab/providers/windows"
 )
 
@@ -19,6 +20,7 @@ type signinCommand struct {
 	phrase        string
 	to            list
 	restart       bool
+	session       sessionFlags
 	json          bool
 }
 
@@ -39,11 +41,12 @@ func (c *signinCommand) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.phrase, "phrase", "", "the challenge `PHRASE` that Windows asks for after four wrong PINs: A1B2C3")
 	fs.Var(&c.to, "to", "sign in to `ADDRESS` besides; may be repeated")
 	fs.BoolVar(&c.restart, "restart", false, "restart the device first, as Windows demands after five wrong PINs")
+	c.session.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
 func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err error) {
-	attempt := windows.Request{Gesture: c.gesture, Phrase: c.phrase, To: c.to}
+	attempt := windows.Request{Gesture: c.gesture, Phrase: c.phrase, Unlock: c.session.unlock, To: c.to}
 	switch len(args) {
 	case 1: // whoever unlocks a personal device, who is no user of the lab
 		attempt.Device = args[0]
@@ -51,6 +54,12 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 		attempt.User, attempt.Device = args[0], args[1]
 	default:
 		return mistake("Usage: hellolab signin [USER] DEVICE, such as hellolab signin user.alice device.laptop", "A user and a device are needed")
+	}
+	if err := c.session.check(c); err != nil {
+		return err
+	}
+	if c.session.lock || c.session.out {
+		return c.leave(ctx, s, attempt.User, attempt.Device)
 	}
 	given := 0
 	for _, set := range []bool{c.pin.set, c.password.set, c.gesture != ""} {
@@ -97,25 +106,33 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 
 // attempt finds the device in the lab, restarts it if asked, and signs in there.
 func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request, restart bool) (check.Verdict, error) {
-	for _, want := range []struct{ addr, kind string }{{a.User, "user"}, {a.Device, "device"}} {
-		if want.addr == "" {
-			continue
-		}
-		if err := s.isA(l, want.addr, want.kind); err != nil {
-			return check.Verdict{}, err
-		}
-	}
-	rec, err := l.Objects().Lookup(a.Device)
+	env, err := s.deviceEnv(l, a.User, a.Device)
 	if err != nil {
 		return check.Verdict{}, err
 	}
-	env := l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In)
 	if restart {
-		if err := s.windows.Restart(ctx, env, rec.Addr); err != nil {
+		if err := s.windows.Restart(ctx, env, a.Device); err != nil {
 			return check.Verdict{}, err
 		}
 	}
 	return s.request(ctx, env, a)
+}
+
+// deviceEnv is the Env of a device, for what a user does at it.
+func (s *session) deviceEnv(l *lab.Lab, user, device string) (providers.Env, error) {
+	for _, want := range []struct{ addr, kind string }{{user, "user"}, {device, "device"}} {
+		if want.addr == "" { // whoever unlocks a personal device
+			continue
+		}
+		if err := s.isA(l, want.addr, want.kind); err != nil {
+			return providers.Env{}, err
+		}
+	}
+	rec, err := l.Objects().Lookup(device)
+	if err != nil {
+		return providers.Env{}, err
+	}
+	return l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In), nil
 }
 
 // noObject says that the lab has no such object, and which it has.

@@ -87,6 +87,13 @@ func TestComponents(t *testing.T) {
 		if e := acts(t, "P1", event.KeyPool, "pool_take"); e.Message["left"] != 0 {
 			t.Errorf("the pool shows its level as %v", e.Message["left"])
 		}
+		status, err := l.windows.Status(l.For(laptop), laptop, "")
+		if err != nil || status.Pool != len(l.keysOf(laptop, "keypool")) || status.Pool != 1 || status.PoolAttested != 1 {
+			t.Errorf("status %+v, %v", status, err)
+		}
+		if text := status.Text(); !strings.Contains(text, "                   KeyPool : 1\n") {
+			t.Errorf("status does not show the pool:\n%s", text)
+		}
 	})
 	t.Run("sensor", func(t *testing.T) {
 		seed.Proves(t, "COMP-11", "A1")

@@ -51,6 +51,8 @@ var reasons = []Reason{
 	{"credential_damaged", "0x80090005", "NTE_BAD_DATA", "The Hello container on the device is damaged.", "Replace the enrollment, which provisions it anew."},
 	{"tpm_missing", "0x80090035", "NTE_DEVICE_NOT_FOUND", "Policy requires a TPM, and the device has none that it can use.", "Give the device a TPM, or set require_security_device = false."},
 	{"tpm_failed", "0x80090029", "NTE_NOT_SUPPORTED", "The TPM did not answer as it should.", "Check that the device's TPM image is intact."},
+	{"not_signed_in", "", "", "The user has no session on the device.", "Sign in first."},
+	{"not_locked", "", "", "The user has no locked session on the device.", "Lock the session first (signin -lock), or sign in."},
 	{"cancelled", "0x80090036", "NTE_USER_CANCELLED", "The user cancelled.", ""},
 
 	// The device: launch conditions.

@@ -79,6 +79,15 @@ func formRequest(ctx context.Context, target string, form url.Values) (*http.Req
 
 // tokenReply sends a request to the token endpoint and reads its answer.
 func tokenReply(c *http.Client, req *http.Request) (*oauth.TokenResponse, error) {
+	body, err := tokenBody(c, req)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.ParseTokenResponse(body)
+}
+
+// tokenBody returns what the token endpoint answers when it does not refuse.
+func tokenBody(c *http.Client, req *http.Request) ([]byte, error) {
 	reply, err := web.Do(c, req)
 	if err != nil {
 		return nil, err
@@ -86,7 +95,7 @@ func tokenReply(c *http.Client, req *http.Request) (*oauth.TokenResponse, error)
 	if reply.Status != http.StatusOK {
 		return nil, oauth.ParseError(reply.Status, reply.Body)
 	}
-	return oauth.ParseTokenResponse(reply.Body)
+	return reply.Body, nil
 }
 
 func random(env providers.Env, n int) ([]byte, error) {

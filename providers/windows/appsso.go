@@ -57,7 +57,7 @@ func (s *signingIn) withoutToken(ctx context.Context) error {
 			t.refused(event.WAM, "", local, "app_token_refused", "The application gets no token.", err)
 			return err
 		}
-		if err := s.reach(ctx, app, token); err != nil {
+		if err := s.call(ctx, app, token); err != nil {
 			return err
 		}
 	}
@@ -104,11 +104,11 @@ func (s *signingIn) reachApplication(ctx context.Context, app *application) erro
 		t.refused(event.WAM, "", local, "app_token_refused", "The application gets no token.", err)
 		return err
 	}
-	return s.reach(ctx, app, token)
+	return s.call(ctx, app, token)
 }
 
-// reach calls the application with a token. What it answers is the verdict.
-func (s *signingIn) reach(ctx context.Context, app *application, token *oauth.TokenResponse) error {
+// call calls the application with a token. What it answers is the verdict.
+func (s *signingIn) call(ctx context.Context, app *application, token *oauth.TokenResponse) error {
 	t := s.trace
 	s.verdict.Claims = claims(token.AccessToken)
 	t.step(event.WAM, "", local, "app_token", "The plug-in opens the reply and hands the token to the application.", s.verdict.Claims)

@@ -40,6 +40,7 @@ const (
 // prtRecord is a primary refresh token in LSASS's cache. The token is of no
 // use without the session key, which only the device's key provider has.
 type prtRecord struct {
+	SID        string     `json:"sid"`
 	Token      string     `json:"token"`
 	SessionKey ksp.Sealed `json:"session_key"`
 	Credential string     `json:"credential"`
@@ -48,6 +49,9 @@ type prtRecord struct {
 	Obtained   time.Time  `json:"obtained"`
 	Expires    time.Time  `json:"expires"`
 }
+
+// key is where the record lies.
+func (r *prtRecord) key() string { return r.SID + "|" + r.Credential }
 
 func (c *cloudAP) token() string {
 	return "https://" + c.tenant.LoginHost + "/" + c.tenant.TenantID + "/oauth2/token"
@@ -149,11 +153,12 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 	}, nil
 }
 
-// cache is LSASS keeping the token for the user's session. The out-of-box
-// sign-in's own token worked once and is void.
+// cache is LSASS keeping the token for the user's session, which begins or goes
+// on with it. The out-of-box sign-in's own token worked once and is void.
 func (c *cloudAP) cache(ctx context.Context, sid string, rec *prtRecord) error {
+	rec.SID = sid
 	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		err := put(w, tablePRT, sid+"|"+rec.Credential, rec)
+		err := errors.Join(put(w, tablePRT, rec.key(), rec), put(w, tableSession, sid, sessionRecord{UPN: rec.UPN, Since: rec.Obtained}))
 		if rec.Credential == byRefresh {
 			err = errors.Join(err, w.Delete(tableWAM, sid))
 		}
@@ -169,60 +174,17 @@ func (c *cloudAP) deriver(ctx context.Context, rec *prtRecord) prt.Deriver {
 }
 
 // accessToken asks, with the primary refresh token, for an access token to a
-// resource: the request signed with a key derived from the session key, the
-// reply opened with another (MS-OAPXBC 3.1.5.1.3). freshMFA demands a second
+// resource. A token that is of age is renewed first. freshMFA demands a second
 // factor within the tenant's window.
 func (c *cloudAP) accessToken(ctx context.Context, rec *prtRecord, client, resource string, freshMFA bool) (*oauth.TokenResponse, error) {
-	nonce, err := c.nonce(ctx)
-	if err != nil {
+	if err := c.renewIfDue(ctx, rec); err != nil {
 		return nil, err
 	}
-	now := c.m.env.Now()
-	r := prt.Request{
-		ClientID:     client,
-		RequestNonce: nonce,
-		Scope:        "openid",
-		Resource:     resource,
-		GrantType:    oauth.GrantRefreshToken,
-		RefreshToken: rec.Token,
-		RedirectURI:  oauth.NativeRedirect(client),
-		Issuer:       "aad:brokerplugin",
-		Audience:     c.tenant.LoginHost,
-		IssuedAt:     prt.Time(now.Unix()),
-		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
-		WinVer:       osVersion(c.m.in.OS),
-	}
+	r := prt.Request{ClientID: client, Scope: "openid", Resource: resource, RedirectURI: oauth.NativeRedirect(client)}
 	if freshMFA {
 		r.AMRValues = oauth.AMRNGCMFA
 	}
-	session := c.deriver(ctx, rec)
-	signed, err := c.signWithSession(session, r)
-	if err != nil {
-		return nil, err
-	}
-	req, err := formRequest(ctx, c.token(), oauth.TokenRequest{
-		GrantType:         oauth.GrantJWTBearer,
-		Request:           signed,
-		WindowsAPIVersion: "2.0",
-		ClientInfo:        true,
-	}.Form())
-	if err != nil {
-		return nil, err
-	}
-	reply, err := web.Do(c.http, req)
-	if err != nil {
-		return nil, err
-	}
-	if reply.Status != http.StatusOK {
-		return nil, oauth.ParseError(reply.Status, reply.Body)
-	}
-	body := reply.Body
-	if !strings.HasPrefix(strings.TrimSpace(string(body)), "{") {
-		if body, err = prt.OpenResponse(strings.TrimSpace(string(body)), session); err != nil {
-			return nil, fmt.Errorf("open the tenant's reply: %w", err)
-		}
-	}
-	return oauth.ParseTokenResponse(body)
+	return c.ask(ctx, rec, r)
 }
 
 func (c *cloudAP) signWithSession(session prt.Deriver, r prt.Request) (string, error) {

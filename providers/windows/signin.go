@@ -22,6 +22,7 @@ type Request struct {
 	Gesture  string // "face", "fingerprint"
 	Password providers.Secret
 	Phrase   string   // what the user types when Windows asks for its challenge phrase
+	Unlock   bool     // of a locked session
 	To       []string // addresses of the tenant or its applications; none means what the device signs in to by itself
 }
 
@@ -114,6 +115,8 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 		t.refused(event.Winlogon, event.User, local, "sign_in_refused", "The device cannot sign anybody in to a tenant.", err)
 	case route.SignIn == hello.APP:
 		err = s.withoutToken(ctx)
+	case r.Unlock:
+		err = s.unlock(ctx)
 	default:
 		err = s.a1(ctx)
 	}
@@ -220,13 +223,16 @@ func (s *signingIn) release(ctx context.Context) error {
 	return err
 }
 
-// Restart restarts a device: Windows' gate against wrong PINs opens again. The
-// TPM's own count stays.
+// Restart restarts a device: sessions end, and Windows' gate against wrong PINs
+// opens again. The TPM's own count stays.
 func (w *Windows) Restart(ctx context.Context, env providers.Env, device string) error {
 	if env.Emit != nil {
 		env.Emit(event.Event{At: env.Now(), Actor: event.Device, Protocol: local, Step: "restart", Text: "The device restarts.", Device: device})
 	}
 	return env.Section.Record(ctx, func(s providers.Writer) error {
+		if err := endSessions(s); err != nil {
+			return err
+		}
 		found := map[string]*container.Container{}
 		err := s.Scan(tableContainer, "", func(sid string, _ []byte) error {
 			c, ok, err := load[*container.Container](s, tableContainer, sid)

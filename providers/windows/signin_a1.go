@@ -17,7 +17,11 @@ import (
 // proof, and gets a token without a second factor. On a personal device phase A
 // is another, and phase E opens no session.
 func (s *signingIn) a1(ctx context.Context) error {
-	for _, phase := range []func(context.Context) error{s.phaseA, s.phaseB, s.phaseC, s.phaseD, s.phaseE} {
+	return s.inOrder(ctx, s.phaseA, s.phaseB, s.phaseC, s.phaseD, s.phaseE)
+}
+
+func (s *signingIn) inOrder(ctx context.Context, phases ...func(context.Context) error) error {
+	for _, phase := range phases {
 		if err := phase(ctx); err != nil {
 			return err
 		}
@@ -146,6 +150,11 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 	if err := s.postLogon(); err != nil {
 		return err
 	}
+	return s.reach(ctx)
+}
+
+// reach goes with the session where the request asks for.
+func (s *signingIn) reach(ctx context.Context) error {
 	for _, app := range s.to {
 		var err error
 		if app == nil {

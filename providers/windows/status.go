@@ -2,7 +2,9 @@ package windows
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +37,11 @@ type Status struct {
 	PRT   bool      `json:"azure_ad_prt"`
 	Since time.Time `json:"azure_ad_prt_update_time,omitzero"`
 	Until time.Time `json:"azure_ad_prt_expiry_time,omitzero"`
+
+	// What dsregcmd does not show.
+	Locked       bool `json:"session_locked"`    // the user's session
+	Pool         int  `json:"key_pool"`          // user keys that lie ready
+	PoolAttested int  `json:"key_pool_attested"` // of them, with an attestation
 }
 
 // WorkAccount is one registration of a personal device.
@@ -65,7 +72,7 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 		if s.WorkAccounts, err = m.accountStates(); err != nil {
 			return Status{}, fmt.Errorf("%s: %w", device, err)
 		}
-		return s, s.ofUser(m, user)
+		return s, errors.Join(s.ofPool(env), s.ofUser(m, user))
 	}
 	if r := rec.Registration; r != nil {
 		cert, err := x509.ParseCertificate(r.Certificate)
@@ -75,7 +82,7 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 		s.DeviceID, s.Thumbprint, s.TenantID = r.DeviceID, r.Thumbprint, r.TenantID
 		s.NotBefore, s.NotAfter = cert.NotBefore, cert.NotAfter
 	}
-	return s, s.ofUser(m, user)
+	return s, errors.Join(s.ofPool(env), s.ofUser(m, user))
 }
 
 // accountStates reads the registrations of a personal device, the first first.
@@ -116,6 +123,21 @@ func (s *Status) tenantOfUser(sid string) string {
 	return s.TenantID
 }
 
+// ofPool adds what lies in the key pre-generation pool.
+func (s *Status) ofPool(env providers.Env) error {
+	return env.Section.View(func(r providers.Reader) error {
+		s.Pool, s.PoolAttested = 0, 0
+		return r.Scan(tablePool, "", func(name string, _ []byte) error {
+			k, _, err := load[pooledKey](r, tablePool, name)
+			s.Pool++
+			if k.Attestation.holds(s.TenantID, env.Now()) {
+				s.PoolAttested++
+			}
+			return err
+		})
+	})
+}
+
 // ofUser adds what the device keeps of a user.
 func (s *Status) ofUser(m *machine, user string) error {
 	sid := ""
@@ -146,6 +168,11 @@ func (s *Status) ofUser(m *machine, user string) error {
 		if s.PRT = m.env.Now().Before(newest.Expires); s.PRT {
 			s.Since, s.Until = newest.Obtained, newest.Expires
 		}
+		session, _, err := load[sessionRecord](r, tableSession, sid)
+		if err != nil {
+			return err
+		}
+		s.Locked = session.Locked
 		c, ok, err := load[*container.Container](r, tableContainer, m.holder(person{sid: sid}))
 		if !ok || err != nil {
 			return err
@@ -163,9 +190,10 @@ func (s *Status) ofUser(m *machine, user string) error {
 // Text is the state in dsregcmd's own lines: labels right-aligned in 26
 // columns, each section under a box (Microsoft, "Troubleshoot devices by using
 // the dsregcmd command"). Fields whose value the lab has no equal of are left
-// out, not made up. A registered device has no Device Details; each work account
-// has a section instead. Windows' SSO State is to be ignored there, for another
-// component holds the token; the lab shows the token of the work account.
+// out, not made up; what the lab shows besides has a section of its own. A
+// registered device has no Device Details; each work account has a section
+// instead. Windows' SSO State is to be ignored there, for another component
+// holds the token; the lab shows the token of the work account.
 func (s Status) Text() string {
 	var b strings.Builder
 	section := func(title string) {
@@ -218,6 +246,11 @@ func (s Status) Text() string {
 		field("AzureAdPrtExpiryTime", dsregTime(s.Until))
 	}
 	field("EnterprisePrt", "NO")
+	b.WriteByte('\n')
+	section("Lab (not of dsregcmd)")
+	field("SessionLocked", yesNo(s.Locked))
+	field("KeyPool", strconv.Itoa(s.Pool))
+	field("KeyPoolAttested", strconv.Itoa(s.PoolAttested))
 	return b.String()
 }
 

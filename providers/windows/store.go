@@ -16,6 +16,7 @@ const (
 	tableContainer  = "container"
 	tableSensor     = "sensor"
 	tableEnrollment = "enrollment"
+	tableSession    = "session"
 	tablePRT        = "prt"
 	tableWAM        = "wam"
 	tableWork       = "work"

@@ -35,6 +35,7 @@
 //	container   SID                   container.Container; on a personal device the owner's alone
 //	sensor      kind "|" SID          sensor.Template
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
+//	session     SID                   sessionRecord: who is signed in, locked or not
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in
 //	work        SID                   workRecord: registration of a further work account

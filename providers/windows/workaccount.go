@@ -230,16 +230,8 @@ func (m *machine) forgetAccount(ctx context.Context) error {
 	m.rec.Registration, m.rec.AIKChain = nil, nil
 	return m.env.Section.Update(ctx, func(w providers.Writer) error {
 		return errors.Join(m.putRecord(w), m.dropCredential(w, gone.Account, gone.TenantID),
-			dropTokens(w, gone.Account), w.Delete(tableWAM, gone.Account))
+			endSession(w, gone.Account), w.Delete(tableWAM, gone.Account))
 	})
-}
-
-// dropTokens forgets the primary refresh tokens of a user.
-func dropTokens(w providers.Writer, sid string) error {
-	return errors.Join(
-		w.Delete(tablePRT, sid+"|"+byHello),
-		w.Delete(tablePRT, sid+"|"+byPassword),
-		w.Delete(tablePRT, sid+"|"+byRefresh))
 }
 
 // itsTenant is the tenant that the machine, or the work account in whose place

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,11 +24,26 @@ var ErrDecrypt = errors.New("encrypted message does not open")
 const maxJWE = 256 << 10
 
 type jweHeader struct {
-	Algorithm   string `json:"alg"`
-	Encryption  string `json:"enc"`
-	Context     string `json:"ctx"`
-	Compression string `json:"zip"`
-	KeyID       string `json:"kid"`
+	Algorithm   string
+	Encryption  string
+	Context     string
+	Compression string
+	KeyID       string
+}
+
+// parseHeader reads a header, whose names count by the letter (RFC 7515 4),
+// which encoding/json does not see to for the fields of a struct.
+func parseHeader(data []byte) (h jweHeader, err error) {
+	var members map[string]json.RawMessage
+	if err := strict.Unmarshal(data, &members); err != nil {
+		return h, err
+	}
+	for name, to := range map[string]*string{"alg": &h.Algorithm, "enc": &h.Encryption, "ctx": &h.Context, "zip": &h.Compression, "kid": &h.KeyID} {
+		if v, ok := members[name]; ok {
+			err = errors.Join(err, json.Unmarshal(v, to))
+		}
+	}
+	return h, err
 }
 
 // jwe is a compact JWE (RFC 7516 7.1) taken apart.
@@ -55,7 +71,8 @@ func parseJWE(s string) (*jwe, error) {
 	j := &jwe{protected: parts[0], key: decoded[1], iv: decoded[2], text: decoded[3], mac: decoded[4]}
 	// No compression, and no algorithm but the protocol's: the bombs of
 	// CVE-2024-28180 and of PBES2 counts have no way in.
-	if err := strict.Unmarshal(decoded[0], &j.header); err != nil || j.header.Compression != "" {
+	var err error
+	if j.header, err = parseHeader(decoded[0]); err != nil || j.header.Compression != "" {
 		return nil, ErrDecrypt
 	}
 	return j, nil
