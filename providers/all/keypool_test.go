@@ -1,10 +1,14 @@
 package all_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/conformance/seed"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/attest"
 )
 
@@ -51,5 +55,32 @@ func (l *lab) pooled(change func(*pooledState)) {
 		k := stored[pooledState](l, laptop, "keypool", key)
 		change(&k)
 		l.keep(laptop, "keypool", key, k)
+	}
+}
+
+// TestPoolsFillWhenIdle: enrollments side by side leave no pool empty: the last
+// one to end fills those of the others.
+func TestPoolsFillWhenIdle(t *testing.T) {
+	l := newLab(t)
+	var devices []string
+	for i := range 4 {
+		l.user(fmt.Sprintf("u%d", i))
+		devices = append(devices, fmt.Sprintf("device.d%d", i))
+		l.Create(devices[i], spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: providers.Ref(fmt.Sprintf("user.u%d", i))})
+	}
+	var wg sync.WaitGroup
+	for i, d := range devices {
+		wg.Go(func() {
+			if _, err := l.TryCreate(t.Context(), fmt.Sprintf("enrollment.u%d", i), enrollment(fmt.Sprintf("user.u%d", i), d)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, d := range devices {
+		keys := l.keysOf(d, "keypool")
+		if len(keys) != 1 || stored[pooledState](l, d, "keypool", keys[0]).Attestation == nil {
+			t.Errorf("%s has %d keys in its pool", d, len(keys))
+		}
 	}
 }

@@ -55,7 +55,7 @@ func deviceKey(in spec.Device) string {
 // goes on where a killed one stopped.
 func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.Device) (spec.DeviceOut, error) {
 	defer in.UnlockPIN.Wipe()
-	defer w.working()()
+	defer w.idle.begin()()
 	m, err := w.machine(env, env.Addr, in)
 	if errors.Is(err, errNotInstalled) {
 		if err := alone(env, in); err != nil {

@@ -58,6 +58,7 @@ type enrolling struct {
 	world  *hello.World
 	route  hello.Route
 	policy hello.InForce
+	short  *poolFiller // of a provisioning that succeeded
 }
 
 // enrolling resolves what an enrollment refers to.
@@ -105,7 +106,8 @@ func (e *enrolling) out(rec enrollmentRecord) spec.EnrollmentOut {
 // Windows' check whether to offer Hello, and the provisioning flow.
 func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in spec.Enrollment) (spec.EnrollmentOut, error) {
 	defer in.PIN.Wipe()
-	defer w.working()()
+	end := w.idle.begin()
+	defer end()
 	e, err := w.enrolling(env, in)
 	if err != nil {
 		return spec.EnrollmentOut{}, err
@@ -119,6 +121,8 @@ func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in sp
 	if err == nil && !done {
 		rec, err = e.provision(ctx)
 	}
+	end()
+	w.idle.use(ctx, w, env, e.short)
 	if err != nil {
 		return spec.EnrollmentOut{}, fmt.Errorf("%s: %w", env.Addr, err)
 	}

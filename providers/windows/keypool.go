@@ -170,13 +170,8 @@ func (p *poolFiller) certify(ctx context.Context, asker event.Actor, k ksp.Key) 
 }
 
 // refill puts a key and its attestation into the pool for the next user, if
-// there is room and no other device has anything to do. An empty pool is no
-// harm: the next user's key is then made on demand. What was made stays when
-// the rest fails.
+// there is room. What was made stays when the rest fails.
 func (p *poolFiller) refill(ctx context.Context) error {
-	if p.tpm == nil || !p.w.quiet() {
-		return nil
-	}
 	if n, err := p.poolLevel(); err != nil || n >= poolSize {
 		return err
 	}
@@ -191,13 +186,3 @@ func (p *poolFiller) refill(ctx context.Context) error {
 	p.trace.step(event.KeyPool, keyHolder(p.machine), tpm20, "pool_refill", "The pool makes a key pair for the next user.", message{"key": poolKey(k)})
 	return p.attest(ctx)
 }
-
-// working counts a device that is at work until the function it returns is called.
-func (w *Windows) working() func() {
-	w.atWork.Add(1)
-	return func() { w.atWork.Add(-1) }
-}
-
-// quiet reports whether the caller's device is the only one at work, and no TPM
-// is waited for: the time for what could as well be done later.
-func (w *Windows) quiet() bool { return w.atWork.Load() <= 1 && w.pool.Idle() }

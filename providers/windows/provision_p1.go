@@ -182,7 +182,9 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 	t.step(event.CXH, event.Container, local, "key_id_stored", "The device stores the key id, which will name the key at sign-in.",
 		message{"kid": rec.KeyID, "entry": reply.KeyID, "upn": reply.UPN})
 	t.step(event.CXH, "", local, "exit", "Provisioning is over; the application exits.", nil)
-	p.refill(ctx)
+	if p.tpm != nil {
+		p.short = p.filler()
+	}
 	return rec, nil
 }
 
@@ -251,13 +253,4 @@ func (p *provisioning) attestation(ctx context.Context) (*drs.KeyAttestation, er
 
 func (p *provisioning) filler() *poolFiller {
 	return &poolFiller{machine: p.machine, trace: p.trace, http: p.cloud.http, tenant: p.tenant}
-}
-
-// refill fills the pool for the next user. That it fails is told, and no fault
-// of this user's provisioning.
-func (p *provisioning) refill(ctx context.Context) {
-	if err := p.filler().refill(ctx); err != nil {
-		p.trace.refused(event.KeyPool, "", local, "pool_refill", "The pool is not filled again: the next user's key is made, or attested, when it is needed.", err)
-		p.env.Log.Warn("the key pool was not refilled", "device", p.addr, "error", err)
-	}
 }

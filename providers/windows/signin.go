@@ -62,7 +62,7 @@ type signingIn struct {
 func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Verdict, error) {
 	defer r.PIN.Wipe()
 	defer r.Password.Wipe()
-	defer w.working()()
+	defer w.idle.begin()()
 	if r.User == "" {
 		return w.unlock(ctx, env, r)
 	}

@@ -43,7 +43,6 @@ package windows
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"hellolab/providers"
 	"hellolab/providers/windows/tpm"
@@ -58,7 +57,7 @@ type Windows struct {
 	pool   *tpm.Pool
 	tokens graph.Tokens // of the administrator
 	lines  lines
-	atWork atomic.Int32 // devices
+	idle   idleTime
 
 	sharing sync.Map // *sync.Mutex by address of a personal device; see oneAtATime
 }
