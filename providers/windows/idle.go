@@ -23,7 +23,7 @@ type idleTime struct {
 
 const (
 	maxShort = 64 // pools that are remembered
-	maxFill  = 8  // pools filled in one go, 30 ms each
+	maxFill  = 4  // pools filled in one go, 30 ms each
 )
 
 // begin counts a device that is at work until the function it returns is
