@@ -75,7 +75,7 @@ func (p *Pool) bake(w *process) (*Baked, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := newRecord(v, time.Time{}, raw)
+	rec, err := w.packer.record(v, time.Time{}, raw)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type process struct {
 	stderr *tail
 	dead   bool
 	keys   *atomic.Int64 // RSA keys created, of the whole pool
+	packer packer
 
 	resident version   // the image whose TPM is up; zero: none
 	zero     time.Time // lab time at which the TPM's own time was zero

@@ -35,16 +35,24 @@ const recordFormat = 1
 
 var errRecord = errors.New("the stored TPM image is damaged")
 
-func newRecord(v version, savedAt time.Time, raw []byte) (*record, error) {
+// packer makes records, one at a time. It keeps what compression needs, a
+// megabyte, from one to the next.
+type packer struct{ z *flate.Writer }
+
+func (p *packer) record(v version, savedAt time.Time, raw []byte) (_ *record, err error) {
 	var b bytes.Buffer
-	z, err := flate.NewWriter(&b, flate.BestSpeed)
+	if p.z == nil {
+		p.z, err = flate.NewWriter(&b, flate.BestSpeed)
+	} else {
+		p.z.Reset(&b)
+	}
+	if err == nil {
+		_, err = p.z.Write(raw)
+	}
+	if err == nil {
+		err = p.z.Close()
+	}
 	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(raw); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
 		return nil, err
 	}
 	return &record{v, savedAt.Truncate(time.Millisecond), b.Bytes()}, nil

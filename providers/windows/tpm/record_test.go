@@ -12,7 +12,7 @@ import (
 func TestRecordRoundTrip(t *testing.T) {
 	raw := bytes.Repeat([]byte{1, 2, 3, 0xff}, worker.ImageSize/4)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
-	r, err := newRecord(version{7}, at, raw)
+	r, err := new(packer).record(version{7}, at, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,11 +26,11 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 func TestDamagedRecord(t *testing.T) {
-	short, err := newRecord(version{7}, time.Time{}, []byte("short"))
+	short, err := new(packer).record(version{7}, time.Time{}, []byte("short"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bomb, err := newRecord(version{7}, time.Time{}, make([]byte, 64<<20))
+	bomb, err := new(packer).record(version{7}, time.Time{}, make([]byte, 64<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestDamagedRecord(t *testing.T) {
 }
 
 func FuzzParseRecord(f *testing.F) {
-	r, err := newRecord(version{1}, time.UnixMilli(5), make([]byte, worker.ImageSize))
+	r, err := new(packer).record(version{1}, time.UnixMilli(5), make([]byte, worker.ImageSize))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (t *TPM) save(ctx context.Context, w *process, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	rec, err := newRecord(v, now, raw)
+	rec, err := w.packer.record(v, now, raw)
 	if err != nil {
 		return err
 	}
