@@ -108,17 +108,28 @@ func sized(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
 }
 
+// create makes an object. sensitive is nil for a key without authorization value.
 func (s *session) create(tpl tpm2.TPMTPublic, sensitive *tpm2.TPMSSensitiveCreate) (public, private []byte, err error) {
+	if sensitive == nil {
+		public, private, err = s.createOpen(tpl)
+	} else {
+		public, private, err = s.createSecret(tpl, sensitive)
+	}
+	if err == nil && tpl.Type == tpm2.TPMAlgRSA {
+		s.w.keys.Add(1)
+	}
+	return public, private, err
+}
+
+// createSecret goes through the channel: an authorization value, or data, is in
+// the request.
+func (s *session) createSecret(tpl tpm2.TPMTPublic, sensitive *tpm2.TPMSSensitiveCreate) (public, private []byte, err error) {
 	p, err := s.parent()
 	if err != nil {
 		return nil, nil, err
 	}
 	h := p.handle()
-	if sensitive != nil {
-		h.Auth = s.cover(request)
-	} else {
-		sensitive = &tpm2.TPMSSensitiveCreate{}
-	}
+	h.Auth = s.cover(request)
 	rsp, err := tpm2.Create{
 		ParentHandle: h,
 		InSensitive:  tpm2.TPM2BSensitiveCreate{Sensitive: sensitive},
@@ -126,9 +137,6 @@ func (s *session) create(tpl tpm2.TPMTPublic, sensitive *tpm2.TPMSSensitiveCreat
 	}.Execute(s)
 	if err != nil {
 		return nil, nil, err
-	}
-	if tpl.Type == tpm2.TPMAlgRSA {
-		s.w.keys.Add(1)
 	}
 	return rsp.OutPublic.Bytes(), rsp.OutPrivate.Buffer, nil
 }
