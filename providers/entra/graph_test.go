@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/quick"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/conformance"
@@ -210,5 +211,53 @@ func TestForeignHost(t *testing.T) {
 	b.must(err)
 	if reply.Status != http.StatusMisdirectedRequest {
 		t.Errorf("answers for another host: %d", reply.Status)
+	}
+}
+
+// TestKeptTokens: an administrator signs in once for as long as the token is
+// good, and again when the directory does not take it.
+func TestKeptTokens(t *testing.T) {
+	b := newBench(t)
+	var tokens graph.Tokens
+	issued := func() (n int) {
+		for _, e := range b.Events() {
+			if e.Step == "admin_token_issued" {
+				n++
+			}
+		}
+		return n
+	}
+	env := b.For(b.addr)
+	use := func(env providers.Env, secret string) error {
+		c, err := tokens.SignIn(t.Context(), env, graph.Tenant{ID: b.out.TenantID, LoginHost: b.out.LoginHost, GraphHost: b.out.GraphHost,
+			ClientID: b.out.AdminClientID, ClientSecret: secret})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = graph.Get[graph.User](t.Context(), c, "users", aliceUPN)
+		return err
+	}
+	begun, behind := issued(), b.Now()
+	for _, tt := range []struct {
+		later time.Duration
+		signs int
+	}{{0, 1}, {time.Minute, 1}, {50 * time.Minute, 1}, {5 * time.Minute, 2}, {2 * time.Hour, 3}} {
+		b.Advance(tt.later)
+		b.must(use(env, b.out.AdminSecret))
+		if n := issued() - begun; n != tt.signs {
+			t.Errorf("%s later: signed in %d times, want %d", tt.later, n, tt.signs)
+		}
+	}
+	// A view of the lab whose clock runs behind takes the token for good, after it ended.
+	late := env
+	late.Now = func() time.Time { return behind.Add(3 * time.Hour) }
+	b.Advance(2 * time.Hour)
+	b.must(use(late, b.out.AdminSecret))
+	if n := issued() - begun; n != 4 {
+		t.Errorf("after a refusal: signed in %d times, want 4", n)
+	}
+	if err := use(env, "wrong"); err == nil {
+		t.Error("another's token was taken for a wrong secret")
 	}
 }
