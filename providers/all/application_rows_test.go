@@ -465,3 +465,25 @@ func (l *lab) disabledUnderCAE(t *testing.T) {
 		t.Error("the refusal is not told")
 	}
 }
+
+// A personal device is known to the tenant and joined to nothing: what wants a
+// joined device refuses it, and what wants a compliant one asks management.
+func TestPersonalDeviceAtApplications(t *testing.T) {
+	seed.Proves(t, "POL-11", "A1")
+	l := newLab(t)
+	l.own()
+	l.Advance(codeAge)
+	l.Create(personal, work(alice, ownerPIN))
+	l.portal(spec.ApplicationRequire{MFA: true})
+	if v := l.expect(to(onPhone(ownerPIN)), "success"); v.Claims["deviceid"] != conformance.Get[spec.Device, spec.DeviceOut](l.Env, phonepc).Out.DeviceID {
+		t.Errorf("claims %v", v.Claims)
+	}
+	l.require(spec.ApplicationRequire{JoinedDevice: true})
+	if v := l.expect(to(onPhone(ownerPIN)), "device_not_joined_app"); v.Reason.Code != "AADSTS53001" {
+		t.Errorf("%+v", v.Reason)
+	}
+	l.require(spec.ApplicationRequire{CompliantDevice: true})
+	l.expect(to(onPhone(ownerPIN)), "device_not_compliant")
+	l.patchDevice(phonepc, graph.Device{IsCompliant: new(true)})
+	l.expect(to(onPhone(ownerPIN)), "success")
+}

@@ -71,6 +71,7 @@ func TestDecideAccess(t *testing.T) {
 		{"either, none given", facts{}, []*accessPolicy{either}, oauth.StrongAuthRequired, ""},
 		{"either, one given", facts{device: managed}, []*accessPolicy{either}, 0, ""},
 		{"joined", facts{device: laptop}, []*accessPolicy{joined}, 0, ""},
+		{"registered, not joined", facts{device: &device{DeviceID: "d", TrustType: graph.TrustRegistered, Compliant: true}}, []*accessPolicy{joined}, oauth.DeviceNotJoined, ""},
 		{"no joined device", facts{}, []*accessPolicy{joined}, oauth.DeviceAuthenticationNeeded, ""},
 		{"no joined device at the page", facts{page: true}, []*accessPolicy{joined}, oauth.DeviceNotRegistered, ""},
 		{"joined devices are blocked", facts{device: laptop}, []*accessPolicy{noKiosks}, oauth.AccessBlocked, ""},
