@@ -33,7 +33,8 @@ const (
 	loginHost = "login.contoso-com.entra.test"
 	tenantID  = "11111111-2222-3333-4444-555555555555"
 	clientID  = "aaaaaaaa-2222-3333-4444-555555555555"
-	issuer    = "https://sts.contoso-com.entra.test/" + tenantID + "/"
+	issuer    = "https://sts.contoso-com.entra.test/" + tenantID + "/" // of access tokens
+	issuer2   = "https://" + loginHost + "/" + tenantID + "/v2.0"      // of id tokens
 )
 
 var someKeys = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
@@ -68,8 +69,11 @@ func (f *fakeTenant) RoundTrip(r *http.Request) (*http.Response, error) {
 	var v any
 	status := http.StatusOK
 	switch strings.TrimPrefix(r.URL.Path, "/"+tenantID) {
-	case "/.well-known/openid-configuration":
+	case "/.well-known/openid-configuration", "/v2.0/.well-known/openid-configuration":
 		m := oauth.Metadata{Issuer: issuer, AuthorizationEndpoint: base + "/oauth2/authorize", TokenEndpoint: base + "/oauth2/token", IntrospectionEndpoint: base + "/oauth2/introspect", JWKSURI: base + "/keys"}
+		if strings.Contains(r.URL.Path, "/v2.0/") {
+			m.Issuer = issuer2
+		}
 		if f.jwksAt != "" {
 			m.JWKSURI = f.jwksAt
 		}
@@ -184,4 +188,3 @@ func (b *bench) expect(what string, w *httptest.ResponseRecorder, status int, co
 	}
 	return r
 }
-

@@ -1,7 +1,6 @@
 package application
 
 import (
-
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
@@ -52,7 +51,7 @@ func TestEachCheckHasItsCode(t *testing.T) {
 		{"another's signature", b.sign(someKeys()[1], "k0", b.good()), 401, "token_signature"},
 		{"changed claims", parts[0] + "." + strings.Split(b.token(b.with(m{"upn": "admin@contoso.com"})), ".")[1] + "." + parts[2], 401, "token_signature"},
 		{"another issuer", b.token(b.with(m{"iss": "https://evil.example/"})), 401, "token_issuer"},
-		{"the v2 issuer", b.token(b.with(m{"iss": "https://" + loginHost + "/" + tenantID + "/v2.0"})), 401, "token_issuer"},
+		{"the v2 issuer", b.token(b.with(m{"iss": issuer2})), 401, "token_issuer"},
 		{"another tenant", b.token(b.with(m{"tid": clientID})), 401, "token_tenant"},
 		{"for Graph", b.token(b.with(m{"aud": oauth.ResourceGraph})), 401, "token_audience"},
 		{"for nobody", b.token(b.with(m{"aud": ""})), 401, "token_audience"},
@@ -211,7 +210,7 @@ func TestBrowserSignIn(t *testing.T) {
 	if cookie.Name != "__Host-signin" || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" {
 		t.Errorf("cookie %+v", cookie)
 	}
-	for name, want := range map[string]string{"response_type": "code", "client_id": clientID, "redirect_uri": "https://" + b.app.Host + "/signin", "resource": "api://" + clientID, "code_challenge_method": "S256"} {
+	for name, want := range map[string]string{"response_type": "code", "client_id": clientID, "redirect_uri": "https://" + b.app.Host + "/signin", "scope": "openid profile api://" + clientID + "/user_impersonation", "code_challenge_method": "S256"} {
 		if asked.Get(name) != want {
 			t.Errorf("%s=%s", name, asked.Get(name))
 		}
@@ -219,7 +218,7 @@ func TestBrowserSignIn(t *testing.T) {
 	if _, other := b.browser(); asked.Get("state") == "" || asked.Get("nonce") == asked.Get("state") || cookie.Value == other.Value || strings.Contains(cookie.Value, asked.Get("nonce")) {
 		t.Error("state, nonce or cookie repeat")
 	}
-	id := b.with(m{"aud": clientID, "nonce": asked.Get("nonce"), "name": "<script>alert(1)</script>"})
+	id := b.with(m{"iss": issuer2, "aud": clientID, "nonce": asked.Get("nonce"), "name": "<script>alert(1)</script>"})
 	access := b.good()
 	access["name"] = "<script>alert(1)</script>"
 	b.tenant.tokens = func(form url.Values) oauth.TokenResponse {
@@ -266,6 +265,9 @@ func TestBrowserSignIn(t *testing.T) {
 	id["aud"] = "someone"
 	refusedWith("id token of another client", back(ok, cookie), 401, "token_audience")
 	id["aud"] = clientID
+	id["iss"] = issuer
+	refusedWith("id token of the other endpoint", back(ok, cookie), 401, "token_issuer")
+	id["iss"] = issuer2
 	id["oid"] = "o-2"
 	refusedWith("tokens of two users", back(ok, cookie), 401, "subject_mismatch")
 	id["oid"] = "o-1"

@@ -55,7 +55,7 @@ func (p *relyingParty) beginSignIn(w http.ResponseWriter, r *http.Request) {
 		p.refusePage(w, r, err)
 		return
 	}
-	ask := oauth.AuthorizeRequest{ResponseType: "code", ClientID: p.app.ClientID, RedirectURI: p.redirect(), Resource: p.app.Resource, Scope: "openid", ResponseMode: "query",
+	ask := oauth.AuthorizeRequest{ResponseType: "code", ClientID: p.app.ClientID, RedirectURI: p.redirect(), Scope: p.scope(), ResponseMode: "query",
 		State: f.State, Nonce: f.Nonce, CodeChallenge: oauth.Challenge(f.Verifier), CodeChallengeMethod: "S256", ClientRequestID: f.Correlation}
 	// Lax: the browser comes back by a link of another site, with GET.
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: cookie, Path: "/", MaxAge: int(pendingLife / time.Second), Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
@@ -63,6 +63,9 @@ func (p *relyingParty) beginSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *relyingParty) redirect() string { return "https://" + p.app.Host + callbackPath }
+
+// scope asks for the user's name, and for a token to the application itself.
+func (p *relyingParty) scope() string { return "openid profile " + p.app.Resource + "/" + scopeNeeded }
 
 func (p *relyingParty) random() (string, error) {
 	b := make([]byte, 32)
@@ -137,7 +140,7 @@ func (p *relyingParty) endSignIn(ctx context.Context, f *pending, q url.Values) 
 	if err != nil {
 		return nil, err
 	}
-	id, err := p.verify(ctx, tokens.IDToken, p.app.ClientID)
+	id, err := p.verify(ctx, tokens.IDToken, idToken, p.app.ClientID)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +184,7 @@ func (p *relyingParty) redeem(ctx context.Context, code, verifier string) (*oaut
 	if err != nil {
 		return nil, err
 	}
-	form := oauth.TokenRequest{GrantType: oauth.GrantAuthorizationCode, ClientID: p.app.ClientID, Code: code, RedirectURI: p.redirect(), CodeVerifier: verifier, Resource: p.app.Resource}.Form()
+	form := oauth.TokenRequest{GrantType: oauth.GrantAuthorizationCode, ClientID: p.app.ClientID, Code: code, RedirectURI: p.redirect(), CodeVerifier: verifier, Scope: p.scope()}.Form()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.token, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err

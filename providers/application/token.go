@@ -50,7 +50,7 @@ func (c *claims) shown() map[string]any {
 // verify checks what every token of the tenant's must have, each check with a
 // code of its own: form, algorithm, key, signature, issuer, tenant, audience,
 // and time by lab time with skew on both ends.
-func (p *relyingParty) verify(ctx context.Context, text string, audiences ...string) (*claims, error) {
+func (p *relyingParty) verify(ctx context.Context, text string, as use, audiences ...string) (*claims, error) {
 	t, err := jose.Parse(text)
 	if err != nil {
 		return nil, refusal("token_malformed", "The token is malformed.")
@@ -58,7 +58,7 @@ func (p *relyingParty) verify(ctx context.Context, text string, audiences ...str
 	if t.Header.Algorithm != "RS256" {
 		return nil, refusal("token_algorithm", "The token is not signed with RS256.")
 	}
-	key, issuer, err := p.trust.key(ctx, t.Header.KeyID)
+	key, d, err := p.trust.key(ctx, t.Header.KeyID)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (p *relyingParty) verify(ctx context.Context, text string, audiences ...str
 	}
 	now := p.env.Now()
 	switch {
-	case c.Issuer != issuer:
+	case c.Issuer != d.issuer[as]:
 		return nil, refusal("token_issuer", "The token is from another issuer.")
 	case c.TenantID != p.tenant.TenantID:
 		return nil, refusal("token_tenant", "The token is of another tenant.")
@@ -87,7 +87,7 @@ func (p *relyingParty) verify(ctx context.Context, text string, audiences ...str
 
 // accessToken checks an access token for this application.
 func (p *relyingParty) accessToken(ctx context.Context, text string) (*claims, error) {
-	c, err := p.verify(ctx, text, p.app.Resource, p.app.ClientID)
+	c, err := p.verify(ctx, text, accessToken, p.app.Resource, p.app.ClientID)
 	if err != nil {
 		return nil, err
 	}

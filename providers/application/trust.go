@@ -27,7 +27,9 @@ const (
 )
 
 // trust is what the application knows of its tenant: the OpenID configuration
-// of the v1 endpoint, whose tokens it takes, and the keys that sign them.
+// of both versions of its endpoint, and the keys that sign. People sign in at
+// the second, whose id tokens are signed; access tokens are of the first, as
+// those of every application that does not ask for another form.
 type trust struct {
 	now    func() time.Time
 	http   *http.Client
@@ -39,8 +41,16 @@ type trust struct {
 	asked time.Time
 }
 
+// use is what a token is for: each has an issuer of its own.
+type use int
+
+const (
+	accessToken use = iota
+	idToken
+)
+
 type document struct {
-	issuer     string
+	issuer     [2]string // by use
 	authorize  string
 	token      string
 	introspect string
@@ -58,31 +68,31 @@ func (t *trust) document(ctx context.Context) (*document, error) {
 	return t.ask(ctx)
 }
 
-// key returns the signing key of an id, and the issuer it signs for. An unknown
-// id may be a new key's.
-func (t *trust) key(ctx context.Context, kid string) (*rsa.PublicKey, string, error) {
+// key returns the signing key of an id, and the document that has it. An
+// unknown id may be a new key's.
+func (t *trust) key(ctx context.Context, kid string) (*rsa.PublicKey, *document, error) {
 	d, err := t.document(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if key := d.keys[kid]; key != nil {
-		return key, d.issuer, nil
+		return key, d, nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.now().Sub(t.asked) >= trustRefresh:
 		if d, err = t.ask(ctx); err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 	case t.doc != nil:
 		d = t.doc // somebody else asked meanwhile
 	}
 	key := d.keys[kid]
 	if key == nil {
-		return nil, "", refusal("token_key", "The token is signed with a key that the tenant does not publish.")
+		return nil, nil, refusal("token_key", "The token is signed with a key that the tenant does not publish.")
 	}
-	return key, d.issuer, nil
+	return key, d, nil
 }
 
 // ask reads configuration and keys. mu is held.
@@ -100,8 +110,11 @@ func (t *trust) ask(ctx context.Context) (*document, error) {
 
 func (t *trust) fetch(ctx context.Context) (*document, error) {
 	base := "https://" + t.tenant.LoginHost + "/" + t.tenant.TenantID
-	var m oauth.Metadata
-	if err := t.get(ctx, base+"/.well-known/openid-configuration", &m); err != nil {
+	var first, m oauth.Metadata
+	if err := t.get(ctx, base+"/.well-known/openid-configuration", &first); err != nil {
+		return nil, err
+	}
+	if err := t.get(ctx, base+"/v2.0/.well-known/openid-configuration", &m); err != nil {
 		return nil, err
 	}
 	for _, u := range []string{m.JWKSURI, m.AuthorizationEndpoint, m.TokenEndpoint, m.IntrospectionEndpoint} {
@@ -113,8 +126,8 @@ func (t *trust) fetch(ctx context.Context) (*document, error) {
 	if err := t.get(ctx, m.JWKSURI, &set); err != nil {
 		return nil, err
 	}
-	d := &document{issuer: m.Issuer, authorize: m.AuthorizationEndpoint, token: m.TokenEndpoint, introspect: m.IntrospectionEndpoint, keys: map[string]*rsa.PublicKey{}}
-	if d.issuer == "" || len(set.Keys) > maxKeys {
+	d := &document{issuer: [2]string{accessToken: first.Issuer, idToken: m.Issuer}, authorize: m.AuthorizationEndpoint, token: m.TokenEndpoint, introspect: m.IntrospectionEndpoint, keys: map[string]*rsa.PublicKey{}}
+	if first.Issuer == "" || m.Issuer == "" || len(set.Keys) > maxKeys {
 		return nil, errors.New("the configuration has no issuer, or too many keys")
 	}
 	for _, k := range set.Keys {
