@@ -83,7 +83,7 @@ func manuals() map[string]manual {
 		},
 		"env": {
 			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
-			examples: []string{"eval \"$(hellolab env)\"", "hellolab env -json"},
+			examples: []string{"hellolab env", "hellolab env -json"},
 		},
 		"status": {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
