@@ -32,7 +32,7 @@ const (
 	frameEnd      = 'z'
 	frameError    = 'e'
 	maxFrame      = 1 << 20
-	maxDoRequest  = 16 << 20
+	maxDoRequest  = 4 << 20
 	maxDoReply    = 64 << 20
 	maxPeers      = 64
 	requestPeriod = 5 * time.Second  // to send a request
@@ -194,8 +194,9 @@ func readRequest(r io.Reader) (verb byte, body []byte, err error) {
 	if string(head[:4]) != controlMagic || n > maxDoRequest {
 		return 0, nil, errors.New("not a request")
 	}
-	body, err = io.ReadAll(io.LimitReader(r, int64(n)))
-	if err == nil && len(body) != int(n) {
+	// Read in place: a request may hold secrets, and its reader wipes it.
+	body = make([]byte, n)
+	if _, err = io.ReadFull(r, body); errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return head[4], body, err
