@@ -23,7 +23,7 @@ import (
 // Each kind of client has its exporter, which adds files, variables and what
 // lab.json says.
 func (v *served) exporters() []func(context.Context, *exported) error {
-	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants}
+	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications}
 }
 
 // Files of an export. lab.json is written last: when it is there, all is.
@@ -39,6 +39,7 @@ type exported struct {
 	folder string // absolute
 	files  []exportFile
 	vars   []variable
+	used   map[string]bool // beginnings of names of variables
 	about  *about
 }
 
@@ -71,6 +72,8 @@ type about struct {
 	Throwaway bool          `json:"throwaway"`
 	Hosts     []aboutHost   `json:"hosts"`
 	Tenants   []aboutTenant `json:"tenants"`
+
+	Applications []aboutApplication `json:"applications"`
 }
 
 type aboutHost struct {
@@ -97,6 +100,14 @@ type aboutTenant struct {
 	Graph        string   `json:"graph_host"`
 }
 
+type aboutApplication struct {
+	Address  string `json:"address"` // application.portal
+	Tenant   string `json:"tenant"`
+	ClientID string `json:"client_id"`
+	Resource string `json:"resource"`
+	URL      string `json:"url"`
+}
+
 // export writes the folder, and returns what removes it where nobody asked for
 // it to stay.
 func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err error) {
@@ -116,8 +127,8 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	e := &exported{folder: folder, about: &about{Folder: folder, Offset: v.offset.Round(time.Second).String(), Throwaway: v.throwaway,
-		Hosts: []aboutHost{}, Tenants: []aboutTenant{}}}
+	e := &exported{folder: folder, used: map[string]bool{}, about: &about{Folder: folder, Offset: v.offset.Round(time.Second).String(),
+		Throwaway: v.throwaway, Hosts: []aboutHost{}, Tenants: []aboutTenant{}, Applications: []aboutApplication{}}}
 	for _, add := range v.exporters() {
 		if err := add(ctx, e); err != nil {
 			return nil, err
@@ -209,7 +220,6 @@ func (v *served) exportTenants(_ context.Context, e *exported) error {
 	if err != nil {
 		return err
 	}
-	used := map[string]bool{}
 	for _, t := range tenants {
 		if t.ID == "" {
 			continue
@@ -220,10 +230,30 @@ func (v *served) exportTenants(_ context.Context, e *exported) error {
 			Discovery: authority + "/v2.0/.well-known/openid-configuration",
 			Login:     t.Out.LoginHost, Registration: t.Out.RegistrationHost, Graph: t.Out.GraphHost,
 		})
-		name := variableName(t.Addr, used)
+		name := variableName(t.Addr, e.used)
 		e.set(t.Out.TenantID, name+"_ID")
 		e.set(authority, name+"_AUTHORITY")
 		e.set(t.Out.LoginHost, name+"_LOGIN_HOST")
+	}
+	return nil
+}
+
+// exportApplications names the clients that each tenant has besides Microsoft's.
+func (v *served) exportApplications(_ context.Context, e *exported) error {
+	applications, err := providers.ResolveAll[spec.Application, spec.ApplicationOut](providers.Env{Objects: v.lab.Objects()}, "application")
+	if err != nil {
+		return err
+	}
+	for _, a := range applications {
+		if a.ID == "" {
+			continue
+		}
+		e.about.Applications = append(e.about.Applications, aboutApplication{
+			Address: a.Addr, Tenant: string(a.In.Tenant), ClientID: a.Out.ClientID, Resource: a.Out.Resource, URL: a.Out.URL,
+		})
+		name := variableName(a.Addr, e.used)
+		e.set(a.Out.ClientID, name+"_CLIENT_ID")
+		e.set(a.Out.URL, name+"_URL")
 	}
 	return nil
 }
