@@ -86,6 +86,7 @@ type aboutPort struct {
 	Port   int            `json:"port"`   // in URLs
 	Bound  netip.AddrPort `json:"bound"`  // on this machine
 	Direct bool           `json:"direct"` // bound under its own number on the host's address
+	moved  error
 }
 
 type aboutTenant struct {
@@ -192,12 +193,11 @@ func (v *served) exportHosts(_ context.Context, e *exported) error {
 			e.about.Hosts = append(e.about.Hosts, aboutHost{Host: at.Host, Address: address})
 			n++
 		}
-		direct := at.Direct(address)
-		if !direct {
+		if at.Moved != nil {
 			fmt.Fprintf(&b, "# port %d of %s is at %s\n", at.Port, at.Host, at.Listen)
 		}
 		h := &e.about.Hosts[n-1]
-		h.Ports = append(h.Ports, aboutPort{Port: at.Port, Bound: at.Listen, Direct: direct})
+		h.Ports = append(h.Ports, aboutPort{Port: at.Port, Bound: at.Listen, Direct: at.Moved == nil, moved: at.Moved})
 	}
 	e.file(fileHosts, b.Bytes())
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -255,18 +257,22 @@ func (v *served) microsoft(ctx context.Context) (providers.Service, error) {
 func (v *served) tell(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "HOST\tADDRESS\tPORT\tBOUND TO")
-	moved := false
+	denied := false
 	for _, h := range v.about.Hosts {
 		for _, p := range h.Ports {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", h.Host, h.Address, p.Port, p.Bound)
-			moved = moved || !p.Direct
+			why := ""
+			if errno := syscall.Errno(0); errors.As(p.moved, &errno) {
+				why = fmt.Sprintf(" (%d: %v)", p.Port, errno)
+				denied = denied || errno == syscall.EACCES
+			}
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s%s\n", h.Host, h.Address, p.Port, p.Bound, why)
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if moved {
-		fmt.Fprintf(w, "\nPorts under other numbers could not be bound. Go by the proxy, or let everybody bind them: sysctl net.ipv4.ip_unprivileged_port_start=0\n")
+	if denied {
+		fmt.Fprintf(w, "\nLow ports are not for this user to bind. The proxy leads to them all the same; on Linux `sysctl net.ipv4.ip_unprivileged_port_start=0` gives them to everyone.\n")
 	}
 	fmt.Fprintf(w, "\nProxy:  %s\nCA:     %s\nHosts:  %s\n", v.about.Proxy, v.about.CA, filepath.Join(v.about.Folder, fileHosts))
 	fmt.Fprintf(w, "\nIn another shell: eval \"$(hellolab env)\"\nServing %s. Interrupt to stop.\n", view.Count(len(v.about.Hosts), "host"))

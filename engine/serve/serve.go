@@ -63,12 +63,7 @@ type Endpoint struct {
 	Host   string
 	Port   int            // in the lab
 	Listen netip.AddrPort // on this machine
-}
-
-// Direct says whether a client that resolves Host to its address finds the
-// port where it looks for it.
-func (e Endpoint) Direct(at netip.Addr) bool {
-	return e.Listen.Addr() == at && int(e.Listen.Port()) == e.Port
+	Moved  error          // why it is not bound under its own number on the host's address; nil when it is
 }
 
 // Bridge is a lab within reach of outside clients. Close ends it.
@@ -169,12 +164,12 @@ func (b *Bridge) enter() bool {
 
 func (b *Bridge) bindAll(open []network.Addr) error {
 	for _, at := range open {
-		l, err := b.bind(at)
+		l, moved, err := b.bind(at)
 		if err != nil {
 			return err
 		}
 		b.listeners = append(b.listeners, l)
-		b.endpoints = append(b.endpoints, Endpoint{Host: at.Host, Port: at.Port, Listen: addrPort(l)})
+		b.endpoints = append(b.endpoints, Endpoint{Host: at.Host, Port: at.Port, Listen: addrPort(l), Moved: moved})
 	}
 	p, err := b.o.Listen("tcp", b.o.Proxy.String())
 	if err != nil {
@@ -195,28 +190,27 @@ func (b *Bridge) bindAll(open []network.Addr) error {
 const highPort = 10000
 
 // bind listens for a host's port: on its address, there on a high port, or on
-// 127.0.0.1, the one loopback address that every system has.
-func (b *Bridge) bind(at network.Addr) (net.Listener, error) {
+// 127.0.0.1, the one loopback address that every system has. moved is why it is
+// not the first of these.
+func (b *Bridge) bind(at network.Addr) (l net.Listener, moved, err error) {
 	own := b.addresses[at.Host]
 	high := at.Port + highPort
 	if high > 65535 {
 		high = 0
 	}
-	var first error
 	for _, try := range []netip.AddrPort{
 		netip.AddrPortFrom(own, uint16(at.Port)), netip.AddrPortFrom(own, uint16(high)),
 		netip.AddrPortFrom(own, 0), netip.AddrPortFrom(loopback, 0),
 	} {
-		l, err := b.o.Listen("tcp", try.String())
-		if err == nil {
-			return l, nil
+		if l, err = b.o.Listen("tcp", try.String()); err == nil {
+			return l, moved, nil
 		}
 		b.o.Log.Debug("cannot bind", "host", at.Host, "address", try, "error", err)
-		if first == nil {
-			first = err
+		if moved == nil {
+			moved = err
 		}
 	}
-	return nil, fmt.Errorf("no loopback port for %s: %w", at, first)
+	return nil, nil, fmt.Errorf("no loopback port for %s: %w", at, moved)
 }
 
 func addrPort(l net.Listener) netip.AddrPort {

@@ -131,8 +131,8 @@ func TestDirectAndByProxyWithHalfClose(t *testing.T) {
 		t.Fatalf("endpoints %v", b.Endpoints())
 	}
 	e := b.Endpoints()[0]
-	if !e.Direct(b.Address(echoHost)) {
-		t.Errorf("%v is not at its own port of %v", e, b.Address(echoHost))
+	if want := netip.AddrPortFrom(b.Address(echoHost), echoPort); e.Listen != want || e.Moved != nil {
+		t.Errorf("bound to %v (%v), want %v", e.Listen, e.Moved, want)
 	}
 	if got := ask(t, dial(t, e.Listen), "hello"); got != "echo: hello" {
 		t.Errorf("direct: %q", got)
@@ -383,8 +383,8 @@ func TestFault21PortTaken(t *testing.T) {
 	defer taken.Close()
 	_, b := site(t)
 	e := b.Endpoints()[0]
-	if want := netip.AddrPortFrom(own.Addr(), echoPort+highPort); e.Listen != want || e.Direct(own.Addr()) {
-		t.Errorf("bound %v, want %v", e.Listen, want)
+	if want := netip.AddrPortFrom(own.Addr(), echoPort+highPort); e.Listen != want || !errors.Is(e.Moved, syscall.EADDRINUSE) {
+		t.Errorf("bound to %v (%v), want %v", e.Listen, e.Moved, want)
 	}
 	if got := ask(t, dial(t, e.Listen), "x"); got != "echo: x" {
 		t.Errorf("got %q", got)
