@@ -173,7 +173,10 @@ func (b *Bridge) bindAll(open []network.Addr) error {
 	}
 	p, err := b.o.Listen("tcp", b.o.Proxy.String())
 	if err != nil {
-		return fmt.Errorf("proxy: %w", err)
+		if op := (*net.OpError)(nil); errors.As(err, &op) {
+			err = op.Err // which names the address again
+		}
+		return fmt.Errorf("the proxy cannot listen on %s: %w", b.o.Proxy, err)
 	}
 	b.listeners = append(b.listeners, p)
 	b.proxyAt = addrPort(p)

@@ -393,6 +393,10 @@ func TestFault21PortTaken(t *testing.T) {
 	n := network.New(nil)
 	defer n.Close()
 	echo(t, n, "a.test", 1443, "")
+	_, err = Open(t.Context(), Options{View: emptyView(), Network: n, Listen: net.Listen, Proxy: own})
+	if !errors.Is(err, syscall.EADDRINUSE) || err.Error() != "the proxy cannot listen on "+own.String()+": bind: address already in use" {
+		t.Errorf("a proxy whose port is taken: %v", err)
+	}
 	echo(t, n, "b.test", 1443, "")
 	full := errors.New("no port")
 	closed := 0
