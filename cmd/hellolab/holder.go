@@ -71,7 +71,8 @@ func (l *commandLine) wipe() {
 }
 
 // rebuild returns the arguments anew from what was parsed, without flags that
-// say where the state is, which the holder knows, and without secrets.
+// say where the state is, which the holder knows, and without secrets: flags
+// that name one are optional.
 func (l *commandLine) rebuild() []string {
 	var args []string
 	l.flags.Visit(func(f *flag.Flag) {
@@ -86,7 +87,7 @@ func (l *commandLine) rebuild() []string {
 			return
 		}
 		for _, v := range values {
-			if (secret || v != "") && slices.Contains(l.forms, v) {
+			if secret && slices.Contains(l.forms, v) {
 				v = "-"
 			}
 			args = append(args, "-"+f.Name+"="+v)
