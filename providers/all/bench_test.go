@@ -206,7 +206,7 @@ func (m *memory) SaveImage(_ context.Context, image []byte) error {
 // machine does not move: what the keys cost the workers there, over all that was
 // used here.
 func BenchmarkColdEnrollment(b *testing.B) {
-	const n, peers = 100, 160
+	const n, peers = 100, 400
 	var here, there cost
 	keys, made := 0, 0
 	for b.Loop() {

@@ -229,7 +229,7 @@ func TestKeptTokens(t *testing.T) {
 	}
 	env := b.For(b.addr)
 	use := func(env providers.Env, secret string) error {
-		c, err := tokens.SignIn(t.Context(), env, graph.Tenant{ID: b.out.TenantID, LoginHost: b.out.LoginHost, GraphHost: b.out.GraphHost,
+		c, err := tokens.SignIn(t.Context(), env, b.http, graph.Tenant{ID: b.out.TenantID, LoginHost: b.out.LoginHost, GraphHost: b.out.GraphHost,
 			ClientID: b.out.AdminClientID, ClientSecret: secret})
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ import (
 type admin struct{ *graph.Client }
 
 func (w *Windows) newAdmin(ctx context.Context, env providers.Env, tenant spec.TenantOut) (admin, error) {
-	c, err := w.tokens.SignIn(ctx, env, graph.Tenant{
+	c, err := w.tokens.SignIn(ctx, env, w.lines.of(env, administrator), graph.Tenant{
 		ID:           tenant.TenantID,
 		LoginHost:    tenant.LoginHost,
 		GraphHost:    tenant.GraphHost,

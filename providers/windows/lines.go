@@ -12,7 +12,8 @@ import (
 // lines are the connections that devices keep for a while after a flow, as
 // Windows' HTTP stack does: provisioning follows the join, a sign-in follows
 // another, and neither begins with a handshake. None of them carries a device
-// certificate. The services end them when the lab is closed.
+// certificate. The administrator of a lab, who looks after all of its devices,
+// has them, too. The services end them when the lab is closed.
 type lines struct {
 	mu   sync.Mutex
 	kept []*line // longest unused first
@@ -27,6 +28,9 @@ type line struct {
 
 // maxLines bounds how many devices keep connections.
 const maxLines = 64
+
+// administrator stands among the devices for who is none.
+const administrator = "the administrator"
 
 // of returns the client of a device in the lab that env is of.
 func (l *lines) of(env providers.Env, device string) *http.Client {

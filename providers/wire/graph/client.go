@@ -26,6 +26,7 @@ type Tenant struct {
 type Client struct {
 	host  string
 	http  *http.Client
+	close func()
 	token string
 	again func(context.Context) error // gets another token; nil: there is none
 }
@@ -33,6 +34,7 @@ type Client struct {
 // SignIn signs the administrative client in by its secret.
 func SignIn(ctx context.Context, env providers.Env, t Tenant) (*Client, error) {
 	c := &Client{host: t.GraphHost, http: web.Client(env)}
+	c.close = c.http.CloseIdleConnections
 	token, err := t.token(ctx, c.http)
 	if err != nil {
 		c.Close()
@@ -42,8 +44,8 @@ func SignIn(ctx context.Context, env providers.Env, t Tenant) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the client's connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close ends the client's own connections.
+func (c *Client) Close() { c.close() }
 
 // do sends one request. path is below v1.0, or the whole URL of a next page. A
 // kept token that the directory does not take is replaced once.

@@ -30,10 +30,11 @@ type keptToken struct {
 // maxTokens bounds what is kept: a lab has few tenants.
 const maxTokens = 64
 
-// SignIn is the function SignIn, with the token of an earlier call while it is
-// good. A directory that does not take it any more is signed in to anew.
-func (k *Tokens) SignIn(ctx context.Context, env providers.Env, t Tenant) (*Client, error) {
-	c := &Client{host: t.GraphHost, http: web.Client(env)}
+// SignIn is the function SignIn with connections of the caller's, and with the
+// token of an earlier call while it is good. A directory that does not take it
+// any more is signed in to anew.
+func (k *Tokens) SignIn(ctx context.Context, env providers.Env, over *http.Client, t Tenant) (*Client, error) {
+	c := &Client{host: t.GraphHost, http: over, close: func() {}}
 	c.again = func(ctx context.Context) error { return k.renew(ctx, env, t, c) }
 	now := env.Now()
 	k.mu.Lock()
@@ -44,7 +45,6 @@ func (k *Tokens) SignIn(ctx context.Context, env providers.Env, t Tenant) (*Clie
 		return c, nil
 	}
 	if err := c.again(ctx); err != nil {
-		c.Close()
 		return nil, err
 	}
 	return c, nil
