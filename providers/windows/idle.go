@@ -43,7 +43,7 @@ func (i *idleTime) use(ctx context.Context, w *Windows, env providers.Env, short
 		}
 		i.mu.Unlock()
 	}
-	for filled := 0; filled < maxFill && i.working.Load() == 0 && w.pool.Idle(); {
+	for filled := 0; ctx.Err() == nil && filled < maxFill && i.working.Load() == 0 && w.pool.Idle(); {
 		next := i.next()
 		if next == nil {
 			return

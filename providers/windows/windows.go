@@ -16,6 +16,7 @@
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
 //	signin_work.go   A1  the same for a work account on a personal device
 //	appsso.go        A1  E: on to applications with its token; APP, without one
+//	session.go       A1  at a locked session; locking, signing out
 //
 // # What is simulated
 //
