@@ -87,8 +87,12 @@ func TestTokensOfAnother(t *testing.T) {
 	want(t, refresh(oauth.ClientBroker, foreign.RefreshToken), oauth.GrantInvalid)
 	want(t, refresh(oauth.ClientBroker, tokens.AccessToken), oauth.GrantInvalid)
 	want(t, refresh("00000000-0000-0000-0000-00000000dead", tokens.RefreshToken), oauth.ApplicationNotFound)
-	for audience, subcode := range map[string]string{tokens.AccessToken: "token_audience", foreign.AccessToken: "token_signature", tokens.IDToken: "token_audience"} {
-		_, err := b.drsCall(b.http, http.MethodPost, drs.PathDevice, audience, b.joinRequest(someKeys()[keyDevice], someKeys()[keyTransport]))
+	signed, err := oauth.ParseTokenResponse(b.send(b.form(b.login("/oauth2/v2.0/token"), oauth.TokenRequest{GrantType: oauth.GrantPassword,
+		ClientID: oauth.ClientAzureCLI, Scope: "openid", Username: aliceUPN, Password: password}.Form())).Body)
+	b.must(err)
+	for token, subcode := range map[string]string{tokens.AccessToken: "token_audience", foreign.AccessToken: "token_signature",
+		tokens.IDToken: "token_signature", signed.IDToken: "token_issuer"} { // bare, and signed for another use
+		_, err := b.drsCall(b.http, http.MethodPost, drs.PathDevice, token, b.joinRequest(someKeys()[keyDevice], someKeys()[keyTransport]))
 		wantDRS(t, err, subcode)
 	}
 	// A user's token is no administrator's.
