@@ -158,7 +158,10 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 func (c *cloudAP) cache(ctx context.Context, sid string, rec *prtRecord) error {
 	rec.SID = sid
 	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		err := errors.Join(put(w, tablePRT, rec.key(), rec), put(w, tableSession, sid, sessionRecord{UPN: rec.UPN, Since: rec.Obtained}))
+		err := put(w, tablePRT, rec.key(), rec)
+		if !c.m.personal() { // the session there is the owner's, and the broker keeps the token beyond it
+			err = errors.Join(err, put(w, tableSession, sid, sessionRecord{UPN: rec.UPN, Since: rec.Obtained}))
+		}
 		if rec.Credential == byRefresh {
 			err = errors.Join(err, w.Delete(tableWAM, sid))
 		}

@@ -262,9 +262,10 @@ func (r *registering) certifyIdentityKey(ctx context.Context) error {
 }
 
 // attestPool has the identity key, certified now, attest what lies in the key
-// pool: both wait for the first user.
+// pool: both wait for the first user. The pool of a device that several tenants
+// know is attested for the first.
 func (r *registering) attestPool(ctx context.Context) error {
-	if r.tpm == nil {
+	if r.tpm == nil || r.guest != "" {
 		return nil
 	}
 	p := &poolFiller{machine: r.machine, trace: r.trace, http: r.http, tenant: r.tenant}

@@ -127,10 +127,14 @@ func (s *Status) tenantOfUser(sid string) string {
 func (s *Status) ofPool(env providers.Env) error {
 	return env.Section.View(func(r providers.Reader) error {
 		s.Pool, s.PoolAttested = 0, 0
+		tenant := s.TenantID
+		if len(s.WorkAccounts) > 0 {
+			tenant = s.WorkAccounts[0].TenantID
+		}
 		return r.Scan(tablePool, "", func(name string, _ []byte) error {
 			k, _, err := load[pooledKey](r, tablePool, name)
 			s.Pool++
-			if k.Attestation.holds(s.TenantID, env.Now()) {
+			if k.Attestation.holds(tenant, env.Now()) {
 				s.PoolAttested++
 			}
 			return err
