@@ -13,8 +13,9 @@ import (
 )
 
 // readPatience is how long OpenRead tries: a holder that just began has the
-// lock a moment before its socket.
-const readPatience = time.Second
+// lock a moment before its socket. Where processors are short, moments of many
+// holders add up.
+const readPatience = 3 * time.Second
 
 // OpenRead returns a snapshot of the state without holding its lock: a private
 // copy of the file when nobody writes, else one from the holder's control
