@@ -6,7 +6,6 @@ import (
 
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/tpm"
-	"hellolab/providers/windows/tpm/tpmtest"
 )
 
 func BenchmarkKeyCreation(b *testing.B) {
@@ -45,7 +44,7 @@ func BenchmarkUnseal(b *testing.B) {
 // BenchmarkSwap signs on two devices in turn with one worker: each signature
 // swaps the TPM.
 func BenchmarkSwap(b *testing.B) {
-	p, c := tpmtest.NewPool(b, 1, func(o *tpm.Options) { o.Hosts = 1 }), newClock()
+	p, c := newPool(b, 1, func(o *tpm.Options) { o.Hosts = 1 }), newClock()
 	one, two := newDevice(b, p, "device.a", c), newDevice(b, p, "device.b", c)
 	digest := sha256.Sum256(nil)
 	for b.Loop() {

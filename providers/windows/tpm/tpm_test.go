@@ -70,10 +70,10 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-func newPool(t testing.TB, workers int) *tpm.Pool {
+func newPool(t testing.TB, workers int, change ...func(*tpm.Options)) *tpm.Pool {
 	t.Helper()
 	tpmtest.NeedsSimulator(t)
-	return tpmtest.NewPool(t, workers)
+	return tpmtest.NewPool(t, workers, change...)
 }
 
 type device struct {
@@ -398,7 +398,7 @@ func TestManyDevicesAtOnce(t *testing.T) {
 }
 
 func manyDevices(t *testing.T, hosts int) {
-	p := tpmtest.NewPool(t, 2, func(o *tpm.Options) { o.Hosts = hosts })
+	p := newPool(t, 2, func(o *tpm.Options) { o.Hosts = hosts })
 	c := newClock()
 	var wg sync.WaitGroup
 	for i := range 6 {
