@@ -10,6 +10,7 @@ package journal
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -206,15 +207,7 @@ func readRun(path string) ([]*Flow, error) {
 // Group sorts events of one run into flows, in the order the flows began.
 // Events without a correlation id belong to none.
 func Group(events []event.Event, run string) []*Flow {
-	slices.SortStableFunc(events, func(a, b event.Event) int {
-		if a.Seq < b.Seq {
-			return -1
-		}
-		if a.Seq > b.Seq {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(events, bySeq)
 	byID := map[string]*Flow{}
 	var flows []*Flow
 	for _, e := range events {
@@ -240,3 +233,26 @@ func Group(events []event.Event, run string) []*Flow {
 	}
 	return flows
 }
+
+// Operation is what the run did: "apply", "signin", "check".
+func (f *Flow) Operation() string {
+	_, operation, _ := strings.Cut(f.Run, "-")
+	operation, _, _ = strings.Cut(operation, ".")
+	return operation
+}
+
+// Events returns the events of flows in the order they happened: run by run,
+// as the flows come, and in a run by Seq.
+func Events(flows []*Flow) []event.Event {
+	var all []event.Event
+	for i := 0; i < len(flows); {
+		began, run := len(all), flows[i].Run
+		for ; i < len(flows) && flows[i].Run == run; i++ {
+			all = append(all, flows[i].Events...)
+		}
+		slices.SortStableFunc(all[began:], bySeq)
+	}
+	return all
+}
+
+func bySeq(a, b event.Event) int { return cmp.Compare(a.Seq, b.Seq) }
