@@ -89,6 +89,12 @@ func manuals() map[string]manual {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
 		},
+		"events": {
+			detail: "Windows' User Device Registration log: registration of the device and of Hello keys, each with what the service said when it refused; the oldest entry first, in lab time. " +
+				"Every entry comes of a recorded step, and names the flow for `hellolab trace`. Checks run on a copy of the device and leave none. " +
+				"Recordings outlive the lab they were made in, and a device that is replaced under its name. Windows' AAD and HelloForBusiness logs are not part of this version.",
+			examples: []string{"hellolab events device.laptop", "hellolab events -log=user-device-registration device.laptop", "hellolab events -json device.laptop"},
+		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
 				"The first format that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +

@@ -1,0 +1,45 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"hellolab/providers/windows/eventlog"
+)
+
+// Records writes entries of one device's log, oldest first, each with its
+// fields below: lab time, number, level and sentence, as Get-WinEvent has them.
+// The last field is the id that `hellolab trace` takes.
+func Records(w io.Writer, records []eventlog.Record, style Style) error {
+	var b strings.Builder
+	if len(records) > 0 {
+		fmt.Fprintf(&b, "%s on %s\n\n", style.paint(bold, Escape(string(records[0].Channel))), Escape(records[0].Device))
+	}
+	for _, r := range records {
+		fmt.Fprintf(&b, "%s  %3d  %s  %s\n", r.At.UTC().Format("2006-01-02T15:04:05.000Z"), r.ID, level(r.Level, style), Escape(r.Message))
+		line := func(name, value string) {
+			if value != "" {
+				fmt.Fprintf(&b, "    %s: %s\n", Escape(name), Escape(value))
+			}
+		}
+		line("User", r.User)
+		for _, f := range r.Data {
+			line(f.Name, f.Value)
+		}
+		line("Correlation", r.Correlation)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func level(l eventlog.Level, style Style) string {
+	text := pad(string(l), len(eventlog.Information))
+	switch l {
+	case eventlog.Error:
+		return style.paint(red, text)
+	case eventlog.Warning:
+		return style.paint(yellow, text)
+	}
+	return text
+}
