@@ -121,3 +121,38 @@ func TestEventsOfManyGoroutinesKeepTheirOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsOfAllFlowsInTheirOrder(t *testing.T) {
+	dir := t.TempDir()
+	for _, run := range []struct {
+		operation string
+		flows     []string
+	}{{"apply", []string{"a", "b", "a"}}, {"check", []string{"c", "d", "c"}}} {
+		j, err := Create(dir, run.operation, began)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range run.flows {
+			j.Emit(event.Event{Correlation: id, Step: run.operation})
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flows, err := Flows(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range Events(flows) {
+		got = append(got, e.Step+" "+e.Correlation)
+	}
+	if d := cmp.Diff([]string{"apply a", "apply b", "apply a", "check c", "check d", "check c"}, got); d != "" {
+		t.Error(d)
+	}
+	for _, f := range flows {
+		if f.Operation() != f.Events[0].Step {
+			t.Errorf("%s: operation %q", f.Run, f.Operation())
+		}
+	}
+}
