@@ -38,13 +38,13 @@ func TestEventLog(t *testing.T) {
 		name string
 		run  func(t *testing.T, l *lab)
 		want []int
-		last eventlog.Data // fields that the last entry has, among others
+		last map[string]string // fields that the last entry has, among others
 	}{
 		{"registered and enrolled", func(_ *testing.T, l *lab) {
 			l.device("laptop")
 			l.enroll()
 			l.signIn(windows.Request{PIN: []byte(pin)})
-		}, append(slices.Clone(join), key...), eventlog.Data{{"UPN", "alice@contoso.com"}, {"Attestation", "Yes"}}},
+		}, append(slices.Clone(join), key...), map[string]string{"UPN": "alice@contoso.com", "Attestation": "Yes"}},
 		{"wrong password at the join", func(t *testing.T, l *lab) {
 			l.windows.Hands = func(p windows.Prompt, has []byte) ([]byte, bool) {
 				if p == windows.PromptPassword {
@@ -53,20 +53,20 @@ func TestEventLog(t *testing.T) {
 				return has, true
 			}
 			l.refuses(t, laptop, spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: alice})
-		}, []int{101, 305}, eventlog.Data{{"ServerErrorCode", "AADSTS50126"}}},
+		}, []int{101, 305}, map[string]string{"ServerErrorCode": "AADSTS50126"}},
 		{"no second factor at the enrollment", func(t *testing.T, l *lab) {
 			l.device("laptop")
 			l.Create("user.mo", spec.User{UPN: "mo@contoso.com", Tenant: "tenant.contoso", Password: []byte(password), MFA: "none"})
 			l.refuses(t, "enrollment.mo", enrollment("user.mo", laptop))
-		}, append(slices.Clone(join), 358, 323, 324), eventlog.Data{{"ServerErrorCode", "AADSTS50079"}}},
+		}, append(slices.Clone(join), 358, 323, 324), map[string]string{"ServerErrorCode": "AADSTS50079"}},
 		{"a key in software where the tenant wants a TPM", func(t *testing.T, l *lab) {
 			l.device("laptop", func(d *spec.Device) { d.TPM = "none" })
 			l.refuses(t, enrolled, enrollment(alice, laptop))
-		}, append(slices.Clone(join), 358, 323, 325, 108, 109, 301), eventlog.Data{{"ExitCode", "0x801C03EE"}, {"ServerErrorCode", "InvalidParameter"}, {"ServerErrorSubcode", "attestation_missing"}}},
+		}, append(slices.Clone(join), 358, 323, 325, 108, 109, 301), map[string]string{"ExitCode": "0x801C03EE", "ServerErrorCode": "InvalidParameter", "ServerErrorSubcode": "attestation_missing"}},
 		{"not offered", func(t *testing.T, l *lab) {
 			l.device("laptop", func(d *spec.Device) { d.Session = "remote" })
 			l.refuses(t, enrolled, enrollment(alice, laptop))
-		}, append(slices.Clone(join), 360), eventlog.Data{{"DeviceIsJoined", "Yes"}, {"UserIsNotRemote", "No"}}},
+		}, append(slices.Clone(join), 360), map[string]string{"DeviceIsJoined": "Yes", "UserIsNotRemote": "No"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed.Proves(t, "DR-24", "DR", "P1")
@@ -77,9 +77,9 @@ func TestEventLog(t *testing.T) {
 				t.Fatalf("%v, want %v\n%s", ids(got), c.want, l.trace())
 			}
 			last := got[len(got)-1]
-			for _, f := range c.last {
-				if v := last.Data.Get(f.Name); v != f.Value {
-					t.Errorf("%d: %s = %q, want %q in %v", last.ID, f.Name, v, f.Value, last.Data)
+			for name, want := range c.last {
+				if v := last.Data.Get(name); v != want {
+					t.Errorf("%d: %s = %q, want %q in %v", last.ID, name, v, want, last.Data)
 				}
 			}
 		})
