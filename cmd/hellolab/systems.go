@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
 
 	"hellolab/engine/apply"
 	"hellolab/engine/check"
@@ -29,7 +28,7 @@ type systems struct {
 
 // newSystems makes the kinds. No process starts before a TPM is needed.
 func newSystems(log *slog.Logger, rand io.Reader) *systems {
-	pool := tpm.NewPool(tpm.Options{Command: startWorker, Workers: max(2, runtime.GOMAXPROCS(0)), Rand: rand, Log: log})
+	pool := tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log})
 	w := windows.New(pool)
 	return &systems{
 		registry: providers.NewRegistry(all.Types(all.Deps{Windows: w})...),

@@ -80,6 +80,7 @@ func (p *Pool) bake(w *process) (*Baked, error) {
 		return nil, err
 	}
 	b.Image = rec.bytes()
+	w.resident, w.clock = v, time.Time{}
 	return b, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,7 @@ type Options struct {
 	// Command starts the program again as a worker: its first argument is
 	// worker.Word. Standard streams are the pool's to set.
 	Command func() *exec.Cmd
-	Workers int       // at work at the same time; 0 means 2
+	Workers int       // at work at the same time; 0 means one more than there are processors
 	Hosts   int       // processes at most, each with the TPM up that it ran last; 0 means 12
 	Ahead   int       // TPMs baked ahead at most; 0 means 32
 	Rand    io.Reader // names of images; nil means crypto/rand
@@ -29,9 +30,9 @@ type Options struct {
 }
 
 // Pool runs the TPMs of all devices on a few worker processes. Few of them work
-// at a time, as many as there are processors for them; more may be there, each
-// with a device's TPM up: to take another device's costs self-tests, some 2 ms.
-// Its methods are safe for concurrent use.
+// at a time, one more than there are processors, so that no processor idles
+// while a worker waits for its next command. More may be there, each with a
+// device's TPM up: to take another device's costs some 2 ms. Its methods are safe for concurrent use.
 type Pool struct {
 	o     Options
 	slots chan struct{} // one token for each worker at work
@@ -59,7 +60,7 @@ var ErrClosed = errors.New("tpm pool is closed")
 // NewPool returns a pool. It starts no process before one is needed.
 func NewPool(o Options) *Pool {
 	if o.Workers <= 0 {
-		o.Workers = 2
+		o.Workers = runtime.GOMAXPROCS(0) + 1
 	}
 	if o.Hosts <= 0 {
 		o.Hosts = 12

@@ -32,7 +32,7 @@ type process struct {
 
 	resident version   // the image whose TPM is up; zero: none
 	zero     time.Time // lab time at which the TPM's own time was zero
-	clock    time.Time // lab time the TPM was last moved to
+	clock    time.Time // lab time the TPM was last moved to; zero for one just baked, which is of no time yet
 	srk      *parent   // of the resident TPM, once read
 	channel  *channel  // with the resident TPM, once open
 }
@@ -106,18 +106,21 @@ func (p *process) stop() {
 // whose clock is already past now belongs to another view of the lab: its
 // image is loaded again.
 func (p *process) host(rec *record, now time.Time) error {
+	off := max(0, now.Sub(rec.savedAt))
 	if p.resident != rec.version || now.Before(p.clock) {
 		raw, err := rec.inflate()
 		if err != nil {
 			return err
 		}
 		p.forget()
-		off := max(0, now.Sub(rec.savedAt))
 		if _, err := p.call(worker.OpLoad, millis(off), raw); err != nil {
 			return err
 		}
 		p.resident, p.zero, p.clock = rec.version, now.Add(-off), now
 		return nil
+	}
+	if p.clock.IsZero() {
+		p.zero, p.clock = now.Add(-off), now.Add(-off)
 	}
 	if now.Sub(p.clock) < time.Second { // the TPM's own clock ran meanwhile
 		return nil

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -38,60 +39,101 @@ func Unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// check walks the tokens and refuses repeated members, depth and trailing
-// data. Names are compared exactly: a pair that differs in case only decodes
-// into one Go field, so such pairs count as repeated, too.
+// check walks the text and refuses repeated members, depth and trailing data.
+// Names are compared exactly: a pair that differs in case only decodes into one
+// Go field, so such pairs count as repeated, too.
 func check(data []byte) error {
+	if err := checkDepth(data); err != nil { // before anything recurses into it
+		return err
+	}
+	if !json.Valid(data) {
+		return invalid(data)
+	}
+	// From here on the text is one valid value: its strings alone can hide a
+	// brace, and a string before a colon is a name.
+	var seen [MaxDepth]map[string]struct{}
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			seen[depth] = nil
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			end := endOfString(data, i)
+			if next := bytes.TrimLeft(data[end:], " \t\r\n"); len(next) > 0 && next[0] == ':' {
+				name, err := folded(data[i:end])
+				if err != nil {
+					return err
+				}
+				names := &seen[depth-1]
+				if _, dup := (*names)[name]; dup {
+					return fmt.Errorf("%w: member %.64q is given twice", ErrJSON, name)
+				}
+				if *names == nil {
+					*names = map[string]struct{}{}
+				}
+				(*names)[name] = struct{}{}
+			}
+			i = end - 1
+		}
+	}
+	return nil
+}
+
+// checkDepth bounds nesting. What is not JSON may pass.
+func checkDepth(data []byte) error {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return fmt.Errorf("%w: nested deeper than %d", ErrJSON, MaxDepth)
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			i = endOfString(data, i) - 1
+		}
+	}
+	return nil
+}
+
+// endOfString returns where the string that begins at i is over, or the end.
+func endOfString(data []byte, i int) int {
+	for i++; i < len(data); i++ {
+		switch data[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(data)
+}
+
+// folded is a member's name as encoding/json compares it with a field's: the
+// long s and the Kelvin sign fold, too.
+func folded(quoted []byte) (string, error) {
+	name := string(quoted[1 : len(quoted)-1])
+	if bytes.IndexByte(quoted, '\\') >= 0 || !utf8.Valid(quoted) {
+		if err := json.Unmarshal(quoted, &name); err != nil {
+			return "", fmt.Errorf("%w: %w", ErrJSON, err)
+		}
+	}
+	return strings.ToLower(strings.ToUpper(name)), nil
+}
+
+// invalid says what is wrong with a text that is not one JSON value.
+func invalid(data []byte) error {
+	var v json.RawMessage
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	type level struct {
-		object bool
-		name   bool // an object awaits a member name
-		seen   map[string]struct{}
+	switch err := dec.Decode(&v); {
+	case err == io.EOF:
+		return fmt.Errorf("%w: empty", ErrJSON)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrJSON, err)
 	}
-	var stack []level
-	for {
-		tok, err := dec.Token()
-		if err == io.EOF && len(stack) == 0 {
-			return fmt.Errorf("%w: empty", ErrJSON)
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrJSON, err)
-		}
-		top := len(stack) - 1
-		switch tok := tok.(type) {
-		case json.Delim:
-			switch tok {
-			case '{', '[':
-				if len(stack) == MaxDepth {
-					return fmt.Errorf("%w: nested deeper than %d", ErrJSON, MaxDepth)
-				}
-				stack = append(stack, level{object: tok == '{', name: tok == '{', seen: map[string]struct{}{}})
-				continue
-			default:
-				stack = stack[:top]
-				top--
-			}
-		case string:
-			if top >= 0 && stack[top].object && stack[top].name {
-				folded := strings.ToLower(strings.ToUpper(tok)) // as encoding/json folds: the long s and the Kelvin sign, too
-				if _, dup := stack[top].seen[folded]; dup {
-					return fmt.Errorf("%w: member %.64q is given twice", ErrJSON, tok)
-				}
-				stack[top].seen[folded] = struct{}{}
-				stack[top].name = false
-				continue
-			}
-		}
-		// A whole value ended here.
-		if top < 0 {
-			if _, err := dec.Token(); err != io.EOF {
-				return fmt.Errorf("%w: data after the end", ErrJSON)
-			}
-			return nil
-		}
-		if stack[top].object {
-			stack[top].name = true
-		}
-	}
+	return fmt.Errorf("%w: data after the end", ErrJSON)
 }
