@@ -12,6 +12,33 @@ import (
 	"hellolab/providers/wire/oauth"
 )
 
+// TestOutsideMicrosoft has the library at Microsoft's own names, with nothing
+// set that an application for the real service would not set: the lab answers
+// for them, the discovery of instances included.
+func TestOutsideMicrosoft(t *testing.T) {
+	o := serveOutside(t, "-hosts=microsoft")
+	c, err := public.New(oauth.ClientAzureCLI, public.WithAuthority("https://login.microsoftonline.com/organizations"), public.WithHTTPClient(o.http))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.AcquireTokenByUsernamePassword(t.Context(), []string{outsideScope}, outsideUser, outsidePassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Account.PreferredUsername != outsideUser || r.Account.Environment != "login.microsoftonline.com" {
+		t.Errorf("account %+v", r.Account)
+	}
+	if _, err := c.AcquireTokenSilent(t.Context(), []string{otherScope}, public.WithSilentAccount(r.Account)); err != nil {
+		t.Errorf("without anybody: %v", err)
+	}
+	if _, err := c.AcquireTokenInteractive(t.Context(), []string{outsideScope}, public.WithOpenURL(func(address string) error {
+		go o.alice(t, address, nil)
+		return nil
+	})); err != nil {
+		t.Errorf("by a browser: %v", err)
+	}
+}
+
 // msalGo is Microsoft's library for Go: password, device code, code with PKCE
 // by a browser, and tokens without anybody.
 func (o *outside) msalGo(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +239,44 @@ func (o *outside) alice(t *testing.T, start string, typed map[string]string) *br
 	return page
 }
 
+// shownNumber is the number of a sign-in page that waits for the user's phone.
+var shownNumber = regexp.MustCompile(`id="number">(\d\d)<`)
+
+// phone has bo, who approves on the phone, sign in at the application: the
+// approval is a command beside the one that serves.
+func (o *outside) phone(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := *o.http
+	own.Jar = jar // another person's browser
+	answers := 0
+	p := browser.Person{HTTP: &own, Press: map[string]string{"mfaAuthMethod": "PhoneAppNotification"}, Type: map[string]func() string{
+		"login":  func() string { return "bo@contoso.com" },
+		"passwd": func() string { return outsidePassword },
+	}, Look: func(page *browser.Page) {
+		number := shownNumber.FindSubmatch(page.Body)
+		if number == nil || answers > 0 {
+			return
+		}
+		answers++
+		if out, err := hellolab(t, o.dir, nil, "mfa", "list").CombinedOutput(); err != nil || !strings.Contains(string(out), "user.bo") {
+			t.Errorf("mfa list: %v\n%s", err, out)
+		}
+		if out, err := hellolab(t, o.dir, nil, "mfa", "approve", "user.bo", string(number[1])).CombinedOutput(); err != nil {
+			t.Errorf("mfa approve: %v\n%s", err, out)
+		}
+	}}
+	page, err := p.Visit(t.Context(), o.portal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answers != 1 || page.Refusal != "" || !strings.Contains(string(page.Body), "bo@contoso.com") {
+		t.Errorf("%d approvals; at %s: %d %q\n%s", answers, page.URL, page.Status, page.Refusal, page.Body)
+	}
+}
+
 // script runs one of the scripts of testdata/outside and plays the person that
 // it asks for: a line "BROWSE url" opens a page, "CODE url usercode" enters a
 // user code, "OTP" wants the code of the app on its input. It returns what the
@@ -312,6 +351,7 @@ func TestOutsideClients(t *testing.T) {
 	})
 	t.Run("msal-go", o.msalGo)
 	t.Run("curl", o.curl)
+	t.Run("phone", o.phone)
 	t.Run("chromium", o.chromium)
 }
 

@@ -169,7 +169,7 @@ type idClaims struct {
 func (s *server) newIDToken(u *user, p proof, clientID, nonce string, v oauth.Version, signed bool) (string, error) {
 	now := s.env.Now()
 	c := idClaims{
-		Audience: clientID, Issuer: s.issuer(v), IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(s.cfg.Lifetimes.AccessToken).Unix(),
+		Audience: clientID, Issuer: s.signInIssuer(v), IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(s.cfg.Lifetimes.AccessToken).Unix(),
 		AMR: p.AMR, Name: u.DisplayName, Nonce: nonce, ObjectID: u.ID, OnPremSID: u.OnPremSID, Subject: s.subject(clientID, u.ID), TenantName: s.cfg.Name, TenantID: s.cfg.TenantID, Version: "1.0",
 		UniqueName: u.UPN, UPN: u.UPN,
 	}

@@ -67,7 +67,8 @@ type front struct {
 // ServeMicrosoft answers on MicrosoftHosts for tenants, each given by its Env,
 // with one certificate of the lab's web root. env is the front's own: its
 // section keeps the certificate. Endpoints in replies are on the host that was
-// asked; issuers are the tenants' own, as always.
+// asked; id tokens are issued by Microsoft's name, as the documents there say,
+// and access tokens by the tenant's own, as always.
 func ServeMicrosoft(ctx context.Context, env providers.Env, tenants []providers.Env) (providers.Service, error) {
 	if len(tenants) == 0 {
 		return nil, errors.New("the lab has no tenant")
@@ -161,7 +162,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		here := *s
-		here.hosts = at
+		here.hosts, here.signIn = at, microsoft
 		servers = append(servers, &here)
 	}
 	if len(servers) == 0 {

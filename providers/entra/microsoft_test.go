@@ -223,9 +223,9 @@ func TestFrontNamesItsOwnHosts(t *testing.T) {
 	}
 	for _, host := range []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com"} {
 		for path, endpoints := range map[string]map[string]string{
-			"/" + b.out.TenantID + "/v2.0/": {"issuer": "https://login.contoso-com.entra.test/" + b.out.TenantID + "/v2.0",
+			"/" + b.out.TenantID + "/v2.0/": {"issuer": "https://login.microsoftonline.com/" + b.out.TenantID + "/v2.0",
 				"token_endpoint": "https://" + host + "/" + b.out.TenantID + "/oauth2/v2.0/token", "jwks_uri": "https://" + host + "/" + b.out.TenantID + "/discovery/v2.0/keys"},
-			"/" + b.out.TenantID + "/": {"issuer": "https://sts.contoso-com.entra.test/" + b.out.TenantID + "/", "jwks_uri": "https://" + host + "/common/discovery/keys"},
+			"/" + b.out.TenantID + "/": {"issuer": "https://sts.windows.net/" + b.out.TenantID + "/", "jwks_uri": "https://" + host + "/common/discovery/keys"},
 			"/common/v2.0/": {"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0", "token_endpoint": "https://" + host + "/common/oauth2/v2.0/token",
 				"jwks_uri": "https://" + host + "/common/discovery/v2.0/keys", "cloud_graph_host_name": "graph.microsoft.com"},
 			"/organizations/": {"issuer": "https://sts.windows.net/{tenantid}/", "authorization_endpoint": "https://" + host + "/organizations/oauth2/authorize"},

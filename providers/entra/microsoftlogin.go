@@ -49,10 +49,7 @@ func (f *front) serveLogin(w http.ResponseWriter, r *http.Request, servers []*se
 	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
 	switch {
 	case strings.HasSuffix(path, ".well-known/openid-configuration") && get:
-		// Of no tenant in particular: the issuer is a template on Microsoft's names.
-		anyone := *servers[0]
-		anyone.home = microsoft
-		anyone.serveLogin(w, organizational(r, seg[0]))
+		servers[0].serveLogin(w, organizational(r, seg[0])) // a template, of no tenant in particular
 	case (path == "discovery/keys" || path == "discovery/v2.0/keys") && get:
 		allKeys(w, servers)
 	case len(seg) == 3 && seg[1] == "userrealm" && get, path == "getcredentialtype" && post, (path == "oauth2/logout" || path == "oauth2/v2.0/logout") && get:

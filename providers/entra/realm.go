@@ -20,7 +20,7 @@ func isAnyTenant(segment string) bool { return segment == "common" || segment ==
 // as in the cloud: its issuer holds the words {tenantid}.
 func (s *server) discovery(w http.ResponseWriter, tenant string, v oauth.Version) {
 	m := oauth.Metadata{
-		Issuer:               s.issuer(v),
+		Issuer:               s.signInIssuer(v),
 		ResponseModes:        []string{"query", "fragment", "form_post"},
 		ResponseTypes:        []string{"code"},
 		SubjectTypes:         []string{"pairwise"},

@@ -29,7 +29,8 @@ type server struct {
 	env      providers.Env
 	log      *slog.Logger
 	cfg      config
-	home     hosts // in issuers, whatever host a request came to
+	home     hosts // in issuers of access tokens, whatever host a request came to
+	signIn   hosts // in issuers of id tokens, and of the documents that announce them
 	hosts    hosts // that endpoints are named on
 	keys     *keys
 	seal     *sealer
@@ -46,7 +47,7 @@ func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
 		return nil, fmt.Errorf("tenant id: %w", err)
 	}
 	at := hostsOf(cfg.Label)
-	s := &server{env: env, log: env.Log, cfg: cfg, home: at, hosts: at, seal: &sealer{tenant: tenant, master: ring.Seal, rand: env.Rand}}
+	s := &server{env: env, log: env.Log, cfg: cfg, home: at, signIn: at, hosts: at, seal: &sealer{tenant: tenant, master: ring.Seal, rand: env.Rand}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -58,11 +59,19 @@ func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
 	return s, err
 }
 
-func (s *server) issuer(v oauth.Version) string {
+// issuer is what access tokens carry, at every name that they can be got at:
+// each resource of the lab knows one.
+func (s *server) issuer(v oauth.Version) string { return s.issuerAt(s.home, v) }
+
+// signInIssuer is what id tokens carry. They are for the client, which compares
+// it with the document of the name that it asks.
+func (s *server) signInIssuer(v oauth.Version) string { return s.issuerAt(s.signIn, v) }
+
+func (s *server) issuerAt(at hosts, v oauth.Version) string {
 	if v == oauth.V2 {
-		return "https://" + s.home.login + "/" + s.cfg.TenantID + "/v2.0"
+		return "https://" + at.login + "/" + s.cfg.TenantID + "/v2.0"
 	}
-	return "https://" + s.home.sts + "/" + s.cfg.TenantID + "/"
+	return "https://" + at.sts + "/" + s.cfg.TenantID + "/"
 }
 
 // ServeHTTP hands a request to the service of its host.

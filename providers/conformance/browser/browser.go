@@ -26,6 +26,9 @@ type Person struct {
 	// page has no such button, its first one is pressed, as a browser does when
 	// somebody types and hits the enter key.
 	Press map[string]string
+	// Look is called with each page that has a form, before it is filled in: what
+	// a person reads there and does elsewhere.
+	Look func(*Page)
 }
 
 // Page is where a visit ended.
@@ -63,6 +66,7 @@ func (p *Person) Visit(ctx context.Context, start string) (*Page, error) {
 // step sends a request and returns what comes of it: a page to stop at, or the
 // next request.
 func (p *Person) step(ctx context.Context, client *http.Client, req *http.Request) (*Page, *http.Request, error) {
+	req.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8") // as browsers do: an application tells them from its clients by it
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -98,6 +102,9 @@ func (p *Person) step(ctx context.Context, client *http.Client, req *http.Reques
 	form := find(root, func(n *html.Node) bool { return n.Data == "form" })
 	if form == nil {
 		return page, nil, nil
+	}
+	if p.Look != nil {
+		p.Look(page)
 	}
 	next, err := p.submit(ctx, req.URL, form)
 	return page, next, err
