@@ -114,7 +114,7 @@ func TestContainer(t *testing.T) {
 	})
 }
 
-// TestLockoutOutlivesEverything: 32 wrong PINs across restarts of the device, of the
+// TestLockoutOutlivesEverything, fault 59: 32 wrong PINs across restarts of the device, of the
 // services and of the TPM's worker processes lock the TPM, and each is durable
 // before its answer.
 func TestLockoutOutlivesEverything(t *testing.T) {

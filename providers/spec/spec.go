@@ -90,7 +90,7 @@ type Device struct {
 	WorkAccounts    []providers.Ref  `lab:"work_accounts,replace" ref:"user" doc:"Work accounts added to a registered device, each of another tenant. Each registers the device and brings a primary refresh token at once (seed 004)."`
 	Name            string           `lab:"name" doc:"Computer name; the block's name when absent."`
 	OS              string           `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
-	TPM             string           `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module."`
+	TPM             string           `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module. Without one, keys are in software, and nothing counts wrong PINs but Windows: whoever has the state and its key may guess them, at 14 ms each."`
 	Biometrics      []string         `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
 	Session         string           `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
 	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`

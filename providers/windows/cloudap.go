@@ -119,18 +119,11 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 	if reply.RefreshToken == "" || reply.SessionKeyJWE == "" {
 		return nil, errors.New("the tenant's reply brings no primary refresh token")
 	}
-	wrapped, err := prt.EncryptedSessionKey(reply.SessionKeyJWE)
-	if err != nil {
-		return nil, err
-	}
-	sessionKey, err := c.m.ksp.DecryptOAEP(ctx, c.m.rec.TransportKey, wrapped)
+	sessionKey, err := c.unwrap(ctx, reply.SessionKeyJWE)
 	if err != nil {
 		return nil, fmt.Errorf("unwrap the session key: %w", err)
 	}
 	defer clear(sessionKey)
-	if err := prt.CheckSessionKey(reply.SessionKeyJWE, sessionKey); err != nil {
-		return nil, err
-	}
 	c.trace.step(event.CloudAP, keyHolder(c.m), tpm20, "session_key_unwrapped",
 		"Cloud AP has the session key decrypted with the private transport key.",
 		message{"algorithm": "RSA-OAEP", "key_length": len(sessionKey)})
@@ -151,6 +144,28 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 		Obtained:   now,
 		Expires:    now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second),
 	}, nil
+}
+
+// unwrap decrypts a session key. What is not for this device's transport key, is
+// padded or wrapped in another way, or was changed is refused with one error:
+// who sent it learns nothing of how far it got.
+func (c *cloudAP) unwrap(ctx context.Context, jwe string) ([]byte, error) {
+	wrapped, err := prt.EncryptedSessionKey(jwe)
+	if err != nil {
+		return nil, errReply
+	}
+	key, err := c.m.ksp.DecryptOAEP(ctx, c.m.rec.TransportKey, wrapped)
+	if errors.Is(err, ksp.ErrDecrypt) {
+		return nil, errReply
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := prt.CheckSessionKey(jwe, key); err != nil {
+		clear(key)
+		return nil, errReply
+	}
+	return key, nil
 }
 
 // cache is LSASS keeping the token for the user's session, which begins or goes

@@ -89,6 +89,8 @@ func reasonOf(err error) hello.Reason {
 		code = "no_hello_credential"
 	case errors.Is(err, sensor.ErrNoMatch):
 		code = "biometric_failed"
+	case errors.Is(err, errReply):
+		code = "reply_invalid"
 	case errors.Is(err, context.Canceled):
 		code = "cancelled"
 	case errors.As(err, &certificate):

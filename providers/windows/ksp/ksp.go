@@ -33,6 +33,7 @@ var (
 	ErrWrongAuth     = errors.New("authorization value is wrong")
 	ErrLockedOut     = errors.New("the TPM is locked out after too many wrong authorizations")
 	ErrForeignKey    = errors.New("the key was not made here")
+	ErrDecrypt       = errors.New("the cipher text is not for this key")
 	ErrNotExportable = errors.New("not exportable")
 )
 
@@ -115,7 +116,8 @@ type Provider interface {
 	Export(ctx context.Context, k Key) error
 	// SignSHA256 signs the SHA-256 digest of a message.
 	SignSHA256(ctx context.Context, k Key, auth []byte, pad Padding, digest [sha256.Size]byte) ([]byte, error)
-	// DecryptOAEP opens RSAES-OAEP with SHA-1, MGF1-SHA-1 and an empty label.
+	// DecryptOAEP opens RSAES-OAEP with SHA-1, MGF1-SHA-1 and an empty label. What
+	// does not open is ErrDecrypt, for whatever reason.
 	DecryptOAEP(ctx context.Context, k Key, ciphertext []byte) ([]byte, error)
 	// Agree returns the x coordinate of the ECDH shared point with an uncompressed P-256 point.
 	Agree(ctx context.Context, k Key, auth, point []byte) ([]byte, error)

@@ -304,6 +304,9 @@ func (t *TPM) DecryptOAEP(ctx context.Context, k ksp.Key, ciphertext []byte) (pl
 				Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgOAEP, &tpm2.TPMSEncSchemeOAEP{HashAlg: tpm2.TPMAlgSHA1}),
 			},
 		}.Execute(s)
+		if errors.Is(err, tpm2.TPMRCValue) || errors.Is(err, tpm2.TPMRCSize) { // padding, or length
+			return ksp.ErrDecrypt
+		}
 		if err != nil {
 			return err
 		}

@@ -286,6 +286,8 @@ func TestChangedResponseIsRefused(t *testing.T) {
 	}
 }
 
+// Fault 44, compression and password-based keys, and of fault 45 what its header
+// gives away: all is refused before anything is unpacked or derived.
 func TestForeignJWE(t *testing.T) {
 	key := random(t, SessionKeySize)
 	enc := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
