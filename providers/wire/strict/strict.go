@@ -117,12 +117,25 @@ func endOfString(data []byte, i int) int {
 // long s and the Kelvin sign fold, too.
 func folded(quoted []byte) (string, error) {
 	name := string(quoted[1 : len(quoted)-1])
+	if plain(name) {
+		return strings.ToLower(name), nil
+	}
 	if bytes.IndexByte(quoted, '\\') >= 0 || !utf8.Valid(quoted) {
 		if err := json.Unmarshal(quoted, &name); err != nil {
 			return "", fmt.Errorf("%w: %w", ErrJSON, err)
 		}
 	}
 	return strings.ToLower(strings.ToUpper(name)), nil
+}
+
+// plain reports whether a name is of ASCII and without escapes, as nearly all are.
+func plain(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if name[i] == '\\' || name[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // invalid says what is wrong with a text that is not one JSON value.
