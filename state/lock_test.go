@@ -370,7 +370,7 @@ func TestHolderFile(t *testing.T) {
 	begun := time.Now()
 	_, err = OpenRead(ctx, o)
 	want(t, err, ErrLocked)
-	if d := time.Since(begun); d < readPatience || d > 10*time.Second {
+	if d := time.Since(begun); d > 2*time.Second {
 		t.Errorf("gave up after %v", d)
 	}
 	must(t, s.Close())

@@ -12,10 +12,50 @@ import (
 	"time"
 )
 
-// readPatience is how long OpenRead tries: a holder that just began has the
-// lock a moment before its socket. Where processors are short, moments of many
-// holders add up.
-const readPatience = 3 * time.Second
+// readPatience is how long one holder may have the lock and not answer: one
+// that just began has the lock a moment before its socket.
+const readPatience = time.Second
+
+// patience waits for holders that do not answer yet, for each of them anew:
+// where several come and go, a reader is not turned away for the time that all
+// of them took.
+type patience struct {
+	path   string      // of the holder file
+	holder os.FileInfo // nil: there was none
+	left   context.Context
+	cancel context.CancelFunc
+}
+
+func newPatience(o *Options) *patience { return &patience{path: o.holderPath()} }
+
+// wait returns when it is time to try again, or an error when the patience with
+// this holder, or ctx, is over.
+func (p *patience) wait(ctx context.Context) error {
+	holder, err := os.Stat(p.path)
+	if err != nil {
+		holder = nil
+	}
+	if p.left == nil || !sameHolder(p.holder, holder) {
+		p.end()
+		p.holder = holder
+		p.left, p.cancel = context.WithTimeout(ctx, readPatience)
+	}
+	return pause(p.left, lockPoll)
+}
+
+func (p *patience) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+}
+
+// sameHolder: each holder writes a file of its own.
+func sameHolder(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())
+}
 
 // OpenRead returns a snapshot of the state without holding its lock: a private
 // copy of the file when nobody writes, else one from the holder's control
@@ -24,14 +64,14 @@ func OpenRead(ctx context.Context, o Options) (*Snapshot, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	patient, cancel := context.WithTimeout(ctx, readPatience)
-	defer cancel()
+	p := newPatience(&o)
+	defer p.end()
 	for {
 		snap, err := openRead(ctx, &o)
 		if !errors.Is(err, errAgain) {
 			return snap, err
 		}
-		if pause(patient, lockPoll) != nil {
+		if p.wait(ctx) != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -149,8 +189,8 @@ func Do(ctx context.Context, o Options, request []byte) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	patient, cancel := context.WithTimeout(ctx, readPatience)
-	defer cancel()
+	p := newPatience(&o)
+	defer p.end()
 	for {
 		held, err := isHeld(&o)
 		if err != nil {
@@ -165,7 +205,7 @@ func Do(ctx context.Context, o Options, request []byte) ([]byte, error) {
 			return reply.b, nil
 		}
 		// A holder that just began has the lock a moment before its socket.
-		if !errors.Is(err, ErrNoHolder) || pause(patient, lockPoll) != nil {
+		if !errors.Is(err, ErrNoHolder) || p.wait(ctx) != nil {
 			return nil, err
 		}
 	}
