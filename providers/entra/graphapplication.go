@@ -109,28 +109,13 @@ func (a *application) apply(in *graph.Application) error {
 
 // graphApplication answers one application.
 func (s *server) graphApplication(w http.ResponseWriter, q graphRequest, find func(providers.Reader) (*application, error)) error {
-	what := q.path[len(q.path)-1]
-	var a *application
-	look := func(r providers.Reader) (err error) {
-		a, err = find(r)
-		return orGraphNotFound(err, what)
-	}
-	switch q.Method {
-	case http.MethodGet:
-		if err := s.env.Section.View(look); err != nil {
-			return err
-		}
-		web.WriteJSON(w, http.StatusOK, showApplication(a))
-		return nil
-	case http.MethodPatch:
-		in, err := readGraph[graph.Application](q)
-		if err != nil {
-			return err
-		}
-		err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-			if err := look(w); err != nil {
-				return err
-			}
+	return answerOne(s, w, q, graphOne[application, graph.Application]{
+		kind: "application", text: "an application", find: find,
+		show: func(a *application) any { return showApplication(a) },
+		tell: func(a *application) map[string]any {
+			return map[string]any{"application": a.DisplayName, "client_id": a.ClientID}
+		},
+		patch: func(w providers.Writer, a *application, in *graph.Application) error {
 			if in.UniqueName != "" && in.UniqueName != a.UniqueName {
 				return graphBad("Property 'uniqueName' is read-only and cannot be set.")
 			}
@@ -138,26 +123,7 @@ func (s *server) graphApplication(w http.ResponseWriter, q graphRequest, find fu
 				return err
 			}
 			return putApplication(w, a)
-		})
-		if err != nil {
-			return err
-		}
-		s.changed(q, "application_updated", "The administrator changes an application.", map[string]any{"application": a.DisplayName, "client_id": a.ClientID})
-		noContent(w)
-		return nil
-	case http.MethodDelete:
-		err := s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-			if err := look(w); err != nil {
-				return err
-			}
-			return deleteApplication(w, a)
-		})
-		if err != nil {
-			return err
-		}
-		s.changed(q, "application_deleted", "The administrator deletes an application.", map[string]any{"application": a.DisplayName, "client_id": a.ClientID})
-		noContent(w)
-		return nil
-	}
-	return graphBad("The method is not supported here.")
+		},
+		drop: deleteApplication,
+	})
 }

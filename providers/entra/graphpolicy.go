@@ -166,53 +166,21 @@ func dropPolicy(w providers.Writer, p *accessPolicy) error {
 
 // graphPolicy answers one policy.
 func (s *server) graphPolicy(w http.ResponseWriter, q graphRequest, id string) error {
-	var p *accessPolicy
-	look := func(r providers.Reader) (err error) {
-		p, err = get[accessPolicy](r, tablePolicies, id)
-		return orGraphNotFound(err, id)
-	}
-	switch q.Method {
-	case http.MethodGet:
-		if err := s.env.Section.View(look); err != nil {
-			return err
-		}
-		web.WriteJSON(w, http.StatusOK, showPolicy(p))
-		return nil
-	case http.MethodPatch:
-		in, err := readGraph[graph.ConditionalAccessPolicy](q)
-		if err != nil {
-			return err
-		}
-		err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-			if err := look(w); err != nil {
-				return err
-			}
+	return answerOne(s, w, q, graphOne[accessPolicy, graph.ConditionalAccessPolicy]{
+		kind: "policy", text: "a conditional access policy",
+		find: func(r providers.Reader) (*accessPolicy, error) { return get[accessPolicy](r, tablePolicies, id) },
+		show: func(p *accessPolicy) any { return showPolicy(p) },
+		tell: func(p *accessPolicy) map[string]any {
+			return map[string]any{"policy": p.DisplayName, "state": p.State, "controls": p.Controls}
+		},
+		patch: func(w providers.Writer, p *accessPolicy, in *graph.ConditionalAccessPolicy) error {
 			was := *p
 			p.Modified = s.env.Now()
 			if err := p.apply(in); err != nil {
 				return err
 			}
 			return putPolicy(w, &was, p)
-		})
-		if err != nil {
-			return err
-		}
-		s.changed(q, "policy_updated", "The administrator changes a conditional access policy.", map[string]any{"policy": p.DisplayName, "state": p.State, "controls": p.Controls})
-		noContent(w)
-		return nil
-	case http.MethodDelete:
-		err := s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-			if err := look(w); err != nil {
-				return err
-			}
-			return dropPolicy(w, p)
-		})
-		if err != nil {
-			return err
-		}
-		s.changed(q, "policy_deleted", "The administrator deletes a conditional access policy.", map[string]any{"policy": p.DisplayName})
-		noContent(w)
-		return nil
-	}
-	return graphBad("The method is not supported here.")
+		},
+		drop: dropPolicy,
+	})
 }
