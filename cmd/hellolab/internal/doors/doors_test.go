@@ -45,6 +45,8 @@ var rules = []struct {
 	{"providers/windows", []string{"providers/windows", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/identity", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/application", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/adds", []string{"providers/adds", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/adcs", []string{"providers/adcs", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/value", []string{"providers/spec", "providers"}},
 	{"providers", []string{"providers/event"}},
 	{"engine/graph", nil},
