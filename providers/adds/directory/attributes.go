@@ -1,0 +1,175 @@
+package directory
+
+// ms is the arc of Microsoft's attributes, ms2 that of those Exchange had first.
+const (
+	ms  = "1.2.840.113556.1.4."
+	ms2 = "1.2.840.113556.1.2."
+)
+
+// attributes is the part of AD's schema that a domain of a lab has (MS-ADA1 to
+// MS-ADA3).
+var attributes = [...]Attribute{
+	// Every object.
+	{"objectClass", "2.5.4.0", OID, 0},
+	{"cn", "2.5.4.3", Unicode, single},
+	{"distinguishedName", "2.5.4.49", DN, single | system},
+	{"name", ms + "1", Unicode, single | system},
+	{"objectGUID", ms + "2", Octets, single | system | unique},
+	{"objectCategory", ms + "782", DN, single},
+	{"instanceType", ms2 + "1", Integer, single | system},
+	{"whenCreated", ms2 + "2", Time, single | system},
+	{"whenChanged", ms2 + "3", Time, single | system},
+	{"uSNCreated", ms2 + "19", LargeInt, single | system},
+	{"uSNChanged", ms2 + "120", LargeInt, single | system},
+	{"isDeleted", ms2 + "48", Boolean, single | system},
+	{"description", "2.5.4.13", Unicode, 0},
+	{"displayName", ms2 + "13", Unicode, single},
+	{"systemFlags", ms + "375", Integer, single},
+	{"showInAdvancedViewOnly", ms2 + "169", Boolean, single},
+	{"isCriticalSystemObject", ms + "868", Boolean, single},
+	{"canonicalName", ms + "916", Unicode, constructed | system},
+	{"memberOf", ms2 + "102", DN, backLink | system},
+	{"msDS-KeyCredentialLink-BL", ms + "2329", DN, backLink | system | operational},
+	{"keywords", ms + "48", Unicode, 0},
+	{"flags", ms + "38", Integer, single},
+	{"revision", ms + "145", Integer, single},
+
+	// Security principals.
+	{"objectSid", ms + "146", SIDSyntax, single | system | unique},
+	{"sAMAccountName", ms + "221", Unicode, single | unique},
+	{"sAMAccountType", ms + "302", Integer, single | system},
+	{"userAccountControl", ms + "8", Integer, single},
+	{"primaryGroupID", ms + "98", Integer, single},
+	{"userPrincipalName", ms + "656", Unicode, single | unique},
+	{"servicePrincipalName", ms + "771", Unicode, unique},
+	{"altSecurityIdentities", ms + "867", Unicode, 0},
+	{"msDS-KeyCredentialLink", ms + "2328", DNBinary, 0},
+	{"msDS-SupportedEncryptionTypes", ms + "1963", Integer, single},
+	{"msDS-KeyVersionNumber", ms + "1782", Integer, single | constructed | system},
+	{"msDS-PrincipalName", ms + "1865", Unicode, single | constructed | system},
+	{"tokenGroups", ms + "1301", SIDSyntax, constructed | system},
+	{"msDS-User-Account-Control-Computed", ms + "1460", Integer, single | constructed | system},
+	{"msDS-UserPasswordExpiryTimeComputed", ms + "1996", LargeInt, single | constructed | system},
+	{"unicodePwd", ms + "90", Octets, single | secret},
+	{"userPassword", "2.5.4.35", Octets, secret},
+	{"pwdLastSet", ms + "96", LargeInt, single},
+	{"accountExpires", ms + "159", LargeInt, single},
+	{"badPwdCount", ms + "12", Integer, single | system},
+	{"badPasswordTime", ms + "49", LargeInt, single | system},
+	{"lastLogon", ms + "52", LargeInt, single | system},
+	{"lastLogoff", ms + "51", LargeInt, single | system},
+	{"logonCount", ms + "169", Integer, single | system},
+	{"codePage", ms + "16", Integer, single},
+	{"countryCode", ms + "25", Integer, single},
+	{"adminCount", ms + "150", Integer, single},
+	{"userCertificate", "2.5.4.36", Octets, 0},
+	{"mS-DS-ConsistencyGuid", ms + "1360", Octets, single},
+	{"member", "2.5.4.31", DN, 0},
+	{"groupType", ms + "750", Integer, single},
+	{"managedBy", ms + "653", DN, single},
+
+	// People.
+	{"sn", "2.5.4.4", Unicode, single},
+	{"givenName", "2.5.4.42", Unicode, single},
+	{"initials", "2.5.4.43", Unicode, single},
+	{"title", "2.5.4.12", Unicode, single},
+	{"telephoneNumber", "2.5.4.20", Unicode, single},
+	{"mail", "0.9.2342.19200300.100.1.3", Unicode, single},
+	{"c", "2.5.4.6", Unicode, single},
+	{"l", "2.5.4.7", Unicode, single},
+	{"st", "2.5.4.8", Unicode, single},
+	{"homeDirectory", ms + "44", Unicode, single},
+	{"homeDrive", ms + "45", Unicode, single},
+	{"scriptPath", ms + "62", Unicode, single},
+	{"profilePath", ms + "139", Unicode, single},
+
+	// Computers.
+	{"dNSHostName", ms + "619", Unicode, single},
+	{"operatingSystem", ms + "363", Unicode, single},
+	{"operatingSystemVersion", ms + "364", Unicode, single},
+	{"serverReferenceBL", ms + "516", DN, backLink | system},
+	{"msDS-isRODC", ms + "1960", Boolean, single | constructed | system},
+
+	// Containers and the domain.
+	{"dc", "0.9.2342.19200300.100.1.25", Unicode, single},
+	{"ou", "2.5.4.11", Unicode, 0},
+	{"maxPwdAge", ms + "74", LargeInt, single},
+	{"minPwdAge", ms + "78", LargeInt, single},
+	{"minPwdLength", ms + "79", Integer, single},
+	{"pwdHistoryLength", ms + "95", Integer, single},
+	{"pwdProperties", ms + "93", Integer, single},
+	{"lockoutThreshold", ms + "73", Integer, single},
+	{"lockoutDuration", ms + "60", LargeInt, single},
+	{"lockOutObservationWindow", ms + "61", LargeInt, single},
+	{"ms-DS-MachineAccountQuota", ms + "1411", Integer, single},
+	{"msDS-Behavior-Version", ms + "1459", Integer, single},
+	{"nTMixedDomain", ms + "357", Integer, single},
+	{"wellKnownObjects", ms + "618", DNBinary, system},
+	{"fSMORoleOwner", ms + "369", DN, single},
+
+	// Sites, controllers and naming contexts.
+	{"serverReference", ms + "515", DN, single},
+	{"hasMasterNCs", ms2 + "14", DN, 0},
+	{"options", ms + "307", Integer, single},
+	{"nCName", ms2 + "16", DN, single},
+	{"dnsRoot", ms + "28", Unicode, 0},
+	{"nETBIOSName", ms + "87", Unicode, single},
+
+	// Certification authorities and certificate templates.
+	{"cACertificate", "2.5.4.37", Octets, 0},
+	{"authorityRevocationList", "2.5.4.38", Octets, 0},
+	{"certificateRevocationList", "2.5.4.39", Octets, single},
+	{"deltaRevocationList", "2.5.4.53", Octets, 0},
+	{"crossCertificatePair", "2.5.4.40", Octets, 0},
+	{"cACertificateDN", ms + "697", Unicode, single},
+	{"certificateTemplates", ms + "823", Unicode, 0},
+	{"enrollmentProviders", ms + "825", Unicode, single},
+	{"pKIDefaultKeySpec", ms + "1327", Integer, single},
+	{"pKIKeyUsage", ms + "1328", Octets, single},
+	{"pKIMaxIssuingDepth", ms + "1329", Integer, single},
+	{"pKICriticalExtensions", ms + "1330", Unicode, 0},
+	{"pKIExpirationPeriod", ms + "1331", Octets, single},
+	{"pKIOverlapPeriod", ms + "1332", Octets, single},
+	{"pKIExtendedKeyUsage", ms + "1333", Unicode, 0},
+	{"pKIDefaultCSPs", ms + "1334", Unicode, 0},
+	{"msPKI-RA-Signature", ms + "1429", Integer, single},
+	{"msPKI-Enrollment-Flag", ms + "1430", Integer, single},
+	{"msPKI-Private-Key-Flag", ms + "1431", Integer, single},
+	{"msPKI-Certificate-Name-Flag", ms + "1432", Integer, single},
+	{"msPKI-Minimal-Key-Size", ms + "1433", Integer, single},
+	{"msPKI-Template-Schema-Version", ms + "1434", Integer, single},
+	{"msPKI-Template-Minor-Revision", ms + "1435", Integer, single},
+	{"msPKI-Cert-Template-OID", ms + "1436", Unicode, single},
+	{"msPKI-Certificate-Application-Policy", ms + "1674", Unicode, 0},
+	{"msPKI-RA-Application-Policies", ms + "1675", Unicode, 0},
+
+	// Services and devices.
+	{"serviceClassName", ms + "509", Unicode, single},
+	{"serviceBindingInformation", ms + "510", Unicode, 0},
+	{"serviceDNSName", ms + "657", Unicode, single},
+	{"msDS-DeviceID", ms + "2252", Octets, single},
+	{"msDS-DeviceObjectVersion", ms + "2257", Integer, single},
+	{"msDS-DeviceOSType", ms + "2249", Unicode, single},
+	{"msDS-DeviceOSVersion", ms + "2250", Unicode, single},
+	{"msDS-IsEnabled", ms + "2248", Boolean, single},
+	{"msDS-RegisteredOwner", ms + "2258", Octets, single},
+	{"msDS-RegisteredUsers", ms + "2263", Octets, 0},
+	{"msDS-ComputerSID", ms + "2321", SIDSyntax, single},
+	{"msDS-DeviceTrustType", ms + "2325", Integer, single},
+
+	// Read-only controllers and the accounts that stand in for one.
+	{"msDS-KrbTgtLink", ms + "1923", DN, single},
+	{"msDS-KrbTgtLinkBl", ms + "1931", DN, backLink | system},
+	{"msDS-SecondaryKrbTgtNumber", ms + "1929", Integer, single},
+	{"msDS-RevealOnDemandGroup", ms + "1928", DN, 0},
+	{"msDS-NeverRevealGroup", ms + "1926", DN, 0},
+}
+
+// links are the forward links whose back links are computed, by the name of
+// the back link.
+var links = map[string]string{
+	"memberof":                  "member",
+	"msds-keycredentiallink-bl": "msDS-KeyCredentialLink",
+	"serverreferencebl":         "serverReference",
+	"msds-krbtgtlinkbl":         "msDS-KrbTgtLink",
+}

@@ -1,0 +1,81 @@
+package directory
+
+import (
+	"slices"
+
+	"hellolab/providers/wire/sid"
+)
+
+// Requester is who asks for an operation. The zero Requester is anonymous.
+type Requester struct {
+	SID    sid.SID
+	Groups []sid.SID // every group it is in, the domain's and well-known ones
+	From   string    // address of its connection, for the journal
+	Name   string    // DOMAIN\name, for the journal
+	Sealed bool      // nobody can read the connection: secrets may be written on it
+}
+
+// Anonymous says whether nobody has signed in.
+func (r *Requester) Anonymous() bool { return r.SID.IsZero() }
+
+func (r *Requester) in(groups ...sid.SID) bool {
+	return slices.ContainsFunc(groups, func(g sid.SID) bool { return slices.Contains(r.Groups, g) })
+}
+
+// rights are what requesters may do. They are the default security descriptors
+// of AD's schema, reduced to whom they tell apart (MS-ADTS 5.1.3, 7.1.1):
+//
+//	Domain Admins, Enterprise Admins, Administrators   everything
+//	Key Admins, Enterprise Key Admins                  write msDS-KeyCredentialLink of any account
+//	Cert Publishers                                    write userCertificate of any account
+//	the account itself                                 its personal attributes; of a computer, validated, its
+//	                                                   DNS name, service names, certificate and one key credential
+//	every account of the domain                        read everything but secrets
+//	nobody in particular                               read the root DSE
+//
+// An object's own access control list cannot be changed.
+type rights struct {
+	domain sid.SID
+}
+
+func (r rights) admin(who *Requester) bool {
+	return who.SID == sid.LocalSystem || who.in(sid.Administrators, r.domain.Account(sid.RIDDomainAdmins), r.domain.Account(sid.RIDEnterpriseAdmins))
+}
+
+func (r rights) mayRead(who *Requester) bool { return !who.Anonymous() }
+
+// mayManage says whether who may add, delete and rename objects.
+func (r rights) mayManage(who *Requester) bool { return r.admin(who) }
+
+// right is on what ground somebody may write an attribute.
+type right int
+
+const (
+	noRight  right = iota
+	anyValue       // as it likes
+	validated      // what it is allowed to say of itself (MS-ADTS 3.1.1.5.3.1.1)
+)
+
+// selfWritten are the personal attributes that a user may write of itself
+// ("Personal-Information" and its like).
+var selfWritten = []string{"telephoneNumber", "title", "l", "st", "c", "initials"}
+
+// mayWrite says on what ground who may write attribute of an account or another
+// object. self is whether the object is who's own.
+func (r rights) mayWrite(who *Requester, attribute string, self, computer bool) right {
+	switch {
+	case r.admin(who):
+		return anyValue
+	case attribute == "msDS-KeyCredentialLink" && who.in(r.domain.Account(sid.RIDKeyAdmins), r.domain.Account(sid.RIDEnterpriseKeyAdmins)):
+		return anyValue
+	case attribute == "userCertificate" && who.in(r.domain.Account(sid.RIDCertPublishers)):
+		return anyValue
+	case self && computer && slices.Contains([]string{"msDS-KeyCredentialLink", "dNSHostName", "servicePrincipalName"}, attribute):
+		return validated
+	case self && computer && slices.Contains([]string{"userCertificate", "operatingSystem", "operatingSystemVersion", "msDS-SupportedEncryptionTypes", "description"}, attribute):
+		return anyValue
+	case self && slices.Contains(selfWritten, attribute):
+		return anyValue
+	}
+	return noRight
+}
