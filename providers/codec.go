@@ -90,13 +90,13 @@ func (st *structure) decode(v cty.Value, into reflect.Value, path cty.Path) erro
 
 func (f *field) decode(v cty.Value, into reflect.Value, path cty.Path) error {
 	absent := v == cty.NilVal || (!v.IsMarked() && v.IsNull())
-	if f.sub != nil {
-		if absent && !f.fill {
-			return nil
-		}
-		if !absent && !v.IsKnown() && !f.fill {
-			return nil
-		}
+	switch {
+	case f.sub == nil:
+	case f.block.Labelled:
+		return f.decodeLabelled(v, into, path)
+	case (absent || !v.IsKnown()) && !f.block.Filled():
+		return nil
+	default:
 		into.Set(reflect.New(f.sub.goType))
 		return f.sub.decode(v, into.Elem(), path)
 	}
@@ -112,6 +112,31 @@ func (f *field) decode(v cty.Value, into reflect.Value, path cty.Path) error {
 	return f.codec.decodeAny(v, into, path)
 }
 
+// decodeLabelled leaves the map nil where no block is, or none is known of.
+func (f *field) decodeLabelled(v cty.Value, into reflect.Value, path cty.Path) error {
+	switch {
+	case v == cty.NilVal:
+		return nil
+	case v.IsMarked():
+		return path.NewErrorf("value is marked")
+	case v.IsNull() || !v.IsKnown():
+		return nil
+	case !v.Type().IsMapType() && !v.Type().IsObjectType():
+		return path.NewErrorf("%s where a map of objects is needed", v.Type().FriendlyName())
+	case v.LengthInt() == 0:
+		return nil
+	}
+	m := reflect.MakeMapWithSize(into.Type(), v.LengthInt())
+	var errs []error
+	for label, body := range v.AsValueMap() {
+		at := reflect.New(f.sub.goType)
+		errs = append(errs, f.sub.decode(body, at.Elem(), path.IndexString(label)))
+		m.SetMapIndex(reflect.ValueOf(label).Convert(into.Type().Key()), at)
+	}
+	into.Set(m)
+	return errors.Join(errs...)
+}
+
 func (st *structure) encode(from reflect.Value, zero Zero) (cty.Value, error) {
 	attrs := make(map[string]cty.Value, len(st.fields))
 	for _, f := range st.fields {
@@ -125,10 +150,13 @@ func (st *structure) encode(from reflect.Value, zero Zero) (cty.Value, error) {
 }
 
 func (f *field) encode(from reflect.Value, zero Zero) (cty.Value, error) {
-	if f.sub != nil {
-		if from.IsNil() {
-			return cty.NullVal(f.sub.ctyTyp), nil
-		}
+	switch {
+	case f.sub == nil:
+	case from.IsNil():
+		return f.block.absent(), nil
+	case f.block.Labelled:
+		return f.encodeLabelled(from, zero)
+	default:
 		return f.sub.encode(from.Elem(), zero)
 	}
 	if zero != KeepZero && !f.attr.Nullable && from.IsZero() {
@@ -139,15 +167,39 @@ func (f *field) encode(from reflect.Value, zero Zero) (cty.Value, error) {
 	return f.codec.encode(from)
 }
 
+func (f *field) encodeLabelled(from reflect.Value, zero Zero) (cty.Value, error) {
+	if from.Len() == 0 {
+		return f.block.absent(), nil
+	}
+	bodies := make(map[string]cty.Value, from.Len())
+	for iter := from.MapRange(); iter.Next(); {
+		label := iter.Key().String()
+		if iter.Value().IsNil() {
+			return cty.NilVal, fmt.Errorf("block %q is nil", label)
+		}
+		body, err := f.sub.encode(iter.Value().Elem(), zero)
+		if err != nil {
+			return cty.NilVal, fmt.Errorf("block %q: %w", label, err)
+		}
+		bodies[label] = body
+	}
+	return cty.MapVal(bodies), nil
+}
+
 // wipe clears every Secret of a decoded struct.
 func (st *structure) wipe(v reflect.Value) {
 	for _, f := range st.fields {
 		fv := v.Field(f.index)
 		switch {
-		case f.sub != nil && !fv.IsNil():
-			f.sub.wipe(fv.Elem())
 		case f.sub == nil && f.codec.leaf == secretType:
 			wipeSecrets(fv)
+		case f.sub == nil || fv.IsNil():
+		case f.block.Labelled:
+			for iter := fv.MapRange(); iter.Next(); {
+				f.sub.wipe(iter.Value().Elem())
+			}
+		default:
+			f.sub.wipe(fv.Elem())
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package providers_test
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +41,19 @@ type all struct {
 	Plain    *plain             `lab:"plain,block"`
 	Defaults *defaults          `lab:"defaults,block"`
 	Strict   *strictBlock       `lab:"strict,block"`
+	Sensors  map[string]*sensor `lab:"sensor,blocks"`
+}
+
+// sensor stands any number of times, by label.
+type sensor struct {
+	Kind   string           `lab:"kind,required,replace" enum:"face,finger"`
+	Range  time.Duration    `lab:"range" default:"2m"`
+	Note   string           `lab:"note"`
+	Owner  providers.Ref    `lab:"owner" ref:"user"`
+	Secret providers.Secret `lab:"secret,writeonly"`
+	Deep   *deep            `lab:"deep,block"`
+	Plain  *plain           `lab:"plain,block"`
+	Parts  map[string]*deep `lab:"part,blocks"`
 }
 
 type plain struct {
@@ -121,7 +137,37 @@ func drawAll(t *rapid.T) all {
 	if rapid.Bool().Draw(t, "strict") {
 		a.Strict = &strictBlock{Name: text().Draw(t, "name"), Size: rapid.Int().Draw(t, "size")}
 	}
+	a.Sensors = labelled(rapid.Custom(drawSensor)).Draw(t, "sensors")
 	return a
+}
+
+func label() *rapid.Generator[string] { return rapid.StringMatching(`[A-Za-z_][A-Za-z0-9_-]{0,3}`) }
+
+// labelled generates nil and filled maps whose labels differ in more than case.
+func labelled[T any](g *rapid.Generator[T]) *rapid.Generator[map[string]*T] {
+	return rapid.Custom(func(t *rapid.T) map[string]*T {
+		var m map[string]*T
+		for _, l := range rapid.SliceOfNDistinct(label(), 0, 3, strings.ToLower).Draw(t, "labels") {
+			if m == nil {
+				m = map[string]*T{}
+			}
+			body := g.Draw(t, l)
+			m[l] = &body
+		}
+		return m
+	})
+}
+
+func drawSensor(t *rapid.T) sensor {
+	s := sensor{
+		Kind: rapid.SampledFrom([]string{"face", "finger"}).Draw(t, "kind"), Range: wait().Draw(t, "range"), Note: text().Draw(t, "note"),
+		Owner: ref().Draw(t, "owner"), Secret: secret().Draw(t, "secret"), Deep: &deep{Level: rapid.Int().Draw(t, "level")},
+		Parts: labelled(rapid.Custom(func(t *rapid.T) deep { return deep{Level: rapid.Int().Draw(t, "level")} })).Draw(t, "parts"),
+	}
+	if rapid.Bool().Draw(t, "plain") {
+		s.Plain = &plain{Length: maybe(rapid.Int()).Draw(t, "length")}
+	}
+	return s
 }
 
 var compareAll = cmp.Options{
@@ -168,6 +214,20 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// spoil takes some values away, or what is known of them.
+func spoil(t *rapid.T, prefix string, attrs map[string]cty.Value) {
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		switch v := attrs[name]; rapid.IntRange(0, 3).Draw(t, prefix+name) {
+		case 0:
+			delete(attrs, name)
+		case 1:
+			attrs[name] = cty.NullVal(v.Type())
+		case 2:
+			attrs[name] = cty.UnknownVal(v.Type())
+		}
+	}
+}
+
 // Whatever is missing or unknown, decoding gives a usable struct.
 func TestDecodeIsTotal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -176,16 +236,11 @@ func TestDecodeIsTotal(t *testing.T) {
 			t.Fatal(err)
 		}
 		attrs := full.AsValueMap()
-		for name, v := range attrs {
-			switch rapid.IntRange(0, 3).Draw(t, name) {
-			case 0:
-				delete(attrs, name)
-			case 1:
-				attrs[name] = cty.NullVal(v.Type())
-			case 2:
-				attrs[name] = cty.UnknownVal(v.Type())
-			}
+		if sensors := attrs["sensor"].AsValueMap(); len(sensors) > 0 {
+			spoil(t, "sensor ", sensors)
+			attrs["sensor"] = cty.ObjectVal(sensors)
 		}
+		spoil(t, "", attrs)
 		got, err := providers.Decode[all](cty.ObjectVal(attrs))
 		if err != nil {
 			t.Fatal(err)
@@ -193,10 +248,15 @@ func TestDecodeIsTotal(t *testing.T) {
 		if got.Defaults == nil || got.Defaults.Deep == nil {
 			t.Fatalf("a block of defaults is missing: %+v", got)
 		}
+		for l, s := range got.Sensors {
+			if s == nil || s.Deep == nil {
+				t.Fatalf("sensor %q lacks its defaults: %+v", l, s)
+			}
+		}
 	})
 	for _, v := range []cty.Value{cty.NilVal, cty.DynamicVal, cty.NullVal(cty.DynamicPseudoType), cty.EmptyObjectVal, cty.UnknownVal(allSchema().InType)} {
 		got, err := providers.Decode[all](v)
-		if err != nil || got.Defaults == nil || got.Defaults.Deep == nil || got.Plain != nil || got.Strict != nil {
+		if err != nil || got.Defaults == nil || got.Defaults.Deep == nil || got.Plain != nil || got.Strict != nil || got.Sensors != nil {
 			t.Errorf("Decode(%#v) = %+v, %v", v, got, err)
 		}
 	}

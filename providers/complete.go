@@ -13,14 +13,15 @@ import (
 // Filled reports whether the block, when absent, stands for an empty one: it
 // has a default somewhere inside and nothing required. So code that reads
 // tenant.lifetimes.nonce never meets a missing block, while the absence of a
-// block without defaults keeps its meaning ("the policy says nothing").
-func (n NestedBlock) Filled() bool {
-	return !n.Required && n.Block.hasDefault() && !n.Block.hasRequired()
+// block without defaults keeps its meaning ("the policy says nothing"). A
+// labelled block is what is written, and no more.
+func (n *NestedBlock) Filled() bool {
+	return !n.Labelled && !n.Required && n.Block.hasDefault() && !n.Block.hasRequired()
 }
 
 func (b Block) hasDefault() bool {
 	return slices.ContainsFunc(b.Attrs, func(a Attr) bool { return a.Default != cty.NilVal }) ||
-		slices.ContainsFunc(b.Blocks, func(n NestedBlock) bool { return n.Block.hasDefault() })
+		slices.ContainsFunc(b.Blocks, func(n NestedBlock) bool { return !n.Labelled && n.Block.hasDefault() })
 }
 
 func (b Block) hasRequired() bool {
@@ -34,15 +35,16 @@ func (b Block) Type() cty.Type {
 	for _, a := range b.Attrs {
 		types[a.Name] = a.Type
 	}
-	for _, n := range b.Blocks {
-		types[n.Name] = n.Block.Type()
+	for i := range b.Blocks {
+		types[b.Blocks[i].Name] = b.Blocks[i].Type()
 	}
 	return cty.Object(types)
 }
 
 // Complete turns an object of some attributes of In, null ones included, into
 // one of InType: values are converted, absent and null attributes get their
-// default or null, absent blocks that are Filled an object of defaults. Marks
+// default or null, absent blocks that are Filled an object of defaults. Labelled
+// blocks may be an object by label or a map of objects. Marks
 // and unknown values stay. It does not ask for required attributes: CheckValue
 // does. Attributes the schema does not have are an error.
 func (s *Schema) Complete(v cty.Value) (cty.Value, error) {
@@ -73,23 +75,26 @@ func (b Block) complete(v cty.Value, path cty.Path) (cty.Value, error) {
 		}
 		attrs[a.Name] = done
 	}
-	for _, n := range b.Blocks {
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
 		nv, present := get(n.Name)
 		if present {
 			present = nv.IsMarked() || !nv.IsNull()
 		}
-		switch {
-		case !present && !n.Filled():
-			attrs[n.Name] = cty.NullVal(n.Block.Type())
-			continue
-		case !present:
-			nv = cty.EmptyObjectVal
+		var err error
+		switch at := path.GetAttr(n.Name); {
+		case present && n.Labelled:
+			attrs[n.Name], err = n.completeLabelled(nv, at)
+		case present:
+			attrs[n.Name], err = n.Block.complete(nv, at)
+		case n.Filled():
+			attrs[n.Name], err = n.Block.complete(cty.EmptyObjectVal, at)
+		default:
+			attrs[n.Name] = n.absent()
 		}
-		done, err := n.Block.complete(nv, path.GetAttr(n.Name))
 		if err != nil {
 			return cty.NilVal, err
 		}
-		attrs[n.Name] = done
 	}
 	if !v.IsNull() {
 		for name := range v.Type().AttributeTypes() {
@@ -99,6 +104,29 @@ func (b Block) complete(v cty.Value, path cty.Path) (cty.Value, error) {
 		}
 	}
 	return cty.ObjectVal(attrs).WithMarks(marks), nil
+}
+
+func (n *NestedBlock) completeLabelled(v cty.Value, path cty.Path) (cty.Value, error) {
+	v, marks := v.Unmark()
+	switch {
+	case !v.IsKnown():
+		return cty.UnknownVal(n.Type()).WithMarks(marks), nil
+	case v.IsNull():
+		return n.absent().WithMarks(marks), nil
+	case !v.Type().IsObjectType() && !v.Type().IsMapType():
+		return cty.NilVal, path.NewErrorf("%s where a map of objects is needed", v.Type().FriendlyName())
+	case v.LengthInt() == 0:
+		return n.absent().WithMarks(marks), nil
+	}
+	bodies := v.AsValueMap()
+	for label, body := range bodies {
+		done, err := n.Block.complete(body, path.IndexString(label))
+		if err != nil {
+			return cty.NilVal, err
+		}
+		bodies[label] = done
+	}
+	return cty.MapVal(bodies).WithMarks(marks), nil
 }
 
 func (a *Attr) complete(v cty.Value, present bool, path cty.Path) (cty.Value, error) {
@@ -144,14 +172,25 @@ func (b Block) check(v cty.Value, path cty.Path) []cty.PathError {
 		a := &b.Attrs[i]
 		problems = append(problems, a.check(v.GetAttr(a.Name), path.GetAttr(a.Name))...)
 	}
-	for _, n := range b.Blocks {
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
 		nv, _ := v.GetAttr(n.Name).Unmark()
-		at := path.GetAttr(n.Name)
-		if n.Required && nv.IsKnown() && nv.IsNull() {
-			problems = append(problems, pathError(at, fmt.Errorf("the block %q is required", n.Name)))
+		if n.Required && nv.IsKnown() && (nv.IsNull() || n.Labelled && nv.LengthInt() == 0) {
+			problems = append(problems, pathError(path.GetAttr(n.Name), fmt.Errorf("the block %q is required", n.Name)))
 			continue
 		}
-		problems = append(problems, n.Block.check(nv, at)...)
+		folded := map[string]string{}
+		for _, label := range n.Labels(nv) {
+			at := n.At(path, label)
+			if n.Labelled && !ValidLabel(label) {
+				problems = append(problems, pathError(at, fmt.Errorf("the label %q is not a name", label)))
+			}
+			if first, dup := folded[strings.ToLower(label)]; dup {
+				problems = append(problems, pathError(at, fmt.Errorf("the label %q differs from %q only in case", label, first)))
+			}
+			folded[strings.ToLower(label)] = label
+			problems = append(problems, n.Block.check(n.Body(nv, label), at)...)
+		}
 	}
 	return problems
 }
@@ -247,9 +286,10 @@ func (b Block) mapAttrs(v cty.Value, fn func(*Attr, cty.Value) cty.Value) cty.Va
 			attrs[a.Name] = fn(a, av)
 		}
 	}
-	for _, n := range b.Blocks {
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
 		if nv, ok := attrs[n.Name]; ok {
-			attrs[n.Name] = n.Block.mapAttrs(nv, fn)
+			attrs[n.Name] = n.Map(nv, func(_ string, body cty.Value) cty.Value { return n.Block.mapAttrs(body, fn) })
 		}
 	}
 	return cty.ObjectVal(attrs).WithMarks(marks)

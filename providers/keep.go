@@ -20,10 +20,11 @@ func (b Block) keep(was, is cty.Value) cty.Value {
 			now[a.Name] = o
 		}
 	}
-	for _, n := range b.Blocks {
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
 		o, have := old[n.Name]
 		if v, ok := now[n.Name]; ok && have {
-			now[n.Name] = n.Block.keep(o, v)
+			now[n.Name] = n.Map(v, func(label string, body cty.Value) cty.Value { return n.Block.keep(n.Body(o, label), body) })
 		}
 	}
 	return cty.ObjectVal(now)

@@ -60,6 +60,9 @@ func Of[In, Out any](k Kind[In, Out]) Type {
 	if k.Open != nil {
 		t.Open = e.open
 	}
+	if k.Due != nil {
+		t.Due = e.due
+	}
 	return t
 }
 
@@ -288,6 +291,14 @@ func (e *erased[In, Out]) open(ctx context.Context, env Env, rec Record) (Servic
 		return nil, e.errorf("Open of %s returned no service", rec.Addr)
 	}
 	return s, err
+}
+
+func (e *erased[In, Out]) due(ctx context.Context, env Env, rec Record) error {
+	o, err := e.decode(rec)
+	if err != nil {
+		return err
+	}
+	return e.kind.Due(ctx, env, o)
 }
 
 // wipe clears the secrets that were decoded for one call.

@@ -131,6 +131,26 @@ func TestWrongTagsPanic(t *testing.T) {
 				A string `lab:"a,block"`
 			}, out]()
 		}, "pointer to a struct"},
+		"blocks": {func() {
+			schemaOf[struct {
+				A *pet `lab:"a,blocks"`
+			}, out]()
+		}, "by string"},
+		"blocks of any": {func() {
+			schemaOf[struct {
+				A map[string]*anything `lab:"a,blocks"`
+			}, out]()
+		}, "of one type"},
+		"both sorts of block": {func() {
+			schemaOf[struct {
+				A *pet `lab:"a,block,blocks"`
+			}, out]()
+		}, "it has none"},
+		"blocks of values": {func() {
+			schemaOf[struct {
+				A map[string]pet `lab:"a,blocks"`
+			}, out]()
+		}, "pointer to a struct"},
 		"recursive": {func() { schemaOf[recursive, out]() }, "contains itself"},
 		"address": {func() {
 			schemaOf[struct {
@@ -183,6 +203,10 @@ type pet struct {
 	Note   string           `lab:"note"`
 	Walk   time.Duration    `lab:"walk" default:"30m"`
 	Secret providers.Secret `lab:"secret,writeonly"`
+}
+
+type anything struct {
+	Any cty.Value `lab:"any"`
 }
 
 type petOut struct {

@@ -24,6 +24,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -36,6 +37,9 @@ var ErrGone = errors.New("object is gone")
 
 // ErrUnknownObject is what Objects.Lookup answers for an address nobody declared.
 var ErrUnknownObject = errors.New("no such object")
+
+// ErrNoHost is what Env.Address answers for a name no object of the lab has.
+var ErrNoHost = errors.New("no such host in the lab")
 
 // Ref is the address of another object, such as "user.alice". It is known at
 // plan time; Resolve turns it into the object.
@@ -86,6 +90,15 @@ type Kind[In, Out any] struct {
 	Update func(context.Context, Env, Object[In, Out], In) (Out, error)         // nil: every change replaces
 	Delete func(context.Context, Env, Object[In, Out]) error                    // nil: nothing to do outside the section
 	Open   func(context.Context, Env, Object[In, Out]) (Service, error)         // nil: answers nothing
+
+	// Due does what lab time has made due: a certificate to enroll or renew, a
+	// revocation list to publish. It is called for every created object, in the
+	// order of kinds' After and one after another: after the steps of an apply
+	// and before its checks; and when a serve starts, and every minute of real
+	// time while it runs, when the object's service answers at the same time. It
+	// is idempotent: with nothing due it writes nothing. An error is a warning,
+	// and the next call tries again. Nil: time changes nothing.
+	Due func(context.Context, Env, Object[In, Out]) error
 }
 
 // Service is an object that is up. The engine closes what it opened, once, in
@@ -98,6 +111,10 @@ type Env struct {
 	Now     func() time.Time // lab time, monotonic within a run
 	Rand    io.Reader        // safe for concurrent use
 	Network Network
+	// Address returns the loopback address on which outside clients meet a host
+	// of the lab while it is served: what a DNS server of the lab answers. It is
+	// the host's for life, and assigned when it is first asked for. ErrNoHost.
+	Address func(ctx context.Context, host string) (netip.Addr, error)
 	PKI     PKI
 	Section Section // the tables of the object's disk (Kind.Disk)
 	Objects Objects
@@ -109,13 +126,28 @@ type Env struct {
 	Failpoint func(name string)
 }
 
+// MaxDatagram is the most bytes that one datagram carries: UDP's over IPv4.
+const MaxDatagram = 65507
+
 // Network is the lab's network. Host names are the lab's own; nothing leaves
-// the process but by a listener on loopback.
+// the process but by a listener on loopback. Streams and datagrams have ports
+// of their own, as TCP and UDP have.
 type Network interface {
 	// Dial connects to a host of the lab; the first call opens its owner.
 	Dial(ctx context.Context, host string, port int) (net.Conn, error)
 	// Listen binds host and port for the service being opened. Open must not Dial.
 	Listen(host string, port int) (net.Listener, error)
+	// DialPacket returns a datagram socket connected to a host of the lab, which
+	// is a net.PacketConn, too; the first call opens the host's owner. Where
+	// nobody listens it is refused, and so is a later Write once nobody does.
+	DialPacket(ctx context.Context, host string, port int) (net.Conn, error)
+	// ListenPacket is Listen for datagrams, whose senders ReadFrom names.
+	//
+	// On both sides a datagram arrives whole or not at all: one of more than
+	// MaxDatagram bytes is an error of the writer, one that finds the receiver's
+	// queue full, or nobody at the address of a WriteTo, is lost without a word.
+	// What a reader's buffer has no room for is cut off. Writers never wait.
+	ListenPacket(host string, port int) (net.PacketConn, error)
 }
 
 // Root names an authority that stands outside every system of the lab.

@@ -11,6 +11,7 @@ import "github.com/zclconf/go-cty/cty"
 //	PIN      Secret   `lab:"pin,required,writeonly"`
 //	Groups   []Ref    `lab:"groups" ref:"group"`
 //	Rules    *Rules   `lab:"pin_complexity,block"`      // at most one nested block
+//	Sensors  map[string]*Sensor `lab:"sensor,blocks"`   // sensor "front" { … }, by label
 //	Enabled  *bool    `lab:"enabled_in_tenant" default:"true"`
 //	Nonce    time.Duration `lab:"nonce" default:"5m"`   // written "5m"
 //	ObjectID string   `lab:"object_id,id"`              // Out only: becomes Object.ID
@@ -20,27 +21,35 @@ import "github.com/zclconf/go-cty/cty"
 //
 // Go types: string, bool, int, float64, time.Duration, Ref, Secret, []T,
 // map[string]T of those, pointers to the scalar ones (nil is "not set"),
-// cty.Value (any type), and pointers to structs tagged "block". A field with a
-// default is never nil after decoding. A wrong tag panics in Of: it is a
-// mistake of the program.
+// cty.Value (any type), pointers to structs tagged "block", and maps of such
+// pointers tagged "blocks". A field with a default is never nil after decoding,
+// and a map holds no nil. A wrong tag panics in Of: it is a mistake of the
+// program.
 type Schema struct {
 	In      Block
 	Out     []Attr
-	InType  cty.Type // object of every attribute and block of In; blocks are objects, null when absent
+	InType  cty.Type // object of every attribute and block of In; see NestedBlock for those
 	OutType cty.Type // object of every attribute of Out
 }
 
-// Block is the content of one block: attributes and single nested blocks.
+// Block is the content of one block: attributes and nested blocks.
 type Block struct {
 	Attrs  []Attr
 	Blocks []NestedBlock
 }
 
-// NestedBlock is a block that may stand once inside another.
+// NestedBlock is a block that stands inside another: once, with an object as
+// its value that is null when it is absent; or any number of times, with a
+// label each and a map of objects by label, which is never null. Labels are
+// names (ValidLabel), and no two of them differ only in case.
+//
+// A label names a thing, so one that comes or goes is never a change of what
+// stands in a "replace" attribute inside.
 type NestedBlock struct {
 	Name     string
 	Doc      string
-	Required bool
+	Required bool // once, or at least once
+	Labelled bool
 	Block    Block
 }
 

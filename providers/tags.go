@@ -26,10 +26,10 @@ type structure struct {
 type field struct {
 	index int
 	name  string
-	attr  *Attr      // nil for a block
-	codec codec      // of an attribute
-	sub   *structure // of a block
-	fill  bool       // block: an absent one is an object of defaults
+	attr  *Attr        // nil for a block
+	codec codec        // of an attribute
+	sub   *structure   // of a block
+	block *NestedBlock // of a block
 }
 
 // structures remembers what was read off a type: a pure function of the type,
@@ -69,7 +69,7 @@ func readStruct(t reflect.Type, within []reflect.Type) (*structure, error) {
 			return nil, fmt.Errorf("field %s.%s: %q is the name of another field, too", t.Name(), t.Field(i).Name, f.name)
 		}
 		if f.sub != nil {
-			types[f.name] = f.sub.ctyTyp
+			types[f.name] = f.block.Type()
 		} else {
 			types[f.name] = f.attr.Type
 			if f.attr.ID {
@@ -81,15 +81,12 @@ func readStruct(t reflect.Type, within []reflect.Type) (*structure, error) {
 		}
 		st.fields = append(st.fields, f)
 	}
-	for i, f := range st.fields {
+	for _, f := range st.fields {
 		if f.sub == nil {
 			st.block.Attrs = append(st.block.Attrs, *f.attr)
-			continue
+		} else {
+			st.block.Blocks = append(st.block.Blocks, *f.block)
 		}
-		nested := NestedBlock{Name: f.name, Doc: t.Field(f.index).Tag.Get("doc"), Required: f.attr.Required, Block: f.sub.block}
-		st.fields[i].fill = nested.Filled()
-		st.fields[i].attr = nil
-		st.block.Blocks = append(st.block.Blocks, nested)
 	}
 	st.ctyTyp = cty.Object(types)
 	return st, nil
@@ -106,27 +103,15 @@ func readField(sf reflect.StructField, within []reflect.Type) (field, error) {
 		return f, fmt.Errorf("tag %q: the name is not lower-case snake case", tag)
 	}
 	attr := &Attr{Name: name, Doc: sf.Tag.Get("doc")}
-	f.attr = attr
-	isBlock, err := readOptions(attr, tag, options)
+	opts, err := readOptions(attr, tag, options)
 	if err != nil {
 		return f, err
 	}
-	if isBlock {
-		if sf.Type.Kind() != reflect.Pointer || sf.Type.Elem().Kind() != reflect.Struct {
-			return f, fmt.Errorf("tag %q: a block is a pointer to a struct", tag)
-		}
-		for _, key := range []string{"default", "enum", "ref", "follows"} {
-			if _, ok := sf.Tag.Lookup(key); ok {
-				return f, fmt.Errorf("tag %q: a block takes no %s", tag, key)
-			}
-		}
-		if attr.Replace || attr.Sensitive || attr.WriteOnly || attr.Volatile || attr.ID {
-			return f, fmt.Errorf("tag %q: a block may only be required; other options belong to its attributes", tag)
-		}
-		f.sub, err = readStruct(sf.Type.Elem(), within)
-		return f, err
+	if opts.block || opts.blocks {
+		return readBlock(f, sf, attr, opts, within)
 	}
 
+	f.attr = attr
 	if f.codec, err = codecOf(sf.Type); err != nil {
 		return f, err
 	}
@@ -142,10 +127,47 @@ func readField(sf reflect.StructField, within []reflect.Type) (field, error) {
 	return f, nil
 }
 
+// readBlock reads a field tagged block or blocks.
+func readBlock(f field, sf reflect.StructField, attr *Attr, opts blockOptions, within []reflect.Type) (field, error) {
+	ptr, tag := sf.Type, sf.Tag.Get("lab")
+	switch {
+	case opts.block && opts.blocks:
+		return f, fmt.Errorf("tag %q: a block has labels or it has none", tag)
+	case opts.blocks && (ptr.Kind() != reflect.Map || ptr.Key().Kind() != reflect.String):
+		return f, fmt.Errorf("tag %q: blocks are a map of pointers to a struct, by string", tag)
+	case opts.blocks:
+		ptr = ptr.Elem()
+	}
+	if ptr.Kind() != reflect.Pointer || ptr.Elem().Kind() != reflect.Struct {
+		return f, fmt.Errorf("tag %q: a block is a pointer to a struct", tag)
+	}
+	for _, key := range []string{"default", "enum", "ref", "follows"} {
+		if _, ok := sf.Tag.Lookup(key); ok {
+			return f, fmt.Errorf("tag %q: a block takes no %s", tag, key)
+		}
+	}
+	if attr.Replace || attr.Sensitive || attr.WriteOnly || attr.Volatile || attr.ID {
+		return f, fmt.Errorf("tag %q: a block may only be required; other options belong to its attributes", tag)
+	}
+	var err error
+	if f.sub, err = readStruct(ptr.Elem(), within); err != nil {
+		return f, err
+	}
+	if opts.blocks && f.sub.ctyTyp.HasDynamicTypes() {
+		return f, fmt.Errorf("tag %q: labelled blocks are of one type, so they hold no attribute of any type", tag)
+	}
+	f.block = &NestedBlock{Name: f.name, Doc: attr.Doc, Required: attr.Required, Labelled: opts.blocks, Block: f.sub.block}
+	return f, nil
+}
+
+// blockOptions are the options that make a field a block.
+type blockOptions struct{ block, blocks bool }
+
 // readOptions reads what follows the name in a lab tag.
-func readOptions(attr *Attr, tag, options string) (isBlock bool, err error) {
+func readOptions(attr *Attr, tag, options string) (blockOptions, error) {
+	var opts blockOptions
 	if options == "" {
-		return false, nil
+		return opts, nil
 	}
 	for opt := range strings.SplitSeq(options, ",") {
 		switch opt {
@@ -162,12 +184,14 @@ func readOptions(attr *Attr, tag, options string) (isBlock bool, err error) {
 		case "id":
 			attr.ID = true
 		case "block":
-			isBlock = true
+			opts.block = true
+		case "blocks":
+			opts.blocks = true
 		default:
-			return false, fmt.Errorf("tag %q: there is no option %q", tag, opt)
+			return opts, fmt.Errorf("tag %q: there is no option %q", tag, opt)
 		}
 	}
-	return isBlock, nil
+	return opts, nil
 }
 
 // readConstraints reads the ref, enum and default tags and checks that all
@@ -268,7 +292,7 @@ func checkSides(in, out *structure) error {
 			}
 		}
 	}
-	for _, reserved := range []string{"address", "for_each", "count", "depends_on", "lifecycle", "provider"} {
+	for _, reserved := range []string{"address", "for_each", "count", "depends_on", "dynamic", "lifecycle", "provider"} {
 		if _, taken := out.ctyTyp.AttributeTypes()[reserved]; names[reserved] || taken {
 			return fmt.Errorf("attribute %q: the name belongs to the language", reserved)
 		}

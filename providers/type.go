@@ -30,6 +30,7 @@ type Type struct {
 	Update func(ctx context.Context, env Env, rec Record, in cty.Value) (out cty.Value, err error)
 	Delete func(ctx context.Context, env Env, rec Record) error
 	Open   func(ctx context.Context, env Env, rec Record) (Service, error)
+	Due    func(ctx context.Context, env Env, rec Record) error
 }
 
 // Registry is the kinds of one program, by name.

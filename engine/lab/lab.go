@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
+	"hellolab/engine/address"
 	"hellolab/engine/network"
 	"hellolab/engine/record"
 	"hellolab/providers"
@@ -114,6 +116,7 @@ func (l *Lab) Env(addr string, t *providers.Type, in cty.Value) providers.Env {
 		Now:       l.Now,
 		Rand:      l.opts.Rand,
 		Network:   l.net,
+		Address:   l.Address,
 		PKI:       l.pki,
 		Section:   newSection(l.opts.View, diskOf(addr, t, in)),
 		Objects:   lookups{l},
@@ -209,6 +212,22 @@ var errClosed = errors.New("the lab is closed")
 
 // Network returns the lab's network, for a bridge to the world outside.
 func (l *Lab) Network() *network.Network { return l.net }
+
+// Address returns the loopback address that a host has for life. A name that
+// nothing answers on has none: questions of outside clients, which may be any,
+// leave no trace in the state.
+func (l *Lab) Address(ctx context.Context, host string) (netip.Addr, error) {
+	name := network.Canonical(host)
+	if !l.net.Knows(name) {
+		if _, _, err := l.owner(name); errors.As(err, new(network.ErrNoHost)) {
+			return netip.Addr{}, fmt.Errorf("%q: %w", host, providers.ErrNoHost)
+		} else if err != nil {
+			return netip.Addr{}, err
+		}
+	}
+	assigned, err := address.Assign(ctx, l.opts.View, name)
+	return assigned[name], err
+}
 
 // Root returns the certificate of an authority outside the lab's systems, for
 // clients outside to trust.

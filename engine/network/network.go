@@ -1,11 +1,13 @@
-// Package network is the lab's network: names, and byte streams between them,
-// in memory. It opens the owner of a host when somebody dials it first, so a
-// plan or a check pays only for the systems it touches, and nothing of a lab
-// is reachable from outside the process.
+// Package network is the lab's network: names, and byte streams and datagrams
+// between them, in memory. It opens the owner of a host when somebody dials it
+// first, so a plan or a check pays only for the systems it touches, and nothing
+// of a lab is reachable from outside the process.
 //
 // Connections behave as TCP does where it matters to protocols: bytes in
 // order, a bounded window, half-close, deadlines, resets. They do not lose,
-// delay or reorder.
+// delay or reorder. Datagrams behave as UDP's: whole, bounded in size, and
+// lost when the receiver's bounded queue is full; they are neither delayed nor
+// reordered. The contract is that of providers.Network.
 package network
 
 import (
@@ -53,18 +55,19 @@ type Network struct {
 	mu        sync.Mutex
 	listeners map[Addr]*listener
 	conns     map[*conn]struct{}
-	clients   int // numbers client ends
+	sockets   map[net.Addr]*socket // by local address
+	clients   int                  // numbers client ends
 	closed    bool
 }
 
 // New returns a network on which nobody listens yet.
 func New(open Opener) *Network {
-	return &Network{open: open, listeners: map[Addr]*listener{}, conns: map[*conn]struct{}{}}
+	return &Network{open: open, listeners: map[Addr]*listener{}, conns: map[*conn]struct{}{}, sockets: map[net.Addr]*socket{}}
 }
 
 // Dial connects to host and port, opening the owner of host if need be.
 func (n *Network) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
-	to := Addr{Host: canonical(host), Port: port}
+	to := Addr{Host: Canonical(host), Port: port}
 	l, err := n.listener(to)
 	if err != nil {
 		return nil, err
@@ -104,7 +107,7 @@ func (n *Network) Listen(host string, port int) (net.Listener, error) {
 	if n.closed {
 		return nil, net.ErrClosed
 	}
-	at := Addr{Host: canonical(host), Port: port}
+	at := Addr{Host: Canonical(host), Port: port}
 	if _, taken := n.listeners[at]; taken {
 		return nil, fmt.Errorf("%s is already in use in the lab", at)
 	}
@@ -114,16 +117,37 @@ func (n *Network) Listen(host string, port int) (net.Listener, error) {
 	return l, nil
 }
 
-// Listening returns the addresses that somebody listens on now, in order.
+// Listening returns the addresses that somebody listens on for streams now, in order.
 func (n *Network) Listening() []Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(n.listeners), func(a, b Addr) int {
-		return cmp.Or(strings.Compare(a.Host, b.Host), a.Port-b.Port)
-	})
+	return sorted(slices.Collect(maps.Keys(n.listeners)))
 }
 
-// Close ends every listener and connection.
+// Knows reports whether somebody listens on a host now.
+func (n *Network) Knows(host string) bool {
+	host = Canonical(host)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for at := range n.listeners {
+		if at.Host == host {
+			return true
+		}
+	}
+	for at := range n.sockets {
+		if at, bound := at.(Addr); bound && at.Host == host {
+			return true
+		}
+	}
+	return false
+}
+
+func sorted(list []Addr) []Addr {
+	slices.SortFunc(list, func(a, b Addr) int { return cmp.Or(strings.Compare(a.Host, b.Host), a.Port-b.Port) })
+	return list
+}
+
+// Close ends every listener, connection and socket.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	n.closed = true
@@ -133,6 +157,9 @@ func (n *Network) Close() error {
 	}
 	for c := range n.conns {
 		ends = append(ends, c)
+	}
+	for _, s := range n.sockets {
+		ends = append(ends, s)
 	}
 	n.mu.Unlock()
 	for _, e := range ends {
@@ -205,8 +232,8 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) Close() error   { l.close(); return nil }
 func (l *listener) Addr() net.Addr { return l.addr }
 
-// canonical folds a DNS name: case does not matter, nor does the root's dot.
-func canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+// Canonical folds a DNS name: case does not matter, nor does the root's dot.
+func Canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
 // SameHost reports whether two names are one DNS name.
-func SameHost(a, b string) bool { return canonical(a) == canonical(b) }
+func SameHost(a, b string) bool { return Canonical(a) == Canonical(b) }

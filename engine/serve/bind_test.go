@@ -2,21 +2,20 @@ package serve
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
 
+	"hellolab/engine/address"
 	"hellolab/engine/network"
-	"hellolab/state"
 )
 
 // Fault 21: a port that is taken is replaced by a high one; when none is left,
 // nothing stays half up.
 func TestFault21PortTaken(t *testing.T) {
-	addresses, err := Addresses(t.Context(), emptyView(), []string{echoHost})
+	addresses, err := address.Assign(t.Context(), emptyView(), echoHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,66 +72,6 @@ func TestFault93LoopbackOnly(t *testing.T) {
 		_, err := Open(t.Context(), Options{View: emptyView(), Network: n, Listen: net.Listen, Proxy: netip.MustParseAddrPort(at)})
 		if err == nil || !strings.Contains(err.Error(), "not a loopback address") {
 			t.Errorf("%s: %v", at, err)
-		}
-	}
-}
-
-func TestAddressesAreForLife(t *testing.T) {
-	view := emptyView()
-	get := func(hosts ...string) map[string]netip.Addr {
-		t.Helper()
-		a, err := Addresses(t.Context(), view, hosts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
-	}
-	first := get("login.a.test")["login.a.test"]
-	if got := get("x.test", "LOGIN.A.TEST", "b.test"); got["login.a.test"] != first || len(got) != 3 {
-		t.Errorf("got %v, want %v kept", got, first)
-	}
-	if other, err := Addresses(t.Context(), emptyView(), []string{"login.a.test"}); err != nil || other["login.a.test"] != first {
-		t.Errorf("another lab has %v, want %v: it follows from the name", other, first)
-	}
-	// The address of a name that another host got before goes to neither twice.
-	view = emptyView()
-	err := view.Commit(t.Context(), func(w state.Writer) error {
-		return w.Put(state.BucketLab, keyHosts+"early.test", []byte(first.String()))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	moved := get("login.a.test")["login.a.test"]
-	if moved == first || get("login.a.test")["login.a.test"] != moved || get("early.test")["early.test"] != first {
-		t.Errorf("the address %v was given twice", first)
-	}
-	// 20,000 hosts, none sharing, none where systems live.
-	many := make([]string, 20_000)
-	for i := range many {
-		many[i] = fmt.Sprintf("host%d.test", i)
-	}
-	seen := map[netip.Addr]string{}
-	for host, a := range get(many...) {
-		b := a.As4()
-		if other, shared := seen[a]; shared || b[0] != 127 || b[1] == 0 || b[1] == 255 || b[3] == 0 || b[3] == 255 {
-			t.Fatalf("%s has %v, and so has %q", host, a, other)
-		}
-		seen[a] = host
-	}
-	if a, b := nth(0), nth(pool-1); a != netip.MustParseAddr("127.1.0.1") || b != netip.MustParseAddr("127.254.255.254") {
-		t.Errorf("the pool is %v to %v", a, b)
-	}
-}
-
-func TestADamagedAddressIsToldOf(t *testing.T) {
-	for _, bad := range []string{"", "10.0.0.1", "localhost"} {
-		view := emptyView()
-		err := view.Commit(t.Context(), func(w state.Writer) error { return w.Put(state.BucketLab, keyHosts+"a.test", []byte(bad)) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Addresses(t.Context(), view, []string{"b.test"}); err == nil || !strings.Contains(err.Error(), `"a.test"`) {
-			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

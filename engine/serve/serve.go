@@ -3,7 +3,7 @@
 // servers that the lab's devices meet. It carries bytes and reads none: TLS
 // ends in the lab's services, client certificates included.
 //
-// Each host has a loopback address of its own for life (Addresses), on which
+// Each host has a loopback address of its own for life (engine/address), on which
 // each port that the host listens on in the lab is bound, or a high port in its
 // place where that may not be. A proxy that knows CONNECT and the lab's hosts
 // alone serves clients that take a proxy and no hosts file.
@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"hellolab/engine/address"
 	"hellolab/engine/network"
 	"hellolab/state"
 )
@@ -38,6 +39,8 @@ const (
 	dialTimeout = 15 * time.Second
 	acceptPause = 10 * time.Millisecond // out of descriptors: others may end
 )
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // Network is the lab's network as a bridge sees it.
 type Network interface {
@@ -103,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Bridge, error) {
 	for i, at := range open {
 		hosts[i] = at.Host
 	}
-	addresses, err := Addresses(ctx, o.View, hosts)
+	addresses, err := address.Assign(ctx, o.View, hosts...)
 	if err != nil {
 		return nil, err
 	}

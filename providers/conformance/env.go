@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +41,8 @@ type Env struct {
 	objects   map[string]providers.Record
 	asked     map[string]cty.Value // In of this run's objects, write-only values included
 	services  map[string]*service
-	opening   []string // addresses in the order they opened
+	opening   []string              // addresses in the order they opened
+	addresses map[string]netip.Addr // of hosts
 	events    []event.Event
 	failpoint func(string)
 	kill      *kill
@@ -64,6 +66,8 @@ func NewEnv(tb testing.TB, kinds ...providers.Type) *Env {
 		objects:  map[string]providers.Record{},
 		asked:    map[string]cty.Value{},
 		services: map[string]*service{},
+
+		addresses: map[string]netip.Addr{},
 	}
 	e.store.gate = e.point
 	e.net = newNetwork(e.openHost)
@@ -112,6 +116,7 @@ func (e *Env) For(addr string) providers.Env {
 		Now:       e.Now,
 		Rand:      rand.Reader,
 		Network:   e.net,
+		Address:   e.address,
 		PKI:       e.pki,
 		Section:   e.store.section(section),
 		Objects:   objects{e},

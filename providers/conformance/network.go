@@ -20,11 +20,14 @@ type network struct {
 	mu        sync.Mutex
 	listeners map[string]*listener // by "host:port"
 	conns     map[*end]struct{}
+	sockets   map[labAddr]*socket // by local address
+	clients   int                 // numbers the sockets of DialPacket
 	closed    bool
 }
 
 func newNetwork(open func(context.Context, string) error) *network {
-	return &network{open: open, dead: func() bool { return false }, listeners: map[string]*listener{}, conns: map[*end]struct{}{}}
+	return &network{open: open, dead: func() bool { return false },
+		listeners: map[string]*listener{}, conns: map[*end]struct{}{}, sockets: map[labAddr]*socket{}}
 }
 
 func canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
@@ -77,15 +80,35 @@ func (n *network) at(addr string) *listener {
 	return n.listeners[addr]
 }
 
-// close cuts every connection.
+// close cuts every connection and closes every socket.
 func (n *network) close() {
 	n.mu.Lock()
-	conns := n.conns
-	n.closed, n.conns = true, map[*end]struct{}{}
+	conns, sockets := n.conns, n.sockets
+	n.closed, n.conns, n.sockets = true, map[*end]struct{}{}, map[labAddr]*socket{}
 	n.mu.Unlock()
 	for c := range conns {
 		c.Close()
 	}
+	for _, s := range sockets {
+		s.Close()
+	}
+}
+
+// listens reports whether somebody listens on a host.
+func (n *network) listens(host string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for at := range n.listeners {
+		if on, _, _ := net.SplitHostPort(at); on == host {
+			return true
+		}
+	}
+	for at, s := range n.sockets {
+		if on, _, _ := net.SplitHostPort(string(at)); s.peer == "" && on == host {
+			return true
+		}
+	}
+	return false
 }
 
 type listener struct {

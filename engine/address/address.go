@@ -1,4 +1,8 @@
-package serve
+// Package address keeps the loopback address that each host of a lab has for
+// life: where `serve` binds its ports, and what the lab's own DNS answers.
+// Whoever asks first has it assigned, on a throwaway view, too, where it is
+// most likely the one that the lab will have.
+package address
 
 import (
 	"context"
@@ -12,24 +16,23 @@ import (
 	"hellolab/state"
 )
 
-var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
 // keyHosts begins the keys of BucketLab that hold addresses, before the host's
 // name in lower case. The value is the address as text.
 const keyHosts = "hosts/"
 
-// Addresses are 127.A.B.C with A and C from 1 to 254: 127.0/16 is what systems
+// The pool is 127.A.B.C with A and C from 1 to 254: 127.0/16 is what systems
 // use themselves (localhost, Debian's host name, systemd's resolver).
 const (
 	octets = 254
 	pool   = octets * 256 * octets
 )
 
-// Addresses returns the loopback address of each host. One is assigned when a
-// host is first named, from a hash of the name, so that it is most likely the
-// same in every lab; where that is taken, the next free one. It is kept in the
-// view for life: hosts files and caches of clients stay true.
-func Addresses(ctx context.Context, view state.View, hosts []string) (map[string]netip.Addr, error) {
+// Assign returns the loopback address of each host, by its name in lower case.
+// One is assigned when a host is first named, from a hash of the name, so that
+// it is most likely the same in every lab; where that is taken, the next free
+// one. It is kept in the view for life: hosts files and caches of clients stay
+// true.
+func Assign(ctx context.Context, view state.View, hosts ...string) (map[string]netip.Addr, error) {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {
 		names[i] = strings.ToLower(h)
@@ -39,13 +42,20 @@ func Addresses(ctx context.Context, view state.View, hosts []string) (map[string
 	out := make(map[string]netip.Addr, len(names))
 	missing := false
 	err := view.Read(func(r state.Reader) error {
-		known, err := assigned(r)
 		for _, name := range names {
-			if out[name] = known[name]; !out[name].IsValid() {
+			value, ok, err := r.Get(state.BucketLab, keyHosts+name)
+			if err != nil {
+				return err
+			}
+			if !ok {
 				missing = true
+				continue
+			}
+			if out[name], err = parse(name, value); err != nil {
+				return err
 			}
 		}
-		return err
+		return nil
 	})
 	if err != nil || !missing {
 		return out, err
@@ -79,15 +89,20 @@ func Addresses(ctx context.Context, view state.View, hosts []string) (map[string
 
 func assigned(r state.Reader) (map[string]netip.Addr, error) {
 	known := map[string]netip.Addr{}
-	err := r.Scan(state.BucketLab, keyHosts, func(key string, value []byte) error {
-		a, err := netip.ParseAddr(string(value))
-		if err != nil || !a.IsLoopback() {
-			return fmt.Errorf("state: the address of host %q is %q, not one of loopback", strings.TrimPrefix(key, keyHosts), value)
-		}
-		known[strings.TrimPrefix(key, keyHosts)] = a
-		return nil
+	err := r.Scan(state.BucketLab, keyHosts, func(key string, value []byte) (err error) {
+		name := strings.TrimPrefix(key, keyHosts)
+		known[name], err = parse(name, value)
+		return err
 	})
 	return known, err
+}
+
+func parse(host string, stored []byte) (netip.Addr, error) {
+	a, err := netip.ParseAddr(string(stored))
+	if err != nil || !a.IsLoopback() {
+		return netip.Addr{}, fmt.Errorf("state: the address of host %q is %q, not one of loopback", host, stored)
+	}
+	return a, nil
 }
 
 // free returns the first address that is not taken, from the name's own on.
