@@ -29,6 +29,7 @@ const (
 	Graph              Actor = "Microsoft Graph"
 	Application        Actor = "Application" // a relying party
 	MDM                Actor = "MDM"
+	ActiveDirectory    Actor = "Active Directory" // the directory behind LDAP
 )
 
 // Outcome says how a step ended.

@@ -43,7 +43,7 @@ var attributes = [...]Attribute{
 	{"userPrincipalName", ms + "656", Unicode, single | unique},
 	{"servicePrincipalName", ms + "771", Unicode, unique},
 	{"altSecurityIdentities", ms + "867", Unicode, 0},
-	{"msDS-KeyCredentialLink", ms + "2328", DNBinary, 0},
+	{"msDS-KeyCredentialLink", ms + "2328", DNBinary, link},
 	{"msDS-SupportedEncryptionTypes", ms + "1963", Integer, single},
 	{"msDS-KeyVersionNumber", ms + "1782", Integer, single | constructed | system},
 	{"msDS-PrincipalName", ms + "1865", Unicode, single | constructed | system},
@@ -64,9 +64,9 @@ var attributes = [...]Attribute{
 	{"adminCount", ms + "150", Integer, single},
 	{"userCertificate", "2.5.4.36", Octets, 0},
 	{"mS-DS-ConsistencyGuid", ms + "1360", Octets, single},
-	{"member", "2.5.4.31", DN, 0},
+	{"member", "2.5.4.31", DN, link},
 	{"groupType", ms + "750", Integer, single},
-	{"managedBy", ms + "653", DN, single},
+	{"managedBy", ms + "653", DN, single | link},
 
 	// People.
 	{"sn", "2.5.4.4", Unicode, single},
@@ -108,7 +108,7 @@ var attributes = [...]Attribute{
 	{"fSMORoleOwner", ms + "369", DN, single},
 
 	// Sites, controllers and naming contexts.
-	{"serverReference", ms + "515", DN, single},
+	{"serverReference", ms + "515", DN, single | link},
 	{"hasMasterNCs", ms2 + "14", DN, 0},
 	{"options", ms + "307", Integer, single},
 	{"nCName", ms2 + "16", DN, single},
@@ -158,16 +158,15 @@ var attributes = [...]Attribute{
 	{"msDS-DeviceTrustType", ms + "2325", Integer, single},
 
 	// Read-only controllers and the accounts that stand in for one.
-	{"msDS-KrbTgtLink", ms + "1923", DN, single},
+	{"msDS-KrbTgtLink", ms + "1923", DN, single | link},
 	{"msDS-KrbTgtLinkBl", ms + "1931", DN, backLink | system},
 	{"msDS-SecondaryKrbTgtNumber", ms + "1929", Integer, single},
-	{"msDS-RevealOnDemandGroup", ms + "1928", DN, 0},
-	{"msDS-NeverRevealGroup", ms + "1926", DN, 0},
+	{"msDS-RevealOnDemandGroup", ms + "1928", DN, link},
+	{"msDS-NeverRevealGroup", ms + "1926", DN, link},
 }
 
-// links are the forward links whose back links are computed, by the name of
-// the back link.
-var links = map[string]string{
+// forward names the links that a back link is computed from.
+var forward = map[string]string{
 	"memberof":                  "member",
 	"msds-keycredentiallink-bl": "msDS-KeyCredentialLink",
 	"serverreferencebl":         "serverReference",

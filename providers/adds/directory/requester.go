@@ -51,9 +51,9 @@ func (r rights) mayManage(who *Requester) bool { return r.admin(who) }
 type right int
 
 const (
-	noRight  right = iota
-	anyValue       // as it likes
-	validated      // what it is allowed to say of itself (MS-ADTS 3.1.1.5.3.1.1)
+	noRight   right = iota
+	anyValue        // as it likes
+	validated       // what it is allowed to say of itself (MS-ADTS 3.1.1.5.3.1.1)
 )
 
 // selfWritten are the personal attributes that a user may write of itself

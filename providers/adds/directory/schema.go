@@ -35,7 +35,7 @@ type Attribute struct {
 	flags  attributeFlag
 }
 
-type attributeFlag uint8
+type attributeFlag uint16
 
 const (
 	single      attributeFlag = 1 << iota // at most one value
@@ -45,6 +45,7 @@ const (
 	secret                                // never read
 	unique                                // no two objects of the directory have one value
 	operational                           // not among "*"
+	link                                  // values refer to objects, and follow them
 )
 
 func (a *Attribute) has(f attributeFlag) bool { return a.flags&f != 0 }
@@ -73,6 +74,8 @@ const (
 type Schema struct {
 	attributes map[string]*Attribute // by lower-case name and by OID
 	classes    map[string]*Class
+	indexed    []*Attribute // that objects are found by: those that are unique, and classes of mapping
+	linked     []*Attribute // whose values are links to other objects
 }
 
 // NewSchema returns the schema of every domain of a lab.
@@ -81,6 +84,12 @@ func NewSchema() *Schema {
 	for i := range attributes {
 		a := &attributes[i]
 		s.attributes[strings.ToLower(a.Name)], s.attributes[a.OID] = a, a
+		if a.has(unique) {
+			s.indexed = append(s.indexed, a)
+		}
+		if a.has(link) {
+			s.linked = append(s.linked, a)
+		}
 	}
 	for i := range classes {
 		c := &classes[i]

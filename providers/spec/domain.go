@@ -1,0 +1,94 @@
+package spec
+
+import (
+	"time"
+
+	"hellolab/providers"
+)
+
+// Domain is an Active Directory domain, the only one of its forest.
+type Domain struct {
+	DNSName         string                 `lab:"dns_name,required,replace" doc:"DNS name of the domain; the Kerberos realm is the same in capitals."`
+	NetBIOSName     string                 `lab:"netbios_name,required,replace" doc:"Short name, as in CORP\\alice: up to 15 letters, digits and hyphens."`
+	FunctionalLevel string                 `lab:"functional_level" default:"2016" enum:"2012r2,2016,2025" doc:"What domain and forest say they can."`
+	Mapping         string                 `lab:"strong_certificate_mapping" default:"full" enum:"full,compatibility,none" doc:"How a certificate must name its account to sign in (KB5014754): full, by SID or a strong mapping; compatibility, also by names, if it is no older than the account; none, by names."`
+	ClientAuthEKU   bool                   `lab:"accept_client_auth_eku" doc:"Let certificates sign in whose only fitting purpose is client authentication (reading R12)."`
+	PasswordPolicy  *PasswordPolicy        `lab:"password_policy,block" doc:"The default domain policy on passwords."`
+	Controllers     map[string]*Controller `lab:"controller,blocks" doc:"Domain controllers, labelled by computer name; one named dc1 when there is none."`
+	Interop         *DomainInterop         `lab:"interop,block" doc:"What Windows does not do, and some clients need."`
+}
+
+// PasswordPolicy is a domain's policy on passwords.
+type PasswordPolicy struct {
+	MinLength  int           `lab:"min_length" default:"7" doc:"Fewest characters (Windows Server's default policy)."`
+	Complexity bool          `lab:"complexity" default:"true" doc:"Three of five kinds of characters, and no part of the user's name."`
+	History    int           `lab:"history" default:"24" doc:"Former passwords that may not come back."`
+	MaxAge     time.Duration `lab:"max_age" default:"42d" doc:"Age at which a password expires; \"0s\": never."`
+	MinAge     time.Duration `lab:"min_age" default:"1d" doc:"Age before which the user may not change it again."`
+}
+
+// Controller is a domain controller.
+type Controller struct {
+	OS             string          `lab:"os" default:"windows-server-2022" enum:"windows-server-2016,windows-server-2019,windows-server-2022,windows-server-2025" doc:"Windows release."`
+	Site           string          `lab:"site" default:"Default-First-Site-Name" doc:"Active Directory site."`
+	ETypes         []string        `lab:"etypes" enum:"aes256,aes128,rc4" doc:"Encryption types it offers for session keys and accepts; aes256 and aes128 when absent."`
+	KDCCertificate *KDCCertificate `lab:"kdc_certificate,block" doc:"The certificate by which clients know the KDC, enrolled from an authority of the domain."`
+}
+
+// KDCCertificate is how a controller comes by its certificate.
+type KDCCertificate struct {
+	Template string `lab:"template" default:"kerberos_authentication" enum:"kerberos_authentication,domain_controller_authentication,domain_controller,none" doc:"Template to enroll; domain_controller has no KDC purpose, and none means none: PKINIT is then refused with error 16."`
+}
+
+// Values of KDCCertificate.Template.
+const (
+	TemplateKerberosAuthentication         = "kerberos_authentication"
+	TemplateDomainControllerAuthentication = "domain_controller_authentication"
+	TemplateDomainController               = "domain_controller"
+	TemplateNone                           = "none"
+)
+
+// DomainInterop opens a domain to clients that are not Windows'.
+type DomainInterop struct {
+	KeylessCMS bool `lab:"keyless_cms" doc:"When a PKINIT request brings no certificate, try the account's registered keys: MIT's kinit leaves a self-signed one out (reading R1)."`
+}
+
+// DomainOut is what a domain learns.
+type DomainOut struct {
+	GUID           string   `lab:"guid,id" doc:"objectGUID of the domain."`
+	SID            string   `lab:"sid" doc:"Security identifier of the domain."`
+	DN             string   `lab:"dn" doc:"Distinguished name of the domain."`
+	Realm          string   `lab:"realm" doc:"Kerberos realm."`
+	Hosts          []string `lab:"hosts" doc:"DNS names of the controllers."`
+	AdminUPN       string   `lab:"admin_upn" doc:"User principal name of the domain's Administrator."`
+	AdminPassword  string   `lab:"admin_password,sensitive" doc:"Its password."`
+	CertificateDue string   `lab:"kdc_certificates,volatile" doc:"How the controllers' certificates stand."`
+}
+
+// Authority is a certification authority of a domain: an enterprise CA.
+type Authority struct {
+	Domain     providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain whose directory publishes it, and whose accounts enroll."`
+	CommonName string        `lab:"common_name,required,replace" doc:"Name of the authority."`
+	Parent     providers.Ref `lab:"parent,replace" ref:"authority" doc:"Authority that certifies it; a root when absent."`
+	NTAuth     bool          `lab:"ntauth" default:"true" doc:"Whether the forest trusts it for logon certificates (NTAuthCertificates)."`
+	OCSP       bool          `lab:"ocsp" default:"true" doc:"Whether it answers OCSP, and certificates say so."`
+	CRL        *AuthorityCRL `lab:"crl,block" doc:"Revocation lists."`
+	Templates  []string      `lab:"templates" doc:"Certificate templates it issues; all that the lab knows when absent."`
+}
+
+// AuthorityCRL is how an authority publishes revocation lists.
+type AuthorityCRL struct {
+	Validity time.Duration `lab:"validity" default:"7d" doc:"How long a base list is good."`
+	Delta    time.Duration `lab:"delta" default:"1d" doc:"How long a delta list is good; \"0s\": none is published."`
+	Overlap  time.Duration `lab:"overlap" default:"12h" doc:"How much longer than to the next publication a list is good."`
+}
+
+// AuthorityOut is what an authority learns.
+type AuthorityOut struct {
+	Thumbprint  string `lab:"thumbprint,id" doc:"SHA-1 thumbprint of its certificate."`
+	Certificate string `lab:"certificate" doc:"Its certificate, PEM."`
+	NotAfter    string `lab:"not_after" doc:"End of its certificate, RFC 3339."`
+	Host        string `lab:"host" doc:"Host that serves lists and OCSP by HTTP, and enrollment by HTTPS."`
+	CRLURL      string `lab:"crl_url" doc:"Where the base list is."`
+	OCSPURL     string `lab:"ocsp_url" doc:"Where OCSP is answered; empty without it."`
+}
