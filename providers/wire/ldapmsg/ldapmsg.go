@@ -25,6 +25,7 @@ const (
 
 	maxDepth    = 128     // elements within each other; a filter needs two more than it is deep
 	maxElements = 1 << 18 // of one message
+	maxControls = 32
 )
 
 // ErrMalformed is wrapped by every error of ReadFrame and Decode that means
