@@ -32,6 +32,10 @@ func newStore() *store {
 
 func (s *store) section(name string) *section { return &section{store: s, name: name} }
 
+// NewSection returns an empty section in memory, for tests of what lies below a
+// kind.
+func NewSection() providers.Section { return newStore().section("test") }
+
 // Keys of the tree: a section's revision, and the rows of its tables.
 func revisionKey(section string) string      { return section + "\x00" }
 func rowKey(section, table, k string) string { return section + "\x00" + table + "\x00" + k }

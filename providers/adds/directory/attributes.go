@@ -103,6 +103,7 @@ var attributes = [...]Attribute{
 	{"lockOutObservationWindow", ms + "61", LargeInt, single},
 	{"ms-DS-MachineAccountQuota", ms + "1411", Integer, single},
 	{"msDS-Behavior-Version", ms + "1459", Integer, single},
+	{"objectVersion", ms2 + "76", Integer, single},
 	{"nTMixedDomain", ms + "357", Integer, single},
 	{"wellKnownObjects", ms + "618", DNBinary, system},
 	{"fSMORoleOwner", ms + "369", DN, single},

@@ -43,7 +43,7 @@ var classes = [...]Class{
 	{Name: "builtinDomain", OID: msc + "4", Super: "top", Category: "Builtin-Domain", Kind: structural, RDN: "cn", May: []string{"objectSid"}, Parents: []string{"domainDNS"}},
 	{Name: "lostAndFound", OID: msc + "139", Super: "top", Category: "Lost-And-Found", Kind: structural, RDN: "cn", Parents: []string{"domainDNS", "configuration"}},
 	{Name: "configuration", OID: msc + "12", Super: "top", Category: "Configuration", Kind: structural, RDN: "cn", Must: []string{"cn"}, Parents: []string{"domainDNS"}},
-	{Name: "dMD", OID: "1.2.840.113556.1.3.9", Super: "top", Category: "DMD", Kind: structural, RDN: "cn", Must: []string{"cn"}, Parents: []string{"configuration"}},
+	{Name: "dMD", OID: "1.2.840.113556.1.3.9", Super: "top", Category: "DMD", Kind: structural, RDN: "cn", Must: []string{"cn"}, May: []string{"objectVersion"}, Parents: []string{"configuration"}},
 
 	{Name: "sitesContainer", OID: msc + "107", Super: "top", Category: "Sites-Container", Kind: structural, RDN: "cn", Parents: []string{"configuration"}},
 	{Name: "site", OID: msc + "31", Super: "top", Category: "Site", Kind: structural, RDN: "cn", Parents: []string{"sitesContainer"}},

@@ -15,7 +15,8 @@ type Config struct {
 	SID         string         `json:"sid"`
 	GUID        guid.GUID      `json:"-"`
 	GUIDText    string         `json:"guid"`
-	Level       int            `json:"level"` // msDS-Behavior-Version of domain and forest
+	Level       int            `json:"level"`  // msDS-Behavior-Version of domain and forest
+	Schema      int            `json:"schema"` // objectVersion of the schema
 	Policy      PasswordPolicy `json:"policy"`
 	Controllers []Controller   `json:"controllers"` // the first holds the roles of which there is one
 	Created     time.Time      `json:"created"`
@@ -54,11 +55,11 @@ func (c *Config) domainSID() sid.SID {
 }
 
 // Names of containers, under the domain's.
-func (c *Config) configuration() string   { return "CN=Configuration," + c.DN() }
-func (c *Config) schemaDN() string        { return "CN=Schema," + c.configuration() }
-func (c *Config) users() string           { return "CN=Users," + c.DN() }
-func (c *Config) computers() string       { return "CN=Computers," + c.DN() }
-func (c *Config) domainComputers() string { return "OU=Domain Controllers," + c.DN() }
+func (c *Config) configuration() string     { return "CN=Configuration," + c.DN() }
+func (c *Config) schemaDN() string          { return "CN=Schema," + c.configuration() }
+func (c *Config) users() string             { return "CN=Users," + c.DN() }
+func (c *Config) computers() string         { return "CN=Computers," + c.DN() }
+func (c *Config) domainControllers() string { return "OU=Domain Controllers," + c.DN() }
 func (c *Config) publicKeyServices() string {
 	return "CN=Public Key Services,CN=Services," + c.configuration()
 }

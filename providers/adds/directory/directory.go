@@ -29,6 +29,8 @@ type Directory struct {
 	cfg    Config
 	sid    sid.SID
 	rights rights
+
+	aggregate path // of the subschema entry, which is computed
 }
 
 // ErrNone is what Load answers for a section without a directory.
@@ -60,7 +62,8 @@ func with(o Options, cfg Config) (*Directory, error) {
 		return nil, fmt.Errorf("GUID of the domain: %w", err)
 	}
 	d.rights = rights{domain: d.sid}
-	return d, nil
+	d.aggregate, err = pathOf("CN=Aggregate," + cfg.schemaDN())
+	return d, err
 }
 
 // Config returns the domain.

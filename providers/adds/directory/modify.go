@@ -1,10 +1,12 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
 
+	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
 )
@@ -165,14 +167,18 @@ func (d *Directory) validateOwn(o *object, a *Attribute, was, now []value) error
 			}
 		}
 	case "msDS-KeyCredentialLink":
-		if len(now) == 0 {
-			return nil
+		write := keycred.SelfWrite{Computer: true, Right: true, Self: true, Existing: len(was)}
+		for _, v := range now {
+			if slices.ContainsFunc(was, func(w value) bool { return bytes.Equal(w.normal, v.normal) }) {
+				continue
+			}
+			if v.target != o.ID {
+				return bad("A computer registers keys of its own.")
+			}
+			write.Add = append(write.Add, v.stored)
 		}
-		if len(was) > 0 || len(now) > 1 || now[0].target != o.ID {
-			return bad("A computer registers one key of its own, when it has none.")
-		}
-		if err := validOwnKey(now[0].stored); err != nil {
-			return bad("A computer registers its own key as MS-ADTS 3.1.1.5.3.1.1.6 says: " + err.Error() + ".")
+		if err := write.Check(); err != nil {
+			return bad("A computer may not register this key: " + err.Error() + ".")
 		}
 	}
 	return nil

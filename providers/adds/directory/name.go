@@ -86,7 +86,7 @@ func (r reader) wellKnown(id [16]byte, at ldapmsg.DN) (*object, error) {
 	for _, v := range o.Values["wellKnownObjects"] {
 		b, err := ldapmsg.ParseDNBinary(string(v))
 		if err == nil && bytes.Equal(b.Binary, id[:]) {
-			return r.atPath(pathOfDN(b.DN))
+			return r.resolve(b.DN)
 		}
 	}
 	return nil, errNotFound
@@ -104,5 +104,5 @@ func (r reader) noSuchObject(d ldapmsg.DN) error {
 }
 
 func (r reader) bySID(s sid.SID) (*object, error) {
-	return r.referred(tableIndex, r.schema.Attribute("objectSid").indexKey(s.Bytes()))
+	return r.indexed("objectSid", string(s.Bytes()))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/wire/guid"
@@ -116,7 +115,7 @@ func (r reader) object(id string) (*object, error) {
 func (r reader) atPath(p path) (*object, error) { return r.referred(tableTree, string(p)) }
 
 func (r reader) indexed(attribute, value string) (*object, error) {
-	return r.referred(tableIndex, indexKey(attribute, value))
+	return r.referred(tableIndex, r.schema.Attribute(attribute).indexKey([]byte(value)))
 }
 
 func (r reader) referred(table, key string) (*object, error) {
@@ -129,10 +128,6 @@ func (r reader) referred(table, key string) (*object, error) {
 	}
 	return r.object(string(id))
 }
-
-// indexKey folds a value: the indexed attributes are compared without letter
-// case, or are identifiers in hexadecimal.
-func indexKey(attribute, value string) string { return strings.ToLower(attribute + "/" + value) }
 
 // linked returns the far ends of an attribute's links from an object, or to
 // one.

@@ -6,7 +6,7 @@ package ldapmsg
 //	[5] greaterOrEqual, [6] lessOrEqual, [7] present, [8] approxMatch,
 //	[9] extensibleMatch
 const (
-	filterAnd        = classContext | constructed | 0
+	filterAnd        = classContext | constructed
 	filterOr         = classContext | constructed | 1
 	filterNot        = classContext | constructed | 2
 	filterEqual      = classContext | constructed | 3
