@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"hellolab/providers"
 )
 
 // Problem is something about declared objects that cannot work, or that works
@@ -27,8 +25,10 @@ type Problem struct {
 // attributes are passed over: whatever they turn out to be is checked by the
 // systems when it happens. Problems come ordered by address, attribute, rule.
 func Validate(w *World) []Problem {
-	v := &validation{World: w, otherMFA: map[string]bool{}}
+	v := &validation{World: w, otherMFA: map[string]bool{}, accounts: map[string]string{}}
 	v.tenants()
+	v.domains()
+	v.authorities()
 	v.users()
 	v.groups()
 	v.devices()
@@ -44,7 +44,8 @@ func Validate(w *World) []Problem {
 type validation struct {
 	*World
 	problems []Problem
-	otherMFA map[string]bool // tenants whose third-party service was warned of
+	otherMFA map[string]bool   // tenants whose third-party service was warned of
+	accounts map[string]string // domain and account name → user
 }
 
 func (v *validation) problem(addr, attribute, rule, summary, format string, args ...any) {
@@ -123,6 +124,7 @@ func (v *validation) users() {
 		}
 		owner[name] = addr
 		v.upn(addr, u)
+		v.account(addr, u)
 	}
 }
 
@@ -164,39 +166,44 @@ func notInUPN(c rune) bool {
 func (v *validation) groups() {
 	for _, addr := range sortedKeys(v.Groups) {
 		g := v.Groups[addr]
+		v.oneHome(addr, "group", g.In.Tenant, g.In.Domain, g.Knows("tenant", "domain"))
+		if g.In.WellKnown != "" && g.In.Domain == "" && g.Knows("domain") {
+			v.problem(addr, "well_known", "well_known_without_domain", "No domain",
+				"Only a domain has well-known groups. Set domain, or remove well_known.")
+		}
 		for _, m := range g.In.Members {
-			v.sameTenant(addr, "members", g.In.Tenant, g.Knows("tenant"), string(m))
+			v.sameHome(addr, "members", string(m))
 		}
 	}
 	for _, addr := range sortedKeys(v.Users) {
-		u := v.Users[addr]
-		for _, g := range u.In.Groups {
-			v.sameTenant(addr, "groups", u.In.Tenant, u.Knows("tenant"), string(g))
+		for _, g := range v.Users[addr].In.Groups {
+			v.sameHome(addr, "groups", string(g))
 		}
 	}
 }
 
-// sameTenant checks that a member, or a group, lives where its other end does.
-func (v *validation) sameTenant(addr, attribute string, tenant providers.Ref, known bool, other string) {
-	its, ok := v.tenantOf(other)
-	if ok && known && its != string(tenant) {
-		v.problem(addr, attribute, "member_in_another_tenant", "Member of another tenant",
-			"%s lives in %s and %s in %s; a group holds members of its own tenant only. Move one of them.", addr, tenant, other, its)
+// sameHome checks that a member, or a group, lives where its other end does.
+func (v *validation) sameHome(addr, attribute, other string) {
+	own, known := v.homeOf(addr)
+	its, ok := v.homeOf(other)
+	if ok && known && its != own {
+		v.problem(addr, attribute, "member_elsewhere", "Member of another directory",
+			"%s lives in %s and %s in %s; a group holds members of its own tenant or domain only. Move one of them.", addr, own, other, its)
 	}
 }
 
-// tenantOf returns the tenant an object is declared in.
-func (w *World) tenantOf(addr string) (tenant string, ok bool) {
+// homeOf returns the tenant or domain an object is declared in.
+func (w *World) homeOf(addr string) (home string, ok bool) {
 	if u := w.Users[addr]; u != nil {
-		return string(u.In.Tenant), u.Knows("tenant") && u.In.Tenant != ""
+		home, ok = string(cmp.Or(u.In.Tenant, u.In.Domain)), u.Knows("tenant", "domain")
 	}
 	if d := w.Devices[addr]; d != nil {
-		return string(d.In.Tenant), d.Knows("tenant") && d.In.Tenant != ""
+		home, ok = string(d.In.Tenant), d.Knows("tenant")
 	}
 	if g := w.Groups[addr]; g != nil {
-		return string(g.In.Tenant), g.Knows("tenant") && g.In.Tenant != ""
+		home, ok = string(cmp.Or(g.In.Tenant, g.In.Domain)), g.Knows("tenant", "domain")
 	}
-	return "", false
+	return home, ok && home != ""
 }
 
 // dnsName reports whether s, in lower case, is a name of at least two labels

@@ -181,6 +181,11 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 			"%s lives in %s and %s is registered with %s; a container holds keys only of the tenant its device is registered with. Enroll a user of that tenant.", u.Addr, u.In.Tenant, d.Addr, d.In.Tenant)
 		return
 	}
+	if u.In.Tenant == "" && u.Knows("tenant") {
+		v.problem(e.Addr, "user", "user_without_tenant", "The user has no account in a tenant",
+			"%s lives in %s alone, and this version registers Hello keys with a tenant only. Enroll a user of a tenant.", u.Addr, u.In.Domain)
+		return
+	}
 	if !e.Exists() {
 		v.enrollable(e, u, d)
 	}

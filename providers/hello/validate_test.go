@@ -92,12 +92,12 @@ func TestValidate(t *testing.T) {
 		{"member of another tenant", func(l lab) {
 			fabrikam(l)
 			l["group.g"] = spec.Group{Tenant: "tenant.fabrikam", Members: []providers.Ref{"user.alice", "device.laptop"}}
-		}, nil, []string{"group.g members member_in_another_tenant", "group.g members member_in_another_tenant"}},
+		}, nil, []string{"group.g members member_elsewhere", "group.g members member_elsewhere"}},
 		{"group of another tenant", func(l lab) {
 			fabrikam(l)
 			l["group.g"] = spec.Group{Tenant: "tenant.fabrikam"}
 			with(l, "user.alice", func(u *spec.User) { u.Groups = []providers.Ref{"group.g"} })
-		}, nil, []string{"user.alice groups member_in_another_tenant"}},
+		}, nil, []string{"user.alice groups member_elsewhere"}},
 
 		{"join without tenant", device(func(d *spec.Device) { d.Tenant = "" }), nil, []string{"device.laptop tenant join_needs_tenant"}},
 		{"tenant without join", func(l lab) {

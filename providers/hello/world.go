@@ -17,6 +17,8 @@ import (
 // is not changed after NewWorld and may be shared.
 type World struct {
 	Tenants      map[string]*Tenant
+	Domains      map[string]*Domain
+	Authorities  map[string]*Authority
 	Users        map[string]*User
 	Groups       map[string]*Group
 	Devices      map[string]*Device
@@ -51,6 +53,8 @@ func (d *Declared[In, Out]) Knows(attributes ...string) bool {
 
 type (
 	Tenant      = Declared[spec.Tenant, spec.TenantOut]
+	Domain      = Declared[spec.Domain, spec.DomainOut]
+	Authority   = Declared[spec.Authority, spec.AuthorityOut]
 	Group       = Declared[spec.Group, spec.GroupOut]
 	Policy      = Declared[spec.Policy, spec.PolicyOut]
 	Application = Declared[spec.Application, spec.ApplicationOut]
@@ -102,6 +106,8 @@ type Enrollment struct {
 func NewWorld(records []providers.Record) (*World, error) {
 	w := &World{
 		Tenants:      map[string]*Tenant{},
+		Domains:      map[string]*Domain{},
+		Authorities:  map[string]*Authority{},
 		Users:        map[string]*User{},
 		Groups:       map[string]*Group{},
 		Devices:      map[string]*Device{},
@@ -174,6 +180,10 @@ func (w *World) add(rec providers.Record) (err error) {
 	switch rec.Kind {
 	case "tenant":
 		w.Tenants[rec.Addr], err = declared[spec.Tenant, spec.TenantOut](rec)
+	case "domain":
+		w.Domains[rec.Addr], err = declared[spec.Domain, spec.DomainOut](rec)
+	case "authority":
+		w.Authorities[rec.Addr], err = declared[spec.Authority, spec.AuthorityOut](rec)
 	case "group":
 		w.Groups[rec.Addr], err = declared[spec.Group, spec.GroupOut](rec)
 	case "device":

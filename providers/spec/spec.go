@@ -48,34 +48,44 @@ type TenantOut struct {
 	AdminSecret      string `lab:"admin_secret,sensitive" doc:"Its secret."`
 }
 
-// Group is a group of a tenant.
+// Group is a group of a tenant or of a domain.
 type Group struct {
-	Tenant  providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Where the group lives."`
-	Name    string          `lab:"name" doc:"Display name; the block's name when absent."`
-	Members []providers.Ref `lab:"members" ref:"user,device,group" doc:"Members declared from this side."`
+	Tenant    providers.Ref   `lab:"tenant,replace" ref:"tenant" doc:"Tenant the group lives in."`
+	Domain    providers.Ref   `lab:"domain,replace" ref:"domain" doc:"Domain the group lives in; a group lives in a tenant or in a domain."`
+	Name      string          `lab:"name" doc:"Display name; the block's name when absent. In a domain also the account name."`
+	WellKnown string          `lab:"well_known,replace" enum:"domain_admins,enterprise_admins,key_admins,enterprise_key_admins,cert_publishers,protected_users,allowed_rodc_replication,denied_rodc_replication" doc:"A group that every domain has: members are added to it, and it stays when the block goes."`
+	Members   []providers.Ref `lab:"members" ref:"user,device,group" doc:"Members declared from this side."`
 }
 
 // GroupOut is what a group learns.
 type GroupOut struct {
 	ObjectID string `lab:"object_id,id" doc:"GUID in the directory."`
+	SID      string `lab:"sid" doc:"Security identifier in the domain; empty in a tenant."`
+	DN       string `lab:"dn" doc:"Distinguished name in the domain; empty in a tenant."`
 }
 
 // User is a person with an account.
 type User struct {
 	UPN             string           `lab:"upn,required,replace" doc:"User principal name, the sign-in name."`
-	Tenant          providers.Ref    `lab:"tenant,required,replace" ref:"tenant" doc:"Where the account lives."`
+	Tenant          providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant the account lives in."`
+	Domain          providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain the account lives in; an account lives in a tenant or in a domain."`
+	SAMAccountName  string           `lab:"sam_account_name" doc:"Account name in the domain, as in CORP\\alice; the part of the UPN before @ when absent."`
 	DisplayName     string           `lab:"display_name" doc:"Name shown; the part of the UPN before @ when absent."`
 	Groups          []providers.Ref  `lab:"groups" ref:"group" doc:"Groups declared from this side."`
 	Password        providers.Secret `lab:"password,writeonly" doc:"First factor. Raise password_version to change it."`
 	PasswordVersion int              `lab:"password_version" default:"1" doc:"Announces a new password."`
-	MFA             string           `lab:"mfa" default:"totp" enum:"totp,push,none" doc:"Second factor the user has registered: \"totp\", an app that shows codes; \"push\", Microsoft Authenticator, which takes notifications with number matching and shows codes, too."`
-	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the account may sign in."`
+	PasswordExpired bool             `lab:"password_expired" doc:"Whether the password must be changed at the next logon to the domain."`
+	MFA             string           `lab:"mfa" default:"totp" enum:"totp,push,none" doc:"Second factor the user has registered in the tenant: \"totp\", an app that shows codes; \"push\", Microsoft Authenticator, which takes notifications with number matching and shows codes, too."`
+	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the account may sign in to the tenant."`
+	EnabledInDomain bool             `lab:"enabled_in_domain" default:"true" doc:"Whether the account may sign in to the domain."`
 	Risk            string           `lab:"risk" default:"none" enum:"none,low,medium,high" doc:"What the tenant's risk detection thinks of the account."`
 }
 
 // UserOut is what a user learns.
 type UserOut struct {
 	ObjectID    string `lab:"object_id,id" doc:"GUID in the directory."`
+	SID         string `lab:"sid" doc:"Security identifier in the domain; empty in a tenant."`
+	DN          string `lab:"dn" doc:"Distinguished name in the domain; empty in a tenant."`
 	TOTPSecret  string `lab:"totp_secret,sensitive" follows:"mfa" doc:"Base32 secret of the authenticator app's codes; empty without one."`
 	PhoneSecret string `lab:"phone_secret,sensitive" follows:"mfa" doc:"Secret by which the user's phone answers notifications; empty unless mfa is \"push\"."`
 }

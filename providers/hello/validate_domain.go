@@ -1,0 +1,167 @@
+package hello
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/spec"
+)
+
+// maxNetBIOS is the longest NetBIOS name, of a domain or a computer (MS-NBTE).
+const maxNetBIOS = 15
+
+func netBIOSName(s string) bool {
+	return s != "" && len(s) <= maxNetBIOS && !strings.HasPrefix(s, "-") && !strings.ContainsFunc(s, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-')
+	})
+}
+
+func (v *validation) domains() {
+	byDNS, byNetBIOS := map[string]string{}, map[string]string{}
+	for _, addr := range sortedKeys(v.Domains) {
+		d := v.Domains[addr]
+		if d.Knows("dns_name") {
+			name := strings.ToLower(d.In.DNSName)
+			if !dnsName(name) {
+				v.problem(addr, "dns_name", "dns_name_malformed", "Not a DNS name", "%q is not the DNS name of a domain, such as \"corp.contoso.com\".", d.In.DNSName)
+			} else if other, taken := byDNS[name]; taken {
+				v.problem(addr, "dns_name", "domain_name_taken", "Domain name taken", "%s has the name %q already. Give each domain a name of its own.", other, name)
+			}
+			byDNS[name] = addr
+		}
+		if d.Knows("netbios_name") {
+			name := strings.ToUpper(d.In.NetBIOSName)
+			if !netBIOSName(name) {
+				v.problem(addr, "netbios_name", "netbios_name_malformed", "Not a NetBIOS name", "%q is not a NetBIOS name: 1 to 15 letters, digits and hyphens, such as \"CORP\".", d.In.NetBIOSName)
+			} else if other, taken := byNetBIOS[name]; taken {
+				v.problem(addr, "netbios_name", "netbios_name_taken", "NetBIOS name taken", "%s has the name %q already. Give each domain a name of its own.", other, name)
+			}
+			byNetBIOS[name] = addr
+		}
+		v.controllers(addr, d)
+		v.passwordPolicy(addr, d)
+	}
+}
+
+func (v *validation) controllers(addr string, d *Domain) {
+	for _, name := range sortedKeys(d.In.Controllers) {
+		if !netBIOSName(name) {
+			v.problem(addr, "controller", "controller_name_malformed", "Not a computer name", "%q is not a computer name: 1 to 15 letters, digits and hyphens, such as \"dc1\".", name)
+		}
+	}
+}
+
+func (v *validation) passwordPolicy(addr string, d *Domain) {
+	p := d.In.PasswordPolicy
+	if p == nil {
+		return
+	}
+	for _, bound := range []struct {
+		name     string
+		n, below int
+	}{{"min_length", p.MinLength, 128}, {"history", p.History, 24}} {
+		path := "password_policy." + bound.name
+		if d.Knows(path) && (bound.n < 0 || bound.n > bound.below) {
+			v.problem(addr, path, "password_policy_range", "Out of range", "%s is %d, and Windows takes 0 to %d.", bound.name, bound.n, bound.below)
+		}
+	}
+	if d.Knows("password_policy.max_age", "password_policy.min_age") && p.MaxAge > 0 && p.MinAge >= p.MaxAge {
+		v.problem(addr, "password_policy.min_age", "password_ages", "Passwords expire before they may be changed",
+			"min_age is %s and max_age %s. Set min_age below max_age.", providers.FormatDuration(p.MinAge), providers.FormatDuration(p.MaxAge))
+	}
+}
+
+func (v *validation) authorities() {
+	names := map[string]string{} // domain and common name → authority
+	for _, addr := range sortedKeys(v.Authorities) {
+		a := v.Authorities[addr]
+		if a.Knows("common_name", "domain") {
+			key := string(a.In.Domain) + "/" + strings.ToLower(a.In.CommonName)
+			if other, taken := names[key]; taken {
+				v.problem(addr, "common_name", "authority_name_taken", "Name of another authority", "%s has the name %q already, and the directory holds one authority of a name. Choose another.", other, a.In.CommonName)
+			}
+			names[key] = addr
+			if strings.TrimSpace(a.In.CommonName) == "" || len(a.In.CommonName) > 64 {
+				v.problem(addr, "common_name", "common_name_malformed", "Not a name", "An authority's name has 1 to 64 bytes.")
+			}
+		}
+		parent := v.Authorities[string(a.In.Parent)]
+		if parent != nil && parent.In.Domain != a.In.Domain && a.Knows("domain") && parent.Knows("domain") {
+			v.problem(addr, "parent", "parent_elsewhere", "Parent of another domain", "%s is an authority of %s, not of %s. Name one of the same domain.", parent.Addr, parent.In.Domain, a.In.Domain)
+		}
+		if c := a.In.CRL; c != nil && a.Knows("crl.validity", "crl.delta", "crl.overlap") {
+			if c.Validity < time.Hour || c.Delta < 0 || c.Overlap < 0 || c.Delta >= c.Validity {
+				v.problem(addr, "crl", "crl_times", "Lists that cannot be", "A base list is good for an hour at least, and a delta list for less than the base list. Change validity or delta.")
+			}
+		}
+	}
+}
+
+// oneHome checks that an account or a group lives in a tenant or in a domain.
+func (v *validation) oneHome(addr, what string, tenant, domain providers.Ref, known bool) {
+	switch {
+	case !known:
+	case tenant == "" && domain == "":
+		v.problem(addr, "", what+"_without_home", "No directory", "A %s lives in a tenant or in a domain, and none is named. Set tenant or domain.", what)
+	case tenant != "" && domain != "" && what == "group":
+		v.problem(addr, "domain", "group_in_both", "Two directories", "A group lives in a tenant or in a domain. Remove one of them.")
+	case tenant != "" && domain != "":
+		v.problem(addr, "domain", "sync_unavailable", "No synchronization",
+			"An account in both is made in the domain and synchronized to the tenant, and this version has no Entra Connect. Remove one of them, or declare two users.")
+	}
+}
+
+// account checks what a user's home asks of the account.
+func (v *validation) account(addr string, u *User) {
+	v.oneHome(addr, "user", u.In.Tenant, u.In.Domain, u.Knows("tenant", "domain"))
+	if u.In.Domain == "" || u.In.Tenant != "" || !u.Knows("domain", "tenant") {
+		return
+	}
+	if u.In.EnabledInDomain && !u.HasPassword && u.Knows("enabled_in_domain", "password") {
+		v.problem(addr, "password", "password_missing", "No password", "A domain enables no account without a password. Set password, or enabled_in_domain = false.")
+	}
+	name := SAMAccountName(u.In)
+	if u.Knows("sam_account_name", "upn") && (name == "" || len(name) > 20 || strings.ContainsAny(name, `"/\[]:;|=,+*?<>@`) || strings.HasSuffix(name, ".")) {
+		v.problem(addr, "sam_account_name", "sam_account_name_malformed", "Not an account name",
+			"%q is not an account name: up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @. Set sam_account_name.", name)
+		return
+	}
+	if !u.Knows("sam_account_name", "upn") {
+		return
+	}
+	key := string(u.In.Domain) + "/" + strings.ToLower(name)
+	if other, taken := v.accounts[key]; taken {
+		v.problem(addr, "sam_account_name", "sam_account_name_taken", "Account name taken", "%s has the account name %q already. Set sam_account_name to another.", other, name)
+	}
+	v.accounts[key] = addr
+}
+
+// SAMAccountName is the account name of a user in its domain: as declared, else
+// the part of the UPN before @.
+func SAMAccountName(u spec.User) string {
+	if u.SAMAccountName != "" {
+		return u.SAMAccountName
+	}
+	name, _, _ := strings.Cut(u.UPN, "@")
+	return name
+}
+
+// Controllers are a domain's controllers by name, as declared, else one with
+// the defaults, named dc1. Names come in order; the first holds the roles of
+// which a domain has one.
+func Controllers(d spec.Domain) (names []string, by map[string]spec.Controller) {
+	by = map[string]spec.Controller{}
+	for name, c := range d.Controllers {
+		by[name] = *c
+	}
+	if len(by) == 0 {
+		by["dc1"] = spec.Controller{OS: "windows-server-2022", Site: "Default-First-Site-Name"}
+	}
+	for name := range by {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, by
+}
