@@ -103,7 +103,7 @@ func (r *reader) name(contents []byte) string {
 
 func bind(r *reader, _ []byte) Op {
 	op := &Bind{Version: int(r.number(tagInteger, 127)), Name: r.string()}
-	if password, ok := r.optional(classContext | 0); ok {
+	if password, ok := r.optional(classContext); ok {
 		op.Credentials = password
 		return op
 	}
@@ -173,7 +173,7 @@ func add(r *reader, _ []byte) Op {
 
 func modifyDN(r *reader, _ []byte) Op {
 	op := &ModifyDN{DN: r.string(), NewRDN: r.string(), DeleteOldRDN: r.boolean(r.take(tagBoolean))}
-	if b, ok := r.optional(classContext | 0); ok {
+	if b, ok := r.optional(classContext); ok {
 		superior := r.text(b)
 		op.NewSuperior = &superior
 	}
@@ -200,7 +200,7 @@ func abandon(r *reader, contents []byte) Op {
 }
 
 func extended(r *reader, _ []byte) Op {
-	op := &Extended{Name: r.text(r.take(classContext | 0))}
+	op := &Extended{Name: r.text(r.take(classContext))}
 	op.Value, _ = r.optional(classContext | 1)
 	return op
 }

@@ -73,7 +73,7 @@ var controls = map[string]func(c *Controls, r *reader){
 			}
 			s := list.enter(tagSequence)
 			k := SortKey{Attribute: s.name(s.octets())}
-			if b, ok := s.optional(classContext | 0); ok {
+			if b, ok := s.optional(classContext); ok {
 				k.Rule = s.name(b)
 			}
 			if b, ok := s.optional(classContext | 1); ok {

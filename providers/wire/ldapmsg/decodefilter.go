@@ -6,7 +6,7 @@ package ldapmsg
 //	[5] greaterOrEqual, [6] lessOrEqual, [7] present, [8] approxMatch,
 //	[9] extensibleMatch
 const (
-	filterAnd        = classContext | constructed | 0
+	filterAnd        = classContext | constructed
 	filterOr         = classContext | constructed | 1
 	filterNot        = classContext | constructed | 2
 	filterEqual      = classContext | constructed | 3
@@ -129,7 +129,7 @@ func (r *reader) substrings() Filter {
 		case *r.err != nil:
 		case len(piece) == 0:
 			list.fail("an empty piece of a substring match")
-		case identifier == classContext|0 && i == 0:
+		case identifier == classContext && i == 0:
 			f.Initial = piece
 		case identifier == classContext|1:
 			f.Any = append(f.Any, piece)

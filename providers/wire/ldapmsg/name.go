@@ -138,7 +138,7 @@ var ErrDNBinary = errors.New("malformed DN with binary")
 func ParseDNBinary(text string) (DNBinary, error) {
 	rest, ok := strings.CutPrefix(text, "B:")
 	if !ok {
-		return DNBinary{}, fmt.Errorf("%w: it does not begin with B:", ErrDNBinary)
+		return DNBinary{}, fmt.Errorf("%w: it does not begin with \"B:\"", ErrDNBinary)
 	}
 	count, rest, ok := strings.Cut(rest, ":")
 	n, err := strconv.ParseUint(count, 10, 32)
