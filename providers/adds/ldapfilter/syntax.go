@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
@@ -35,7 +36,7 @@ const (
 func (s Syntax) Key(value []byte) (string, bool) {
 	switch s {
 	case CaseIgnoreString, ObjectIdentifier:
-		return ldapmsg.Fold(string(value)), true
+		return ldapmsg.Fold(string(value)), utf8.Valid(value)
 	case CaseExactString, OctetString:
 		return string(value), true
 	case Boolean:
@@ -118,7 +119,7 @@ func integer(b []byte) (int64, bool) {
 // instant reads generalized time ("20250102030405.0Z") or UTC time
 // ("250102030405Z").
 func instant(b []byte) (time.Time, bool) {
-	for _, layout := range []string{"20060102150405Z0700", "060102150405Z0700", "200601021504Z0700"} {
+	for _, layout := range []string{"20060102150405Z0700", "060102150405Z0700"} {
 		if t, err := time.Parse(layout, string(b)); err == nil {
 			return t, true
 		}

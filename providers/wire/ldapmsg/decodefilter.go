@@ -129,7 +129,7 @@ func (r *reader) substrings() Filter {
 		case *r.err != nil:
 		case len(piece) == 0:
 			list.fail("an empty piece of a substring match")
-		case identifier == classContext|0 && i == 0:
+		case identifier == classContext && i == 0:
 			f.Initial = piece
 		case identifier == classContext|1:
 			f.Any = append(f.Any, piece)
