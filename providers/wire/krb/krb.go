@@ -141,7 +141,7 @@ const (
 	OptRenewableOK   Flags = 1 << (31 - 27)
 	OptEncTktInSkey  Flags = 1 << (31 - 28)
 	OptRenew         Flags = 1 << (31 - 30)
-	OptValidate      Flags = 1 << (31 - 31)
+	OptValidate      Flags = 1
 	APUseSessionKey  Flags = 1 << (31 - 1)
 	APMutualRequired Flags = 1 << (31 - 2)
 )
