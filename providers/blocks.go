@@ -48,14 +48,15 @@ func (n *NestedBlock) Body(v cty.Value, label string) cty.Value {
 	if !n.Labelled {
 		return v
 	}
-	if body, ok := n.bodies(v)[label]; ok {
-		return body
-	}
 	v, marks := v.Unmark()
-	if !v.IsKnown() {
+	key := cty.StringVal(label)
+	switch {
+	case v == cty.NilVal || v.IsKnown() && (v.IsNull() || !v.HasIndex(key).True()):
+		return cty.NullVal(n.Block.Type()).WithMarks(marks)
+	case !v.IsKnown():
 		return cty.UnknownVal(n.Block.Type()).WithMarks(marks)
 	}
-	return cty.NullVal(n.Block.Type()).WithMarks(marks)
+	return v.Index(key).WithMarks(marks)
 }
 
 // At returns the path of the body with a label; path leads to the object that
@@ -79,23 +80,17 @@ func (n *NestedBlock) Map(v cty.Value, fn func(label string, body cty.Value) cty
 	if len(bodies) == 0 {
 		return v.WithMarks(marks)
 	}
-	for _, label := range n.Labels(v) {
-		bodies[label] = fn(label, bodies[label])
+	for label, body := range bodies {
+		bodies[label] = fn(label, body)
 	}
 	return cty.MapVal(bodies).WithMarks(marks)
 }
 
-// bodies returns a labelled block's bodies, with the marks of all of them.
+// bodies returns a labelled block's bodies, without the marks of all of them.
 func (n *NestedBlock) bodies(v cty.Value) map[string]cty.Value {
-	v, marks := v.Unmark()
+	v, _ = v.Unmark()
 	if v == cty.NilVal || !v.IsKnown() || v.IsNull() {
 		return nil
 	}
-	bodies := v.AsValueMap()
-	if len(marks) > 0 {
-		for label, body := range bodies {
-			bodies[label] = body.WithMarks(marks)
-		}
-	}
-	return bodies
+	return v.AsValueMap()
 }

@@ -131,6 +131,8 @@ func readField(sf reflect.StructField, within []reflect.Type) (field, error) {
 func readBlock(f field, sf reflect.StructField, attr *Attr, opts blockOptions, within []reflect.Type) (field, error) {
 	ptr, tag := sf.Type, sf.Tag.Get("lab")
 	switch {
+	case f.name == "dynamic":
+		return f, fmt.Errorf("tag %q: the name belongs to the language", tag)
 	case opts.block && opts.blocks:
 		return f, fmt.Errorf("tag %q: a block has labels or it has none", tag)
 	case opts.blocks && (ptr.Kind() != reflect.Map || ptr.Key().Kind() != reflect.String):
@@ -292,7 +294,7 @@ func checkSides(in, out *structure) error {
 			}
 		}
 	}
-	for _, reserved := range []string{"address", "for_each", "count", "depends_on", "dynamic", "lifecycle", "provider"} {
+	for _, reserved := range []string{"address", "for_each", "count", "depends_on", "lifecycle", "provider"} {
 		if _, taken := out.ctyTyp.AttributeTypes()[reserved]; names[reserved] || taken {
 			return fmt.Errorf("attribute %q: the name belongs to the language", reserved)
 		}

@@ -87,7 +87,7 @@ func renameIn(v cty.Value, b *providers.Block, from, to string) cty.Value {
 	}
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
-		attrs[n.Name] = renameIn(attrs[n.Name], &n.Block, from, to)
+		attrs[n.Name] = n.Map(attrs[n.Name], func(_ string, body cty.Value) cty.Value { return renameIn(body, &n.Block, from, to) })
 	}
 	return cty.ObjectVal(attrs)
 }

@@ -39,6 +39,7 @@ type blockJSON struct {
 type nestedJSON struct {
 	Doc      string    `json:"description,omitempty"`
 	Required bool      `json:"required,omitempty"`
+	Labelled bool      `json:"labelled,omitempty"` // any number of them, with a label each
 	Block    blockJSON `json:"block"`
 }
 
@@ -94,7 +95,7 @@ func blockToJSON(b *providers.Block) blockJSON {
 		if out.Blocks == nil {
 			out.Blocks = map[string]nestedJSON{}
 		}
-		out.Blocks[n.Name] = nestedJSON{Doc: n.Doc, Required: n.Required, Block: blockToJSON(&n.Block)}
+		out.Blocks[n.Name] = nestedJSON{Doc: n.Doc, Required: n.Required, Labelled: n.Labelled, Block: blockToJSON(&n.Block)}
 	}
 	return out
 }
@@ -124,7 +125,11 @@ func printBlock(s *session, indent string, b *providers.Block) {
 		printAttr(s, indent, &b.Attrs[i], word)
 	}
 	for i := range b.Blocks {
-		s.printf("%s%s { }  %s\n", indent, b.Blocks[i].Name, b.Blocks[i].Doc)
+		label := ""
+		if b.Blocks[i].Labelled {
+			label = ` "name"`
+		}
+		s.printf("%s%s%s { }  %s\n", indent, b.Blocks[i].Name, label, b.Blocks[i].Doc)
 		printBlock(s, indent+"  ", &b.Blocks[i].Block)
 	}
 }

@@ -88,7 +88,7 @@ func (s *session) showObject(o state.Object) error {
 		}
 		marked = append(marked, path)
 	}
-	return view.Object(s.out, rec, plan.SensitivePaths(t, marked), o.Tainted, s.registry, s.outStyle())
+	return view.Object(s.out, rec, plan.SensitivePaths(t, record.Value(rec.In, rec.Out), marked), o.Tainted, s.registry, s.outStyle())
 }
 
 // getObject finds an object by its address, and says what is near when there

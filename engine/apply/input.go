@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/zclconf/go-cty/cty"
@@ -42,6 +43,9 @@ func settleBlock(b *providers.Block, at cty.Path, planned, config cty.Value) (ct
 		return planned, nil
 	}
 	if !config.IsKnown() || config.IsNull() {
+		if planned.IsWhollyKnown() {
+			return planned, nil // kept by ignore_changes
+		}
 		return cty.NilVal, at.NewErrorf("the plan has a value and the configuration now has none")
 	}
 	attrs := planned.AsValueMap()
@@ -62,13 +66,34 @@ func settleBlock(b *providers.Block, at cty.Path, planned, config cty.Value) (ct
 	}
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
-		v, err := settleBlock(&n.Block, at.GetAttr(n.Name), attrs[n.Name], config.GetAttr(n.Name))
+		v, err := settleNested(n, at, attrs[n.Name], config.GetAttr(n.Name))
 		if err != nil {
 			return cty.NilVal, err
 		}
 		attrs[n.Name] = v
 	}
 	return cty.ObjectVal(attrs), nil
+}
+
+// settleNested settles the blocks of one type. Which there are is what the
+// plan said, unless it did not know.
+func settleNested(n *providers.NestedBlock, at cty.Path, planned, config cty.Value) (cty.Value, error) {
+	if n.Labelled && !planned.IsKnown() {
+		if !config.IsWhollyKnown() {
+			return cty.NilVal, at.GetAttr(n.Name).NewErrorf("the value is still not known, though everything it rests on was applied")
+		}
+		return config, nil
+	}
+	var failed error
+	v := n.Map(planned, func(label string, body cty.Value) cty.Value {
+		done, err := settleBlock(&n.Block, n.At(at, label), body, n.Body(config, label))
+		if err != nil {
+			failed = errors.Join(failed, err)
+			return body
+		}
+		return done
+	})
+	return v, failed
 }
 
 // unknownParts is an object of b in which nothing is known.
@@ -93,7 +118,7 @@ func writeOnlyOf(b *providers.Block, config cty.Value) cty.Value {
 	}
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
-		attrs[n.Name] = writeOnlyOf(&n.Block, attrs[n.Name])
+		attrs[n.Name] = n.Map(attrs[n.Name], func(_ string, body cty.Value) cty.Value { return writeOnlyOf(&n.Block, body) })
 	}
 	return cty.ObjectVal(attrs)
 }

@@ -180,7 +180,15 @@ func killLab(rnd *rand.Rand) string {
 			i, i%sites, i, rnd.IntN(2), rnd.IntN(2))
 	}
 	for i := range machines {
-		fmt.Fprintf(&b, "machine \"m%d\" {\n  site = site.s%d\n  name = \"m%d-%d\"\n}\n", i, i%sites, i, rnd.IntN(2))
+		fmt.Fprintf(&b, "machine \"m%d\" {\n  site = site.s%d\n  name = \"m%d-%d\"\n", i, i%sites, i, rnd.IntN(2))
+		for j := range rnd.IntN(3) {
+			fmt.Fprintf(&b, "  drive \"d%d\" {\n    size = %d\n    model = \"m%d\"\n    code = var.word\n", j, rnd.IntN(3), rnd.IntN(2))
+			if persons > 0 && rnd.IntN(2) == 0 {
+				fmt.Fprintf(&b, "    owner = person.p%d\n", rnd.IntN(persons))
+			}
+			b.WriteString("  }\n")
+		}
+		b.WriteString("}\n")
 	}
 	for i := range rnd.IntN(3) {
 		var assign []string

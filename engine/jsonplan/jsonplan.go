@@ -340,7 +340,8 @@ func MarshalState(from state.Reader, registry *providers.Registry) ([]byte, erro
 			marked = append(marked, p)
 		}
 		m := &doc.Values.RootModule
-		m.add(a, record.Value(rec.In, rec.Out), plan.SensitivePaths(t, marked))
+		v := record.Value(rec.In, rec.Out)
+		m.add(a, v, plan.SensitivePaths(t, v, marked))
 		m.Resources[len(m.Resources)-1].DependsOn = o.Deps
 		m.Resources[len(m.Resources)-1].Tainted = o.Tainted
 	}

@@ -115,7 +115,8 @@ type kind struct {
 	t         *providers.Type
 	types     Types
 	value     cty.Type
-	sensitive []cty.Path // declared by the schema
+	sensitive []cty.Path // declared by the schema; of every object, unless labelled
+	labelled  bool       // which paths are sensitive depends on the object's labels
 }
 
 func (p *planner) kind(name string) *kind {
@@ -126,17 +127,24 @@ func (p *planner) kind(name string) *kind {
 			return nil
 		}
 		types := Types{In: t.Schema.InType, Out: t.Schema.OutType}
-		k = &kind{t: t, types: types, value: types.Value(), sensitive: SensitivePaths(t, nil)}
+		k = &kind{t: t, types: types, value: types.Value(), labelled: hasLabelled(&t.Schema.In)}
+		if !k.labelled {
+			k.sensitive = SensitivePaths(t, cty.NullVal(k.value), nil)
+		}
 		p.kinds[name] = k
 	}
 	return k
 }
 
-func (k *kind) sensitivePaths(marked []cty.Path) []cty.Path {
-	if len(marked) == 0 {
+func (k *kind) sensitivePaths(v cty.Value, marked []cty.Path) []cty.Path {
+	if len(marked) == 0 && !k.labelled {
 		return k.sensitive
 	}
-	return SensitivePaths(k.t, marked)
+	return SensitivePaths(k.t, v, marked)
+}
+
+func hasLabelled(b *providers.Block) bool {
+	return slices.ContainsFunc(b.Blocks, func(n providers.NestedBlock) bool { return n.Labelled || hasLabelled(&n.Block) })
 }
 
 func (p *planner) build(ctx context.Context) (*Plan, hcl.Diagnostics) {

@@ -59,12 +59,12 @@ func (p *planner) compare(d *eval.Desired) *object {
 			o.out = predict(d.Type, in)
 		}
 		o.change.Before = o.prior.value()
-		o.change.SensitiveBefore = k.sensitivePaths(append(o.prior.marked[:len(o.prior.marked):len(o.prior.marked)], marked...))
+		o.change.SensitiveBefore = k.sensitivePaths(o.change.Before, append(o.prior.marked[:len(o.prior.marked):len(o.prior.marked)], marked...))
 	}
 	// A write-only value that was written must be fetched again at apply.
 	o.evaluate = !o.in.IsWhollyKnown() || !config.RawEquals(d.Type.Schema.WithoutWriteOnly(config))
 	o.change.After = record.Value(o.in, o.out)
-	o.change.SensitiveAfter = k.sensitivePaths(marked)
+	o.change.SensitiveAfter = k.sensitivePaths(o.change.After, marked)
 	return o
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -47,8 +48,33 @@ func (d *difference) block(b *providers.Block, at cty.Path, was, is cty.Value) {
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
 		before, after := was.GetAttr(n.Name), is.GetAttr(n.Name)
-		if !before.RawEquals(after) {
+		switch {
+		case before.RawEquals(after):
+		case n.Labelled:
+			d.labelled(n, at, before, after)
+		default:
 			d.block(&n.Block, at.GetAttr(n.Name), before, after)
+		}
+	}
+}
+
+// labelled compares blocks by label. One that comes or goes differs as a whole
+// and replaces nothing; where which there are is not known, all of them differ.
+func (d *difference) labelled(n *providers.NestedBlock, at cty.Path, was, is cty.Value) {
+	if !was.IsKnown() || !is.IsKnown() {
+		d.changed = append(d.changed, at.GetAttr(n.Name))
+		return
+	}
+	labels := append(n.Labels(was), n.Labels(is)...)
+	slices.Sort(labels)
+	for _, label := range slices.Compact(labels) {
+		before, after := n.Body(was, label), n.Body(is, label)
+		switch path := n.At(at, label); {
+		case before.RawEquals(after):
+		case before.IsNull() || after.IsNull():
+			d.changed = append(d.changed, path)
+		default:
+			d.block(&n.Block, path, before, after)
 		}
 	}
 }
@@ -74,6 +100,9 @@ func replaces(b *providers.Block, v cty.Value) bool {
 		}
 	}
 	for i := range b.Blocks {
+		if b.Blocks[i].Labelled {
+			continue // each of them comes or goes
+		}
 		nested := cty.UnknownVal(b.Blocks[i].Block.Type())
 		if v.IsKnown() {
 			nested = v.GetAttr(b.Blocks[i].Name)
@@ -124,8 +153,9 @@ func keepAt(was, is cty.Value, names []string) cty.Value {
 		before, had := old[name]
 		after, has := elems[name]
 		switch {
-		case !had:
+		case !had && len(names) == 1:
 			delete(elems, name)
+		case !had: // a part of what was not there
 		case has:
 			elems[name] = keepAt(before, after, names[1:])
 		case len(names) == 1:
@@ -155,7 +185,11 @@ func eachRef(b *providers.Block, v cty.Value, fn func(at cty.Path, a *providers.
 			eachString(v.GetAttr(a.Name), func(s string) { fn(at.GetAttr(a.Name), a, s) })
 		}
 		for i := range b.Blocks {
-			block(&b.Blocks[i].Block, at.GetAttr(b.Blocks[i].Name), v.GetAttr(b.Blocks[i].Name))
+			n := &b.Blocks[i]
+			nested := v.GetAttr(n.Name)
+			for _, label := range n.Labels(nested) {
+				block(&n.Block, n.At(at, label), n.Body(nested, label))
+			}
 		}
 	}
 	block(b, nil, v)

@@ -69,9 +69,7 @@ func (p *planner) records() []providers.Record {
 }
 
 func (o *object) record() providers.Record {
-	config, _ := o.desired.Config.UnmarkDeep()
-	in := withWriteOnly(&o.kind.t.Schema.In, o.in, config)
-	rec := providers.Record{Addr: o.change.Addr.String(), Kind: o.change.Kind, In: in, Out: o.out}
+	rec := providers.Record{Addr: o.change.Addr.String(), Kind: o.change.Kind, In: o.in, Out: o.out}
 	if o.desired != nil {
 		config, _ := o.desired.Config.UnmarkDeep()
 		rec.In = record.WithWriteOnly(&o.kind.t.Schema.In, o.in, config)
@@ -80,24 +78,6 @@ func (o *object) record() providers.Record {
 		rec.ID = o.prior.rec.ID
 	}
 	return rec
-}
-
-// withWriteOnly returns in with the write-only values that config has.
-func withWriteOnly(b *providers.Block, in, config cty.Value) cty.Value {
-	if in.IsNull() || !in.IsKnown() || config.IsNull() || !config.IsKnown() {
-		return in
-	}
-	attrs := in.AsValueMap()
-	for i := range b.Attrs {
-		if name := b.Attrs[i].Name; b.Attrs[i].WriteOnly {
-			attrs[name] = config.GetAttr(name)
-		}
-	}
-	for i := range b.Blocks {
-		name := b.Blocks[i].Name
-		attrs[name] = withWriteOnly(&b.Blocks[i].Block, attrs[name], config.GetAttr(name))
-	}
-	return cty.ObjectVal(attrs)
 }
 
 // outdated asks the rules which objects must be made anew, and reports whether
@@ -191,7 +171,7 @@ func (p *planner) orphans() []*object {
 		o.change = Change{
 			Addr: was.addr, Kind: was.kind.t.Name, Action: Delete,
 			Before: was.value(), After: cty.NullVal(was.kind.value),
-			SensitiveBefore: was.kind.sensitivePaths(was.marked),
+			SensitiveBefore: was.kind.sensitivePaths(was.value(), was.marked),
 		}
 		if p.req.Mode == Normal {
 			o.change.Reason = p.orphaned(was.addr, repeated)

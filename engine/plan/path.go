@@ -116,23 +116,33 @@ func samePaths(a, b []cty.Path) bool {
 	return slices.EqualFunc(a, b, func(x, y cty.Path) bool { return PathString(x) == PathString(y) })
 }
 
-// SensitivePaths returns the paths of an object of kind t, In and Out together,
-// that are never shown: those marked by the configuration and those the kind's
-// schema declares.
-func SensitivePaths(t *providers.Type, marked []cty.Path) []cty.Path {
+// SensitivePaths returns the paths of v, an object of kind t, In and Out
+// together, that are never shown: those marked by the configuration and those
+// the kind's schema declares.
+func SensitivePaths(t *providers.Type, v cty.Value, marked []cty.Path) []cty.Path {
 	paths := slices.Clone(marked)
-	var body func(b *providers.Block, at cty.Path)
-	body = func(b *providers.Block, at cty.Path) {
+	var body func(b *providers.Block, v cty.Value, at cty.Path)
+	body = func(b *providers.Block, v cty.Value, at cty.Path) {
 		for i := range b.Attrs {
 			if b.Attrs[i].Sensitive || b.Attrs[i].WriteOnly {
 				paths = append(paths, at.GetAttr(b.Attrs[i].Name))
 			}
 		}
 		for i := range b.Blocks {
-			body(&b.Blocks[i].Block, at.GetAttr(b.Blocks[i].Name))
+			n := &b.Blocks[i]
+			if n.Labelled && !isObject(v) {
+				continue
+			}
+			nested := cty.NullVal(n.Type())
+			if isObject(v) {
+				nested = v.GetAttr(n.Name)
+			}
+			for _, label := range n.Labels(nested) {
+				body(&n.Block, n.Body(nested, label), n.At(at, label))
+			}
 		}
 	}
-	body(&t.Schema.In, nil)
+	body(&t.Schema.In, v, nil)
 	for i := range t.Schema.Out {
 		a := &t.Schema.Out[i]
 		// What can hold any value may repeat what was asked.

@@ -230,13 +230,14 @@ func (p *planner) drift(o *prior, now providers.Record) *Change {
 	c := &Change{
 		Addr: o.addr, Kind: o.kind.t.Name, Action: Update,
 		Before: o.value(), After: cty.NullVal(o.kind.value),
-		SensitiveBefore: o.kind.sensitivePaths(o.marked),
+		SensitiveBefore: o.kind.sensitivePaths(o.value(), o.marked),
 	}
 	if now.Out.IsNull() {
 		c.Action = Delete
 		return c
 	}
-	c.After, c.SensitiveAfter = record.Value(now.In, now.Out), c.SensitiveBefore
+	c.After = record.Value(now.In, now.Out)
+	c.SensitiveAfter = o.kind.sensitivePaths(c.After, o.marked)
 	return c
 }
 

@@ -32,6 +32,17 @@ person "ann" {
   secret = var.word
   note   = var.word
 }
+machine "m" {
+  site = site.a
+  name = "m"
+  drive "d" { model = "x" }
+  drive "c" {
+    owner  = person.ann
+    code   = var.word
+    serial = "hush"
+    slots {}
+  }
+}
 value "all" {
   for_each = { "x.y" = 1, "z" = 2 }
   input    = { n = each.value, who = person.ann.id }
@@ -104,10 +115,10 @@ func TestRoundTrip(t *testing.T) {
 	if diags.HasErrors() {
 		t.Fatal(rig.Diagnostics(diags))
 	}
-	if result.Added != 1 || result.Changed != 2 || result.Destroyed != 2 {
+	if result.Added != 1 || result.Changed != 3 || result.Destroyed != 2 {
 		t.Errorf("result %+v", result)
 	}
-	if r.World.Secrets["person.ann"] != "hush" {
+	if r.World.Secrets["person.ann"] != "hush" || r.World.Secrets["machine.m c"] != "hush" {
 		t.Errorf("secrets seen: %v", r.World.Secrets)
 	}
 	r.MustConverge(t, after)

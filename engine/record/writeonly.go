@@ -21,7 +21,10 @@ func WithWriteOnly(b *providers.Block, in, from cty.Value) cty.Value {
 	}
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
-		attrs[n.Name] = WithWriteOnly(&n.Block, attrs[n.Name], from.GetAttr(n.Name))
+		has := from.GetAttr(n.Name)
+		attrs[n.Name] = n.Map(attrs[n.Name], func(label string, body cty.Value) cty.Value {
+			return WithWriteOnly(&n.Block, body, n.Body(has, label))
+		})
 	}
 	return cty.ObjectVal(attrs)
 }

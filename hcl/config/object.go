@@ -11,9 +11,6 @@ import (
 // metaAttributes and metaBlocks stand in every object block, whatever its kind.
 var metaAttributes = []string{"for_each", "count", "enabled", "depends_on"}
 
-// laterBlocks are nested blocks of objects that this version does not have.
-var laterBlocks = map[string]bool{"dynamic": true}
-
 func (l *loader) object(b *hclsyntax.Block) {
 	o := &Object{Kind: b.Type, Labels: len(b.Labels), KindRange: b.TypeRange, Range: b.DefRange(), NameRange: b.TypeRange}
 	if len(b.Labels) == 1 {
@@ -38,12 +35,10 @@ func (l *loader) object(b *hclsyntax.Block) {
 			break
 		}
 	}
-	if slices.ContainsFunc(body.Blocks, func(n *hclsyntax.Block) bool { return n.Type == "lifecycle" || laterBlocks[n.Type] }) {
+	if slices.ContainsFunc(body.Blocks, func(n *hclsyntax.Block) bool { return n.Type == "lifecycle" }) {
 		body.Blocks = nil
 		for _, nested := range b.Body.Blocks {
 			switch {
-			case laterBlocks[nested.Type]:
-				l.add(errorf(nested.DefRange().Ptr(), "Not supported yet", "The block %s is part of the language, but this version of hellolab does not have it.", nested.Type))
 			case nested.Type != "lifecycle":
 				body.Blocks = append(body.Blocks, nested)
 			case o.Lifecycle != nil:

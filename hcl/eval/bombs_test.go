@@ -36,6 +36,20 @@ func nestedFor(depth int, body string) string {
 	return b.String()
 }
 
+// repeatedBlocks is a rack whose controllers are made n times, with a body.
+func repeatedBlocks(n, body string) string {
+	return "rack \"r\" {\n place = \"x\"\n dynamic \"controller\" {\n for_each = " + n + "\n labels = [\"c${controller.value}\"]\n content {\n os = \"2022\"\n" + body + "\n}\n}\n}\n"
+}
+
+// manyDisks is n labelled blocks, written out.
+func manyDisks(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "disk \"d%d\" { size = 1 }\n", i)
+	}
+	return b.String()
+}
+
 // evalBombs are small configurations that would make something huge.
 var evalBombs = map[string]string{
 	"nested for":           nestedFor(7, "1"),
@@ -116,6 +130,13 @@ var evalBombs = map[string]string{
 	"splice":               "locals {\n l = range(300000)\n x = [for i in range(100000) : max(local.l...)]\n}",
 	"hash":                 "locals {\n l = join(\"\", range(1000000))\n x = [for i in range(100000) : sha512(local.l)]\n}",
 	"trim":                 "locals {\n l = join(\"\", range(1000000))\n x = [for i in range(100000) : length(trimspace(local.l))]\n}",
+	"dynamic":              repeatedBlocks("range(999999)", ""),
+	"dynamic, nested":      repeatedBlocks("range(20000)", "dynamic \"disk\" {\n for_each = range(20000)\n labels = [\"d${disk.value}\"]\n content { size = 1 }\n}"),
+	"dynamic, wide":        repeatedBlocks("range(100000)", manyDisks(20000)),
+	"dynamic, large":       repeatedBlocks("range(100000)", "certificate {\n names = ["+strings.Repeat("\"x\",", 100000)+"]\n}"),
+	"dynamic, no labels":   "rack \"r\" {\n place = \"x\"\n dynamic \"cooling\" {\n for_each = range(999999)\n content {}\n}\n}",
+	"dynamic, instances":   "rack \"r\" {\n count = 10000\n place = \"x\"\n dynamic \"controller\" {\n for_each = range(1000)\n labels = [\"c${controller.value}\"]\n content { os = \"2022\" }\n}\n}",
+	"labelled, instances":  "rack \"r\" {\n count = 100000\n place = \"x\"\n controller \"a\" {\n os = \"2022\"\n" + manyDisks(1000) + "}\n}",
 	"startswith":           "locals {\n l = join(\"\", range(1000000))\n x = [for i in range(100000) : strcontains(local.l, \"x\")]\n}",
 }
 

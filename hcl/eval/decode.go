@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
@@ -21,16 +20,14 @@ type decoder struct {
 	kind   string // for messages
 	block  providers.Block
 	schema providers.Schema // of In alone
-	spec   hcldec.Spec
-	secret map[string]bool // top-level In attributes that are sensitive
-	hidden map[string]bool // of these, the write-only ones
+	secret map[string]bool  // top-level In attributes that are sensitive
+	hidden map[string]bool  // of these, the write-only ones
 }
 
 func newDecoder(kind string, b providers.Block) *decoder {
 	d := &decoder{
 		kind: kind, block: b,
 		schema: providers.Schema{In: b, InType: b.Type()},
-		spec:   specOf(b),
 		secret: map[string]bool{}, hidden: map[string]bool{},
 	}
 	for _, a := range b.Attrs {
@@ -42,84 +39,6 @@ func newDecoder(kind string, b providers.Block) *decoder {
 		}
 	}
 	return d
-}
-
-// specOf translates a schema for hcldec. Attributes are taken as they come and
-// given their types by reader; what is required is checked before evaluation
-// (checkBody) and once more by the schema, for nulls.
-func specOf(b providers.Block) hcldec.Spec {
-	spec := make(hcldec.ObjectSpec, len(b.Attrs)+len(b.Blocks))
-	for _, a := range b.Attrs {
-		spec[a.Name] = &hcldec.AttrSpec{Name: a.Name, Type: cty.DynamicPseudoType}
-	}
-	for _, n := range b.Blocks {
-		spec[n.Name] = &hcldec.BlockSpec{TypeName: n.Name, Nested: specOf(n.Block)}
-	}
-	return spec
-}
-
-// checkBody compares a body's names with the schema and notes the place of
-// each attribute by dotted path.
-func (d *decoder) checkBody(body *hclsyntax.Body, prefix string, ranges map[string]hcl.Range) hcl.Diagnostics {
-	return checkBody(d.block, body, "A "+d.kind+" block", prefix, ranges)
-}
-
-func checkBody(schema providers.Block, body *hclsyntax.Body, what, prefix string, ranges map[string]hcl.Range) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	attrs, blocks := namesIn(schema)
-	missing := body.MissingItemRange()
-	for name, a := range body.Attributes {
-		switch {
-		case slices.Contains(attrs, name):
-			ranges[prefix+name] = a.SrcRange
-		case slices.Contains(blocks, name):
-			diags = append(diags, errorf(&a.NameRange, "A block is needed", "In %s, %q is a block: write %s { … }, without the equals sign.", lower(what), name, name))
-		default:
-			diags = append(diags, errorf(&a.NameRange, "Unknown attribute", "%s has no attribute %q.%s", what, name, suggestIn(name, prefix, attrs, blocks)))
-		}
-	}
-	seen := map[string]hcl.Range{}
-	for _, b := range body.Blocks {
-		def := b.DefRange()
-		i := slices.IndexFunc(schema.Blocks, func(n providers.NestedBlock) bool { return n.Name == b.Type })
-		switch {
-		case i < 0 && slices.Contains(attrs, b.Type):
-			diags = append(diags, errorf(&b.TypeRange, "An attribute is needed", "In %s, %q is an attribute: write %s = …, with an equals sign.", lower(what), b.Type, b.Type))
-		case i < 0:
-			diags = append(diags, errorf(&b.TypeRange, "Unknown block", "%s has no block %q.%s", what, b.Type, suggestIn(b.Type, prefix, attrs, blocks)))
-		case seen[b.Type].Filename != "":
-			diags = append(diags, errorf(&def, "Duplicate block", "There is one %s block; the first is at %s.", b.Type, seen[b.Type]))
-		case len(b.Labels) > 0:
-			diags = append(diags, errorf(&b.LabelRanges[0], "Unexpected label", "A %s block has no label.", b.Type))
-		default:
-			seen[b.Type] = def
-			ranges[prefix+b.Type] = def
-			diags = append(diags, checkBody(schema.Blocks[i].Block, b.Body, "A "+b.Type+" block", prefix+b.Type+".", ranges)...)
-		}
-	}
-	for _, a := range schema.Attrs {
-		if _, ok := body.Attributes[a.Name]; a.Required && !ok {
-			diags = append(diags, errorf(&missing, "Missing attribute", "%s needs the attribute %q: %s", what, a.Name, a.Doc))
-		}
-	}
-	for _, n := range schema.Blocks {
-		if _, ok := seen[n.Name]; n.Required && !ok {
-			diags = append(diags, errorf(&missing, "Missing block", "%s needs a block %q: %s", what, n.Name, n.Doc))
-		}
-	}
-	return diags
-}
-
-func lower(what string) string { return strings.ToLower(what[:1]) + what[1:] }
-
-func namesIn(b providers.Block) (attrs, blocks []string) {
-	for _, a := range b.Attrs {
-		attrs = append(attrs, a.Name)
-	}
-	for _, n := range b.Blocks {
-		blocks = append(blocks, n.Name)
-	}
-	return attrs, blocks
 }
 
 // names are the attributes of an instance that references can name.
@@ -134,36 +53,21 @@ func (d *decoder) names(out []providers.Attr) []string {
 	return slices.Compact(names)
 }
 
-func suggestIn(name, prefix string, attrs, blocks []string) string {
-	all := slices.Concat(attrs, blocks)
-	if prefix == "" {
-		all = append(all, config.MetaArguments...)
-	}
-	if s := suggest(name, all); s != "" {
-		return s
-	}
-	if len(attrs)+len(blocks) == 0 {
-		return ""
-	}
-	slices.Sort(attrs)
-	return " It has " + strings.Join(slices.Concat(attrs, blocks), ", ") + "."
-}
-
 // checkPath checks that a relative traversal names an attribute or block.
 func (d *decoder) checkPath(t hcl.Traversal) hcl.Diagnostics {
 	b := d.block
 	rng := t.SourceRange()
-	for i, step := range t {
-		var name string
-		switch s := step.(type) {
-		case hcl.TraverseRoot:
-			name = s.Name
-		case hcl.TraverseAttr:
-			name = s.Name
-		default:
+	for i := 0; i < len(t); i++ {
+		name, ok := stepName(t[i])
+		if _, index := t[i].(hcl.TraverseIndex); !ok || index {
 			return hcl.Diagnostics{errorf(&rng, "Invalid attribute path", "Changes are ignored by attribute; an element of a list cannot be chosen.")}
 		}
 		if n := slices.IndexFunc(b.Blocks, func(n providers.NestedBlock) bool { return n.Name == name }); n >= 0 {
+			if b.Blocks[n].Labelled && i+1 < len(t) {
+				if i++; !validStep(t[i]) {
+					return hcl.Diagnostics{errorf(&rng, "Invalid attribute path", "Of the %s blocks, one is chosen by its label: %s[\"name\"].", name, name)}
+				}
+			}
 			b = b.Blocks[n].Block
 			continue
 		}
@@ -178,15 +82,32 @@ func (d *decoder) checkPath(t hcl.Traversal) hcl.Diagnostics {
 	return nil
 }
 
-// pathOf prints a relative traversal of names.
+// stepName is what one step of a traversal names: an attribute or a key.
+func stepName(step hcl.Traverser) (string, bool) {
+	switch s := step.(type) {
+	case hcl.TraverseRoot:
+		return s.Name, true
+	case hcl.TraverseAttr:
+		return s.Name, true
+	case hcl.TraverseIndex:
+		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
+			return s.Key.AsString(), true
+		}
+	}
+	return "", false
+}
+
+func validStep(step hcl.Traverser) bool {
+	name, ok := stepName(step)
+	return ok && providers.ValidLabel(name)
+}
+
+// pathOf prints a relative traversal of names and labels, with dots between.
 func pathOf(t hcl.Traversal) string {
 	var names []string
 	for _, step := range t {
-		switch s := step.(type) {
-		case hcl.TraverseRoot:
-			names = append(names, s.Name)
-		case hcl.TraverseAttr:
-			names = append(names, s.Name)
+		if name, ok := stepName(step); ok {
+			names = append(names, name)
 		}
 	}
 	return strings.Join(names, ".")
@@ -199,22 +120,23 @@ type decoded struct {
 }
 
 // decode reads a body. Its references must name instances that are known.
-func (d *decoder) decode(body hcl.Body, ctx *hcl.EvalContext, ranges map[string]hcl.Range, m *budget.Meter, known func(addr.Instance) bool) (decoded, hcl.Diagnostics) {
-	val, diags := hcldec.Decode(body, d.spec, ctx)
+func (d *decoder) decode(body *hclsyntax.Body, ctx *hcl.EvalContext, ranges map[string]hcl.Range, m *budget.Meter, known func(addr.Instance) bool) (decoded, hcl.Diagnostics) {
+	r := &reader{meter: m, known: known, ranges: ranges}
+	val := r.block(&d.block, body, ctx, "")
+	diags := r.failed
 	if diags.HasErrors() {
 		return decoded{}, diags
 	}
-	r := &reader{meter: m, known: known, ranges: ranges}
-	out := decoded{value: r.block(d.block, val, ""), refs: r.found}
 	if diags = append(diags, r.diags...); diags.HasErrors() {
 		return decoded{}, diags
 	}
+	out := decoded{value: val, refs: r.found}
 	full, err := d.schema.Complete(out.value)
 	if err != nil {
-		return decoded{}, append(diags, d.problem(err, out.value, body, ranges))
+		return decoded{}, append(diags, d.problem(err, out.value, body, r))
 	}
 	for _, p := range d.schema.CheckValue(full) {
-		diags = append(diags, d.problem(p, full, body, ranges))
+		diags = append(diags, d.problem(p, full, body, r))
 	}
 	out.value = markSecrets(d.block, full)
 	return out, diags
@@ -222,80 +144,86 @@ func (d *decoder) decode(body hcl.Body, ctx *hcl.EvalContext, ranges map[string]
 
 // problem turns a schema's complaint about a value into a diagnostic. The text
 // may hold the value, so it is replaced when that is sensitive.
-func (d *decoder) problem(err error, v cty.Value, body hcl.Body, ranges map[string]hcl.Range) *hcl.Diagnostic {
+func (d *decoder) problem(err error, v cty.Value, body *hclsyntax.Body, r *reader) *hcl.Diagnostic {
 	rng := body.MissingItemRange()
 	perr, ok := err.(cty.PathError)
 	if !ok {
 		return errorf(&rng, "Invalid block", "%s.", sentence(err.Error()))
 	}
-	path := dotted(perr.Path)
-	for p := path; p != ""; p = p[:max(0, strings.LastIndexByte(p, '.'))] {
-		if r, ok := ranges[p]; ok {
-			rng = r
-			break
-		}
+	path, attr, at, rest := d.attrAt(v, perr.Path)
+	if place, ok := rangeOf(path, r.made, r.ranges); ok {
+		rng = place
 	}
 	text, hint := perr.Error(), ""
-	attr, at := attrAt(d.block, v, perr.Path)
 	if attr != nil && (attr.Sensitive || attr.WriteOnly || at.ContainsMarked()) {
 		text = "the value, which is sensitive, does not fit"
 	} else if attr != nil && attr.Enum != nil {
-		if s, ok := stringAt(at, perr.Path, attr.Name); ok {
+		if s, ok := stringAt(at, rest); ok {
 			hint = suggest(s, attr.Enum)
 		}
 	}
 	return errorf(&rng, "Invalid value of "+orElse(path, d.kind), "%s.%s", sentence(text), hint)
 }
 
-// attrAt finds the attribute a path leads to, and its value.
-func attrAt(b providers.Block, v cty.Value, path cty.Path) (*providers.Attr, cty.Value) {
-	for _, step := range path {
-		s, ok := step.(cty.GetAttrStep)
+// attrAt finds the attribute a path leads to, its own path as text, its value,
+// and the rest of the path within that.
+func (d *decoder) attrAt(v cty.Value, path cty.Path) (text string, a *providers.Attr, at cty.Value, rest cty.Path) {
+	b, at := d.block, v
+	for i := 0; i < len(path); i++ {
+		s, ok := path[i].(cty.GetAttrStep)
 		if !ok {
 			break
 		}
-		v, _ = v.Unmark()
-		if !v.IsKnown() || v.IsNull() || !v.Type().IsObjectType() || !v.Type().HasAttribute(s.Name) {
-			return nil, cty.DynamicVal
+		if text != "" {
+			text += "."
 		}
-		v = v.GetAttr(s.Name)
-		if n := slices.IndexFunc(b.Blocks, func(n providers.NestedBlock) bool { return n.Name == s.Name }); n >= 0 {
-			b = b.Blocks[n].Block
-			continue
-		}
-		for i := range b.Attrs {
-			if b.Attrs[i].Name == s.Name {
-				return &b.Attrs[i], v
+		text += s.Name
+		at = memberOf(at, s.Name)
+		n := slices.IndexFunc(b.Blocks, func(n providers.NestedBlock) bool { return n.Name == s.Name })
+		if n < 0 {
+			a := slices.IndexFunc(b.Attrs, func(a providers.Attr) bool { return a.Name == s.Name })
+			if a < 0 {
+				return text, nil, at, nil
 			}
+			return text, &b.Attrs[a], at, path[i+1:]
 		}
-		return nil, v
+		if step, ok := stepAt(path, i+1); ok && b.Blocks[n].Labelled {
+			text += label(step)
+			at = b.Blocks[n].Body(at, step)
+			i++
+		}
+		b = b.Blocks[n].Block
 	}
-	return nil, v
+	return text, nil, at, nil
+}
+
+func stepAt(path cty.Path, i int) (string, bool) {
+	if i >= len(path) {
+		return "", false
+	}
+	s, ok := path[i].(cty.IndexStep)
+	if !ok || s.Key.Type() != cty.String || !s.Key.IsKnown() || s.Key.IsNull() {
+		return "", false
+	}
+	return s.Key.AsString(), true
+}
+
+// memberOf is an attribute of an object, unknown when it is not there.
+func memberOf(v cty.Value, name string) cty.Value {
+	v, _ = v.Unmark()
+	if !v.IsKnown() || v.IsNull() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
+		return cty.DynamicVal
+	}
+	return v.GetAttr(name)
 }
 
 // stringAt follows the rest of a path, behind the attribute, to a string.
-func stringAt(v cty.Value, path cty.Path, attr string) (string, bool) {
-	for i, step := range path {
-		if s, ok := step.(cty.GetAttrStep); ok && s.Name == attr {
-			got, err := path[i+1:].Apply(v)
-			if err != nil || got.Type() != cty.String || !got.IsKnown() || got.IsNull() {
-				return "", false
-			}
-			return got.AsString(), true
-		}
+func stringAt(v cty.Value, rest cty.Path) (string, bool) {
+	got, err := rest.Apply(v)
+	if err != nil || got.Type() != cty.String || !got.IsKnown() || got.IsNull() {
+		return "", false
 	}
-	return "", false
-}
-
-// dotted prints the attribute names of a path.
-func dotted(p cty.Path) string {
-	var names []string
-	for _, step := range p {
-		if s, ok := step.(cty.GetAttrStep); ok {
-			names = append(names, s.Name)
-		}
-	}
-	return strings.Join(names, ".")
+	return got.AsString(), true
 }
 
 func sentence(s string) string {
@@ -317,8 +245,9 @@ func markSecrets(b providers.Block, v cty.Value) cty.Value {
 			attrs[a.Name] = attrs[a.Name].Mark(Sensitive)
 		}
 	}
-	for _, n := range b.Blocks {
-		attrs[n.Name] = markSecrets(n.Block, attrs[n.Name])
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
+		attrs[n.Name] = n.Map(attrs[n.Name], func(_ string, body cty.Value) cty.Value { return markSecrets(n.Block, body) })
 	}
 	return cty.ObjectVal(attrs).WithMarks(marks)
 }
@@ -356,11 +285,10 @@ func (e *Evaluator) findSecrets(b providers.Block, body *hclsyntax.Body, prefix 
 			*found = append(*found, prefix+a.Name)
 		}
 	}
-	for _, n := range b.Blocks {
-		for _, nested := range body.Blocks {
-			if nested.Type == n.Name {
-				e.findSecrets(n.Block, nested.Body, prefix+n.Name+".", found)
-			}
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
+		for path, nested := range bodiesOf(n, body) {
+			e.findSecrets(n.Block, nested, prefix+path+".", found)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -199,7 +198,7 @@ func (e *Evaluator) object(o *config.Object) (*node, hcl.Diagnostics) {
 	}
 	n := &node{object: o, block: addr.Block{Kind: o.Kind, Name: o.Name}, typ: t, decode: e.decoder(t)}
 	n.ranges = map[string]hcl.Range{}
-	diags := n.decode.checkBody(o.Body, "", n.ranges)
+	diags := n.decode.checkBody(o.Body, n.ranges)
 	diags = append(diags, e.secrets(n.decode.block, o)...)
 	n.invalid = diags.HasErrors() || o.MetaProblem
 	return n, diags
@@ -223,7 +222,7 @@ func (e *Evaluator) link(n *node) hcl.Diagnostics {
 	} else {
 		o := n.object
 		at := site{self: n, each: o.ForEach != nil, count: o.Count != nil}
-		diags = e.collect(&n.body, at, bodyExprs(o.Body)...)
+		diags = e.collectBody(&n.body, at, o.Body)
 		diags = append(diags, e.linkMeta(n, at)...)
 		for _, a := range []*hclsyntax.Attribute{o.ForEach, o.Count, o.Enabled} {
 			if a != nil {
@@ -274,21 +273,6 @@ func (e *Evaluator) dependsOn(u *unit, at site, list []hcl.Traversal) hcl.Diagno
 		diags = append(diags, e.collect(u, at, &hclsyntax.ScopeTraversalExpr{Traversal: t, SrcRange: rng})...)
 	}
 	return diags
-}
-
-// bodyExprs returns every expression of a body in source order.
-func bodyExprs(b *hclsyntax.Body) []hclsyntax.Expression {
-	attrs := slices.SortedFunc(maps.Values(b.Attributes), func(x, y *hclsyntax.Attribute) int {
-		return cmp.Compare(x.NameRange.Start.Byte, y.NameRange.Start.Byte)
-	})
-	var out []hclsyntax.Expression
-	for _, a := range attrs {
-		out = append(out, a.Expr)
-	}
-	for _, nested := range b.Blocks {
-		out = append(out, bodyExprs(nested.Body)...)
-	}
-	return out
 }
 
 // table returns the functions, charged to m.

@@ -34,7 +34,43 @@ func registry() *providers.Registry {
 		kind[spec.Policy, spec.PolicyOut]("policy"),
 		kind[spec.Enrollment, spec.EnrollmentOut]("enrollment"),
 		kind[spec.Value, spec.ValueOut]("value"),
+		kind[rack, rackOut]("rack"),
 	)
+}
+
+// rack is a kind with labelled blocks, one in another.
+type rack struct {
+	Place       string                 `lab:"place,required" doc:"where it stands."`
+	Controllers map[string]*controller `lab:"controller,blocks" doc:"its controllers."`
+	Cooling     *cooling               `lab:"cooling,block" doc:"its cooling."`
+}
+
+type controller struct {
+	OS          string           `lab:"os,required" enum:"2016,2019,2022" doc:"its release."`
+	Owner       providers.Ref    `lab:"owner" ref:"user" doc:"whose it is."`
+	Start       time.Duration    `lab:"start" default:"5m" doc:"how long it takes."`
+	Cores       int              `lab:"cores" doc:"how many."`
+	Key         providers.Secret `lab:"key,writeonly" doc:"opens it." json:"-"`
+	Serial      string           `lab:"serial,sensitive" doc:"is not shown."`
+	Certificate *certificate     `lab:"certificate,block" doc:"its certificate."`
+	Disks       map[string]*disk `lab:"disk,blocks" doc:"its disks."`
+}
+
+type certificate struct {
+	Template string   `lab:"template" default:"kdc" doc:"what it is made by."`
+	Names    []string `lab:"names" doc:"of whom."`
+}
+
+type disk struct {
+	Size int `lab:"size,required" doc:"how large."`
+}
+
+type cooling struct {
+	Fans int `lab:"fans" default:"2" doc:"how many."`
+}
+
+type rackOut struct {
+	ID string `lab:"id,id" doc:"its id."`
 }
 
 func kind[In, Out any](name string) providers.Type {

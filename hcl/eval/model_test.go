@@ -57,7 +57,7 @@ func genLab(t *rapid.T) lab {
 	}
 	for i := range rapid.IntRange(1, 12).Draw(t, "blocks") {
 		n := fmt.Sprintf("n%d", i)
-		switch rapid.IntRange(0, 5).Draw(t, "block") {
+		switch rapid.IntRange(0, 6).Draw(t, "block") {
 		case 0:
 			l.parts = append(l.parts, fmt.Sprintf("locals {\n  %s = %s\n}", n, expr()))
 			l.refs = append(l.refs, "local."+n)
@@ -79,6 +79,23 @@ func genLab(t *rapid.T) lab {
 			from := rapid.SampledFrom(l.whole).Draw(t, "from")
 			l.parts = append(l.parts, fmt.Sprintf("value %q {\n  for_each = { for k, v in %s : \"k${k}\" => v.id }\n  input = [each.value, %s]\n}", n, from, expr()))
 			l.whole = append(l.whole, "value."+n)
+		case 4:
+			l.parts = append(l.parts, fmt.Sprintf(`rack %q {
+  place = "x"
+  controller "a" {
+    os = "2022"
+    certificate { names = [jsonencode(%s)] }
+  }
+  dynamic "controller" {
+    for_each = ["b", "c"]
+    labels   = [controller.value]
+    content {
+      os = "2022"
+      certificate { names = [controller.value, jsonencode(%s)] }
+    }
+  }
+}`, n, expr(), expr()))
+			l.refs = append(l.refs, fmt.Sprintf("rack.%s.controller[\"b\"].certificate.names", n), fmt.Sprintf("rack.%s.controller", n), "rack."+n+".id")
 		default:
 			after := ""
 			if len(l.whole) > 0 && rapid.Bool().Draw(t, "depends_on") {
@@ -99,7 +116,9 @@ func (v ids) Instance(d *Desired) (cty.Value, hcl.Diagnostics) {
 	if v.known {
 		id = cty.StringVal("id of " + d.Addr.String())
 	}
-	return cty.ObjectVal(map[string]cty.Value{"input": d.Config.GetAttr("input"), "id": id}), nil
+	attrs := d.Config.AsValueMap()
+	attrs["id"] = id
+	return cty.ObjectVal(attrs), nil
 }
 
 func evaluator(t rapid.TB, parts []string) *Evaluator {
@@ -249,6 +268,7 @@ func FuzzEvaluate(f *testing.F) {
 		f.Add(shape(name, 4))
 	}
 	f.Add("user \"u\" {\n upn = \"a\"\n tenant = tenant.t\n groups = [group.g[\"a\"]]\n password = \"x\"\n}\ntenant \"t\" { domains = [\"a\"] }\ngroup \"g\" {\n for_each = toset([\"a\"])\n tenant = tenant.t\n}\n")
+	f.Add("rack \"r\" {\n place = \"x\"\n controller \"a\" {\n os = \"2022\"\n disk \"c\" { size = 1 }\n}\n dynamic \"controller\" {\n for_each = [\"b\"]\n iterator = i\n labels = [i.value]\n content {\n os = i.key\n dynamic \"certificate\" {\n for_each = [1]\n content { names = [i.value] }\n}\n}\n}\n}\nvalue \"v\" { input = rack.r.controller[\"a\"].disk }\n")
 	f.Add("check \"c\" {\n after = \"30m\"\n sign_in {\n user = user.u\n device = device.d\n pin = \"1\"\n }\n assert {\n condition = true\n error_message = \"\"\n }\n}\n")
 	f.Fuzz(func(t *testing.T, src string) {
 		c, diags := config.FromSources(map[string][]byte{"main.lab.hcl": []byte(src)})

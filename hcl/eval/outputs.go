@@ -92,8 +92,8 @@ func (e *Evaluator) linkCheck(c *config.Check) (*checkNode, hcl.Diagnostics) {
 	}
 	if c.SignIn != nil {
 		d := e.signInDecoder()
-		diags = append(diags, d.checkBody(c.SignIn, "", n.ranges)...)
-		diags = append(diags, e.collect(&n.unit, at, bodyExprs(c.SignIn)...)...)
+		diags = append(diags, d.checkBody(c.SignIn, n.ranges)...)
+		diags = append(diags, e.collectBody(&n.unit, at, c.SignIn)...)
 		told := e.secrets(d.block, &config.Object{Body: c.SignIn, Range: c.SignInRange})
 		if !expectsRefusal(c.Expect) { // a secret that is to be refused is none
 			diags = append(diags, told...)

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/hcl/addr"
@@ -14,42 +13,13 @@ import (
 	"hellolab/providers"
 )
 
-// reader gives the attributes of a body their types. The values of references,
-// objects of the instances they name, become addresses.
-type reader struct {
-	meter  *budget.Meter
-	known  func(addr.Instance) bool
-	ranges map[string]hcl.Range
-	found  []addr.Instance
-	diags  hcl.Diagnostics
-}
-
-func (r *reader) block(b providers.Block, v cty.Value, prefix string) cty.Value {
-	v, marks := v.Unmark()
-	if !v.IsKnown() || v.IsNull() {
-		return v.WithMarks(marks)
-	}
-	attrs := v.AsValueMap()
-	for _, a := range b.Attrs {
-		if a.Ref != nil {
-			attrs[a.Name] = r.attr(a, attrs[a.Name], prefix+a.Name)
-		} else {
-			attrs[a.Name] = r.plain(a, attrs[a.Name], prefix+a.Name)
-		}
-	}
-	for _, n := range b.Blocks {
-		attrs[n.Name] = r.block(n.Block, attrs[n.Name], prefix+n.Name+".")
-	}
-	return cty.ObjectVal(attrs).WithMarks(marks)
-}
-
 func (r *reader) plain(a providers.Attr, v cty.Value, path string) cty.Value {
 	if a.Type == cty.DynamicPseudoType {
 		return plainNulls(v)
 	}
 	out, err := budget.Convert(r.meter, v, a.Type)
 	if err != nil {
-		r.fail(path, "Wrong type of value", "The value of %q does not fit: %s.", path, err)
+		r.fail(path, "Wrong type of value", "The value of %s does not fit: %s.", named(path), err)
 		return cty.UnknownVal(a.Type)
 	}
 	return out
@@ -93,7 +63,7 @@ func (r *reader) attr(a providers.Attr, v cty.Value, path string) cty.Value {
 		return cty.UnknownVal(a.Type)
 	case a.Type.IsMapType():
 		if !v.Type().IsObjectType() && !v.Type().IsMapType() || isInstance(v) {
-			r.fail(path, "Invalid reference", "The attribute %q takes a map of references to %s.", path, kinds(a.Ref))
+			r.fail(path, "Invalid reference", "The attribute %s takes a map of references to %s.", named(path), kinds(a.Ref))
 			return cty.UnknownVal(a.Type)
 		}
 		out := map[string]cty.Value{}
@@ -113,7 +83,7 @@ func (r *reader) attr(a providers.Attr, v cty.Value, path string) cty.Value {
 		} else if v.Type().IsObjectType() {
 			hint = " Of a block with for_each, take values(…)."
 		}
-		r.fail(path, "Invalid reference", "The attribute %q takes a list of references to %s.%s", path, kinds(a.Ref), hint)
+		r.fail(path, "Invalid reference", "The attribute %s takes a list of references to %s.%s", named(path), kinds(a.Ref), hint)
 		return cty.UnknownVal(a.Type)
 	}
 	var out []cty.Value
@@ -138,18 +108,18 @@ func (r *reader) one(a providers.Attr, v cty.Value, path, where string) cty.Valu
 	bad := cty.UnknownVal(cty.String)
 	switch {
 	case v.IsKnown() && v.IsNull():
-		r.fail(path, "Null reference", "The attribute %q%s is null: the block it refers to may be disabled.", path, where)
+		r.fail(path, "Null reference", "The attribute %s%s is null: the block it refers to may be disabled.", named(path), where)
 		return bad
 	case isInstance(v):
 		at := v.GetAttr("address")
 		at, _ = at.Unmark()
 		in, err := addr.Parse(at.AsString())
 		if err != nil || !r.known(in) {
-			r.fail(path, "Invalid reference", "The attribute %q%s is an object, but not one of this lab's. Write the reference itself, as in %s.", path, where, example(a.Ref))
+			r.fail(path, "Invalid reference", "The attribute %s%s is an object, but not one of this lab's. Write the reference itself, as in %s.", named(path), where, example(a.Ref))
 			return bad
 		}
 		if !slices.Contains(a.Ref, in.Kind) {
-			r.fail(path, "Reference to the wrong kind", "The attribute %q takes a reference to %s, and %s is a %s.", path, kinds(a.Ref), in, in.Kind)
+			r.fail(path, "Reference to the wrong kind", "The attribute %s takes a reference to %s, and %s is a %s.", named(path), kinds(a.Ref), in, in.Kind)
 			return bad
 		}
 		r.found = append(r.found, in)
@@ -162,11 +132,11 @@ func (r *reader) one(a providers.Attr, v cty.Value, path, where string) cty.Valu
 		if in, err := addr.Parse(v.AsString()); err == nil && r.known(in) && len(marks) == 0 {
 			hint = fmt.Sprintf(" Write the reference itself, without quotes: %s.", in)
 		}
-		r.fail(path, "Invalid reference", "The attribute %q%s takes a reference to %s, not a string.%s", path, where, kinds(a.Ref), hint)
+		r.fail(path, "Invalid reference", "The attribute %s%s takes a reference to %s, not a string.%s", named(path), where, kinds(a.Ref), hint)
 	case v.Type().IsTupleType() || v.Type().IsListType():
-		r.fail(path, "Invalid reference", "The attribute %q%s takes one reference to %s, not a list.", path, where, kinds(a.Ref))
+		r.fail(path, "Invalid reference", "The attribute %s%s takes one reference to %s, not a list.", named(path), where, kinds(a.Ref))
 	default:
-		r.fail(path, "Invalid reference", "The attribute %q%s takes a reference to %s, as in %s.", path, where, kinds(a.Ref), example(a.Ref))
+		r.fail(path, "Invalid reference", "The attribute %s%s takes a reference to %s, as in %s.", named(path), where, kinds(a.Ref), example(a.Ref))
 	}
 	return bad
 }
@@ -181,12 +151,20 @@ func isInstance(v cty.Value) bool {
 }
 
 func (r *reader) unknown(a providers.Attr, path string) {
-	r.fail(path, "Unknown reference", "The attribute %q must be known when the plan is made, as a reference to %s, and it depends on a value that is known only after apply.", path, kinds(a.Ref))
+	r.fail(path, "Unknown reference", "The attribute %s must be known when the plan is made, as a reference to %s, and it depends on a value that is known only after apply.", named(path), kinds(a.Ref))
+}
+
+// named quotes a path that is a name or names; one with labels has quotes enough.
+func named(path string) string {
+	if strings.Contains(path, `"`) {
+		return path
+	}
+	return strconv.Quote(path)
 }
 
 func (r *reader) fail(path, summary, format string, args ...any) {
 	d := errorf(nil, summary, format, args...)
-	if rng, ok := r.ranges[path]; ok {
+	if rng, ok := rangeOf(path, r.made, r.ranges); ok {
 		d.Subject = &rng
 	}
 	r.diags = append(r.diags, d)

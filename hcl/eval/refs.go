@@ -1,7 +1,9 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,6 +67,46 @@ func (e *Evaluator) collect(u *unit, at site, exprs ...hclsyntax.Expression) hcl
 		}
 	}
 	return c.diags
+}
+
+// collectBody adds what the expressions of a body refer to, in source order.
+func (e *Evaluator) collectBody(u *unit, at site, body *hclsyntax.Body) hcl.Diagnostics {
+	c := &collector{e: e, u: u, site: at}
+	c.body(body)
+	return c.diags
+}
+
+func (c *collector) body(b *hclsyntax.Body) {
+	for _, a := range slices.SortedFunc(maps.Values(b.Attributes), func(x, y *hclsyntax.Attribute) int {
+		return cmp.Compare(x.NameRange.Start.Byte, y.NameRange.Start.Byte)
+	}) {
+		_ = hclsyntax.Walk(a.Expr, c)
+	}
+	for _, nested := range b.Blocks {
+		if dynamic(nested) {
+			c.dynamic(nested)
+		} else {
+			c.body(nested.Body)
+		}
+	}
+}
+
+// dynamic walks a dynamic block, whose content knows its element by name.
+func (c *collector) dynamic(b *hclsyntax.Block) {
+	if each := b.Body.Attributes["for_each"]; each != nil {
+		_ = hclsyntax.Walk(each.Expr, c)
+	}
+	if len(b.Labels) != 1 {
+		return // which was told
+	}
+	c.scopes = append(c.scopes, map[string]struct{}{iterator(b): {}})
+	if labels := b.Body.Attributes["labels"]; labels != nil {
+		_ = hclsyntax.Walk(labels.Expr, c)
+	}
+	if body := content(b); body != nil {
+		c.body(body)
+	}
+	c.scopes = c.scopes[:len(c.scopes)-1]
 }
 
 func (c *collector) bound(name string) bool {

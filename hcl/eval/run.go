@@ -308,6 +308,9 @@ func remark(v, like cty.Value) cty.Value {
 	}
 	bare, marks := v.Unmark()
 	lt, vt := like.Type(), bare.Type()
+	if bare.IsKnown() && !bare.IsNull() && lt.IsMapType() && vt.Equals(lt) && like.IsKnown() && !like.IsNull() {
+		return remarkMap(bare, like).WithMarks(marks)
+	}
 	if !bare.IsKnown() || bare.IsNull() || !lt.IsObjectType() || !vt.IsObjectType() || !vt.Equals(lt) {
 		return v.Mark(Sensitive)
 	}
@@ -318,6 +321,23 @@ func remark(v, like cty.Value) cty.Value {
 		}
 	}
 	return cty.ObjectVal(attrs).WithMarks(marks)
+}
+
+// remarkMap marks the elements of a map as remark does.
+func remarkMap(v, like cty.Value) cty.Value {
+	elems, marked := v.AsValueMap(), like.AsValueMap()
+	for key, e := range elems {
+		switch c, asked := marked[key]; {
+		case !asked:
+			elems[key] = e.Mark(Sensitive)
+		case c.ContainsMarked():
+			elems[key] = remark(e, c)
+		}
+	}
+	if len(elems) == 0 {
+		return v
+	}
+	return cty.MapVal(elems)
 }
 
 // nothing is a lab in which nothing exists yet: what was asked is known, what

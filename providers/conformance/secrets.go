@@ -95,9 +95,13 @@ func secretsOf(tb testing.TB, b providers.Block, v cty.Value) []string {
 			return true, nil
 		})
 	}
-	for _, n := range b.Blocks {
-		if nv := v.GetAttr(n.Name); !nv.IsNull() {
-			secrets = append(secrets, secretsOf(tb, n.Block, nv)...)
+	for i := range b.Blocks {
+		n := &b.Blocks[i]
+		nv := v.GetAttr(n.Name)
+		for _, label := range n.Labels(nv) {
+			if body := n.Body(nv, label); !body.IsNull() {
+				secrets = append(secrets, secretsOf(tb, n.Block, body)...)
+			}
 		}
 	}
 	return secrets

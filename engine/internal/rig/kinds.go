@@ -26,6 +26,18 @@ type Machine struct {
 	Name  string        `lab:"name,required,replace" doc:"Its name."`
 	Owner string        `lab:"owner" doc:"Something that can change."`
 	Slots *Slots        `lab:"slots,block" doc:"A nested block."`
+
+	Drives map[string]*Drive `lab:"drive,blocks" doc:"Nested blocks by label."`
+}
+
+// Drive is a labelled block.
+type Drive struct {
+	Size   int              `lab:"size" default:"1" doc:"Changes in place."`
+	Model  string           `lab:"model,replace" doc:"Does not."`
+	Owner  providers.Ref    `lab:"owner" ref:"person" doc:"Whose."`
+	Code   providers.Secret `lab:"code,writeonly" doc:"Never stored." json:"-"`
+	Serial string           `lab:"serial,sensitive" doc:"Never shown."`
+	Slots  *Slots           `lab:"slots,block" doc:"A block in it."`
 }
 
 // Slots is a nested block.
@@ -134,6 +146,7 @@ func (w *World) machine() providers.Type {
 			if err != nil {
 				return MachineOut{}, err
 			}
+			w.sawDrives(env.Addr, in)
 			out := MachineOut{ID: w.id()}
 			return out, w.create(ctx, env, Item{Kind: kind, Site: site, Key: in.Name, ID: out.ID}, in, out)
 		},
@@ -145,6 +158,7 @@ func (w *World) machine() providers.Type {
 			if err != nil {
 				return o.Out, err
 			}
+			w.sawDrives(env.Addr, in)
 			return o.Out, w.update(ctx, env, Item{Kind: kind, Site: site, Key: in.Name, ID: o.ID}, in, o.Out)
 		},
 		Delete: func(ctx context.Context, env providers.Env, o object) error {
@@ -155,6 +169,12 @@ func (w *World) machine() providers.Type {
 			return w.delete(ctx, env, kind, site, o.In.Name)
 		},
 	})
+}
+
+func (w *World) sawDrives(addr string, in Machine) {
+	for label, d := range in.Drives {
+		w.saw(addr+" "+label, d.Code)
+	}
 }
 
 func (w *World) person() providers.Type {

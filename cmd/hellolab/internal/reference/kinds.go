@@ -64,21 +64,39 @@ func (p *page) block(b *providers.Block, path string) error {
 	}
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
-		absent := "may be left out"
-		if n.Required {
+		absent, count := "may be left out", "block, at most one"
+		switch {
+		case n.Required:
 			absent = "**required**"
+		case n.Labelled:
+			absent = "none"
 		}
-		rows = append(rows, []string{code(n.Name + " { }"), "block, at most one", absent, n.Doc})
+		if n.Labelled {
+			count = "blocks, by label"
+		}
+		rows = append(rows, []string{code(heading(n)), count, absent, n.Doc})
 	}
 	p.table([]string{"Attribute", "Type", "Default", "Meaning"}, rows)
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
-		p.line("\nInside `%s%s { }`:", path, n.Name)
-		if err := p.block(&n.Block, path+n.Name+"."); err != nil {
+		p.line("\nInside `%s%s`:", path, heading(n))
+		within := path + n.Name
+		if n.Labelled {
+			within += `["name"]`
+		}
+		if err := p.block(&n.Block, within+"."); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// heading is how a nested block is written.
+func heading(n *providers.NestedBlock) string {
+	if n.Labelled {
+		return n.Name + ` "name" { }`
+	}
+	return n.Name + " { }"
 }
 
 // absent says what an attribute is worth that is not written.

@@ -63,6 +63,8 @@ func TestKinds(t *testing.T) {
 		Blocks: []providers.NestedBlock{{Name: "inner", Doc: "Within.", Required: true, Block: providers.Block{
 			Attrs:  []providers.Attr{{Name: "depth", Doc: "Depth.", Type: cty.Bool}},
 			Blocks: []providers.NestedBlock{{Name: "core", Block: providers.Block{Attrs: []providers.Attr{{Name: "heat", Type: cty.Number}}}}},
+		}}, {Name: "part", Doc: "Parts.", Labelled: true, Block: providers.Block{
+			Blocks: []providers.NestedBlock{{Name: "bit", Labelled: true, Required: true, Block: providers.Block{Attrs: []providers.Attr{{Name: "on", Type: cty.Bool}}}}},
 		}}},
 	}, []providers.Attr{
 		{Name: "thing_id", Doc: "Id.", Type: cty.String, ID: true},
@@ -89,6 +91,10 @@ func TestKinds(t *testing.T) {
 		"Inside `inner { }`:\n\n| Attribute ",
 		"| `depth` | bool | unset | Depth. |\n| `core { }` | block, at most one | may be left out |  |",
 		"Inside `inner.core { }`:\n\n| Attribute ",
+		"| `part \"name\" { }` | blocks, by label | none | Parts. |",
+		"Inside `part \"name\" { }`:\n\n| Attribute ",
+		"| `bit \"name\" { }` | blocks, by label | **required** |  |",
+		"Inside `part[\"name\"].bit \"name\" { }`:\n\n| Attribute ",
 		"| `thing_id` | string | Id. *The object's id.* |",
 		"| `secret` | string | Secret. *Sensitive.* *Learned anew when `size` or `name` changes.* |",
 		"| `status` | string | Status. *Changes with time alone, which is no drift.* |",
