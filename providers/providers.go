@@ -96,8 +96,9 @@ type Kind[In, Out any] struct {
 	// order of kinds' After and one after another: after the steps of an apply
 	// and before its checks; and when a serve starts, and every minute of real
 	// time while it runs, when the object's service answers at the same time. It
-	// is idempotent: with nothing due it writes nothing. An error is a warning,
-	// and the next call tries again. Nil: time changes nothing.
+	// is idempotent: with nothing due it writes nothing. What it changes of Out
+	// is tagged volatile. An error is a warning, and the next call tries again.
+	// Nil: time changes nothing.
 	Due func(context.Context, Env, Object[In, Out]) error
 }
 

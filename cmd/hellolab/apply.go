@@ -246,7 +246,7 @@ func (c *applyCommand) execute(ctx context.Context, s *session, store *state.Sto
 	return u.fail(c.verdicts(ctx, s, store, p, u))
 }
 
-// walk runs the plan's steps in the lab.
+// walk runs the plan's steps in the lab, and then what lab time has made due.
 func (c *applyCommand) walk(ctx context.Context, s *session, store *state.Store, p *planned, u *ui) (result *apply.Result, diags hcl.Diagnostics) {
 	result = &apply.Result{}
 	j, err := journal.Create(s.journalDir(), c.operation(), s.now())
@@ -268,7 +268,7 @@ func (c *applyCommand) walk(ctx context.Context, s *session, store *state.Store,
 		}
 	}()
 	s.expect(p.plan)
-	return apply.Run(ctx, apply.Request{
+	result, diags = apply.Run(ctx, apply.Request{
 		Plan:        p.plan,
 		Registry:    s.registry,
 		View:        store,
@@ -280,6 +280,10 @@ func (c *applyCommand) walk(ctx context.Context, s *session, store *state.Store,
 		Progress:    progressEvery,
 		Failpoint:   s.failpoint,
 	})
+	if !diags.HasErrors() {
+		diags = append(diags, due(ctx, l)...)
+	}
+	return result, diags
 }
 
 func (c *applyCommand) summary(s *session, r *apply.Result) string {

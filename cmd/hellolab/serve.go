@@ -105,6 +105,8 @@ type served struct {
 	about     *about     // what clients need to know
 	vars      []variable // what leads them here
 
+	told map[string]string // trouble with what is due, by object; catchUp's own
+
 	up      chan struct{} // closed when commands may run, or never will
 	mu      sync.Mutex
 	closed  bool
@@ -174,6 +176,7 @@ func (s *session) serve(ctx context.Context, f *serveFlags, operation string, fn
 	if err := v.lab.OpenAll(ctx); err != nil {
 		return err
 	}
+	v.catchUp(ctx)
 	if f.hosts == "microsoft" {
 		front, err := v.microsoft(ctx)
 		if err != nil {
@@ -195,6 +198,9 @@ func (s *session) serve(ctx context.Context, f *serveFlags, operation string, fn
 	}
 	defer remove()
 	v.warn()
+	ticker := time.NewTicker(dueEvery)
+	defer ticker.Stop()
+	defer v.keepUp(ctx, ticker.C)()
 	up()
 	return fn(v)
 }

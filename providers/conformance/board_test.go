@@ -228,6 +228,7 @@ func noteKind(bad sabotage) providers.Type {
 			_, err := at(env).send(ctx, http.MethodDelete, o.In.Board, o.In.Title, nil)
 			return err
 		},
+		Due: func(ctx context.Context, env providers.Env, o noteObject) error { return at(env).archive(ctx, o) },
 	}
 	return providers.Of(k)
 }
@@ -248,6 +249,29 @@ func (c noteClient) create(ctx context.Context, in note) (noteOut, error) {
 		c.env.Log.Info("creating", "code", string(in.Code))
 	}
 	return c.put(ctx, in, "")
+}
+
+// archive is due once: in two writes, of which the second tells that it is done.
+func (c noteClient) archive(ctx context.Context, o noteObject) error {
+	begun, done := false, false
+	err := c.env.Section.View(func(r providers.Reader) (err error) {
+		if _, begun, err = r.Get("archive", "begun"); err == nil {
+			_, done, err = r.Get("archive", "done")
+		}
+		return err
+	})
+	switch {
+	case err != nil || done && c.bad != "always due":
+		return err
+	case begun && c.bad == "due once only":
+		return fmt.Errorf("%s has already begun", o.Addr)
+	}
+	for _, step := range []string{"begun", "done"} {
+		if err := c.env.Section.Update(ctx, func(w providers.Writer) error { return w.Put("archive", step, nil) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c noteClient) put(ctx context.Context, in note, number string) (noteOut, error) {

@@ -154,6 +154,65 @@ func TestKindsMeetOnTheNetwork(t *testing.T) {
 	}
 }
 
+func TestHostsHaveAddresses(t *testing.T) {
+	env := conformance.NewEnv(t, shopKind())
+	env.Create("shop.one", shop{Host: "Shop.example."})
+	env.Create("shop.two", shop{Host: "two.example"})
+	of := env.For("shop.two").Address
+	one, err := of(t.Context(), "SHOP.example")
+	if err != nil || !one.IsLoopback() {
+		t.Errorf("%v, %v", one, err)
+	}
+	if two, err := of(t.Context(), "two.example"); err != nil || two == one {
+		t.Errorf("%v, %v", two, err)
+	}
+	if again, err := of(t.Context(), "shop.example."); err != nil || again != one {
+		t.Errorf("%v, %v; was %v", again, err, one)
+	}
+	if got, err := of(t.Context(), "three.example"); !errors.Is(err, providers.ErrNoHost) {
+		t.Errorf("a host of nobody has %v, %v", got, err)
+	}
+	if _, err := env.For("shop.one").Network.ListenPacket("three.example", 53); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := of(t.Context(), "three.example"); err != nil || got == one {
+		t.Errorf("one that listens has %v, %v", got, err)
+	}
+}
+
+// The network is down from a kill on, for datagrams as for streams.
+func TestKillTakesTheNetworkDown(t *testing.T) {
+	env := conformance.NewEnv(t, shopKind(), customerKind())
+	env.Create("shop.one", shop{Host: "one.example"})
+	n := env.For("shop.one").Network
+	s, err := n.ListenPacket("one.example", 53)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := n.DialPacket(t.Context(), "one.example", 53)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := env.KillAt(t.Context(), 1, func(ctx context.Context) {
+		_ = env.For("shop.one").Section.Record(ctx, func(providers.Writer) error { return nil })
+		if _, err := n.Dial(t.Context(), "one.example", 7); !errors.Is(err, conformance.ErrKilled) {
+			t.Errorf("dial: %v", err)
+		}
+		if _, err := n.DialPacket(t.Context(), "one.example", 53); !errors.Is(err, conformance.ErrKilled) {
+			t.Errorf("dial for datagrams: %v", err)
+		}
+		if _, err := c.Write([]byte("x")); !errors.Is(err, conformance.ErrKilled) {
+			t.Errorf("write: %v", err)
+		}
+		if _, err := s.WriteTo([]byte("x"), c.LocalAddr()); !errors.Is(err, conformance.ErrKilled) {
+			t.Errorf("answer: %v", err)
+		}
+	})
+	if _, err := c.Write([]byte("x")); !killed || err != nil {
+		t.Errorf("after the restart: %v", err)
+	}
+}
+
 func TestClockMovesByAdvanceOnly(t *testing.T) {
 	env := conformance.NewEnv(t, shopKind())
 	now := env.For("shop.a").Now

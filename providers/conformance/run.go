@@ -45,6 +45,7 @@ var checks = []check{
 	{"killed create", checkKilledCreate},
 	{"killed update", checkKilledUpdate},
 	{"killed delete", checkKilledDelete},
+	{"due", checkDue},
 	{"secrets", checkSecrets},
 }
 

@@ -47,6 +47,8 @@ func TestEachFaultIsCaught(t *testing.T) {
 		"overwrites":              {"created twice", "one key, two objects"},
 		"one id for all":          {"concurrent", `have one id, "7"`},
 		"reserves first":          {"killed create", "creating it again"},
+		"always due":              {"due", "wrote configuration with nothing due"},
+		"due once only":           {"due", "already begun"},
 		"keeps the secret":        {"secrets", "table notes"},
 		"logs the secret":         {"secrets", "the log holds a write-only value"},
 		"tells the token":         {"secrets", "(note_put) holds token"},
