@@ -1,0 +1,220 @@
+// Package adldap administers an Active Directory domain as any tool does: by
+// LDAP, signed in with Kerberos, under a layer that encrypts (so passwords may
+// be set without a certificate in the domain). It is a thin end of go-ldap over
+// the lab's network; what a domain refuses comes back as an *Error whose text
+// is a sentence.
+//
+// Sources: MS-ADTS 5.1.1.1, RFC 4752.
+package adldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"hellolab/providers"
+	"hellolab/providers/wire/gss"
+	"hellolab/providers/wire/gss/sasl"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/krbclient"
+	"hellolab/providers/wire/ldapmsg"
+)
+
+// Ports of a domain controller.
+const (
+	portLDAP     = 389
+	portKerberos = 88
+)
+
+// timeout bounds one request.
+const timeout = 30 * time.Second
+
+// Domain is where to sign in, and as whom.
+type Domain struct {
+	Realm    string
+	Host     string // of a controller
+	BaseDN   string
+	Account  string // account name
+	Password string
+}
+
+// Conn is a connection that is signed in. Close ends it.
+type Conn struct {
+	ldap *ldap.Conn
+	Base string // distinguished name of the domain
+	now  func() time.Time
+}
+
+// SignIn dials a controller and signs in.
+func SignIn(ctx context.Context, env providers.Env, d Domain) (*Conn, error) {
+	session, err := ticket(ctx, env, d)
+	if err != nil {
+		return nil, fmt.Errorf("sign in to %s: %w", d.Realm, err)
+	}
+	raw, err := env.Network.Dial(ctx, d.Host, portLDAP)
+	if err != nil {
+		return nil, err
+	}
+	secure := sasl.NewConn(raw)
+	l := ldap.NewConn(secure, false)
+	l.SetTimeout(timeout)
+	l.Start()
+	client := sasl.NewClient(sasl.ClientConfig{Mechanism: sasl.GSSAPI, Layer: sasl.Confidentiality, Begin: func(_ string, flags gss.Flags) (gss.Exchange, error) {
+		return gss.NewInitiator(gss.InitiatorConfig{Credential: session, Flags: flags, Now: env.Now(), Rand: env.Rand}), nil
+	}})
+	if err := l.GSSAPIBind(client, "ldap/"+d.Host, ""); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("sign in to %s: %w", d.Host, explain(err))
+	}
+	if err := secure.Protect(client.Layer()); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &Conn{ldap: l, Base: d.BaseDN, now: env.Now}, nil
+}
+
+// ticket obtains one for the controller's LDAP service, by password.
+func ticket(ctx context.Context, env providers.Env, d Domain) (gss.Credential, error) {
+	kdc := &krbclient.Client{Realm: d.Realm, Now: env.Now, Rand: env.Rand, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		return env.Network.Dial(ctx, d.Host, portKerberos)
+	}}
+	tgt, err := kdc.AS(ctx, krbclient.ASRequest{Client: krb.Principal(d.Account)}, krbclient.Password(d.Password))
+	if err != nil {
+		return gss.Credential{}, err
+	}
+	service, err := kdc.TGS(ctx, &tgt.Credential, krbclient.TGSRequest{Server: krb.Service("ldap", d.Host)})
+	if err != nil {
+		return gss.Credential{}, err
+	}
+	c := service.Credential
+	return gss.Credential{Ticket: &service.Reply.Ticket, Session: c.Key, Realm: c.CRealm, Client: c.Client}, nil
+}
+
+// Close ends the connection.
+func (c *Conn) Close() { c.ldap.Close() }
+
+// Error is what the domain refused.
+type Error struct {
+	Code     uint16 // LDAP's result code
+	Sentence string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s (LDAP result %d)", e.Sentence, e.Code) }
+
+// explain makes an error of go-ldap one of this package. AD's own words come
+// before "comment:".
+func explain(err error) error {
+	var e *ldap.Error
+	if !errors.As(err, &e) || e.ResultCode >= ldap.ErrorNetwork {
+		return err
+	}
+	text := ldap.LDAPResultCodeMap[e.ResultCode]
+	if e.Err != nil {
+		text = e.Err.Error()
+	}
+	if _, comment, ok := strings.Cut(text, "comment: "); ok {
+		text = comment
+	}
+	return &Error{Code: e.ResultCode, Sentence: strings.TrimRight(text, "\x00")}
+}
+
+// IsCode says whether an error is a result of the domain with this code.
+func IsCode(err error, code ldapmsg.ResultCode) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == uint16(code)
+}
+
+// ByGUID is the name of an object by its objectGUID, whatever its DN is.
+func ByGUID(id string) string { return "<GUID=" + id + ">" }
+
+// Entry is an object as it was read.
+type Entry struct {
+	DN   string
+	GUID guid.GUID
+
+	entry *ldap.Entry
+}
+
+// Text returns the first value of an attribute, "" when there is none.
+func (e *Entry) Text(attribute string) string { return e.entry.GetEqualFoldAttributeValue(attribute) }
+
+// Bytes returns the first value of an attribute, nil when there is none.
+func (e *Entry) Bytes(attribute string) []byte {
+	if v := e.entry.GetEqualFoldRawAttributeValues(attribute); len(v) > 0 {
+		return v[0]
+	}
+	return nil
+}
+
+// Values returns the values of an attribute.
+func (e *Entry) Values(attribute string) [][]byte {
+	return e.entry.GetEqualFoldRawAttributeValues(attribute)
+}
+
+// Read returns an object by name, with these attributes. An object that is not
+// there is an *Error of code noSuchObject.
+func (c *Conn) Read(name string, attributes ...string) (*Entry, error) {
+	found, err := c.search(name, ldap.ScopeBaseObject, ldapmsg.Present{Attribute: "objectClass"}, attributes)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != 1 {
+		return nil, &Error{Code: uint16(ldapmsg.NoSuchObject), Sentence: "There is no object " + name + "."}
+	}
+	return found[0], nil
+}
+
+// First returns an object of the domain that a filter holds for, or an *Error
+// of code noSuchObject.
+func (c *Conn) First(filter ldapmsg.Filter, attributes ...string) (*Entry, error) {
+	found, err := c.search(c.Base, ldap.ScopeWholeSubtree, filter, attributes)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, &Error{Code: uint16(ldapmsg.NoSuchObject), Sentence: "No object is " + filter.String() + "."}
+	}
+	return found[0], nil
+}
+
+// List returns all objects below a name that a filter holds for.
+func (c *Conn) List(base string, filter ldapmsg.Filter, attributes ...string) ([]*Entry, error) {
+	return c.search(base, ldap.ScopeWholeSubtree, filter, attributes)
+}
+
+// pageSize is how many entries are asked for at once.
+const pageSize = 500
+
+func (c *Conn) search(base string, scope int, filter ldapmsg.Filter, attributes []string) ([]*Entry, error) {
+	// Names in values come with their GUIDs, so that they can be told apart.
+	extended := ldap.NewControlString(ldapmsg.ControlExtendedDN, true, "")
+	r := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter.String(), append([]string{"objectGUID"}, attributes...), []ldap.Control{extended})
+	res, err := c.ldap.SearchWithPaging(r, pageSize)
+	if err != nil {
+		return nil, explain(err)
+	}
+	out := make([]*Entry, 0, len(res.Entries))
+	for _, e := range res.Entries {
+		entry := &Entry{entry: e}
+		if entry.DN, entry.GUID, err = SplitName(e.DN); err != nil {
+			return nil, err
+		}
+		out = append(out, entry)
+	}
+	return out, nil
+}
+
+// SplitName reads a name in the extended form, as values of names come.
+func SplitName(text string) (dn string, id guid.GUID, err error) {
+	n, err := ldapmsg.ParseName(text)
+	if err != nil {
+		return "", guid.GUID{}, err
+	}
+	return text[strings.LastIndex(text, ">;")+len(">;"):], n.GUID, nil
+}
