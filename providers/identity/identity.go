@@ -1,7 +1,7 @@
 // Package identity is the kinds user and group: accounts that live in a
-// tenant's directory. They are administered as anybody administers a tenant,
-// over Graph, with the lab administrator's credential; the package knows
-// nothing of the tenant's insides.
+// tenant's directory or in a domain's. They are administered as anybody
+// administers those, over Graph or LDAP, with the lab administrator's
+// credential; the package knows nothing of their insides.
 package identity
 
 import (

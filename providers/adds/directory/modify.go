@@ -3,6 +3,7 @@ package directory
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -67,9 +68,25 @@ func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapms
 		if !self && !d.rights.admin(who) && len(password) == 1 {
 			return accessDenied("The password of %s is not yours to set.", o.DN)
 		}
-		return d.writePassword(w, who, o, password)
+		if err := d.writePassword(w, who, o, password); err != nil {
+			return err
+		}
 	}
-	return nil
+	return d.enabled(w, o)
+}
+
+// enabled refuses a person's account that is enabled and has no password
+// (MS-SAMR 3.1.1.8.10).
+func (d *Directory) enabled(w writer, o *object) error {
+	bits := o.number("userAccountControl")
+	if !o.is("user") || bits&UACNormal == 0 || bits&(UACDisabled|UACPasswordNotRequired) != 0 {
+		return nil
+	}
+	_, err := get[secrets](w, tableSecrets, o.ID.String())
+	if errors.Is(err, errNotFound) {
+		return ldapmsg.Errorf(ldapmsg.UnwillingToPerform, ldapmsg.ErrorPasswordRestriction, "An account without a password is not enabled.")
+	}
+	return err
 }
 
 func violation(a *Attribute) error {
