@@ -55,14 +55,14 @@ type DomainInterop struct {
 
 // DomainOut is what a domain learns.
 type DomainOut struct {
-	GUID           string   `lab:"guid,id" doc:"objectGUID of the domain."`
-	SID            string   `lab:"sid" doc:"Security identifier of the domain."`
-	DN             string   `lab:"dn" doc:"Distinguished name of the domain."`
-	Realm          string   `lab:"realm" doc:"Kerberos realm."`
-	Hosts          []string `lab:"hosts" doc:"DNS names of the controllers."`
-	AdminUPN       string   `lab:"admin_upn" doc:"User principal name of the domain's Administrator."`
-	AdminPassword  string   `lab:"admin_password,sensitive" doc:"Its password."`
-	CertificateDue string   `lab:"kdc_certificates,volatile" doc:"How the controllers' certificates stand."`
+	GUID          string   `lab:"guid,id" doc:"objectGUID of the domain."`
+	SID           string   `lab:"sid" doc:"Security identifier of the domain."`
+	DN            string   `lab:"dn" doc:"Distinguished name of the domain."`
+	Realm         string   `lab:"realm" doc:"Kerberos realm."`
+	Hosts         []string `lab:"hosts" doc:"DNS names of the controllers."`
+	AdminUPN      string   `lab:"admin_upn" doc:"User principal name of the domain's Administrator."`
+	AdminPassword string   `lab:"admin_password,sensitive" doc:"Its password."`
+	Certificates  string   `lab:"kdc_certificates,volatile" doc:"How the controllers stand with their certificates."`
 }
 
 // Authority is a certification authority of a domain: an enterprise CA.

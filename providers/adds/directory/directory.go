@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"hellolab/providers"
@@ -31,6 +32,7 @@ type Directory struct {
 	rights rights
 
 	aggregate path // of the subschema entry, which is computed
+	policy    atomic.Pointer[PasswordPolicy]
 }
 
 // ErrNone is what Load answers for a section without a directory.
@@ -49,7 +51,11 @@ func Load(o Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return with(o, *cfg)
+	d, err := with(o, *cfg)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.view(d.readPolicy)
 }
 
 func with(o Options, cfg Config) (*Directory, error) {
@@ -63,6 +69,7 @@ func with(o Options, cfg Config) (*Directory, error) {
 	}
 	d.rights = rights{domain: d.sid}
 	d.aggregate, err = pathOf("CN=Aggregate," + cfg.schemaDN())
+	d.policy.Store(&cfg.Policy)
 	return d, err
 }
 

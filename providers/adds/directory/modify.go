@@ -14,7 +14,8 @@ import (
 
 // Modify changes an object: all changes, in order, or none.
 func (d *Directory) Modify(ctx context.Context, who *Requester, op *ldapmsg.Modify, permissive bool) error {
-	return d.journaled(ctx, who, func(w writer, log *journal) error {
+	domain := false
+	err := d.journaled(ctx, who, func(w writer, log *journal) error {
 		if who.Anonymous() {
 			return ldapmsg.BindRequired()
 		}
@@ -32,8 +33,13 @@ func (d *Directory) Modify(ctx context.Context, who *Requester, op *ldapmsg.Modi
 		if err := d.touch(w, o); err != nil {
 			return err
 		}
+		domain = o.ID == d.cfg.GUID
 		return w.store(was, o)
 	})
+	if err != nil || !domain {
+		return err
+	}
+	return d.view(d.readPolicy)
 }
 
 // has says whether the object's own record has an attribute; what is kept

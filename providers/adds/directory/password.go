@@ -19,7 +19,7 @@ func restricted(sentence string) error { return &PolicyError{sentence} }
 // checkPassword holds a new password against the policy. reset is an
 // administrator's doing: history and age do not count then.
 func (d *Directory) checkPassword(r reader, o *object, password string, reset bool) error {
-	p := d.cfg.Policy
+	p := d.Policy()
 	name := o.first("sAMAccountName")
 	switch {
 	case utf8.RuneCountInString(password) < p.MinLength:

@@ -1,6 +1,9 @@
 package directory
 
 import (
+	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -14,6 +17,48 @@ type PasswordPolicy struct {
 	MaxAge     time.Duration
 	MinAge     time.Duration
 }
+
+// never is an age that is not reached, as the domain's object has it.
+const never = "-9223372036854775808"
+
+// interval writes an age as the domain's object has it: negative ticks.
+func interval(d time.Duration) string { return strconv.FormatInt(-int64(d/100), 10) }
+
+// attributes are the policy as the domain's object holds it (MS-ADTS 6.1.1.1.1).
+func (p PasswordPolicy) attributes() attrs {
+	a := attrs{"maxPwdAge": never, "minPwdAge": interval(p.MinAge), "minPwdLength": strconv.Itoa(p.MinLength), "pwdHistoryLength": strconv.Itoa(p.History), "pwdProperties": "0"}
+	if p.MaxAge > 0 {
+		a["maxPwdAge"] = interval(p.MaxAge)
+	}
+	if p.Complexity {
+		a["pwdProperties"] = "1"
+	}
+	return a
+}
+
+// readPolicy takes the policy from the domain's object, where administrators
+// change it.
+func (d *Directory) readPolicy(r reader) error {
+	o, err := r.object(d.cfg.GUID.String())
+	if err != nil {
+		return fmt.Errorf("object of the domain: %w", err)
+	}
+	age := func(attribute string) time.Duration {
+		ticks := o.number(attribute)
+		if ticks >= 0 || ticks < -math.MaxInt64/100 {
+			return 0
+		}
+		return time.Duration(-ticks) * 100
+	}
+	d.policy.Store(&PasswordPolicy{
+		MinLength: int(o.number("minPwdLength")), History: int(o.number("pwdHistoryLength")), Complexity: o.number("pwdProperties")&1 != 0,
+		MaxAge: age("maxPwdAge"), MinAge: age("minPwdAge"),
+	})
+	return nil
+}
+
+// Policy returns the policy in force.
+func (d *Directory) Policy() PasswordPolicy { return *d.policy.Load() }
 
 // complexity of a password: of five kinds of characters it must hold three,
 // and neither the account's name nor a part of the display name of three

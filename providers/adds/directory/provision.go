@@ -120,27 +120,18 @@ func (p *provision) at(dn string) *object {
 	return &object{}
 }
 
-// ticks of a policy's age: negative, as an interval.
-func interval(d time.Duration) string { return strconv.FormatInt(-int64(d/100), 10) }
-
 func (p *provision) domain() {
 	cfg := &p.d.cfg
 	label, _, _ := strings.Cut(cfg.DNSName, ".")
-	maxAge := "-9223372036854775808" // never
-	if cfg.Policy.MaxAge > 0 {
-		maxAge = interval(cfg.Policy.MaxAge)
+	values := cfg.Policy.attributes()
+	for k, v := range (attrs{
+		"dc": label, "objectSid": string(p.d.sid.Bytes()), "lockoutThreshold": "0", "lockoutDuration": interval(30 * time.Minute),
+		"lockOutObservationWindow": interval(30 * time.Minute), "ms-DS-MachineAccountQuota": "0", "msDS-Behavior-Version": strconv.Itoa(cfg.Level),
+		"nTMixedDomain": "0", "isCriticalSystemObject": "TRUE", "fSMORoleOwner": p.ntds(cfg.Controllers[0]),
+	}) {
+		values[k] = v
 	}
-	complexity := "0"
-	if cfg.Policy.Complexity {
-		complexity = "1"
-	}
-	root := p.addWith(cfg.DN(), "domainDNS", cfg.GUID, attrs{
-		"dc": label, "objectSid": string(p.d.sid.Bytes()), "maxPwdAge": maxAge, "minPwdAge": interval(cfg.Policy.MinAge),
-		"minPwdLength": strconv.Itoa(cfg.Policy.MinLength), "pwdHistoryLength": strconv.Itoa(cfg.Policy.History), "pwdProperties": complexity,
-		"lockoutThreshold": "0", "lockoutDuration": interval(30 * time.Minute), "lockOutObservationWindow": interval(30 * time.Minute),
-		"ms-DS-MachineAccountQuota": "0", "msDS-Behavior-Version": strconv.Itoa(cfg.Level), "nTMixedDomain": "0",
-		"isCriticalSystemObject": "TRUE", "fSMORoleOwner": p.ntds(cfg.Controllers[0]),
-	})
+	root := p.addWith(cfg.DN(), "domainDNS", cfg.GUID, values)
 	for _, c := range []struct{ rdn, class string }{
 		{"CN=Builtin", "builtinDomain"}, {"CN=Users", "container"}, {"CN=Computers", "container"}, {"OU=Domain Controllers", "organizationalUnit"},
 		{"CN=System", "container"}, {"CN=ForeignSecurityPrincipals", "container"}, {"CN=LostAndFound", "lostAndFound"}, {"CN=RegisteredDevices", "msDS-DeviceContainer"},

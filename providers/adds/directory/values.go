@@ -156,10 +156,10 @@ func (d *Directory) passwordExpiry(o *object) uint64 {
 		return filetime.Never
 	case set == 0:
 		return 0
-	case d.cfg.Policy.MaxAge == 0:
+	case d.Policy().MaxAge == 0:
 		return filetime.Never
 	}
-	return filetime.From(filetime.Time(set).Add(d.cfg.Policy.MaxAge))
+	return filetime.From(filetime.Time(set).Add(d.Policy().MaxAge))
 }
 
 func (d *Directory) passwordExpired(o *object) bool {
