@@ -208,6 +208,19 @@ func (r *reader) take(identifier byte) []byte {
 	return contents
 }
 
+// count says how many elements are left.
+func (r *reader) count() int {
+	n := 0
+	for rest := r.rest; len(rest) > 0; n++ {
+		_, _, end, err := header(rest)
+		if err != nil {
+			break
+		}
+		rest = rest[end:]
+	}
+	return n
+}
+
 // optional takes the next element if it is the one named.
 func (r *reader) optional(identifier byte) (contents []byte, ok bool) {
 	if !r.more() || r.rest[0] != identifier {

@@ -146,7 +146,11 @@ func search(r *reader, _ []byte) Op {
 func (r *reader) attribute() Attribute {
 	s := r.enter(tagSequence)
 	a := Attribute{Description: s.name(s.octets())}
-	for values := s.enter(tagSet); values.more(); {
+	values := s.enter(tagSet)
+	if n := values.count(); n > 0 {
+		a.Values = make([][]byte, 0, n)
+	}
+	for values.more() {
 		a.Values = append(a.Values, values.octets())
 	}
 	s.done()

@@ -82,7 +82,8 @@ const (
 	ReplaceValues ChangeKind = 2
 )
 
-// Attribute is a description and its values. Values may be nil.
+// Attribute is a description and its values. A description is a name or OID and
+// options behind semicolons, as the client wrote them. Values may be nil.
 type Attribute struct {
 	Description string
 	Values      [][]byte
