@@ -63,6 +63,7 @@ func Decoders() []Decoder {
 		{"jwe", "encrypted message: session_key_jwe or a sealed reply", "five parts, a header with `enc`", true, decodeJWE},
 		{"token", "opaque token: PRT or refresh token", "a version, a hint, a sealed rest", true, decodeToken},
 		{"attestation", "attestation of a key (PCPTool)", "`KADS`", true, decodeStatement},
+		{"keycredential", "key credential of a directory, msDS-KeyCredentialLink", "`B:` before a DN, or version 0x200", true, decodeKeyCredential},
 		{"cng", "public key as CNG writes it", "`RSA1`", true, decodeCNG},
 		{"certificate", "X.509 certificate or several", "DER, a certificate", true, decodeCertificates},
 		{"csr", "certificate request, PKCS #10", "DER, a request", true, decodeCSR},

@@ -110,6 +110,9 @@ func TestGolden(t *testing.T) {
 		{"nonce", "nonce.txt", "nonce", nil, false},
 		{"statement", "statement.b64", "attestation", []string{"aik.pem"}, false},
 		{"public", "public.b64", "public", nil, false},
+		{"key-credential", "key-credential.hex", "keycredential", nil, false},
+		{"key-credential-dn", "key-credential-dn.txt", "keycredential", nil, false},
+		{"key-credential-weak", "key-credential-weak.hex", "keycredential", nil, false},
 		{"key-request", "key-request.json", "keyrequest", nil, false},
 		{"key-request-wrong", "key-request-wrong.json", "keyrequest", nil, false},
 	} {
