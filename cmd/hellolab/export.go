@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/serve"
 	"hellolab/providers"
 	"hellolab/providers/spec"
 )
@@ -83,10 +84,11 @@ type aboutHost struct {
 }
 
 type aboutPort struct {
-	Port   int            `json:"port"`   // in URLs
-	Bound  netip.AddrPort `json:"bound"`  // on this machine
-	Direct bool           `json:"direct"` // bound under its own number on the host's address
-	moved  error
+	Port     int            `json:"port"`     // in URLs
+	Protocol serve.Protocol `json:"protocol"` // tcp or udp
+	Bound    netip.AddrPort `json:"bound"`    // on this machine
+	Direct   bool           `json:"direct"`   // bound under its own number on the host's address
+	moved    error
 }
 
 type aboutTenant struct {
@@ -194,10 +196,10 @@ func (v *served) exportHosts(_ context.Context, e *exported) error {
 			n++
 		}
 		if at.Moved != nil {
-			fmt.Fprintf(&b, "# port %d of %s is at %s\n", at.Port, at.Host, at.Listen)
+			fmt.Fprintf(&b, "# port %d/%s of %s is at %s\n", at.Port, at.Protocol, at.Host, at.Listen)
 		}
 		h := &e.about.Hosts[n-1]
-		h.Ports = append(h.Ports, aboutPort{Port: at.Port, Bound: at.Listen, Direct: at.Moved == nil, moved: at.Moved})
+		h.Ports = append(h.Ports, aboutPort{Port: at.Port, Protocol: at.Protocol, Bound: at.Listen, Direct: at.Moved == nil, moved: at.Moved})
 	}
 	e.file(fileHosts, b.Bytes())
 	return nil

@@ -37,7 +37,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise"},
 		},
 		"apply": {
-			detail:   "Without a plan file it plans, shows the plan and asks. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",
+			detail:   "Without a plan file it plans, shows the plan and asks. After its steps it does what lab time has made due; what of that fails is a warning. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",
 			examples: []string{"hellolab apply", "hellolab apply -auto-approve -var-file=ci.labvars.hcl", "hellolab apply next.plan"},
 		},
 		"destroy": {
@@ -72,8 +72,8 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab mfa code user.alice"},
 		},
 		"serve": {
-			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
-				"The state is held meanwhile; `signin`, `mfa` and `status` in another shell run in the lab that is served. To interrupt it is to end it well.",
+			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
+				"The state is held meanwhile; `signin`, `mfa` and `status` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {

@@ -184,7 +184,7 @@ func (s *session) serve(ctx context.Context, f *serveFlags, operation string, fn
 		}
 		defer closing(front, &err)
 	}
-	v.bridge, err = serve.Open(ctx, serve.Options{View: v.view, Network: v.lab.Network(), Listen: net.Listen, Proxy: proxy, Log: s.log})
+	v.bridge, err = serve.Open(ctx, serve.Options{View: v.view, Network: v.lab.Network(), Listen: net.Listen, ListenPacket: net.ListenPacket, Proxy: proxy, Log: s.log})
 	if err != nil {
 		return err
 	}
@@ -271,7 +271,7 @@ func (v *served) tell(w io.Writer) error {
 				why = fmt.Sprintf(" (%d: %v)", p.Port, errno)
 				denied = denied || errno == syscall.EACCES
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s%s\n", h.Host, h.Address, p.Port, p.Bound, why)
+			fmt.Fprintf(t, "%s\t%s\t%d/%s\t%s%s\n", h.Host, h.Address, p.Port, p.Protocol, p.Bound, why)
 		}
 	}
 	if err := t.Flush(); err != nil {

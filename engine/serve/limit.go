@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// limiter bounds the connections that are open. Whoever comes when it is full
+// limiter bounds the connections that are open, or the sockets of peers. Whoever comes when it is full
 // is admitted, and the connection that carried nothing the longest is closed:
 // a peer that opens thousands and is silent gets in nobody's way.
 type limiter struct {

@@ -4,20 +4,23 @@
 // ends in the lab's services, client certificates included.
 //
 // Each host has a loopback address of its own for life (engine/address), on which
-// each port that the host listens on in the lab is bound, or a high port in its
-// place where that may not be. A proxy that knows CONNECT and the lab's hosts
+// each port that the host listens on in the lab is bound, for TCP, UDP or both,
+// or a high port in its place where that may not be. A proxy that knows CONNECT and the lab's hosts
 // alone serves clients that take a proxy and no hosts file.
 //
 // A connection dials the lab's network anew. A service that was reloaded is
 // met by the next connection; one that came after Open is met through the
 // proxy. Connections are bounded in number and in idle time: in a flood of
-// them the one that was silent the longest makes room.
+// them the one that was silent the longest makes room. So it is with datagrams:
+// each peer has a socket in the lab, for as long as it is not silent, and peers
+// are bounded.
 package serve
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,6 +38,8 @@ const (
 	DefaultConnections = 1024
 	DefaultIdle        = 5 * time.Minute
 	DefaultHeader      = 10 * time.Second
+	DefaultPeers       = 256 // each takes 64 kB
+	DefaultPeerIdle    = 30 * time.Second
 
 	dialTimeout = 15 * time.Second
 	acceptPause = 10 * time.Millisecond // out of descriptors: others may end
@@ -46,27 +51,34 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 type Network interface {
 	Dial(ctx context.Context, host string, port int) (net.Conn, error)
 	Listening() []network.Addr
+	DialPacket(ctx context.Context, host string, port int) (net.Conn, error)
+	ListeningPacket() []network.Addr
 }
 
-// Options are what a bridge runs with. View, Network and Listen are required.
+// Options are what a bridge runs with. View, Network, Listen and, where the lab
+// has datagrams, ListenPacket are required.
 type Options struct {
-	View    state.View // keeps the addresses of hosts
-	Network Network
-	Listen  func(network, address string) (net.Listener, error)
-	Proxy   netip.AddrPort // where the proxy listens, on loopback; port 0 lets the machine choose
-	Log     *slog.Logger
+	View         state.View // keeps the addresses of hosts
+	Network      Network
+	Listen       func(network, address string) (net.Listener, error)
+	ListenPacket func(network, address string) (net.PacketConn, error)
+	Proxy        netip.AddrPort // where the proxy listens, on loopback; port 0 lets the machine choose
+	Log          *slog.Logger
 
 	Connections int           // open at a time, all listeners together
 	Idle        time.Duration // how long a connection may carry nothing
 	Header      time.Duration // how long a request to the proxy may take to arrive
+	Peers       int           // that exchange datagrams at a time, all sockets together
+	PeerIdle    time.Duration // how long such a peer may be silent
 }
 
 // Endpoint is a port of a host and the socket it is bound to.
 type Endpoint struct {
-	Host   string
-	Port   int            // in the lab
-	Listen netip.AddrPort // on this machine
-	Moved  error          // why it is not bound under its own number on the host's address; nil when it is
+	Host     string
+	Port     int            // in the lab
+	Protocol Protocol       // TCP and UDP of a port are two endpoints, on one port of this machine if possible
+	Listen   netip.AddrPort // on this machine
+	Moved    error          // why it is not bound under its own number on the host's address; nil when it is
 }
 
 // Bridge is a lab within reach of outside clients. Close ends it.
@@ -76,14 +88,15 @@ type Bridge struct {
 	endpoints []Endpoint
 	proxyAt   netip.AddrPort
 	proxy     *http.Server
-	limit     *limiter
+	limit     *limiter // of connections
+	peers     *limiter // of sockets in the lab, one for each peer
 	ctx       context.Context
 	stop      context.CancelFunc
 
-	mu        sync.Mutex
-	listeners []net.Listener
-	closed    bool
-	running   sync.WaitGroup
+	mu      sync.Mutex
+	closers []io.Closer // everything that is bound
+	closed  bool
+	running sync.WaitGroup
 }
 
 // Open binds every address that somebody listens on in the lab, and the proxy,
@@ -95,22 +108,24 @@ func Open(ctx context.Context, o Options) (*Bridge, error) {
 	o.Connections = orDefault(o.Connections, DefaultConnections)
 	o.Idle = orDefault(o.Idle, DefaultIdle)
 	o.Header = orDefault(o.Header, DefaultHeader)
+	o.Peers = orDefault(o.Peers, DefaultPeers)
+	o.PeerIdle = orDefault(o.PeerIdle, DefaultPeerIdle)
 	if !o.Proxy.IsValid() {
 		o.Proxy = netip.AddrPortFrom(loopback, 0)
 	}
 	if !o.Proxy.Addr().IsLoopback() {
 		return nil, fmt.Errorf("%s is not a loopback address", o.Proxy.Addr())
 	}
-	open := o.Network.Listening()
+	b := &Bridge{o: o, limit: newLimiter(o.Connections), peers: newLimiter(o.Peers)}
+	open := b.listening()
 	hosts := make([]string, len(open))
 	for i, at := range open {
 		hosts[i] = at.Host
 	}
-	addresses, err := address.Assign(ctx, o.View, hosts...)
-	if err != nil {
+	var err error
+	if b.addresses, err = address.Assign(ctx, o.View, hosts...); err != nil {
 		return nil, err
 	}
-	b := &Bridge{o: o, addresses: addresses, limit: newLimiter(o.Connections)}
 	b.ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := b.bindAll(open); err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -128,7 +143,7 @@ func orDefault[T int | time.Duration](v, otherwise T) T {
 // Address returns the loopback address of a host.
 func (b *Bridge) Address(host string) netip.Addr { return b.addresses[host] }
 
-// Endpoints returns what is bound, by host and port.
+// Endpoints returns what is bound, by host and port, TCP before UDP.
 func (b *Bridge) Endpoints() []Endpoint { return b.endpoints }
 
 // Proxy returns where the proxy listens.
@@ -138,18 +153,19 @@ func (b *Bridge) Proxy() netip.AddrPort { return b.proxyAt }
 func (b *Bridge) Close() error {
 	b.mu.Lock()
 	b.closed = true
-	listeners := b.listeners
-	b.listeners = nil
+	closers := b.closers
+	b.closers = nil
 	b.mu.Unlock()
 	b.stop()
 	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
+	for _, c := range closers {
+		errs = append(errs, c.Close())
 	}
 	if b.proxy != nil {
 		_ = b.proxy.Close() // its listener is among those closed above
 	}
 	b.limit.close()
+	b.peers.close()
 	b.running.Wait()
 	return errors.Join(errs...)
 }
@@ -165,68 +181,6 @@ func (b *Bridge) enter() bool {
 	return true
 }
 
-func (b *Bridge) bindAll(open []network.Addr) error {
-	for _, at := range open {
-		l, moved, err := b.bind(at)
-		if err != nil {
-			return err
-		}
-		b.listeners = append(b.listeners, l)
-		b.endpoints = append(b.endpoints, Endpoint{Host: at.Host, Port: at.Port, Listen: addrPort(l), Moved: moved})
-	}
-	p, err := b.o.Listen("tcp", b.o.Proxy.String())
-	if err != nil {
-		if op := (*net.OpError)(nil); errors.As(err, &op) {
-			err = op.Err // which names the address again
-		}
-		return fmt.Errorf("the proxy cannot listen on %s: %w", b.o.Proxy, err)
-	}
-	b.listeners = append(b.listeners, p)
-	b.proxyAt = addrPort(p)
-	// Nothing is accepted before everything is bound.
-	for i, e := range b.endpoints {
-		l := b.listeners[i]
-		b.running.Go(func() { b.accept(l, e) })
-	}
-	b.serveProxy(p)
-	return nil
-}
-
-// highPort is added to a port that may not be bound or is taken: 443 is 10443.
-const highPort = 10000
-
-// bind listens for a host's port: on its address, there on a high port, or on
-// 127.0.0.1, the one loopback address that every system has. moved is why it is
-// not the first of these.
-func (b *Bridge) bind(at network.Addr) (l net.Listener, moved, err error) {
-	own := b.addresses[at.Host]
-	high := at.Port + highPort
-	if high > 65535 {
-		high = 0
-	}
-	for _, try := range []netip.AddrPort{
-		netip.AddrPortFrom(own, uint16(at.Port)), netip.AddrPortFrom(own, uint16(high)),
-		netip.AddrPortFrom(own, 0), netip.AddrPortFrom(loopback, 0),
-	} {
-		if l, err = b.o.Listen("tcp", try.String()); err == nil {
-			return l, moved, nil
-		}
-		b.o.Log.Debug("cannot bind", "host", at.Host, "address", try, "error", err)
-		if moved == nil {
-			moved = err
-		}
-	}
-	return nil, nil, fmt.Errorf("no loopback port for %s: %w", at, moved)
-}
-
-func addrPort(l net.Listener) netip.AddrPort {
-	if a, ok := l.Addr().(*net.TCPAddr); ok {
-		p := a.AddrPort()
-		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-	}
-	return netip.AddrPort{}
-}
-
 // accept carries the connections of one endpoint until its listener closes.
 func (b *Bridge) accept(l net.Listener, e Endpoint) {
 	for {
@@ -235,9 +189,7 @@ func (b *Bridge) accept(l net.Listener, e Endpoint) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			select {
-			case <-time.After(acceptPause):
-			case <-b.ctx.Done():
+			if !b.pause() {
 				return
 			}
 			continue
@@ -258,6 +210,22 @@ func (b *Bridge) accept(l net.Listener, e Endpoint) {
 			relay(outside, inside, b.o.Idle)
 		}()
 	}
+}
+
+// pause waits a little after a socket failed; false when the bridge closes.
+func (b *Bridge) pause() bool {
+	select {
+	case <-time.After(acceptPause):
+		return true
+	case <-b.ctx.Done():
+		return false
+	}
+}
+
+func (b *Bridge) dialPacket(host string, port int) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, dialTimeout)
+	defer cancel()
+	return b.o.Network.DialPacket(ctx, host, port)
 }
 
 func (b *Bridge) dial(host string, port int) (net.Conn, error) {

@@ -73,7 +73,7 @@ func site(t *testing.T, change ...func(*Options)) (*network.Network, *Bridge) {
 	t.Helper()
 	n := network.New(opener)
 	echo(t, n, echoHost, echoPort, "echo: ")
-	o := Options{View: emptyView(), Network: n, Listen: net.Listen}
+	o := Options{View: emptyView(), Network: n, Listen: net.Listen, ListenPacket: net.ListenPacket}
 	for _, c := range change {
 		c(&o)
 	}
@@ -349,7 +349,7 @@ func TestAReloadedServiceIsMet(t *testing.T) {
 	n := network.New(opener)
 	defer n.Close()
 	first := echo(t, n, echoHost, echoPort, "first: ")
-	b, err := Open(t.Context(), Options{View: emptyView(), Network: n, Listen: net.Listen})
+	b, err := Open(t.Context(), Options{View: emptyView(), Network: n, Listen: net.Listen, ListenPacket: net.ListenPacket})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestCloseEndsConnections(t *testing.T) {
 	n := network.New(nil)
 	defer n.Close()
 	echo(t, n, echoHost, echoPort, "")
-	b, err := Open(t.Context(), Options{View: emptyView(), Network: n, Listen: net.Listen})
+	b, err := Open(t.Context(), Options{View: emptyView(), Network: n, Listen: net.Listen, ListenPacket: net.ListenPacket})
 	if err != nil {
 		t.Fatal(err)
 	}

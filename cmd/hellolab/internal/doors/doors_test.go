@@ -80,6 +80,9 @@ var forbidden = map[string]map[string]string{
 	"os.Stderr":  {"docs/fidelity": "a tool"},
 	"os.Getenv":  {"docs/fidelity": "a tool"},
 	"net.Listen": {"state": "the control socket"},
+
+	"net.ListenPacket": {},
+	"net.ListenUDP":    {},
 }
 
 func inRoom(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
