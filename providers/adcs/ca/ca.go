@@ -100,7 +100,7 @@ func (c Config) complete() (Config, error) {
 	if l.DeltaPeriod == 0 {
 		l.DeltaPeriod = day
 	}
-	if l.DeltaOverlap == 0 {
+	if l.DeltaOverlap == 0 && l.DeltaPeriod > 0 {
 		l.DeltaOverlap = min(l.DeltaPeriod, halfDay)
 	}
 	switch n := len([]rune(c.CommonName)); {

@@ -14,6 +14,7 @@ import (
 
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/sid"
 )
 
@@ -50,7 +51,7 @@ func parseRequest(der []byte) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, refuse(CodeSyntax, "The request is not PKCS #10 in DER.")
 	}
-	// Before the signature: checking one of a huge key is work for nothing.
+	// Before the signature: to check that of a huge key is work for nothing.
 	if err := checkKey(request.PublicKey, 0, true); err != nil {
 		return nil, err
 	}
@@ -71,11 +72,14 @@ func parseRequest(der []byte) (*x509.CertificateRequest, error) {
 func checkKey(pub crypto.PublicKey, minimum int, elliptical bool) error {
 	switch key := pub.(type) {
 	case *rsa.PublicKey:
-		switch bits := key.N.BitLen(); {
-		case bits < max(minimum, 1024) || bits > maxKeyBits:
+		bits := key.N.BitLen()
+		if bits < max(minimum, 1024) || bits > maxKeyBits {
 			return refuse(CodeKeyLength, "An RSA key has %d to %d bits here, not %d.", max(minimum, 1024), maxKeyBits, bits)
-		case key.E < 65537 || key.E%2 == 0 || key.N.Bit(0) == 0:
-			return refuse(CodeWeak, "The RSA key of the request has a weak exponent or modulus.")
+		}
+		for _, w := range keycred.Weaknesses(key) {
+			if w != keycred.WeakSize { // the template's business
+				return refuse(CodeWeak, "The request's key is weak: %s.", w)
+			}
 		}
 		return nil
 	case *ecdsa.PublicKey:

@@ -89,25 +89,34 @@ func (c *Checker) delta(ctx context.Context, base *crl.List, cert, issuer *x509.
 // from url. The list but is not good enough: a newer one is asked for.
 func (c *Checker) list(ctx context.Context, url string, issuer *x509.Certificate, at time.Time, but *crl.List) (*crl.List, error) {
 	key := fmt.Sprintf("list %s %x", url, sha256.Sum256(issuer.Raw))
-	if l, ok := c.cache.get(key, at).(*crl.List); ok && l != but && inLife(l.ThisUpdate, l.NextUpdate, at) == nil {
+	kept := func() *crl.List {
+		if l, ok := c.cache.get(key, at).(*crl.List); ok && l != but && inLife(l.ThisUpdate, l.NextUpdate, at) == nil {
+			return l
+		}
+		return nil
+	}
+	if l := kept(); l != nil {
 		return l, nil
 	}
 	got, err := c.cache.once(ctx, key, func(ctx context.Context) (any, error) {
+		if l := kept(); l != nil { // another fetch ended just now
+			return l, nil
+		}
 		der, err := c.fetch.Fetch(ctx, url, nil, crl.MaxSize)
 		if err != nil {
 			return nil, unreachable(err)
 		}
-		return verified(der, issuer)
+		l, err := verified(der, issuer)
+		if err == nil && inLife(l.ThisUpdate, l.NextUpdate, at) == nil {
+			c.cache.put(key, l, len(l.Raw), l.NextUpdate)
+		}
+		return l, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	l := got.(*crl.List)
-	if err := inLife(l.ThisUpdate, l.NextUpdate, at); err != nil {
-		return nil, err
-	}
-	c.cache.put(key, l, len(l.Raw), l.NextUpdate)
-	return l, nil
+	return l, inLife(l.ThisUpdate, l.NextUpdate, at)
 }
 
 // verified reads a list that issuer must have signed.
