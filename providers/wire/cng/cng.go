@@ -57,6 +57,23 @@ func MarshalRSAPublic(pub *rsa.PublicKey) []byte {
 // trailing bytes, even or tiny exponents and moduli outside MinBits to
 // MaxBits are refused.
 func ParseRSAPublic(b []byte) (*rsa.PublicKey, error) {
+	pub, err := DecodeRSAPublic(b)
+	if err != nil {
+		return nil, err
+	}
+	if bits := pub.N.BitLen(); bits < MinBits {
+		return nil, fmt.Errorf("%w: modulus of %d bits, want %d to %d", ErrBlob, bits, MinBits, MaxBits)
+	}
+	if pub.E < 3 || pub.E&1 == 0 || pub.E > 1<<31-1 || pub.N.Bit(0) == 0 {
+		return nil, fmt.Errorf("%w: even modulus or bad exponent", ErrBlob)
+	}
+	return pub, nil
+}
+
+// DecodeRSAPublic reads a blob for a reader who has to tell of any key that
+// stands in a directory, weak ones too: the layout and MaxBits are checked, the
+// numbers are not. Nothing may be verified with such a key before they are.
+func DecodeRSAPublic(b []byte) (*rsa.PublicKey, error) {
 	if len(b) < headerSize || string(b[:4]) != "RSA1" {
 		return nil, fmt.Errorf("%w: magic is not RSA1", ErrBlob)
 	}
@@ -66,7 +83,7 @@ func ParseRSAPublic(b []byte) (*rsa.PublicKey, error) {
 	if binary.LittleEndian.Uint32(b[16:]) != 0 || binary.LittleEndian.Uint32(b[20:]) != 0 {
 		return nil, fmt.Errorf("%w: it claims private primes", ErrBlob)
 	}
-	if bits < MinBits || bits > MaxBits {
+	if bits == 0 || bits > MaxBits {
 		return nil, fmt.Errorf("%w: modulus of %d bits, want %d to %d", ErrBlob, bits, MinBits, MaxBits)
 	}
 	if cbExponent == 0 || cbExponent > 4 || cbModulus != (bits+7)/8 || len(b) != headerSize+int(cbExponent)+int(cbModulus) {
@@ -77,9 +94,5 @@ func ParseRSAPublic(b []byte) (*rsa.PublicKey, error) {
 	if b[headerSize] == 0 || modulus.BitLen() != int(bits) {
 		return nil, fmt.Errorf("%w: padded number", ErrBlob)
 	}
-	e := exponent.Int64()
-	if e < 3 || e&1 == 0 || e > 1<<31-1 || modulus.Bit(0) == 0 {
-		return nil, fmt.Errorf("%w: even modulus or bad exponent", ErrBlob)
-	}
-	return &rsa.PublicKey{N: modulus, E: int(e)}, nil
+	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, nil
 }

@@ -107,6 +107,26 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestDecodeTellsOfWeakKeys: what is refused for its numbers alone is still told of.
+func TestDecodeTellsOfWeakKeys(t *testing.T) {
+	for name, key := range map[string]*rsa.PublicKey{
+		"small":         {N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537},
+		"even exponent": {N: new(big.Int).SetBit(big.NewInt(1), 2047, 1), E: 0x01020304},
+		"exponent 1":    {N: new(big.Int).SetBit(big.NewInt(1), 2047, 1), E: 1},
+	} {
+		b := MarshalRSAPublic(key)
+		if _, err := ParseRSAPublic(b); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if got, err := DecodeRSAPublic(b); err != nil || !got.Equal(key) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if _, err := DecodeRSAPublic(MarshalRSAPublic(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), MaxBits, 1), E: 3})); err == nil {
+		t.Error("a modulus beyond MaxBits is accepted")
+	}
+}
+
 func FuzzParseRSAPublic(f *testing.F) {
 	f.Add([]byte("RSA1"))
 	n := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 2048), big.NewInt(1))
@@ -118,6 +138,9 @@ func FuzzParseRSAPublic(f *testing.F) {
 		}
 		if !bytes.Equal(MarshalRSAPublic(pub), b) {
 			t.Fatal("an accepted blob is not the one blob of its key")
+		}
+		if loose, err := DecodeRSAPublic(b); err != nil || !loose.Equal(pub) {
+			t.Fatalf("read without its checks it is %v, %v", loose, err)
 		}
 	})
 }
