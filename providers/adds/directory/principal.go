@@ -222,3 +222,50 @@ func (a *Account) CheckPassword(password string) bool {
 	}
 	return set.matches(password)
 }
+
+// Ticketed is Requester for somebody whose ticket says what it is in: those
+// groups, and the local ones that they are in.
+func (d *Directory) Ticketed(ctx context.Context, a *Account, in []sid.SID) (*Requester, error) {
+	who := d.Requester(&Account{SID: a.SID, Name: a.Name})
+	err := d.view(func(r reader) error {
+		for _, s := range in {
+			if s == a.SID {
+				continue
+			}
+			who.Groups = append(who.Groups, s)
+			o, err := r.bySID(s)
+			if errors.Is(err, errNotFound) {
+				continue // from elsewhere
+			}
+			if err != nil {
+				return err
+			}
+			above, err := d.groupSIDs(r, o)
+			if err != nil {
+				return err
+			}
+			who.Groups = append(who.Groups, above...)
+		}
+		// A local group may hold the account itself, which no ticket says.
+		o, err := r.bySID(a.SID)
+		if err != nil {
+			return err
+		}
+		direct, err := d.groups(r, o)
+		if err != nil {
+			return err
+		}
+		for _, g := range direct {
+			if g.number("groupType")&groupLocal == 0 {
+				continue
+			}
+			s, err := sid.Decode([]byte(g.first("objectSid")))
+			if err != nil {
+				return err
+			}
+			who.Groups = append(who.Groups, s)
+		}
+		return ctx.Err()
+	})
+	return who, err
+}

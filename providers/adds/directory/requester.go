@@ -79,3 +79,6 @@ func (r rights) mayWrite(who *Requester, attribute string, self, computer bool) 
 	}
 	return noRight
 }
+
+// Administers says whether somebody may do everything in the domain.
+func (d *Directory) Administers(who *Requester) bool { return d.rights.admin(who) }

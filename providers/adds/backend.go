@@ -1,0 +1,83 @@
+package adds
+
+import (
+	"context"
+	"errors"
+
+	"hellolab/providers/adds/directory"
+	"hellolab/providers/adds/ldapd"
+	"hellolab/providers/wire/ldapmsg"
+)
+
+// backend gives the LDAP server of one controller access to the directory.
+type backend struct {
+	*directory.Directory
+	computer string // the controller's name
+}
+
+// controls are those that the directory honours; pages are the server's.
+var controls = []string{
+	ldapmsg.ControlExtendedDN, ldapmsg.ControlTreeDelete, ldapmsg.ControlPermissiveModify, ldapmsg.ControlDomainScope, ldapmsg.ControlSearchOptions,
+	ldapmsg.ControlLazyCommit, ldapmsg.ControlSDFlags, ldapmsg.ControlShowDeleted, ldapmsg.ControlShowRecycled,
+}
+
+// requester is who a session's operations are done for.
+func requester(s *ldapd.Session) *directory.Requester {
+	who := &directory.Requester{}
+	if id, ok := s.Identity.(*identity); ok {
+		copied := *id.who
+		who = &copied
+	}
+	who.Sealed = s.Confidential
+	if s.Peer != nil {
+		who.From = s.Peer.String()
+	}
+	return who
+}
+
+func entry(e directory.Entry) *ldapd.Entry {
+	out := &ldapd.Entry{DN: e.DN, Attributes: make([]ldapd.Attribute, len(e.Attributes))}
+	for i, a := range e.Attributes {
+		out.Attributes[i] = ldapd.Attribute{Name: a.Name, Values: a.Values, Operational: a.Operational}
+	}
+	return out
+}
+
+func (b backend) RootDSE(context.Context, *ldapd.Request) (*ldapd.Entry, error) {
+	e, err := b.Directory.RootDSE(b.computer)
+	return entry(e), err
+}
+
+func (b backend) Search(ctx context.Context, r *ldapd.Request, op *ldapmsg.Search, found func(*ldapd.Entry) error) error {
+	return b.Directory.Search(ctx, requester(r.Session), op, r.Controls.ExtendedDN, func(e directory.Entry) error { return found(entry(e)) })
+}
+
+func (b backend) Compare(ctx context.Context, r *ldapd.Request, op *ldapmsg.Compare) (bool, error) {
+	return b.Directory.Compare(ctx, requester(r.Session), op)
+}
+
+func (b backend) Modify(ctx context.Context, r *ldapd.Request, op *ldapmsg.Modify) error {
+	return b.Directory.Modify(ctx, requester(r.Session), op, r.Controls.PermissiveModify)
+}
+
+func (b backend) Add(ctx context.Context, r *ldapd.Request, op *ldapmsg.Add) error {
+	err := b.Directory.Add(ctx, requester(r.Session), op)
+	return policyResult(err)
+}
+
+func (b backend) Delete(ctx context.Context, r *ldapd.Request, op *ldapmsg.Delete) error {
+	return b.Directory.Delete(ctx, requester(r.Session), op, r.Controls.TreeDelete)
+}
+
+func (b backend) ModifyDN(ctx context.Context, r *ldapd.Request, op *ldapmsg.ModifyDN) error {
+	return b.Directory.ModifyDN(ctx, requester(r.Session), op)
+}
+
+// policyResult makes a refusal of a password a result of LDAP.
+func policyResult(err error) error {
+	var policy *directory.PolicyError
+	if errors.As(err, &policy) {
+		return ldapmsg.Errorf(ldapmsg.ConstraintViolation, ldapmsg.ErrorPasswordRestriction, "%s", policy.Sentence)
+	}
+	return err
+}

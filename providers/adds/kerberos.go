@@ -1,0 +1,86 @@
+package adds
+
+import (
+	"context"
+	"errors"
+
+	"hellolab/providers"
+	"hellolab/providers/adds/directory"
+	"hellolab/providers/adds/kdc"
+	"hellolab/providers/wire/krb"
+)
+
+// accounts gives the KDC the directory's accounts.
+type accounts struct {
+	env providers.Env
+	dir *directory.Directory
+}
+
+func (a accounts) Client(ctx context.Context, name krb.Name) (*kdc.Account, error) {
+	switch {
+	case len(name.Parts) == 1:
+		account, err := a.dir.Client(ctx, name.Parts[0], name.Type == krb.NTEnterprise)
+		return a.as(account, err)
+	case name.Type == krb.NTEnterprise:
+		return nil, kdc.ErrUnknownPrincipal
+	}
+	account, err := a.dir.Service(ctx, name.Parts...)
+	return a.as(account, err)
+}
+
+func (a accounts) Server(ctx context.Context, name krb.Name) (*kdc.Account, error) {
+	account, err := a.dir.Service(ctx, name.Parts...)
+	return a.as(account, err)
+}
+
+func (a accounts) as(in *directory.Account, err error) (*kdc.Account, error) {
+	if errors.Is(err, directory.ErrNoAccount) {
+		return nil, kdc.ErrUnknownPrincipal
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &kdc.Account{
+		ID: in.ID, SID: in.SID, SAMAccountName: in.Name, UPN: in.UPN, DisplayName: in.DisplayName, DNSDomain: a.dir.Config().DNSName,
+		UserAccountControl: uint32(in.Control), SupportedETypes: uint32(in.ETypes), Salt: in.Salt, PrimaryGroup: in.Primary,
+		PasswordSet: in.PasswordSet, PasswordMustChange: in.MustChange, AccountExpires: in.Expires, Created: in.Created,
+		AltSecurityIdentities: in.Mappings, KeyCredentials: in.KeyCredentials, NTHash: in.NTHash(),
+	}
+	for _, k := range in.Keys {
+		out.Keys = append(out.Keys, kdc.VersionedKey{KVNO: uint32(k.Version), Key: k.Key})
+	}
+	domain := a.dir.SID()
+	for _, g := range in.Groups {
+		// Groups local to a domain's resources come in at the resource.
+		if !g.Local && g.SID.Domain() == domain {
+			out.Groups = append(out.Groups, kdc.GroupMembership{RID: g.SID.RID()})
+		}
+	}
+	return out, nil
+}
+
+// passwords sets passwords for the password service.
+type passwords struct{ dir *directory.Directory }
+
+func (p passwords) SetPassword(ctx context.Context, requester, target *kdc.Account, newPassword []byte) error {
+	reset := requester.SID != target.SID
+	if reset {
+		account, err := p.dir.BySID(ctx, requester.SID)
+		if err != nil {
+			return err
+		}
+		if !p.dir.Administers(p.dir.Requester(account)) {
+			return kdc.ErrAccessDenied
+		}
+	}
+	account, err := p.dir.BySID(ctx, target.SID)
+	if err != nil {
+		return err
+	}
+	err = p.dir.SetPassword(ctx, account.ID, string(newPassword), reset)
+	var policy *directory.PolicyError
+	if errors.As(err, &policy) {
+		return &kdc.PolicyError{Sentence: policy.Sentence}
+	}
+	return err
+}
