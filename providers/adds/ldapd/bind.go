@@ -142,7 +142,8 @@ func (c *conn) observeBind(ctx context.Context, s *Session, op *ldapmsg.Bind, e 
 }
 
 func (c *conn) observe(ctx context.Context, o Operation) {
-	if c.server.config.Done != nil {
-		c.server.config.Done(ctx, o)
+	if c.server.config.Done == nil {
+		return
 	}
+	_ = c.contained(func() error { c.server.config.Done(ctx, o); return nil }) // a journal that panics is in the log
 }
