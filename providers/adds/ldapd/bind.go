@@ -37,20 +37,19 @@ func (c *conn) bind(m *ldapmsg.Message, op *ldapmsg.Bind) (goOn bool) {
 		c.disconnect(ldapmsg.Errorf(ldapmsg.ProtocolError, ldapmsg.ErrorProtocolError, "Nothing may follow a bind before its result."))
 		return false
 	}
-	if err := c.answer(m.ID, nil, &ldapmsg.Result{Tag: ldapmsg.TagBindResponse, SASLCredentials: challenge}); err != nil {
-		return false
-	}
-	session := c.update(func(s *Session) {
+	c.observeBind(ctx, c.update(func(s *Session) {
 		s.Identity = login.Identity
 		if login.Layer != nil {
 			s.Signed, s.Confidential = true, s.Confidential || login.Confidential
 		}
-	})
+	}), op, nil)
+	if err := c.answer(m.ID, nil, &ldapmsg.Result{Tag: ldapmsg.TagBindResponse, SASLCredentials: challenge}); err != nil {
+		return false
+	}
 	if login.Layer != nil {
 		c.layered = true
 		c.use(login.Layer(c.wire))
 	}
-	c.observeBind(ctx, session, op, nil)
 	return true
 }
 
@@ -143,7 +142,8 @@ func (c *conn) observeBind(ctx context.Context, s *Session, op *ldapmsg.Bind, e 
 }
 
 func (c *conn) observe(ctx context.Context, o Operation) {
-	if c.server.config.Done != nil {
-		c.server.config.Done(ctx, o)
+	if c.server.config.Done == nil {
+		return
 	}
+	_ = c.contained(func() error { c.server.config.Done(ctx, o); return nil }) // a journal that panics is in the log
 }

@@ -57,7 +57,8 @@ type Config struct {
 	Log    *slog.Logger
 	Limits Limits
 
-	// Done, where set, is told of every operation that ended. It must not block.
+	// Done, where set, is told of every operation that ended, before the client
+	// is: what the client does next comes later. It must not block.
 	Done func(context.Context, Operation)
 }
 

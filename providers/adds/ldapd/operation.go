@@ -18,6 +18,7 @@ func (c *conn) run(ctx context.Context, session *Session, m *ldapmsg.Message) {
 	if done.compared && done.Err == nil {
 		done.result.Err = done.verdict
 	}
+	c.observe(ctx, done.Operation)
 	if c.finish(m.ID) {
 		// A failure to write is the connection's end, which its reader sees.
 		if err := c.answer(m.ID, done.ops, done.result, done.controls...); err != nil && !quietEnd(err) {
@@ -25,7 +26,6 @@ func (c *conn) run(ctx context.Context, session *Session, m *ldapmsg.Message) {
 			c.base.Close()
 		}
 	}
-	c.observe(ctx, done.Operation)
 }
 
 // outcome gathers what an operation answers.
