@@ -52,7 +52,6 @@ func Domain() providers.Type {
 		Read:   read,
 		Update: update,
 		Open:   open,
-		Due:    due,
 	})
 }
 
