@@ -1,12 +1,15 @@
 package locator
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/netlogon"
@@ -119,5 +122,58 @@ func TestServePings(t *testing.T) {
 	socket2.Close()
 	if err := pings("dc1.corp.example").Serve(t.Context(), socket2); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("on a closed socket: %v", err)
+	}
+}
+
+// whole reads a datagram at once, for who reads it in pieces.
+type whole struct {
+	net.Conn
+	buffer *bufio.Reader
+}
+
+func (w whole) Read(b []byte) (int, error) { return w.buffer.Read(b) }
+
+// TestAnotherClient: an LDAP client that is not ours asks, and reads the answer
+// and the empty one.
+func TestAnotherClient(t *testing.T) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- pings("dc1.corp.example").Serve(ctx, socket) }()
+	c, err := net.Dial("udp", socket.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := ldap.NewConn(whole{c, bufio.NewReader(c)}, false)
+	client.SetTimeout(10 * time.Second)
+	client.Start()
+	ask := func(filter string) [][]byte {
+		t.Helper()
+		r, err := client.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, filter, []string{"netlogon"}, nil))
+		if err != nil {
+			t.Fatalf("%s: %v", filter, err)
+		}
+		if len(r.Entries) == 0 {
+			return nil
+		}
+		return r.Entries[0].GetRawAttributeValues("netlogon")
+	}
+	values := ask(`(&(DnsDomain=corp.example)(Host=PC7)(User=PC7$)(AAC=\00\10\00\00)(NtVer=\16\00\00\00))`)
+	if len(values) != 1 {
+		t.Fatalf("%d values", len(values))
+	}
+	if r, err := netlogon.ParseResponse(values[0]); err != nil || r.User != "PC7$" || !r.Flags.Has(netlogon.FlagClosest|netlogon.FlagPDC) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if values := ask(`(&(DnsDomain=other.example)(NtVer=\16\00\00\00))`); values != nil {
+		t.Errorf("for another domain: %x", values)
+	}
+	client.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
