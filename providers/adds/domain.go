@@ -114,6 +114,9 @@ func options(env providers.Env) directory.Options {
 }
 
 func create(ctx context.Context, env providers.Env, in spec.Domain) (spec.DomainOut, error) {
+	if err := checkOthers(env, in); err != nil {
+		return spec.DomainOut{}, err
+	}
 	o := options(env)
 	cfg := configOf(in)
 	cfg.Created = env.Now().UTC()
@@ -145,6 +148,23 @@ func create(ctx context.Context, env providers.Env, in spec.Domain) (spec.Domain
 		return spec.DomainOut{}, err
 	}
 	return out(env, d, s)
+}
+
+// checkOthers refuses names that another domain of the lab has.
+func checkOthers(env providers.Env, in spec.Domain) error {
+	all, err := providers.ResolveAll[spec.Domain, spec.DomainOut](env, "domain")
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.Addr == env.Addr || o.ID == "" {
+			continue
+		}
+		if strings.EqualFold(o.In.DNSName, in.DNSName) || strings.EqualFold(o.In.NetBIOSName, in.NetBIOSName) {
+			return fmt.Errorf("%s has the name %s (%s) already", o.Addr, o.In.DNSName, o.In.NetBIOSName)
+		}
+	}
+	return nil
 }
 
 func putSettings(ctx context.Context, env providers.Env, s settings) error {
@@ -190,10 +210,13 @@ func out(env providers.Env, d *directory.Directory, s settings) (spec.DomainOut,
 	return o, err
 }
 
-func find(_ context.Context, env providers.Env, _ string) (domainObject, error) {
+func find(_ context.Context, env providers.Env, key string) (domainObject, error) {
 	d, s, err := load(env)
 	if err != nil {
 		return domainObject{}, err
+	}
+	if cfg := d.Config(); cfg.DNSName != key {
+		return domainObject{}, providers.ErrGone
 	}
 	return asObject(env, d, s)
 }

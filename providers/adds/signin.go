@@ -29,10 +29,12 @@ type authenticator struct {
 	env     providers.Env
 	dir     *directory.Directory
 	replays *krb.ReplayCache
+	realm   string
 }
 
 func newAuthenticator(env providers.Env, d *directory.Directory) *authenticator {
-	return &authenticator{env: env, dir: d, replays: krb.NewReplayCache(maxAuthenticators)}
+	cfg := d.Config()
+	return &authenticator{env: env, dir: d, replays: krb.NewReplayCache(maxAuthenticators), realm: cfg.Realm()}
 }
 
 // SimpleBind takes a distinguished name, a user principal name, DOMAIN\name or
@@ -97,7 +99,7 @@ func (a *authenticator) SASL(_ context.Context, s *ldapd.Session, mechanism stri
 
 func (a *authenticator) acceptor() *gss.Acceptor {
 	return &gss.Acceptor{
-		Key: a.key, Replay: a.replays, Now: a.env.Now, Skew: krb.Skew, Rand: a.env.Rand, Realm: a.dir.Config().Realm(),
+		Key: a.key, Replay: a.replays, Now: a.env.Now, Skew: krb.Skew, Rand: a.env.Rand, Realm: a.realm,
 	}
 }
 

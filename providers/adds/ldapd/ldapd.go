@@ -23,7 +23,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hellolab/providers"
 	"hellolab/providers/wire/ldapmsg"
 )
 
@@ -154,9 +153,14 @@ type Endpoint struct {
 	GlobalCatalog bool
 }
 
+// Network is where hosts have ports.
+type Network interface {
+	Listen(host string, port int) (net.Listener, error)
+}
+
 // Listen serves the four ports of a domain controller on host. On an error
 // nothing is left listening.
-func (s *Server) Listen(network providers.Network, host string) error {
+func (s *Server) Listen(network Network, host string) error {
 	endpoints := map[int]Endpoint{
 		PortLDAP: {}, PortLDAPS: {TLS: true},
 		PortGlobalCatalog: {GlobalCatalog: true}, PortGlobalCatalogTLS: {TLS: true, GlobalCatalog: true},

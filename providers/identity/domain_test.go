@@ -1,0 +1,50 @@
+package identity_test
+
+import (
+	"fmt"
+	"testing"
+
+	"hellolab/providers"
+	"hellolab/providers/adds"
+	"hellolab/providers/conformance"
+	"hellolab/providers/identity"
+	"hellolab/providers/spec"
+)
+
+const corp = "domain.corp"
+
+// newDomain is a domain with a group and a user, on the network.
+func newDomain(tb testing.TB) *conformance.Env {
+	tb.Helper()
+	e := conformance.NewEnv(tb, append(adds.Types(), identity.Types()...)...)
+	e.Create(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP"})
+	e.Create("group.staff", spec.Group{Domain: corp, Name: "Staff"})
+	e.Create("user.boss", spec.User{UPN: "boss@contoso.com", Domain: corp, Password: providers.Secret("First.pa55word")})
+	return e
+}
+
+func TestDomainUserConforms(t *testing.T) {
+	user := func(n int) spec.User {
+		return spec.User{UPN: fmt.Sprintf("User%d@contoso.com", n), Domain: corp, Groups: []providers.Ref{"group.staff"}, Password: providers.Secret(fmt.Sprintf("First.pa55 %d", n))}
+	}
+	conformance.Run(t, conformance.Harness{
+		Kind: "user", Env: newDomain, In: func(n int) any { return user(n) },
+		Change: func(n int) any {
+			u := user(n)
+			u.DisplayName, u.Groups, u.SAMAccountName = "Somebody else", nil, fmt.Sprintf("other%d", n)
+			u.EnabledInDomain, u.PasswordExpired = false, true
+			u.Password, u.PasswordVersion = providers.Secret(fmt.Sprintf("Second.pa55 %d", n)), 2
+			return u
+		},
+	})
+}
+
+func TestDomainGroupConforms(t *testing.T) {
+	group := func(n int) spec.Group {
+		return spec.Group{Domain: corp, Name: fmt.Sprintf("O'Hara & Söhne %d", n), Members: []providers.Ref{"user.boss", "group.staff"}}
+	}
+	conformance.Run(t, conformance.Harness{
+		Kind: "group", Env: newDomain, In: func(n int) any { return group(n) },
+		Change: func(n int) any { g := group(n); g.Members = nil; return g },
+	})
+}
