@@ -45,7 +45,7 @@ var ErrMalformed = errors.New("malformed PKINIT data")
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 
-func implicit(n uint8) asn1.Tag  { return asn1.Tag(n).ContextSpecific() }
+func implicit(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
 func explicit(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Constructed() }
 
 // sequence reads the one SEQUENCE that fills b.
