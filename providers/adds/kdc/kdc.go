@@ -59,23 +59,15 @@ type KDC struct {
 	Config
 	preauth []Preauth
 	replays *krb.ReplayCache
+	waiting lookaside
 }
 
 // New makes a KDC.
 func New(c Config) *KDC {
-	def := func(v *time.Duration, d time.Duration) {
-		if *v == 0 {
-			*v = d
-		}
-	}
 	def(&c.Policy.TicketLife, 10*time.Hour)
 	def(&c.Policy.RenewLife, 7*24*time.Hour)
-	if c.Policy.MaxDatagram == 0 {
-		c.Policy.MaxDatagram = 1465
-	}
-	if c.Policy.MaxReplays == 0 {
-		c.Policy.MaxReplays = 1 << 19
-	}
+	def(&c.Policy.MaxDatagram, 1465)
+	def(&c.Policy.MaxReplays, 1<<19)
 	return &KDC{
 		Config:  c,
 		preauth: append(c.Preauth[:len(c.Preauth):len(c.Preauth)], timestamp{}),
