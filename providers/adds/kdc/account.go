@@ -78,6 +78,7 @@ type Account struct {
 	AccountExpires     time.Time // zero: never
 	Created            time.Time
 
+	KeyCredentials        [][]byte // values of msDS-KeyCredentialLink, as they are
 	AltSecurityIdentities []string
 	NTHash                []byte // 16 bytes, for who signs in with a public key; empty: not given
 	LogonCount            uint16

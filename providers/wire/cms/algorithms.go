@@ -41,14 +41,14 @@ const (
 	maxRSA = 4096
 )
 
-// HashOf is the hash of a digest algorithm; ErrUnsupported when it is not known.
+// HashOf is the hash of a digest algorithm; ErrDigest when it is not known.
 func HashOf(id stdasn1.ObjectIdentifier) (crypto.Hash, error) {
 	for _, h := range digests {
 		if h.id.Equal(id) {
 			return h.hash, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: digest %s", ErrUnsupported, id)
+	return 0, fmt.Errorf("%w: %s", ErrDigest, id)
 }
 
 // scheme is how a signature is made.

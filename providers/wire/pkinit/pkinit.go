@@ -45,7 +45,7 @@ var ErrMalformed = errors.New("malformed PKINIT data")
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 
-func context(n uint8) asn1.Tag  { return asn1.Tag(n).ContextSpecific() }
+func implicit(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
 func explicit(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Constructed() }
 
 // sequence reads the one SEQUENCE that fills b.
@@ -136,7 +136,7 @@ func putTime(b *cryptobyte.Builder, n uint8, t time.Time) {
 
 // putImplicit writes [n] IMPLICIT OCTET STRING.
 func putImplicit(b *cryptobyte.Builder, n uint8, value []byte) {
-	b.AddASN1(context(n), func(b *cryptobyte.Builder) { b.AddBytes(value) })
+	b.AddASN1(implicit(n), func(b *cryptobyte.Builder) { b.AddBytes(value) })
 }
 
 // encode writes one SEQUENCE.

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cms"
 	"hellolab/providers/wire/krb"
 )
@@ -137,11 +136,8 @@ func checkReply(t *testing.T, req *krb.KDCReq, rep *krb.KDCRep, a *AuthPack, gro
 		}
 		return
 	}
-	name := func(n krb.Name) adcert.PrincipalName {
-		return adcert.PrincipalName{Realm: req.Body.Realm, Type: n.Type, Parts: n.Parts}
-	}
 	attempt := Attempt{from: Initiator{Signer: cms.Signer{Certificates: []*x509.Certificate{certificate(t, "alice")}}, Decrypter: privateKey(t, "alice")}, pack: *a}
-	key, err := attempt.Finish(rand.Reader, value, Exchange{Client: name(req.Body.Client), Server: name(req.Body.Server), ASReq: req.Raw, EType: rep.EncPart.EType}, trust)
+	key, err := attempt.Finish(rand.Reader, value, ExchangeOf(req, rep.EncPart.EType), trust)
 	if err != nil {
 		t.Fatal(err)
 	}

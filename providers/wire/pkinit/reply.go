@@ -35,9 +35,9 @@ type DHRepInfo struct {
 // ParsePAPKASRep reads the value.
 func ParsePAPKASRep(b []byte) (*PAPKASRep, error) {
 	in := cryptobyte.String(b)
-	if in.PeekASN1Tag(context(1)) {
+	if in.PeekASN1Tag(implicit(1)) {
 		var r PAPKASRep
-		if !in.ReadASN1Bytes(&r.EncKeyPack, context(1)) || !in.Empty() {
+		if !in.ReadASN1Bytes(&r.EncKeyPack, implicit(1)) || !in.Empty() {
 			return nil, malformed("PA-PK-AS-REP")
 		}
 		return &r, nil
@@ -46,7 +46,7 @@ func ParsePAPKASRep(b []byte) (*PAPKASRep, error) {
 	ok := field(&in, 0, func(in *cryptobyte.String) bool {
 		var seq cryptobyte.String
 		return in.ReadASN1(&seq, asn1.SEQUENCE) &&
-			seq.ReadASN1Bytes(&info.SignedData, context(0)) &&
+			seq.ReadASN1Bytes(&info.SignedData, implicit(0)) &&
 			optional(&seq, 1, octets(&info.DHNonce, maxNonce)) &&
 			optional(&seq, 2, func(in *cryptobyte.String) bool { return readKDF(in, &info.KDF) }) &&
 			extensions(&seq)

@@ -26,7 +26,7 @@ type PAPKASReq struct {
 func ParsePAPKASReq(b []byte) (*PAPKASReq, error) {
 	var r PAPKASReq
 	seq, ok := sequence(b)
-	if !ok || !seq.ReadASN1Bytes(&r.SignedAuthPack, context(0)) ||
+	if !ok || !seq.ReadASN1Bytes(&r.SignedAuthPack, implicit(0)) ||
 		!optional(&seq, 1, identifiers(&r.TrustedCertifiers)) ||
 		!optionalImplicit(&seq, 2, &r.KDCPKID) || !extensions(&seq) {
 		return nil, malformed("PA-PK-AS-REQ")
@@ -49,7 +49,7 @@ func (r *PAPKASReq) Encode() ([]byte, error) {
 
 // optionalImplicit reads [n] IMPLICIT OCTET STRING; nil when absent.
 func optionalImplicit(in *cryptobyte.String, n uint8, out *[]byte) bool {
-	return !in.PeekASN1Tag(context(n)) || in.ReadASN1Bytes(out, context(n))
+	return !in.PeekASN1Tag(implicit(n)) || in.ReadASN1Bytes(out, implicit(n))
 }
 
 // AuthPack is what the client signs:
