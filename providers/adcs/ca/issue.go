@@ -13,14 +13,11 @@ import (
 
 // Request asks for one certificate.
 type Request struct {
-	Requester Requester
-	CSR       []byte // PKCS #10
-	Template  string // name; "": the request says
-
-	// Agent is the certificate of an enrollment agent that signed for the
-	// requester, its signature verified by the caller. The CA checks the
-	// certificate itself. Nil: the requester asks for itself.
-	Agent *x509.Certificate
+	Requester Requester // whom the certificate is for
+	// CSR is PKCS #10 in DER, or a CMC request around one that an enrollment
+	// agent signed for Requester.Name (OnBehalfOf).
+	CSR      []byte
+	Template string // name; "": the request says
 }
 
 // Issued is the answer to a request.
@@ -36,18 +33,22 @@ type Issued struct {
 // What one request costs durable state is two commits: the serial number before
 // the certificate is signed, the certificate before it leaves.
 func (c *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
-	request, err := parseRequest(r.CSR)
+	opened, err := unwrap(r.CSR, &r.Requester)
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.template(r.Template, request)
+	request, err := parseRequest(opened.csr)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.template(request, r.Template, opened.named)
 	if err != nil {
 		return nil, err
 	}
 	if !t.May(r.Requester.identifiers()) {
 		return nil, refuse(CodeTemplateDenied, "The permissions on the certificate template do not allow the current user to enroll for this type of certificate.")
 	}
-	if err := c.checkAgent(t, r.Agent); err != nil {
+	if err := c.checkAgent(t, opened.agent); err != nil {
 		return nil, err
 	}
 	if err := checkKey(request.PublicKey, t.MinimumKey, t.Elliptic); err != nil {
@@ -59,7 +60,7 @@ func (c *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	}
 	about := row{Template: t.Name, Requester: r.Requester.Name, SID: r.Requester.SID.String()}
 	if t.Enrollment&PendAllRequests != 0 {
-		about.CSR, about.Names = r.CSR, &r.Requester
+		about.CSR, about.Names = opened.csr, &r.Requester
 		return c.pend(ctx, about)
 	}
 	return c.issue(ctx, cert, request.PublicKey, about, t.Validity)
@@ -163,7 +164,7 @@ func (c *CA) Resubmit(ctx context.Context, id int) (*Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.template(about.Template, request)
+	t, err := c.template(request, about.Template)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,6 @@ import (
 
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/wire/adcert"
-	"hellolab/providers/wire/crl"
 	"hellolab/providers/wire/sid"
 )
 
@@ -168,6 +167,7 @@ func TestRequestsRefused(t *testing.T) {
 		"short key":                {ca.Request{Template: ca.User, CSR: csr(t, small, x509.CertificateRequest{})}, ca.CodeKeyLength},
 		"16k key":                  {ca.Request{Template: ca.User, CSR: withKey(t, good, hugeKey(65537))}, ca.CodeKeyLength},
 		"weak exponent":            {ca.Request{Template: ca.User, CSR: withKey(t, good, &rsa.PublicKey{N: rsaKey(t).N, E: 3})}, ca.CodeWeak},
+		"CVE-2017-15361":           {ca.Request{Template: ca.User, CSR: withKey(t, good, &rsa.PublicKey{N: rocaModulus(), E: 65537})}, ca.CodeWeak},
 		"elliptic for an RSA-only": {ca.Request{Template: ca.User, CSR: csr(t, curve, x509.CertificateRequest{})}, ca.CodeBadRequestStatus},
 		"small curve":              {ca.Request{Template: ca.User, CSR: csr(t, p224, x509.CertificateRequest{})}, ca.CodeBadKey},
 		"SHA-1":                    {ca.Request{Template: ca.User, CSR: sha1CSR(t)}, ca.CodeWeak},
@@ -175,7 +175,6 @@ func TestRequestsRefused(t *testing.T) {
 		"no template":              {ca.Request{CSR: good}, ca.CodeUnsupportedTemplate},
 		"not hers":                 {ca.Request{Template: ca.KerberosAuthentication, CSR: good}, ca.CodeTemplateDenied},
 		"subordinate authority":    {ca.Request{Template: ca.SubCA, CSR: good}, ca.CodeUnsupportedTemplate},
-		"no agent":                 {ca.Request{Template: ca.HelloAuthentication, CSR: good}, ca.CodeSignatureRequired},
 	} {
 		c.request.Requester = alice()
 		if got, err := l.Issue(ctx, c.request); !errors.Is(err, &ca.Error{Code: c.code}) {
@@ -213,6 +212,20 @@ func withKey(t *testing.T, request []byte, pub crypto.PublicKey) []byte {
 		t.Fatal(err)
 	}
 	return der
+}
+
+// rocaModulus has the fingerprint of CVE-2017-15361: modulo each small prime it
+// is a power of 65537.
+func rocaModulus() *big.Int {
+	m := big.NewInt(1)
+	for p := int64(2); p <= 167; p++ {
+		if big.NewInt(p).ProbablyPrime(1) {
+			m.Mul(m, big.NewInt(p))
+		}
+	}
+	n := new(big.Int).Exp(big.NewInt(65537), big.NewInt(4711), m)
+	k := new(big.Int).Lsh(big.NewInt(1), uint(2048-m.BitLen()))
+	return n.Add(n, k.Mul(k, m))
 }
 
 func hugeKey(e int) *rsa.PublicKey {
@@ -272,38 +285,6 @@ func TestTemplateInRequest(t *testing.T) {
 	}
 	if _, err := l.Issue(ctx, ca.Request{Requester: controller(), CSR: byOID, Template: ca.DomainController}); !errors.Is(err, &ca.Error{Code: ca.CodeTemplateConflict}) {
 		t.Errorf("two templates: %v", err)
-	}
-}
-
-// Fault 77: who may sign for others.
-func TestAgent(t *testing.T) {
-	l := newLab(t, config())
-	agent := l.issue(admin(), ca.EnrollmentAgent)
-	ask := func(agent *x509.Certificate) error {
-		_, err := l.Issue(ctx, ca.Request{Requester: alice(), Template: ca.HelloAuthentication, CSR: csr(t, rsaKey(t), x509.CertificateRequest{}), Agent: agent})
-		return err
-	}
-	if err := ask(agent); err != nil {
-		t.Fatal(err)
-	}
-	rejected := &ca.Error{Code: ca.CodeSignatureRejected}
-	if err := ask(l.issue(alice(), ca.User)); !errors.Is(err, rejected) {
-		t.Errorf("a user's certificate: %v", err)
-	}
-	other := newLab(t, config())
-	if err := ask(other.issue(admin(), ca.EnrollmentAgent)); !errors.Is(err, rejected) {
-		t.Errorf("another CA's agent: %v", err)
-	}
-	if err := l.Revoke(ctx, agent.SerialNumber, crl.CessationOfOperation, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := ask(agent); !errors.Is(err, rejected) {
-		t.Errorf("revoked agent: %v", err)
-	}
-	late := l.issue(admin(), ca.EnrollmentAgent)
-	l.advance(3 * 365 * 24 * time.Hour)
-	if err := ask(late); !errors.Is(err, rejected) {
-		t.Errorf("expired agent: %v", err)
 	}
 }
 

@@ -111,73 +111,37 @@ func keyID(pub crypto.PublicKey) ([]byte, error) {
 	return id[:], nil
 }
 
-// template finds what a request asks for: by name in the call, by name or
-// identifier in the request's extensions (MS-WCCE 3.2.2.6.2.1.4.1). All that
-// are there must mean one template.
-func (c *CA) template(name string, request *x509.CertificateRequest) (*Template, error) {
+// template finds what a request asks for: by names beside the request, by name
+// or identifier in its extensions (MS-WCCE 3.2.2.6.2.1.4.1). All that are there
+// must mean one template.
+func (c *CA) template(request *x509.CertificateRequest, names ...string) (*Template, error) {
 	outside := &x509.Certificate{Extensions: request.Extensions}
 	asked, found, err := adcert.TemplateOf(outside)
 	if err != nil {
 		return nil, refuse(CodeSyntax, "The request names its template in a form that cannot be read.")
 	}
-	var named, inside *Template
-	if name != "" {
-		named = c.templates[strings.ToLower(name)]
+	var all []*Template // nil: one that is not known
+	for _, name := range names {
+		if name != "" {
+			all = append(all, c.templates[strings.ToLower(name)])
+		}
 	}
 	if found {
+		var inside *Template
 		for _, t := range c.templates {
 			if asked.ID != nil && asked.ID.Equal(t.OID) || asked.ID == nil && strings.EqualFold(asked.Name, t.Name) {
 				inside = t
 			}
 		}
+		all = append(all, inside)
 	}
-	switch {
-	case name != "" && named == nil, found && inside == nil, !found && name == "":
+	if len(all) == 0 || slices.Contains(all, nil) {
 		return nil, refuse(CodeUnsupportedTemplate, "The requested certificate template is not supported by this CA.")
-	case named != nil && inside != nil && named != inside:
-		return nil, refuse(CodeTemplateConflict, "The request asks for two certificate templates.")
-	case named != nil:
-		return named, nil
 	}
-	return inside, nil
-}
-
-// checkAgent checks the signature requirements of a template: agent is the
-// certificate whose key signed the request around the requester's, or nil.
-func (c *CA) checkAgent(t *Template, agent *x509.Certificate) error {
-	if agent == nil {
-		switch t.Signatures {
-		case 0:
-			return nil
-		case 1:
-			return refuse(CodeSignatureRequired, "The template requires the signature of an enrollment agent.")
+	for _, t := range all {
+		if t != all[0] {
+			return nil, refuse(CodeTemplateConflict, "The request asks for two certificate templates.")
 		}
 	}
-	if t.Signatures > 1 {
-		return refuse(CodeSignatureCount, "The template requires %d signatures.", t.Signatures)
-	}
-	purposes := t.AgentPurposes
-	if len(purposes) == 0 {
-		purposes = []asn1.ObjectIdentifier{adcert.EKUCertificateRequestAgent}
-	}
-	for _, p := range purposes {
-		if !adcert.HasEKU(agent, p) {
-			return refuse(CodeSignatureRejected, "The certificate that signed the request is not for enrollment agents.")
-		}
-	}
-	now := c.env.Now()
-	if agent.CheckSignatureFrom(c.cert) != nil {
-		return refuse(CodeSignatureRejected, "The enrollment agent's certificate is not of this CA.")
-	}
-	if now.Before(agent.NotBefore) || now.After(agent.NotAfter) {
-		return refuse(CodeSignatureRejected, "The enrollment agent's certificate is not in its life.")
-	}
-	r, err := c.Find(agent.SerialNumber)
-	if err != nil || !slices.Equal(r.Certificate, agent.Raw) {
-		return refuse(CodeSignatureRejected, "The enrollment agent's certificate is not in this CA's database.")
-	}
-	if r.Disposition == Revoked {
-		return refuse(CodeSignatureRejected, "The enrollment agent's certificate is revoked.")
-	}
-	return nil
+	return all[0], nil
 }
