@@ -12,7 +12,7 @@ PKGS  := ./...
 # Packages whose tests also run under the race detector: those where
 # goroutines share memory and a run is cheap. What a bomb costs is measured
 # without it.
-RACE  := ./engine/... ./state/... ./hcl/eval/... ./providers/wire/... ./providers/entra/... ./providers/application/... ./providers/windows ./providers/windows/container
+RACE  := ./engine/... ./state/... ./hcl/eval/... ./providers/wire/... ./providers/entra/... ./providers/application/... ./providers/adds/... ./providers/adcs/... ./providers/windows ./providers/windows/container
 
 # How long the long version of random, kill and fuzz tests takes.
 SOAK_KILLS ?= 1000

@@ -48,3 +48,19 @@ func TestDomainGroupConforms(t *testing.T) {
 		Change: func(n int) any { g := group(n); g.Members = nil; return g },
 	})
 }
+
+// A group that every domain has is taken over, and stays when its block goes.
+func TestWellKnownGroup(t *testing.T) {
+	e := newDomain(t)
+	for range 2 {
+		rec := e.Create("group.keys", spec.Group{Domain: corp, WellKnown: "key_admins", Members: []providers.Ref{"user.boss"}})
+		group := conformance.Get[spec.Group, spec.GroupOut](e, "group.keys")
+		if group.Out.DN != "CN=Key Admins,CN=Users,DC=corp,DC=contoso,DC=com" {
+			t.Errorf("taken over: %s", group.Out.DN)
+		}
+		if now, err := e.Read(t.Context(), "group.keys"); err != nil || now.In.GetAttr("members").LengthInt() != 1 {
+			t.Errorf("read: %#v, %v", now.In, err)
+		}
+		e.Delete(rec.Addr)
+	}
+}

@@ -89,6 +89,9 @@ func setDomainMembers(ctx context.Context, env providers.Env, c *adldap.Conn, gr
 // findDomainGroup finds what a killed creation left. A group that every domain
 // has is left by nobody: it is taken over by Create, which adds members only.
 func findDomainGroup(ctx context.Context, env providers.Env, o groupObject, _ string) (groupObject, error) {
+	if o.In.WellKnown != "" {
+		return groupObject{}, providers.ErrGone
+	}
 	c, err := domainConn(ctx, env, o.In.Domain)
 	if err != nil {
 		return groupObject{}, err

@@ -167,7 +167,7 @@ func (d *Directory) asAccount(r reader, o *object) (*Account, error) {
 	if a.SID, err = sid.Decode([]byte(o.first("objectSid"))); err != nil {
 		return nil, fmt.Errorf("identifier of %s: %w", o.DN, err)
 	}
-	if a.Created, err = time.Parse(generalizedTime, o.first("whenCreated")); err != nil {
+	if a.Created, err = readTime(o.first("whenCreated")); err != nil {
 		return nil, fmt.Errorf("creation of %s: %w", o.DN, err)
 	}
 	for _, v := range o.Values["altSecurityIdentities"] {

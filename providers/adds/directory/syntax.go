@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -13,10 +14,6 @@ import (
 
 // maxValue bounds one value, in bytes: AD's bound of a row of its database.
 const maxValue = 5 << 20
-
-// generalizedTime is how a directory writes time (RFC 4517 3.3.13), to the
-// second.
-const generalizedTime = "20060102150405.0Z"
 
 var errSyntax = errors.New("value is not of the attribute's syntax")
 
@@ -52,7 +49,19 @@ func number(value []byte, bits int) ([]byte, error) {
 	return strconv.AppendInt(nil, n, 10), nil
 }
 
-func formatTime(t time.Time) string { return t.UTC().Format(generalizedTime) }
+// generalizedTime is how a directory writes time (RFC 4517 3.3.13): to the
+// second, with a fraction that is always nought.
+const (
+	generalizedTime = "20060102150405"
+	fraction        = ".0Z"
+)
+
+func formatTime(t time.Time) string { return t.UTC().Format(generalizedTime) + fraction }
+
+// readTime reads what formatTime wrote.
+func readTime(text string) (time.Time, error) {
+	return time.Parse(generalizedTime, strings.TrimSuffix(text, fraction))
+}
 
 // stored turns a value into what is kept: numbers in their one form, all else
 // as it was written.
