@@ -195,11 +195,7 @@ func TestServerRefuses(t *testing.T) {
 		if _, _, err := client.InitSecContext(ldapDC.String(), reply); err != nil {
 			t.Fatal(err)
 		}
-		offered, _, err := server.Step(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.NegotiateSaslAuth(offered, ""); err != nil {
+		if _, _, err := server.Step(nil); err != nil {
 			t.Fatal(err)
 		}
 		var message []byte
@@ -207,10 +203,7 @@ func TestServerRefuses(t *testing.T) {
 			if message, err = c.message(client.exchange.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// The client used the number before for its own answer.
-			if _, _, err = server.Step(message); errors.Is(err, gss.ErrOrder) {
-				t.Fatal("the test's message is out of order")
-			}
+			_, _, err = server.Step(message)
 		} else {
 			server.Step([]byte("x"))
 			_, _, err = server.Step(nil)

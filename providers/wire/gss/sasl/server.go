@@ -26,7 +26,8 @@ const (
 	making   = iota // the context
 	pausing         // the client has the last token, and says nothing once
 	offering        // the layers are offered
-	finished        // with success or without
+	finished
+	failed
 )
 
 // NewServer begins an exchange.
@@ -53,11 +54,11 @@ func (s *Server) Step(in []byte) (out []byte, done bool, err error) {
 	default:
 		return nil, false, ErrState
 	}
-	if done || err != nil {
+	if done {
 		s.state = finished
 	}
 	if err != nil {
-		s.layer = nil
+		s.state, s.layer, done = failed, nil, false
 	}
 	return out, done, err
 }
@@ -89,6 +90,9 @@ func (s *Server) implied() error {
 	}
 	if !l.one(s.config.Layers) {
 		return ErrLayer
+	}
+	if l == None {
+		return nil
 	}
 	n := buffer(s.config.Buffer)
 	s.layer = newLayer(s.exchange.Context(), l, n, n)
