@@ -145,3 +145,23 @@ func TestResponse(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a client sends is refused with a code, or is a request.
+func FuzzIssue(f *testing.F) {
+	l := newLab(f, config())
+	agent := l.issue(admin(), ca.EnrollmentAgent)
+	f.Add(l.signed(agent).encode(f))
+	f.Add(csr(f, rsaKey(f), x509.CertificateRequest{}))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		if _, err := ca.OnBehalfOf(der); err != nil {
+			var refusal *ca.Error
+			if !errors.As(err, &refusal) {
+				t.Error(err)
+			}
+		}
+		var refusal *ca.Error
+		if _, err := l.Issue(ctx, ca.Request{Requester: alice(), CSR: der, Template: ca.User}); err != nil && !errors.As(err, &refusal) {
+			t.Error(err)
+		}
+	})
+}

@@ -67,10 +67,14 @@ func config() ca.Config {
 		ConfigurationDN: "CN=Configuration,DC=corp,DC=contoso,DC=com", PathLen: -1}
 }
 
+func freshSection(t testing.TB) providers.Section {
+	return conformance.NewEnv(t).For("authority.issuing").Section
+}
+
 func newLab(t testing.TB, c ca.Config) *lab {
 	t.Helper()
 	l := &lab{t: t, now: conformance.Began}
-	l.env = ca.Env{Section: conformance.NewEnv(t).For("authority.issuing").Section, Now: l.clock, Rand: rand.Reader}
+	l.env = ca.Env{Section: freshSection(t), Now: l.clock, Rand: rand.Reader}
 	var err error
 	if l.CA, err = ca.Create(ctx, l.env, c, nil, templates()); err != nil {
 		t.Fatal(err)
@@ -149,7 +153,7 @@ func TestAuthority(t *testing.T) {
 	if !bytes.Equal(l.again().Certificate().Raw, cert.Raw) {
 		t.Error("opened as another one")
 	}
-	if _, err := ca.Open(ca.Env{Section: conformance.NewEnv(t).For("authority.none").Section, Now: l.clock, Rand: rand.Reader}, nil); !errors.Is(err, ca.ErrNotSetUp) {
+	if _, err := ca.Open(ca.Env{Section: freshSection(t), Now: l.clock, Rand: rand.Reader}, nil); !errors.Is(err, ca.ErrNotSetUp) {
 		t.Errorf("opened from nothing: %v", err)
 	}
 }
@@ -159,7 +163,7 @@ func TestTwoTiers(t *testing.T) {
 	rootConfig.CommonName, rootConfig.PathLen, rootConfig.Host = "Contoso Root CA", 1, "root.corp.contoso.com"
 	root := newLab(t, rootConfig)
 	issuing := &lab{t: t, now: conformance.Began}
-	issuing.env = ca.Env{Section: conformance.NewEnv(t).For("authority.issuing").Section, Now: issuing.clock, Rand: rand.Reader}
+	issuing.env = ca.Env{Section: freshSection(t), Now: issuing.clock, Rand: rand.Reader}
 	var err error
 	if issuing.CA, err = ca.Create(ctx, issuing.env, config(), root, templates()); err != nil {
 		t.Fatal(err)
@@ -176,7 +180,7 @@ func TestTwoTiers(t *testing.T) {
 		t.Error(err)
 	}
 	// A third tier is one too many.
-	third := ca.Env{Section: conformance.NewEnv(t).For("authority.third").Section, Now: issuing.clock, Rand: rand.Reader}
+	third := ca.Env{Section: freshSection(t), Now: issuing.clock, Rand: rand.Reader}
 	c := config()
 	c.CommonName = "Third"
 	if _, err := ca.Create(ctx, third, c, issuing, nil); !errors.Is(err, &ca.Error{Code: ca.CodeInvalidCA}) {
@@ -260,7 +264,7 @@ func TestKilled(t *testing.T) {
 	}
 	request := ca.Request{Requester: controller(), Template: ca.KerberosAuthentication, CSR: csr(t, key, x509.CertificateRequest{Subject: pkix.Name{CommonName: "x"}})}
 	for _, after := range []bool{false, true} {
-		section := conformance.NewEnv(t).For("authority.issuing").Section
+		section := freshSection(t)
 		env := ca.Env{Section: section, Now: func() time.Time { return conformance.Began }, Rand: rand.Reader}
 		var made []byte
 		serials := map[string]bool{}
