@@ -272,6 +272,17 @@ func (s *Schema) WithoutWriteOnly(in cty.Value) cty.Value {
 	})
 }
 
+// WithoutLater returns in, an object of InType, with the attributes null that
+// wait for the objects they refer to.
+func (s *Schema) WithoutLater(in cty.Value) cty.Value {
+	return s.In.mapAttrs(in, func(a *Attr, v cty.Value) cty.Value {
+		if a.Later {
+			return cty.NullVal(a.Type)
+		}
+		return v
+	})
+}
+
 // mapAttrs returns v with each attribute, in nested blocks too, replaced by
 // what fn makes of it. An unknown or null object has no attributes to replace.
 func (b Block) mapAttrs(v cty.Value, fn func(*Attr, cty.Value) cty.Value) cty.Value {

@@ -27,6 +27,11 @@ func Of[In, Out any](k Kind[In, Out]) Type {
 	case k.Create == nil:
 		panic(fmt.Sprintf("providers: kind %s has no Create", k.Name))
 	}
+	for _, a := range in.block.Attrs {
+		if a.Later && k.Update == nil {
+			panic(fmt.Sprintf("providers: kind %s: attribute %q is set later, and there is no Update", k.Name, a.Name))
+		}
+	}
 	e := &erased[In, Out]{kind: k, in: in, out: out}
 	e.schema = &Schema{In: in.block, Out: out.block.Attrs, InType: in.ctyTyp, OutType: out.ctyTyp}
 	t := Type{

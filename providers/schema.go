@@ -10,6 +10,7 @@ import "github.com/zclconf/go-cty/cty"
 //	MFA      string   `lab:"mfa" default:"totp" enum:"totp,none"`
 //	PIN      Secret   `lab:"pin,required,writeonly"`
 //	Groups   []Ref    `lab:"groups" ref:"group"`
+//	Members  []Ref    `lab:"members,later" ref:"user"`  // set by an Update of its own where users refer back
 //	Rules    *Rules   `lab:"pin_complexity,block"`      // at most one nested block
 //	Sensors  map[string]*Sensor `lab:"sensor,blocks"`   // sensor "front" { … }, by label
 //	Enabled  *bool    `lab:"enabled_in_tenant" default:"true"`
@@ -64,6 +65,7 @@ type Attr struct {
 	Format    Format    // what the type alone does not say
 	Nullable  bool      // "not set" differs from the zero value: a pointer, a list, a map
 	Required  bool
+	Later     bool // In: where references go in a circle, these wait: Create gets null, and an Update sets them
 	Replace   bool // a change replaces the object
 	Sensitive bool
 	WriteOnly bool     // used, never stored or compared

@@ -121,8 +121,8 @@ func readField(sf reflect.StructField, within []reflect.Type) (field, error) {
 	if err := readConstraints(&f, sf.Tag); err != nil {
 		return f, err
 	}
-	if len(within) > 1 && (attr.ID || attr.Volatile) {
-		return f, fmt.Errorf("tag %q: id and volatile do not belong in a block", tag)
+	if len(within) > 1 && (attr.ID || attr.Volatile || attr.Later) {
+		return f, fmt.Errorf("tag %q: id, volatile and later do not belong in a block", tag)
 	}
 	return f, nil
 }
@@ -148,7 +148,7 @@ func readBlock(f field, sf reflect.StructField, attr *Attr, opts blockOptions, w
 			return f, fmt.Errorf("tag %q: a block takes no %s", tag, key)
 		}
 	}
-	if attr.Replace || attr.Sensitive || attr.WriteOnly || attr.Volatile || attr.ID {
+	if attr.Replace || attr.Later || attr.Sensitive || attr.WriteOnly || attr.Volatile || attr.ID {
 		return f, fmt.Errorf("tag %q: a block may only be required; other options belong to its attributes", tag)
 	}
 	var err error
@@ -177,6 +177,8 @@ func readOptions(attr *Attr, tag, options string) (blockOptions, error) {
 			attr.Required = true
 		case "replace":
 			attr.Replace = true
+		case "later":
+			attr.Later = true
 		case "sensitive":
 			attr.Sensitive = true
 		case "writeonly":
@@ -207,6 +209,9 @@ func readConstraints(f *field, tag reflect.StructTag) error {
 	}
 	if isRef != (attr.Ref != nil) {
 		return fmt.Errorf("attribute %q: a Ref and its ref tag come together", attr.Name)
+	}
+	if attr.Later && (!isRef || attr.Required || attr.Replace) {
+		return fmt.Errorf("attribute %q: later is for references that may be absent and change in place", attr.Name)
 	}
 	if isSecret != attr.WriteOnly {
 		return fmt.Errorf("attribute %q: a Secret and the option writeonly come together", attr.Name)
@@ -283,8 +288,8 @@ func checkSides(in, out *structure) error {
 		switch {
 		case a == nil:
 			return f.wrong(out, "Out has no blocks")
-		case a.Required || a.Replace || a.WriteOnly || a.Enum != nil || a.Default != cty.NilVal:
-			return f.wrong(out, "required, replace, writeonly, enum and default are for In")
+		case a.Required || a.Replace || a.Later || a.WriteOnly || a.Enum != nil || a.Default != cty.NilVal:
+			return f.wrong(out, "required, replace, later, writeonly, enum and default are for In")
 		case names[f.name]:
 			return f.wrong(out, "In has an attribute of that name")
 		}

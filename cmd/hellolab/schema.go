@@ -52,6 +52,7 @@ type attrJSON struct {
 	Ref       []string                 `json:"reference_to,omitempty"`
 	Required  bool                     `json:"required,omitempty"`
 	Replace   bool                     `json:"change_replaces,omitempty"`
+	Later     bool                     `json:"set_later,omitempty"` // where references go in a circle
 	Sensitive bool                     `json:"sensitive,omitempty"`
 	WriteOnly bool                     `json:"write_only,omitempty"`
 	Volatile  bool                     `json:"volatile,omitempty"`
@@ -106,7 +107,7 @@ func attrsToJSON(attrs []providers.Attr) map[string]*attrJSON {
 		a := &attrs[i]
 		j := &attrJSON{
 			Type: ctyType{a.Type}, Doc: a.Doc, Enum: a.Enum, Ref: a.Ref, Required: a.Required,
-			Replace: a.Replace, Sensitive: a.Sensitive, WriteOnly: a.WriteOnly, Volatile: a.Volatile,
+			Replace: a.Replace, Later: a.Later, Sensitive: a.Sensitive, WriteOnly: a.WriteOnly, Volatile: a.Volatile,
 		}
 		if a.Default != cty.NilVal {
 			j.Default = &ctyjson.SimpleJSONValue{Value: a.Default}

@@ -176,8 +176,14 @@ func killLab(rnd *rand.Rand) string {
 	}
 	persons, machines := rnd.IntN(5), rnd.IntN(4)
 	for i := range persons {
-		fmt.Fprintf(&b, "person \"p%d\" {\n  site = site.s%d\n  name = \"p%d-%d\"\n  note = \"n%d\"\n  secret = var.word\n}\n",
-			i, i%sites, i, rnd.IntN(2), rnd.IntN(2))
+		var friends []string // in circles, too
+		for j := range persons {
+			if j != i && rnd.IntN(3) == 0 {
+				friends = append(friends, fmt.Sprintf("person.p%d", j))
+			}
+		}
+		fmt.Fprintf(&b, "person \"p%d\" {\n  site = site.s%d\n  name = \"p%d-%d\"\n  note = \"n%d\"\n  secret = var.word\n  friends = [%s]\n}\n",
+			i, i%sites, i, rnd.IntN(2), rnd.IntN(2), strings.Join(friends, ", "))
 	}
 	for i := range machines {
 		fmt.Fprintf(&b, "machine \"m%d\" {\n  site = site.s%d\n  name = \"m%d-%d\"\n", i, i%sites, i, rnd.IntN(2))

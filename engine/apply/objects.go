@@ -103,7 +103,7 @@ func (s *objects) load(v state.View, p *plan.Plan) error {
 			if o == nil {
 				o = s.add(step.Addr, t)
 				o.in, o.out = step.PlannedIn, cty.NullVal(t.Schema.OutType)
-			} else if step.Action == plan.Update {
+			} else if step.Action == plan.Update && (!step.Completes || o.stored == nil) {
 				o.in = step.PlannedIn
 			}
 			o.declared = true
@@ -135,6 +135,32 @@ func (o *object) made(in, out cty.Value, stored *state.Object) {
 	defer o.mu.Unlock()
 	o.id, o.in, o.out, o.plannedIn, o.plannedOut = stored.ID, in, out, in, out
 	o.stored, o.gone, o.value = stored, false, cty.NilVal
+}
+
+// begun records what a step made of an object that another step completes. To
+// expressions it is what was planned, and what was learned where that was not
+// known.
+func (o *object) begun(in, out cty.Value, stored *state.Object) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.id, o.in, o.out = stored.ID, in, out
+	attrs := o.plannedOut.AsValueMap()
+	for name, v := range attrs {
+		if !v.IsWhollyKnown() {
+			attrs[name] = out.GetAttr(name)
+		}
+	}
+	if len(attrs) > 0 {
+		o.plannedOut = cty.ObjectVal(attrs)
+	}
+	o.stored, o.gone, o.value = stored, false, cty.NilVal
+}
+
+// current is the object as it is recorded.
+func (o *object) current() providers.Record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return providers.Record{Addr: o.name, Kind: o.t.Name, ID: o.id, In: o.in, Out: o.out}
 }
 
 // removed records that the object is not there any more. A replacement is from

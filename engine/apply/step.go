@@ -128,6 +128,9 @@ func (r *run) update(ctx context.Context, i int32, step *plan.Step, o *object) e
 	}
 	bare := o.t.Schema.WithoutWriteOnly(in)
 	was := providers.Record{Addr: o.name, Kind: o.t.Name, ID: step.PriorID, In: step.PriorIn, Out: step.PriorOut}
+	if step.Completes {
+		was = o.current()
+	}
 	if effects(o.t) {
 		if err := r.intend(step, o, key, bare); err != nil {
 			return err
@@ -214,6 +217,9 @@ func (r *run) keep(i int32, step *plan.Step, o *object, in, out cty.Value, call 
 	if rec.id == "" {
 		rec.id = step.PriorID
 	}
+	if rec.id == "" && step.Completes {
+		rec.id = o.current().ID
+	}
 	if o.t.Read != nil {
 		var err error
 		rec.readAt, err = r.Lab.Revisions(o.t, providers.Record{Addr: o.name, Kind: o.t.Name, ID: rec.id, In: in, Out: out})
@@ -225,7 +231,11 @@ func (r *run) keep(i int32, step *plan.Step, o *object, in, out cty.Value, call 
 	if err != nil {
 		return err
 	}
-	o.made(in, out, &encoded)
+	if step.Partial {
+		o.begun(in, out, &encoded)
+	} else {
+		o.made(in, out, &encoded)
+	}
 	write := func(w state.Writer) error {
 		return errors.Join(state.PutObject(w, encoded), state.DeleteIntent(w, o.name))
 	}
@@ -331,12 +341,13 @@ func (r *run) done(i int32, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	step := &r.Plan.Steps[i]
-	switch step.Action {
-	case plan.Create:
+	switch {
+	case step.Completes: // counted when it was created
+	case step.Action == plan.Create:
 		r.result.Added++
-	case plan.Update:
+	case step.Action == plan.Update:
 		r.result.Changed++
-	case plan.Delete:
+	case step.Action == plan.Delete:
 		r.result.Destroyed += 1 + len(step.Drops)
 	}
 	elapsed := r.elapsed(i)

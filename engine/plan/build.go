@@ -102,6 +102,7 @@ type planner struct {
 	objects map[addr.Instance]*object
 	byAddr  map[string]*object // by printed address: what references hold
 	order   []*object          // dependencies before dependents
+	before  map[string]*object // byAddr of the evaluation before
 }
 
 // forced is why an object is replaced whatever its attributes say.

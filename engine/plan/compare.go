@@ -20,6 +20,7 @@ type object struct {
 	in, out  cty.Value // as planned; null when it will not exist
 	marked   []cty.Path
 	evaluate bool
+	rebound  map[string]bool // references that were found to lead to a new object
 }
 
 // answers tells the evaluation what each instance is worth: its planned value.
@@ -73,10 +74,12 @@ func (p *planner) decide(o *object) {
 	c, meta := &o.change, o.desired.Meta
 	d := diff(&o.kind.t.Schema.In, o.prior.rec.In, o.in)
 	var rebind []cty.Path // rebound attributes that cannot change in place
+	o.rebound = map[string]bool{}
 	eachRef(&o.kind.t.Schema.In, o.in, func(at cty.Path, a *providers.Attr, ref string) {
-		if other := p.byAddr[ref]; other == nil || !other.anew() {
+		if !p.anewAt(ref) {
 			return
 		}
+		o.rebound[ref] = true
 		c.Rebound = append(c.Rebound, at)
 		if a.Replace {
 			rebind = append(rebind, at)
@@ -112,6 +115,16 @@ func (p *planner) decide(o *object) {
 // anew reports whether what the object's address leads to after the plan is
 // another object than before.
 func (o *object) anew() bool { return o.change.Action == Replace || o.change.Action == Create }
+
+// anewAt reports whether an address leads to a new object. Of one that is
+// compared later, since it refers back, the evaluation before knows.
+func (p *planner) anewAt(ref string) bool {
+	o := p.byAddr[ref]
+	if o == nil {
+		o = p.before[ref]
+	}
+	return o != nil && o.anew()
+}
 
 func (p *planner) triggered(by []addr.Instance) bool {
 	for _, a := range by {

@@ -35,11 +35,12 @@ func (p *planner) evaluate(ctx context.Context) hcl.Diagnostics {
 	}
 	var diags hcl.Diagnostics
 	for range maxRounds {
+		p.before = p.byAddr
 		p.objects, p.byAddr, p.order = map[addr.Instance]*object{}, map[string]*object{}, nil
 		if p.result, diags = p.req.Evaluator.Evaluate(ctx, answers{p}); diags.HasErrors() {
 			return diags
 		}
-		if !p.outdated() {
+		if outdated, misjudged := p.outdated(), p.misjudged(); !outdated && !misjudged {
 			break
 		}
 	}
@@ -98,6 +99,25 @@ func (p *planner) outdated() bool {
 		}
 	}
 	return more
+}
+
+// misjudged reports whether an object was compared before something it refers
+// to, which refers back, and took that to stay when it is made anew, or the
+// other way round.
+func (p *planner) misjudged() bool {
+	for _, o := range p.order {
+		if len(o.desired.Later) == 0 || o.prior == nil {
+			continue
+		}
+		wrong := false
+		eachRef(&o.kind.t.Schema.In, o.in, func(_ cty.Path, _ *providers.Attr, ref string) {
+			wrong = wrong || p.anewAt(ref) != o.rebound[ref]
+		})
+		if wrong {
+			return true
+		}
+	}
+	return false
 }
 
 // validate turns what the rules complain about into diagnostics with a place.

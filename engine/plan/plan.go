@@ -87,7 +87,13 @@ type Step struct {
 	PlannedIn, PlannedOut cty.Value
 	// Evaluate tells the applier to evaluate the block again: PlannedIn holds
 	// unknowns, or the kind has write-only attributes.
-	Evaluate    bool
+	Evaluate bool
+	// Partial tells that a later step completes what this Create makes, and
+	// Completes that this Update does: it sets the attributes that refer back,
+	// which the Create was not given. What is there before is what the Create
+	// made, so Prior is null.
+	Partial, Completes bool
+
 	Deps        []addr.Instance // to be stored with the object
 	SensitiveIn []cty.Path
 	// Drops are the objects whose records go with this one's: Delete of a home.

@@ -25,8 +25,13 @@ import (
 //
 //	create or update of o  after its dependencies, after made(A) for each A in
 //	                       Type.After, after its own delete
+//	completion of o        after its create, and after the create of what refers
+//	                       back to it
 //	delete of o            after the deletes of what depended on it, after
 //	                       clearable(its kind)
+//
+// What refers to an object waits for its completion, too, unless the completion
+// waits for that.
 //
 // An update that drops a reference goes before the delete of what it referred
 // to, where nothing else demands the opposite.
@@ -45,7 +50,10 @@ type barrier struct{ made, clearable, cleared int32 }
 // edge is "from before to".
 type edge struct {
 	from, to int32
-	stored   bool // from a delete's remembered dependencies, which may be out of date
+	// loose edges give way where they close a circle: those from a delete's
+	// remembered dependencies, which may be out of date, those from an object's
+	// completion, and those between objects that are there already.
+	loose bool
 }
 
 // node is a vertex; step is nil where it only joins others.
@@ -57,7 +65,8 @@ type node struct {
 // entry is the nodes of one object: -1 for none.
 type entry struct {
 	o       *object
-	forward int32 // its create or update; or, for a no-op, the node that joins its dependencies
+	first   int32 // its create or update; or, for a no-op, the node that joins its dependencies
+	forward int32 // where it is whole: first, or the step that completes it
 	gone    int32 // its delete, or that of the home it goes with
 	dropped bool  // it goes with its home
 }
@@ -73,7 +82,7 @@ func (p *planner) steps(changes []*object) ([]Step, hcl.Diagnostics) {
 	}
 	s.addNodes()
 	s.addEdges()
-	s.dropStale()
+	s.dropLoose()
 	order, diags := s.sort()
 	if diags.HasErrors() {
 		return nil, diags
@@ -93,15 +102,22 @@ func (s *stepper) addNodes() {
 		}
 	}
 	for _, o := range s.changes {
-		e := &entry{o: o, forward: -1, gone: -1}
+		e := &entry{o: o, first: -1, gone: -1}
 		s.byAddr[o.change.Addr] = e
 		if o.change.Action == NoOp {
-			e.forward = s.node(nil, o.change.Addr.String())
+			e.first = s.node(nil, o.change.Addr.String())
 		}
 	}
 	for _, o := range s.changes {
 		if a := o.change.Action; a == Create || a == Update || a == Replace {
-			s.byAddr[o.change.Addr].forward = s.node(o.forwardStep(), o.change.Addr.String())
+			s.byAddr[o.change.Addr].first = s.node(o.forwardStep(), o.change.Addr.String())
+		}
+	}
+	for _, o := range s.changes {
+		e := s.byAddr[o.change.Addr]
+		e.forward = e.first
+		if o.twice() {
+			e.forward = s.node(o.completion(), "the completion of "+o.change.Addr.String())
 		}
 	}
 	for _, action := range []Action{Replace, Delete} {
@@ -180,10 +196,27 @@ func (o *object) forwardStep() *Step {
 		PlannedIn: o.in, PlannedOut: o.out,
 		Evaluate: o.evaluate, Deps: o.desired.Deps, SensitiveIn: o.marked,
 	}
-	if o.change.Action == Update {
+	switch {
+	case o.change.Action == Update:
 		step.Action = Update
 		step.PriorID, step.PriorIn, step.PriorOut = o.prior.rec.ID, o.prior.rec.In, o.prior.rec.Out
+	case o.twice():
+		step.Partial = true
+		step.PlannedIn = o.kind.t.Schema.WithoutLater(o.in)
+		step.PlannedOut = predict(o.kind.t, step.PlannedIn)
 	}
+	return step
+}
+
+// twice reports whether an object is made first and completed later, because
+// something that it refers to refers back to it.
+func (o *object) twice() bool { return o.anew() && o.desired != nil && len(o.desired.Later) > 0 }
+
+// completion is the step that sets what the create of o was not given.
+func (o *object) completion() *Step {
+	step := o.forwardStep()
+	step.Action, step.Partial, step.Completes = Update, false, true
+	step.PlannedIn, step.PlannedOut = o.in, o.out
 	return step
 }
 
@@ -207,24 +240,20 @@ func (s *stepper) addEdges() {
 	for _, o := range s.changes {
 		e, k := s.byAddr[o.change.Addr], o.kind.t
 		own := s.barriers[k.Name]
-		if e.forward >= 0 {
-			for _, dep := range o.desired.Deps {
-				if d := s.byAddr[dep]; d != nil {
-					s.edge(d.forward, e.forward)
-				}
-			}
+		if e.first >= 0 {
+			s.after(o, e)
 		}
 		if o.anew() || o.change.Action == Update {
 			for _, before := range k.After {
 				if b, ok := s.barriers[before]; ok {
-					s.edge(b.made, e.forward)
+					s.edge(b.made, e.first)
 				}
 			}
 			s.edge(e.forward, own.made)
-			s.edge(e.gone, e.forward)
+			s.edge(e.gone, e.first)
 			if o.anew() && o.in.IsWhollyKnown() {
 				if d, ok := freed[name{k.Name, k.Key(o.in)}]; ok {
-					s.edge(d, e.forward)
+					s.edge(d, e.first)
 				}
 			}
 		}
@@ -239,7 +268,7 @@ func (s *stepper) addEdges() {
 		s.edge(e.gone, own.cleared)
 		for _, dep := range o.prior.deps {
 			if d := s.byAddr[dep]; d != nil && d.gone >= 0 && d.gone != e.gone {
-				s.edges = append(s.edges, edge{e.gone, d.gone, true})
+				s.wish(e.gone, d.gone)
 			}
 		}
 	}
@@ -252,6 +281,36 @@ func (s *stepper) addEdges() {
 				s.edge(own.cleared, b.clearable)
 			}
 		}
+	}
+}
+
+// after makes an object wait for its dependencies.
+func (s *stepper) after(o *object, e *entry) {
+	s.edge(e.first, e.forward)
+	for _, dep := range o.desired.Deps {
+		d := s.byAddr[dep]
+		if d == nil || d.first < 0 {
+			continue
+		}
+		_, back := slices.BinarySearchFunc(o.desired.Later, dep, addr.Compare)
+		switch {
+		case back && d.o.anew():
+			s.edge(d.first, e.forward)
+		case back: // it is there already
+			s.wish(d.first, e.forward)
+		case d.o.anew() || len(d.o.desired.Later) == 0:
+			s.edge(d.first, e.first)
+			s.wish(d.forward, e.first)
+		default: // its update may wait for this
+			s.wish(d.first, e.first)
+		}
+	}
+}
+
+// wish adds an edge that gives way where it closes a circle.
+func (s *stepper) wish(from, to int32) {
+	if from != to {
+		s.edges = append(s.edges, edge{from: from, to: to, loose: true})
 	}
 }
 
@@ -273,13 +332,13 @@ func (s *stepper) freedKeys() map[name]int32 {
 	return keys
 }
 
-// dropStale removes the edges between deletes that go in circles. What an
-// object depended on is remembered from when it was last applied, and of two
-// objects that were not applied together each may remember the other.
-func (s *stepper) dropStale() {
+// dropLoose removes the loose edges that go in circles. What an object depended
+// on is remembered from when it was last applied, and of two objects that were
+// not applied together each may remember the other.
+func (s *stepper) dropLoose() {
 	component := s.graph().Components()
 	s.edges = slices.DeleteFunc(s.edges, func(e edge) bool {
-		return e.stored && component[e.from] == component[e.to]
+		return e.loose && component[e.from] == component[e.to]
 	})
 }
 

@@ -58,6 +58,8 @@ type stepJSON struct {
 	PlannedIn   []byte        `json:"planned_in,omitempty"`
 	PlannedOut  []byte        `json:"planned_out,omitempty"`
 	Evaluate    bool          `json:"evaluate,omitempty"`
+	Partial     bool          `json:"partial,omitempty"`
+	Completes   bool          `json:"completes,omitempty"`
 	Deps        []string      `json:"deps,omitempty"`
 	SensitiveIn []string      `json:"sensitive_in,omitempty"`
 	Drops       []droppedJSON `json:"drops,omitempty"`
@@ -191,7 +193,7 @@ func encodePlan(p *plan.Plan) (planJSON, error) {
 	e.Changes, e.Drift = c.changes(p.Changes), c.changes(p.Drift)
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		step := stepJSON{Action: s.Action, After: s.After, Evaluate: s.Evaluate}
+		step := stepJSON{Action: s.Action, After: s.After, Evaluate: s.Evaluate, Partial: s.Partial, Completes: s.Completes}
 		if s.Action != plan.Wait {
 			t := c.of(s.Kind)
 			step.Addr, step.Kind, step.PriorID = s.Addr.String(), s.Kind, s.PriorID
@@ -255,7 +257,7 @@ func decodePlan(e planJSON) (*plan.Plan, error) {
 	c = newCoder(p.Types)
 	p.Changes, p.Drift = c.decodeChanges(e.Changes), c.decodeChanges(e.Drift)
 	for i, s := range e.Steps {
-		step := plan.Step{Action: s.Action, After: s.After, Evaluate: s.Evaluate}
+		step := plan.Step{Action: s.Action, After: s.After, Evaluate: s.Evaluate, Partial: s.Partial, Completes: s.Completes}
 		for _, before := range s.After {
 			if before < 0 || int(before) >= i {
 				c.fail(fmt.Errorf("step %d comes after step %d", i, before))

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type decoder struct {
 	schema providers.Schema // of In alone
 	secret map[string]bool  // top-level In attributes that are sensitive
 	hidden map[string]bool  // of these, the write-only ones
+	later  bool             // whether some may be set later
 }
 
 func newDecoder(kind string, b providers.Block) *decoder {
@@ -37,6 +39,7 @@ func newDecoder(kind string, b providers.Block) *decoder {
 		if a.WriteOnly {
 			d.hidden[a.Name] = true
 		}
+		d.later = d.later || a.Later
 	}
 	return d
 }
@@ -111,6 +114,25 @@ func pathOf(t hcl.Traversal) string {
 		}
 	}
 	return strings.Join(names, ".")
+}
+
+// apart returns a body without, and with nothing but, the attributes that may
+// be set later.
+func (d *decoder) apart(body *hclsyntax.Body) (now, later *hclsyntax.Body) {
+	later = &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
+	now = body
+	for _, a := range d.block.Attrs {
+		written, ok := body.Attributes[a.Name]
+		if !a.Later || !ok {
+			continue
+		}
+		if now == body {
+			now = &hclsyntax.Body{Attributes: maps.Clone(body.Attributes), Blocks: body.Blocks}
+		}
+		later.Attributes[a.Name] = written
+		delete(now.Attributes, a.Name)
+	}
+	return now, later
 }
 
 // decoded is a body read in one scope.

@@ -16,7 +16,8 @@ import (
 // Values answers what an instance is worth. The value is an object of every
 // attribute of the kind's In and Out, unknown where not known yet; eval adds
 // the attribute "address". Plan answers with planned values, apply with stored
-// ones. It is called once an instance's own dependencies have been answered.
+// ones. It is called once an instance's own dependencies, but those of Later,
+// have been answered.
 type Values interface {
 	Instance(d *Desired) (cty.Value, hcl.Diagnostics)
 }
@@ -29,8 +30,12 @@ type Desired struct {
 	// addresses, write-only values present, sensitive values marked Sensitive.
 	Config cty.Value
 	Deps   []addr.Instance // direct, sorted: references and depends_on
-	Meta   Meta
-	Range  hcl.Range // of the block header
+	// Later are those of Deps that refer back to the instance, in however many
+	// steps: they need not be there when it is made, but before the attributes
+	// are set whose kind says that they may come later.
+	Later []addr.Instance
+	Meta  Meta
+	Range hcl.Range // of the block header
 	// AttrRanges gives the place of each attribute that the author wrote, by
 	// dotted path ("pin_complexity.minimum_pin_length").
 	AttrRanges map[string]hcl.Range
@@ -81,7 +86,7 @@ type Assert struct {
 
 // Result is everything a configuration asks for.
 type Result struct {
-	Desired []*Desired // dependencies before dependents; ties in address order
+	Desired []*Desired // dependencies (but those of Later) before dependents; ties in address order
 	Outputs []Output   // by name
 	Checks  []Check    // by name
 }

@@ -39,6 +39,7 @@ type Evaluator struct {
 	locals map[string]*node
 	blocks map[addr.Block]*node
 	order  []*node // dependencies first
+	size   int     // of what is indexed by node
 	kinds  map[string]*decoder
 
 	outputs []*outputNode
@@ -62,6 +63,10 @@ type node struct {
 	body   unit // of the expression, or of the block's body, depends_on and lifecycle
 	repeat unit // of for_each, count or enabled
 	edges  []*node
+	soft   []*node        // blocks that only attributes refer to that may be set later
+	stubs  map[*node]bool // of these, those that refer back: only their addresses are known in time
+
+	expands *node // nil, or the block whose repetition this node evaluates ahead of its body
 
 	ranges map[string]hcl.Range // of written attributes, by dotted path
 }
@@ -71,14 +76,20 @@ func (n *node) repeated() bool {
 }
 
 func (n *node) rng() hcl.Range {
-	if n.local != nil {
+	switch {
+	case n.expands != nil:
+		return n.expands.rng()
+	case n.local != nil:
 		return n.local.Range
 	}
 	return n.object.Range
 }
 
 func (n *node) String() string {
-	if n.local != nil {
+	switch {
+	case n.expands != nil:
+		return "the repetition of " + n.expands.String()
+	case n.local != nil:
 		return "local." + n.local.Name
 	}
 	return n.block.String()
@@ -142,8 +153,8 @@ func New(c *config.Config, r *providers.Registry, vars map[string]cty.Value, o O
 		diags = append(diags, more...)
 		e.checks = append(e.checks, n)
 	}
-	order, more := sortNodes(nodes)
-	e.order = order
+	order, nodes, more := sortLater(nodes)
+	e.order, e.size = order, len(nodes)
 	diags = append(diags, more...)
 	sortDiagnostics(diags)
 	return e, diags
@@ -217,26 +228,41 @@ func (e *Evaluator) decoder(t *providers.Type) *decoder {
 // link finds out what a node refers to.
 func (e *Evaluator) link(n *node) hcl.Diagnostics {
 	var diags hcl.Diagnostics
+	var hard []*node // what must be evaluated before
 	if n.local != nil {
 		diags = e.collect(&n.body, site{self: n}, n.local.Expr)
 	} else {
 		o := n.object
 		at := site{self: n, each: o.ForEach != nil, count: o.Count != nil}
-		diags = e.collectBody(&n.body, at, o.Body)
+		now, later := n.decode.apart(o.Body)
+		diags = e.collectBody(&n.body, at, now)
 		diags = append(diags, e.linkMeta(n, at)...)
+		hard = targets(&n.body)
+		diags = append(diags, e.collectBody(&n.body, at, later)...)
 		for _, a := range []*hclsyntax.Attribute{o.ForEach, o.Count, o.Enabled} {
 			if a != nil {
 				diags = append(diags, e.collect(&n.repeat, site{self: n}, a.Expr)...)
 			}
 		}
 	}
+	hard = append(hard, targets(&n.repeat)...)
 	for _, u := range []*unit{&n.body, &n.repeat} {
 		n.edges = append(n.edges, u.locals...)
-		for _, r := range u.refs {
-			n.edges = append(n.edges, r.to)
-		}
+		n.edges = append(n.edges, targets(u)...)
+	}
+	if n.object != nil && len(n.body.refs) > 0 && n.decode.later {
+		n.soft = slices.DeleteFunc(targets(&n.body), func(to *node) bool { return slices.Contains(hard, to) })
 	}
 	return diags
+}
+
+// targets are the blocks that a unit refers to.
+func targets(u *unit) []*node {
+	out := make([]*node, len(u.refs))
+	for i, r := range u.refs {
+		out[i] = r.to
+	}
+	return out
 }
 
 // linkMeta adds depends_on and lifecycle to what a block refers to.

@@ -33,13 +33,13 @@ func (ev *evaluation) expand(n *node, exp *expansion) (deps []addr.Instance, ok 
 		if !ok || !ev.count(n, exp, v, sc) {
 			return nil, false
 		}
-		deps = sc.deps(ev.run)
+		deps = sc.deps(ev.run, nil)
 	case o.Enabled != nil:
 		sc, v, ok := ev.repetition(n, o.Enabled, ev)
 		if !ok || !ev.enabled(exp, v, o.Enabled, sc) {
 			return nil, false
 		}
-		deps = sc.deps(ev.run)
+		deps = sc.deps(ev.run, nil)
 	default:
 		exp.keys = []addr.Key{{}}
 	}

@@ -11,8 +11,8 @@ import (
 
 // sortNodes orders nodes, which come in order of preference, so that each
 // comes after those it refers to; of several that could be next, the first.
-// Nodes of a cycle, and those that need them, are left out and told.
-func sortNodes(nodes []*node) ([]*node, hcl.Diagnostics) {
+// Nodes of a cycle, and those that need them, are left out.
+func sortNodes(nodes []*node) (order []*node, circles [][]*node) {
 	waits := make([]int32, len(nodes)) // references not yet ordered
 	users := make([][]int32, len(nodes))
 	for i, n := range nodes {
@@ -28,7 +28,7 @@ func sortNodes(nodes []*node) ([]*node, hcl.Diagnostics) {
 		}
 	}
 	heap.Init(ready)
-	order := make([]*node, 0, len(nodes))
+	order = make([]*node, 0, len(nodes))
 	for ready.Len() > 0 {
 		i := heap.Pop(ready).(int32)
 		order = append(order, nodes[i])
@@ -41,11 +41,54 @@ func sortNodes(nodes []*node) ([]*node, hcl.Diagnostics) {
 	if len(order) == len(nodes) {
 		return order, nil
 	}
-	var diags hcl.Diagnostics
-	for _, scc := range components(nodes, waits) {
-		diags = append(diags, cycleDiagnostic(scc))
+	return order, components(nodes, waits)
+}
+
+// sortLater orders nodes as sortNodes does. Where blocks refer to each other in
+// a circle, and some by attributes that may be set later, these references give
+// way: in place of the block, its repetition alone is evaluated before, which
+// tells its addresses. What then still goes in circles is told. The nodes
+// returned are all there are, by index.
+func sortLater(nodes []*node) (order, all []*node, diags hcl.Diagnostics) {
+	expanders := map[*node]*node{}
+	for {
+		order, circles := sortNodes(nodes)
+		gave := false
+		for _, scc := range circles {
+			in := make(map[*node]bool, len(scc))
+			for _, n := range scc {
+				in[n] = true
+			}
+			for _, n := range scc {
+				for _, to := range n.soft {
+					if !in[to] || n.stubs[to] {
+						continue
+					}
+					gave = true
+					x := expanders[to]
+					if x == nil {
+						x = &node{index: len(nodes), expands: to, edges: append(targets(&to.repeat), to.repeat.locals...)}
+						expanders[to] = x
+						nodes = append(nodes, x)
+						to.edges = append(to.edges, x)
+					}
+					if n.stubs == nil {
+						n.stubs = map[*node]bool{}
+					}
+					n.stubs[to] = true
+					n.edges = append(n.edges, x)
+				}
+				n.edges = slices.DeleteFunc(n.edges, func(e *node) bool { return n.stubs[e] })
+			}
+		}
+		if gave {
+			continue
+		}
+		for _, scc := range circles {
+			diags = append(diags, cycleDiagnostic(scc))
+		}
+		return order, nodes, diags
 	}
-	return order, diags
 }
 
 // components returns the strongly connected components of more than one node

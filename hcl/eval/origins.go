@@ -83,7 +83,7 @@ func (r *run) madeOf(sc *scope, key string, v cty.Value, forgets bool) (cty.Valu
 	v, from := r.takeOrigins(v, true)
 	switch {
 	case forgets && !v.IsWhollyKnown():
-		return v, sc.deps(r)
+		return v, sc.deps(r, nil)
 	case len(from) > 0:
 		return v, from
 	}

@@ -37,7 +37,9 @@ type expansion struct {
 	desired []*Desired
 	values  []cty.Value // as references see them
 	common  []addr.Instance
-	whole   cty.Value // the block as references see it; NilVal until asked for
+	later   []addr.Instance // of the blocks that refer back
+	repeat  []addr.Instance // what the repetition refers to
+	whole   cty.Value       // the block as references see it; NilVal until asked for
 	failed  bool
 	final   atomic.Pointer[cty.Value] // whole, once wholly known
 
@@ -60,9 +62,8 @@ func (e *Evaluator) Evaluate(ctx context.Context, v Values) (*Result, hcl.Diagno
 	if v == nil {
 		v = nothing{}
 	}
-	n := len(e.locals) + len(e.blocks)
 	ev := &evaluation{
-		run:    &run{e: e, locals: make([]localState, n), blocks: make([]*expansion, n)},
+		run:    &run{e: e, locals: make([]localState, e.size), blocks: make([]*expansion, e.size)},
 		ctx:    ctx,
 		values: v,
 		result: &Result{},
@@ -72,9 +73,12 @@ func (e *Evaluator) Evaluate(ctx context.Context, v Values) (*Result, hcl.Diagno
 		if ctx.Err() != nil || ev.meter.Spent() {
 			break
 		}
-		if n.local != nil {
+		switch {
+		case n.local != nil:
 			ev.evalLocal(n)
-		} else {
+		case n.expands != nil:
+			ev.stub(n.expands)
+		default:
 			ev.evalBlock(n)
 		}
 	}
@@ -160,7 +164,7 @@ func (ev *evaluation) evalLocal(n *node) {
 		if !diags.HasErrors() && !sc.diags.HasErrors() {
 			l.value, l.failed = v, sc.failed
 		}
-		l.deps = sc.deps(ev.run)
+		l.deps = sc.deps(ev.run, nil)
 	}
 	if l.value.IsWhollyKnown() && !l.failed {
 		l.final.Store(&l.value)
@@ -172,22 +176,21 @@ func (ev *evaluation) evalLocal(n *node) {
 const maxToldInstances = 3
 
 func (ev *evaluation) evalBlock(n *node) {
-	exp := &expansion{failed: true} // until it has not
-	ev.blocks[n.index] = exp
-	if n.invalid {
-		exp.failed = true
+	exp := ev.blocks[n.index]
+	if exp == nil {
+		exp = ev.expanded(n)
+	}
+	if exp.failed {
 		return
 	}
+	exp.failed = true // until it has not
 	defer survive(n.object.Range, &ev.diags)
-	repeat, ok := ev.expand(n, exp)
-	if !ok {
-		exp.failed = true
-		return
-	}
 	base := ev.scope(&n.body, ev, ev.root)
 	ev.add(base.diags)
 	exp.failed = base.diags.HasErrors()
-	exp.common = union(base.deps(ev.run), repeat)
+	exp.common = union(base.deps(ev.run, n.stubs), exp.repeat)
+	exp.later = base.laterDeps(ev.run, n.stubs)
+	exp.whole = cty.NilVal
 	exp.values = make([]cty.Value, len(exp.keys))
 	exp.desired = make([]*Desired, len(exp.keys))
 	told := 0
@@ -203,6 +206,41 @@ func (ev *evaluation) evalBlock(n *node) {
 		}
 	}
 	exp.failed = exp.failed || told > 0
+}
+
+// expanded finds the instances of a block.
+func (ev *evaluation) expanded(n *node) *expansion {
+	exp := &expansion{failed: true} // until it has not
+	ev.blocks[n.index] = exp
+	if n.invalid {
+		return exp
+	}
+	defer survive(n.object.Range, &ev.diags)
+	repeat, ok := ev.expand(n, exp)
+	exp.repeat, exp.failed = repeat, !ok
+	return exp
+}
+
+// stub makes the addresses of a block known ahead of its body, to those whose
+// references to it may be set later. Nothing else is known of it.
+func (ev *evaluation) stub(n *node) {
+	exp := ev.expanded(n)
+	if exp.failed {
+		return
+	}
+	attrs := map[string]cty.Value{}
+	for _, types := range []cty.Type{n.typ.Schema.InType, n.typ.Schema.OutType} {
+		for name, ty := range types.AttributeTypes() {
+			if !n.decode.hidden[name] {
+				attrs[name] = cty.UnknownVal(ty)
+			}
+		}
+	}
+	exp.values = make([]cty.Value, len(exp.keys))
+	for i, a := range exp.all {
+		attrs["address"] = cty.StringVal(a.String())
+		exp.values[i] = cty.ObjectVal(attrs)
+	}
 }
 
 func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) (diags hcl.Diagnostics) {
@@ -229,7 +267,10 @@ func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) 
 	}
 	d.Meta, more = ev.meta(n, in, exp)
 	diags = append(diags, more...)
-	d.Deps = union(with(exp.common, slices.Concat(in.extra, dec.refs)), d.Meta.ReplaceTriggeredBy)
+	now, later := ev.apart(n, slices.Concat(in.extra, dec.refs))
+	now = union(with(exp.common, now), d.Meta.ReplaceTriggeredBy)
+	d.Later = without(with(exp.later, later), now)
+	d.Deps = union(now, d.Later)
 	if diags.HasErrors() {
 		return diags
 	}
@@ -244,6 +285,21 @@ func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) 
 	}
 	ev.result.Desired = append(ev.result.Desired, d)
 	return diags
+}
+
+// apart tells the instances that refer back to n from others.
+func (ev *evaluation) apart(n *node, list []addr.Instance) (now, later []addr.Instance) {
+	if len(n.stubs) == 0 {
+		return list, nil
+	}
+	for _, a := range list {
+		if n.stubs[ev.e.blocks[a.Block]] {
+			later = append(later, a)
+		} else {
+			now = append(now, a)
+		}
+	}
+	return now, later
 }
 
 // known reports whether an address is an instance evaluated before.

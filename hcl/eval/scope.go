@@ -117,24 +117,46 @@ func noInstance(n *node, exp *expansion, key addr.Key, rng hcl.Range) *hcl.Diagn
 }
 
 // deps returns the instances a shared scope refers to, sorted. Where they are
-// those of one block alone, the slice is shared with it.
-func (s *scope) deps(r *run) []addr.Instance {
+// those of one block alone, the slice is shared with it. References to the
+// blocks of but are left out, unless a local value makes them.
+func (s *scope) deps(r *run, but map[*node]bool) []addr.Instance {
 	var out []addr.Instance
 	for _, n := range s.unit.locals {
 		out = union(out, r.locals[n.index].deps)
 	}
 	for _, ref := range s.unit.refs {
-		exp := r.blocks[ref.to.index]
-		switch {
-		case exp == nil:
-		case ref.whole:
-			out = union(out, exp.all)
-		default:
-			for _, k := range ref.keys {
-				if i, ok := exp.at[k.key]; ok {
-					out = with(out, exp.all[i:i+1])
-				}
-			}
+		if !but[ref.to] {
+			out = union(out, ref.deps(r))
+		}
+	}
+	return out
+}
+
+// laterDeps returns the instances of the blocks of only, sorted.
+func (s *scope) laterDeps(r *run, only map[*node]bool) []addr.Instance {
+	var out []addr.Instance
+	for _, ref := range s.unit.refs {
+		if only[ref.to] {
+			out = union(out, ref.deps(r))
+		}
+	}
+	return out
+}
+
+// deps returns the instances of a reference that do not differ between the
+// instances that refer to them, sorted.
+func (ref *ref) deps(r *run) []addr.Instance {
+	exp := r.blocks[ref.to.index]
+	switch {
+	case exp == nil:
+		return nil
+	case ref.whole:
+		return exp.all
+	}
+	var out []addr.Instance
+	for _, k := range ref.keys {
+		if i, ok := exp.at[k.key]; ok {
+			out = with(out, exp.all[i:i+1])
 		}
 	}
 	return out
@@ -232,6 +254,17 @@ func union(a, b []addr.Instance) []addr.Instance {
 		a, b = b, a
 	}
 	return with(a, b)
+}
+
+// without returns the elements of a that the sorted slice b does not have.
+func without(a, b []addr.Instance) []addr.Instance {
+	var out []addr.Instance
+	for _, x := range a {
+		if _, ok := slices.BinarySearchFunc(b, x, addr.Compare); !ok {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // with returns the sorted slice a with more added; a itself when it has them all.

@@ -57,7 +57,7 @@ type Person struct {
 	Name    string            `lab:"name,required,replace" doc:"Name in the directory."`
 	Note    string            `lab:"note" doc:"Something that can change."`
 	Labels  map[string]string `lab:"labels" doc:"A map."`
-	Friends []providers.Ref   `lab:"friends" ref:"person" doc:"References that change in place."`
+	Friends []providers.Ref   `lab:"friends,later" ref:"person" doc:"References that change in place, and may go in circles."`
 	Secret  providers.Secret  `lab:"secret,writeonly" doc:"Never stored." json:"-"`
 	Version int               `lab:"secret_version" default:"1" doc:"Announces another secret."`
 }
@@ -195,6 +195,9 @@ func (w *World) person() providers.Type {
 			if err != nil {
 				return PersonOut{}, err
 			}
+			if err := friendsOf(env, in); err != nil {
+				return PersonOut{}, err
+			}
 			w.saw(env.Addr, in.Secret)
 			out := PersonOut{ID: w.id(), Badge: "badge of " + in.Name, Mood: "new"}
 			return out, w.create(ctx, env, Item{Kind: kind, Site: site, Key: in.Name, ID: out.ID}, in, out)
@@ -207,6 +210,9 @@ func (w *World) person() providers.Type {
 		Update: func(ctx context.Context, env providers.Env, o object, in Person) (PersonOut, error) {
 			site, err := siteOf(env, in.Site)
 			if err != nil {
+				return o.Out, err
+			}
+			if err := friendsOf(env, in); err != nil {
 				return o.Out, err
 			}
 			w.saw(env.Addr, in.Secret)
@@ -309,6 +315,20 @@ func (w *World) pass() providers.Type {
 			return w.delete(ctx, env, kind, site, key(o.In))
 		},
 	})
+}
+
+// friendsOf refuses friends who are not made yet.
+func friendsOf(env providers.Env, in Person) error {
+	for _, ref := range in.Friends {
+		friend, err := providers.Resolve[Person, PersonOut](env, ref)
+		if err != nil {
+			return err
+		}
+		if friend.ID == "" {
+			return fmt.Errorf("%s is not made yet", ref)
+		}
+	}
+	return nil
 }
 
 // siteOf returns the directory's name of a site, which must be made.

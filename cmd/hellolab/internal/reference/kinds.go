@@ -152,6 +152,7 @@ func meaning(a *providers.Attr) string {
 	}{
 		{a.ID, "The object's id."},
 		{a.Replace, "A change replaces the object."},
+		{a.Later, "May go in a circle: what refers back is made first."},
 		{a.WriteOnly, "Write-only."},
 		{a.Sensitive && !a.WriteOnly, "Sensitive."},
 		{a.Volatile, "Changes with time alone, which is no drift."},
