@@ -142,7 +142,7 @@ func TestMITWithKey(t *testing.T) {
 		keyless      bool
 	}{
 		"leaf of its own authority": {leaf, own, false},
-		"self-signed left out":     {self, self, true}, // reading R1
+		"self-signed left out":      {self, self, true}, // reading R1
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := servePKINIT(t, c.cert, "", "", func(p *PKINITConfig) { p.Policy.KeylessCMS = c.keyless }, c.anchor)
@@ -203,13 +203,13 @@ func TestHeimdal(t *testing.T) {
 		args     []string
 		want     string // the agreement; empty: refused
 	}{
-		"principal":         {cert: aliceCertificate(alicePrincipal, adcert.EKUKPClientAuth), settings: group14, want: pkinit.MODP2048.Name},
-		"UPN":               {cert: aliceCertificate(aliceUPN, adcert.EKUSmartCardLogon), settings: group14, want: pkinit.MODP2048.Name},
-		"RSA":               {cert: aliceCertificate(aliceUPN, adcert.EKUSmartCardLogon), args: []string{"--pk-use-enckey"}, want: "RSA"},
-		"key":               {cert: self, key: true, settings: group14, want: pkinit.MODP2048.Name},
-		"key with RSA":          {cert: self, key: true, args: []string{"--pk-use-enckey"}, want: "RSA"},
-		"key with group 2":      {cert: self, key: true},
-		"key of nobody":     {cert: self, settings: group14},
+		"principal":            {cert: aliceCertificate(alicePrincipal, adcert.EKUKPClientAuth), settings: group14, want: pkinit.MODP2048.Name},
+		"UPN":                  {cert: aliceCertificate(aliceUPN, adcert.EKUSmartCardLogon), settings: group14, want: pkinit.MODP2048.Name},
+		"RSA":                  {cert: aliceCertificate(aliceUPN, adcert.EKUSmartCardLogon), args: []string{"--pk-use-enckey"}, want: "RSA"},
+		"key":                  {cert: self, key: true, settings: group14, want: pkinit.MODP2048.Name},
+		"key with RSA":         {cert: self, key: true, args: []string{"--pk-use-enckey"}, want: "RSA"},
+		"key with group 2":     {cert: self, key: true},
+		"key of nobody":        {cert: self, settings: group14},
 		"certificate for mail": {cert: aliceCertificate(aliceUPN, adcert.EKUDSEmailReplication), settings: group14},
 	} {
 		t.Run(name, func(t *testing.T) {
