@@ -57,7 +57,7 @@ func run(b *testing.B, l *lab, requests [][]byte) {
 			b.Fatal(e, time.Duration(i))
 		}
 	}
-	b.ReportMetric(float64((processor(b) - before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64((processor(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }
 
 // processor is the processor time that this process has taken: what is steady

@@ -141,3 +141,11 @@ func ParseError(b []byte) (*Error, error) {
 
 // IsError reports whether b starts as a KRB-ERROR does.
 func IsError(b []byte) bool { return len(b) > 0 && b[0] == 0x60|MsgError }
+
+// IsKDCReq reports whether b starts as an AS-REQ or a TGS-REQ does.
+func IsKDCReq(b []byte) bool {
+	return len(b) > 0 && (b[0] == 0x60|MsgASReq || b[0] == 0x60|MsgTGSReq)
+}
+
+// IsAPReq reports whether b starts as an AP-REQ does.
+func IsAPReq(b []byte) bool { return len(b) > 0 && b[0] == 0x60|MsgAPReq }
