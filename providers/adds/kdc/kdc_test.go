@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jcmturner/gofork/encoding/asn1"
 
 	"hellolab/providers/event"
 	"hellolab/providers/wire/krb"
@@ -212,3 +215,8 @@ func code(err error) krb.Code {
 	}
 	return e.Code
 }
+
+func newRand() io.Reader { return rand.Reader }
+
+// encode writes a structure that has no codec of its own in krb.
+func encode(v any) ([]byte, error) { return asn1.Marshal(v) }
