@@ -25,6 +25,7 @@ func FuzzPKINIT(f *testing.F) {
 	message := cms.ContentInfo(cms.SignedDataOID, must(signer.Sign(rand.Reader, pkinit.AuthDataOID, must(a.Encode()))))
 	f.Add(must((&pkinit.PAPKASReq{SignedAuthPack: message}).Encode()))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		l.forget()
 		signed := cms.ContentInfo(cms.SignedDataOID, must(signer.Sign(rand.Reader, pkinit.AuthDataOID, b)))
 		for _, value := range [][]byte{b, must((&pkinit.PAPKASReq{SignedAuthPack: signed}).Encode())} {
 			answer := l.Handle(context.Background(), l.message(t, request{raw: value}))

@@ -139,6 +139,13 @@ func newKeyLab(t testing.TB, change func(*PKINITConfig)) keyLab {
 	return keyLab{l, pk}
 }
 
+// forget drops the events so far.
+func (l keyLab) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = nil
+}
+
 // register puts a key on an account, as Connect does.
 func (l keyLab) register(t testing.TB, name string, pub *rsa.PublicKey, mfa, attested bool) {
 	t.Helper()
