@@ -75,9 +75,13 @@ func New(c Config) *KDC {
 	}
 }
 
-// Handle answers one AS-REQ or TGS-REQ with a reply or a KRB-ERROR. It answers
-// nothing, nil, to what is no request at all.
+// Handle answers one AS-REQ or TGS-REQ with a reply or a KRB-ERROR. To what
+// does not begin as a request does it answers nothing, nil: an answer might
+// begin a conversation of two servers.
 func (k *KDC) Handle(ctx context.Context, message []byte) []byte {
+	if !krb.IsKDCReq(message) {
+		return nil
+	}
 	now := k.Now().UTC()
 	x := &exchange{kdc: k, now: now, server: krb.TGS(k.Realm), step: "as_req"}
 	reply, err := x.handle(ctx, message)

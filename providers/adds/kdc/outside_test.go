@@ -24,9 +24,9 @@ func need(t *testing.T, programs ...string) {
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err != nil {
 			if os.Getenv("HELLOLAB_OUTSIDE") == "required" {
-				t.Fatalf("%s is not installed: apt-get install krb5-user", name)
+				t.Fatalf("%s is not installed: `make deps-test` installs it", name)
 			}
-			t.Skipf("%s is not installed: apt-get install krb5-user", name)
+			t.Skipf("%s is not installed: `make deps-test` installs it", name)
 		}
 	}
 }
