@@ -2,6 +2,7 @@ package adcs_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,5 +47,45 @@ func TestSubordinate(t *testing.T) {
 	o := conformance.Get[spec.Authority, spec.AuthorityOut](e, "authority.issuing")
 	if o.Out.CRLURL != "http://issuing.corp.contoso.com/CertEnroll/Contoso%20Issuing%20CA.crl" && o.Out.Host != "issuing.corp.contoso.com" {
 		t.Errorf("%+v", o.Out)
+	}
+}
+
+// Controllers enroll by themselves once there is an authority, renew in time,
+// and give up a certificate that they are not to have.
+func TestControllersEnroll(t *testing.T) {
+	e := newDomain(t)
+	status := func() string {
+		t.Helper()
+		if err := e.Due(t.Context(), corp); err != nil {
+			t.Fatal(err)
+		}
+		rec, err := e.Read(t.Context(), corp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.Out.GetAttr("kdc_certificates").AsString()
+	}
+	if got := status(); got != "dc1: none" {
+		t.Errorf("without an authority: %s", got)
+	}
+	e.Create("authority.issuing", spec.Authority{Domain: corp, CommonName: "Contoso Issuing CA", NTAuth: true, OCSP: true})
+	first := status()
+	if !strings.HasPrefix(first, "dc1: until ") {
+		t.Fatalf("with an authority: %s", first)
+	}
+	if again := status(); again != first {
+		t.Errorf("enrolled again: %s, then %s", first, again)
+	}
+	e.Advance(330 * 24 * time.Hour)
+	if err := e.Due(t.Context(), "authority.issuing"); err != nil {
+		t.Fatal(err)
+	}
+	if renewed := status(); renewed == first {
+		t.Errorf("not renewed: %s", renewed)
+	}
+	e.Update(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", Controllers: map[string]*spec.Controller{"dc1": {
+		OS: "windows-server-2022", Site: "Default-First-Site-Name", KDCCertificate: &spec.KDCCertificate{Template: spec.TemplateNone}}}})
+	if got := status(); got != "dc1: none" {
+		t.Errorf("with template none: %s", got)
 	}
 }

@@ -52,6 +52,7 @@ func Domain() providers.Type {
 		Read:   read,
 		Update: update,
 		Open:   open,
+		Due:    due,
 	})
 }
 
