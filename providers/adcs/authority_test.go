@@ -1,8 +1,9 @@
 package adcs_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -54,38 +55,43 @@ func TestSubordinate(t *testing.T) {
 // and give up a certificate that they are not to have.
 func TestControllersEnroll(t *testing.T) {
 	e := newDomain(t)
-	status := func() string {
+	enrolled := func() *x509.Certificate {
 		t.Helper()
 		if err := e.Due(t.Context(), corp); err != nil {
 			t.Fatal(err)
 		}
-		rec, err := e.Read(t.Context(), corp)
+		conn, err := e.For(corp).Network.Dial(t.Context(), "dc1.corp.contoso.com", 636)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return rec.Out.GetAttr("kdc_certificates").AsString()
+		defer conn.Close()
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it is the certificate that is asked for
+		if err := secure.HandshakeContext(t.Context()); err != nil {
+			return nil
+		}
+		return secure.ConnectionState().PeerCertificates[0]
 	}
-	if got := status(); got != "dc1: none" {
-		t.Errorf("without an authority: %s", got)
+	if got := enrolled(); got != nil {
+		t.Errorf("without an authority: %s", got.Subject)
 	}
 	e.Create("authority.issuing", spec.Authority{Domain: corp, CommonName: "Contoso Issuing CA", NTAuth: true, OCSP: true})
-	first := status()
-	if !strings.HasPrefix(first, "dc1: until ") {
-		t.Fatalf("with an authority: %s", first)
+	first := enrolled()
+	if first == nil || first.VerifyHostname("dc1.corp.contoso.com") != nil || first.VerifyHostname("corp.contoso.com") != nil {
+		t.Fatal("with an authority: no certificate of the controller and its domain")
 	}
-	if again := status(); again != first {
-		t.Errorf("enrolled again: %s, then %s", first, again)
+	if again := enrolled(); !again.Equal(first) {
+		t.Errorf("enrolled again: %s, then %s", first.SerialNumber, again.SerialNumber)
 	}
 	e.Advance(330 * 24 * time.Hour)
 	if err := e.Due(t.Context(), "authority.issuing"); err != nil {
 		t.Fatal(err)
 	}
-	if renewed := status(); renewed == first {
-		t.Errorf("not renewed: %s", renewed)
+	if renewed := enrolled(); renewed == nil || renewed.Equal(first) {
+		t.Error("not renewed")
 	}
 	e.Update(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", Controllers: map[string]*spec.Controller{"dc1": {
 		OS: "windows-server-2022", Site: "Default-First-Site-Name", KDCCertificate: &spec.KDCCertificate{Template: spec.TemplateNone}}}})
-	if got := status(); got != "dc1: none" {
-		t.Errorf("with template none: %s", got)
+	if got := enrolled(); got != nil {
+		t.Errorf("with template none: %s", got.Subject)
 	}
 }
