@@ -41,13 +41,14 @@ const (
 	maxRSA = 4096
 )
 
-func hashOf(id stdasn1.ObjectIdentifier) (crypto.Hash, error) {
+// HashOf is the hash of a digest algorithm; ErrDigest when it is not known.
+func HashOf(id stdasn1.ObjectIdentifier) (crypto.Hash, error) {
 	for _, h := range digests {
 		if h.id.Equal(id) {
 			return h.hash, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: digest %s", ErrUnsupported, id)
+	return 0, fmt.Errorf("%w: %s", ErrDigest, id)
 }
 
 // scheme is how a signature is made.
@@ -107,7 +108,7 @@ func readPSS(in cryptobyte.String, hash crypto.Hash) (int, error) {
 		return 0, fmt.Errorf("%w: parameters of RSASSA-PSS", ErrUnsupported)
 	}
 	for _, id := range []stdasn1.ObjectIdentifier{hashAlg.id, mgfHash.id} {
-		if have, err := hashOf(id); err != nil || have != hash {
+		if have, err := HashOf(id); err != nil || have != hash {
 			return 0, fmt.Errorf("%w: RSASSA-PSS with hash %s", ErrUnsupported, id)
 		}
 	}
@@ -144,6 +145,16 @@ func verify(pub crypto.PublicKey, s scheme, salt int, hash crypto.Hash, sum, sig
 		return fmt.Errorf("%w: key of type %T", ErrUnsupported, pub)
 	}
 	return ErrSignature
+}
+
+// DigestOID is the digest algorithm of a hash; nil for one that is not known.
+func DigestOID(hash crypto.Hash) stdasn1.ObjectIdentifier {
+	for _, d := range digests {
+		if d.hash == hash {
+			return d.id
+		}
+	}
+	return nil
 }
 
 // signatureOID is the algorithm that Sign writes for a key, and whether it has

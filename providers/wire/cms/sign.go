@@ -53,7 +53,7 @@ func (s Signer) Sign(rand io.Reader, contentType stdasn1.ObjectIdentifier, conte
 	}
 	attrs[0] = byte(explicit(0)) // signed as a SET, stored under [0]
 
-	algo := digests[slices.IndexFunc(digests, func(d digest) bool { return d.hash == hash })].id
+	algo := DigestOID(hash)
 	b := cryptobyte.NewBuilder(nil)
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(3)

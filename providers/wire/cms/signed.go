@@ -125,7 +125,8 @@ func (d *SignedData) readSigner(in cryptobyte.String) error {
 	if !in.ReadASN1Integer(&version) {
 		return syntax("signer")
 	}
-	if d.Signer, ok = readIdentifier(&in); !ok || version != d.Signer.version(1, 3) {
+	// The version says which form the identifier has, but Heimdal writes 1 for both.
+	if d.Signer, ok = readIdentifier(&in); !ok || version != 1 && version != d.Signer.version(1, 3) {
 		return syntax("signer's identifier")
 	}
 	var digest algorithm
@@ -141,7 +142,7 @@ func (d *SignedData) readSigner(in cryptobyte.String) error {
 		return syntax("signature")
 	}
 	var err error
-	if d.Digest, err = hashOf(digest.id); err != nil {
+	if d.Digest, err = HashOf(digest.id); err != nil {
 		return err
 	}
 	if !digest.plain() {

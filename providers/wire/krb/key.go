@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jcmturner/gokrb5/v8/crypto"
 	"github.com/jcmturner/gokrb5/v8/crypto/etype"
@@ -215,3 +216,15 @@ func ParseChecksum(b []byte) (Checksum, error) {
 
 // Encode writes a bare Checksum.
 func (c Checksum) Encode() ([]byte, error) { return marshal(c, 0) }
+
+// UserSalt is the salt that Active Directory gives a user's password
+// (MS-KILE 3.1.1.2): the realm in upper case and the sAMAccountName.
+func UserSalt(realm, samAccountName string) string { return strings.ToUpper(realm) + samAccountName }
+
+// ComputerSalt is that of a computer: the realm in upper case, "host", and the
+// computer's DNS name in lower case, whose first label is the sAMAccountName
+// without its dollar sign.
+func ComputerSalt(realm, samAccountName string) string {
+	name := strings.ToLower(strings.TrimSuffix(samAccountName, "$") + "." + realm)
+	return strings.ToUpper(realm) + "host" + name
+}
