@@ -150,6 +150,8 @@ func (l keyLab) forget() {
 func (l keyLab) register(t testing.TB, name string, pub *rsa.PublicKey, mfa, attested bool) {
 	t.Helper()
 	k := keycred.FromEntra(keycred.UserKey{Public: pub, Device: must(guid.New(rand.Reader)), Created: l.now.Add(-time.Hour), MFA: mfa, Attested: attested})
+	l.dir.mu.Lock()
+	defer l.dir.mu.Unlock()
 	a := l.account(name)
 	a.KeyCredentials = append(a.KeyCredentials, []byte("not a key credential"), must(k.Marshal())) // fault 86: the first is passed over
 }

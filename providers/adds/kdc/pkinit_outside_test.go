@@ -32,8 +32,9 @@ func servePKINIT(t *testing.T, alice pair, kdc, settings string, change func(*PK
 	t.Helper()
 	l := newKeyLab(t, change)
 	s := serve(t, false, func(c *Config) { c.Preauth = []Preauth{l.pk} })
-	a := s.account("alice")
-	a.Created, a.NTHash = time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC), make([]byte, 16)
+	s.lab.dir.mu.Lock()
+	s.account("alice").NTHash = make([]byte, 16)
+	s.lab.dir.mu.Unlock()
 	k := keyServed{s, l.pk}
 	key := must(x509.MarshalPKCS8PrivateKey(alice.key))
 	s.write("alice.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: alice.cert.Raw})))
