@@ -52,7 +52,7 @@ type TenantOut struct {
 type Group struct {
 	Tenant  providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Where the group lives."`
 	Name    string          `lab:"name" doc:"Display name; the block's name when absent."`
-	Members []providers.Ref `lab:"members" ref:"user,device,group" doc:"Members declared from this side."`
+	Members []providers.Ref `lab:"members,later" ref:"user,device,group" doc:"Members declared from this side."`
 }
 
 // GroupOut is what a group learns.
@@ -65,7 +65,7 @@ type User struct {
 	UPN             string           `lab:"upn,required,replace" doc:"User principal name, the sign-in name."`
 	Tenant          providers.Ref    `lab:"tenant,required,replace" ref:"tenant" doc:"Where the account lives."`
 	DisplayName     string           `lab:"display_name" doc:"Name shown; the part of the UPN before @ when absent."`
-	Groups          []providers.Ref  `lab:"groups" ref:"group" doc:"Groups declared from this side."`
+	Groups          []providers.Ref  `lab:"groups,later" ref:"group" doc:"Groups declared from this side."`
 	Password        providers.Secret `lab:"password,writeonly" doc:"First factor. Raise password_version to change it."`
 	PasswordVersion int              `lab:"password_version" default:"1" doc:"Announces a new password."`
 	MFA             string           `lab:"mfa" default:"totp" enum:"totp,push,none" doc:"Second factor the user has registered: \"totp\", an app that shows codes; \"push\", Microsoft Authenticator, which takes notifications with number matching and shows codes, too."`
