@@ -69,30 +69,8 @@ func (s *stores) VerifyClient(ctx context.Context, chain []*x509.Certificate, at
 	if err != nil {
 		return err
 	}
-	trust := kdc.ChainTrust{Roots: published.Roots, Intermediates: published.Intermediates, NTAuth: published.NTAuth, Revocation: s.revoked}
+	trust := kdc.ChainTrust{Roots: published.Roots, Intermediates: published.Intermediates, NTAuth: published.NTAuth, Revocation: kdc.Revocation(s.checker)}
 	return trust.VerifyClient(ctx, chain, at)
-}
-
-// revoked judges a chain. A list that cannot be had is a refusal: a KDC takes
-// no certificate that it knows nothing of.
-func (s *stores) revoked(ctx context.Context, chain []*x509.Certificate, at time.Time) error {
-	results := s.checker.CheckChain(ctx, chain, at)
-	worst := revocation.Worst(results)
-	var at0 []*x509.Certificate
-	for i, r := range results {
-		if r.Status != revocation.Good {
-			at0 = append(at0, chain[i])
-		}
-	}
-	switch {
-	case worst.Status == revocation.Good:
-		return nil
-	case worst.Status == revocation.Revoked:
-		return &kdc.TrustError{Kind: kdc.Revoked, Sentence: "A certificate of the chain is revoked.", Certificates: at0}
-	case worst.Cause == revocation.Unreachable:
-		return &kdc.TrustError{Kind: kdc.RevocationUnavailable, Sentence: "No revocation list or responder of the chain could be reached.", Certificates: at0}
-	}
-	return &kdc.TrustError{Kind: kdc.RevocationUnknown, Sentence: "Whether the certificate is revoked is not known: " + worst.Cause.String() + ".", Certificates: at0}
 }
 
 // fetcher gets lists and answers over the lab's network.

@@ -50,9 +50,11 @@ type TenantOut struct {
 
 // Group is a group of a tenant or of a domain.
 type Group struct {
-	Tenant  providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Where the group lives."`
-	Name    string          `lab:"name" doc:"Display name; the block's name when absent."`
-	Members []providers.Ref `lab:"members,later" ref:"user,device,group" doc:"Members declared from this side."`
+	Tenant    providers.Ref   `lab:"tenant,replace" ref:"tenant" doc:"Tenant the group lives in."`
+	Domain    providers.Ref   `lab:"domain,replace" ref:"domain" doc:"Domain the group lives in; a group lives in a tenant or in a domain."`
+	Name      string          `lab:"name" doc:"Display name; the block's name when absent. In a domain also the account name."`
+	WellKnown string          `lab:"well_known,replace" enum:"domain_admins,enterprise_admins,key_admins,enterprise_key_admins,cert_publishers,protected_users,allowed_rodc_replication,denied_rodc_replication" doc:"A group that every domain has: members are added to it, and it stays when the block goes."`
+	Members   []providers.Ref `lab:"members,later" ref:"user,device,group" doc:"Members declared from this side."`
 }
 
 // GroupOut is what a group learns.
