@@ -9,6 +9,9 @@ import (
 
 // tell adds a fact to the exchange's event.
 func (x *exchange) tell(name string, value any) {
+	if x.kdc.Events == nil {
+		return
+	}
 	if x.note == nil {
 		x.note = map[string]any{}
 	}
