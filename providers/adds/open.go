@@ -156,7 +156,7 @@ func (c *controller) listen(host string) error {
 		stream func(context.Context, net.Listener) error
 		packet func(context.Context, net.PacketConn) error
 	}{
-		{portKerberos, streams(c.kdc.KDCAnswer), packets(c.kdc.KDCAnswer)},
+		{portKerberos, streams(c.kdc.KDCAnswer), packets(c.kdc.DatagramAnswer)},
 		{portPassword, streams(c.kdc.PasswordAnswer), packets(c.kdc.PasswordAnswer)},
 		{portDNS, c.dns.ServeListener, c.dns.ServePacket},
 		{portCLDAP, nil, c.pings.Serve},
