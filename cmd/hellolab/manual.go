@@ -107,7 +107,7 @@ func manuals() map[string]manual {
 		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
-			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last"},
+			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last", "hellolab trace -services"},
 		},
 		"show": {
 			detail:   "Sensitive values are not shown.",
