@@ -66,13 +66,19 @@ type DomainOut struct {
 
 // Authority is a certification authority of a domain: an enterprise CA.
 type Authority struct {
-	Domain     providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain whose directory publishes it, and whose accounts enroll."`
-	CommonName string        `lab:"common_name,required,replace" doc:"Name of the authority."`
-	Parent     providers.Ref `lab:"parent,replace" ref:"authority" doc:"Authority that certifies it; a root when absent."`
-	NTAuth     bool          `lab:"ntauth" default:"true" doc:"Whether the forest trusts it for logon certificates (NTAuthCertificates)."`
-	OCSP       bool          `lab:"ocsp" default:"true" doc:"Whether it answers OCSP, and certificates say so."`
-	CRL        *AuthorityCRL `lab:"crl,block" doc:"Revocation lists."`
-	Templates  []string      `lab:"templates" doc:"Certificate templates it issues; all that the lab knows when absent."`
+	Domain     providers.Ref                 `lab:"domain,required,replace" ref:"domain" doc:"Domain whose directory publishes it, and whose accounts enroll."`
+	CommonName string                        `lab:"common_name,required,replace" doc:"Name of the authority."`
+	Parent     providers.Ref                 `lab:"parent,replace" ref:"authority" doc:"Authority that certifies it; a root when absent."`
+	NTAuth     bool                          `lab:"ntauth" default:"true" doc:"Whether the forest trusts it for logon certificates (NTAuthCertificates)."`
+	OCSP       bool                          `lab:"ocsp" default:"true" doc:"Whether it answers OCSP, and certificates say so."`
+	CRL        *AuthorityCRL                 `lab:"crl,block" doc:"Revocation lists."`
+	Templates  map[string]*AuthorityTemplate `lab:"template,blocks" doc:"Certificate templates, labelled by name, that are otherwise than Windows has them."`
+}
+
+// AuthorityTemplate is what an administrator changed of a template.
+type AuthorityTemplate struct {
+	Enabled bool            `lab:"enabled" default:"true" doc:"Whether the authority issues it."`
+	Enroll  []providers.Ref `lab:"enroll" ref:"group,user" doc:"Who may enroll besides those whom Windows lets."`
 }
 
 // AuthorityCRL is how an authority publishes revocation lists.
