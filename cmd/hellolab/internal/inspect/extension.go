@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 	"strings"
 
+	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/drs"
 )
 
@@ -66,11 +68,10 @@ func keyUsages(u x509.KeyUsage) string {
 
 var (
 	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidUPN            = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 )
 
 // alternativeNames lists a certificate's subject alternative names (RFC 5280
-// 4.2.1.6), the user principal name of Windows among them. The TPM's is told
+// 4.2.1.6), those of Active Directory and Kerberos among them. The TPM's is told
 // elsewhere.
 func alternativeNames(cert *x509.Certificate) []string {
 	var names []string
@@ -86,6 +87,16 @@ func alternativeNames(cert *x509.Certificate) []string {
 	for _, n := range cert.URIs {
 		names = append(names, "URI "+n.String())
 	}
+	of, err := adcert.Names(cert)
+	for _, n := range of.UPNs {
+		names = append(names, "UPN "+n)
+	}
+	for _, n := range of.Principals {
+		names = append(names, "Kerberos principal "+n.String())
+	}
+	if !of.ObjectGUID.IsZero() {
+		names = append(names, "object GUID "+of.ObjectGUID.String())
+	}
 	for _, ext := range cert.Extensions {
 		var general []asn1.RawValue
 		if !ext.Id.Equal(oidSubjectAltName) {
@@ -99,14 +110,10 @@ func alternativeNames(cert *x509.Certificate) []string {
 				continue
 			}
 			var oid asn1.ObjectIdentifier
-			rest, err := asn1.Unmarshal(g.Bytes, &oid)
-			if err != nil {
+			if _, e := asn1.Unmarshal(g.Bytes, &oid); e != nil {
 				continue
 			}
-			var value string
-			if _, err := asn1.UnmarshalWithParams(rest, &value, "explicit,tag:0,utf8"); err == nil && oid.Equal(oidUPN) {
-				names = append(names, "UPN "+value)
-			} else {
+			if known := isOneOf(oid, adcert.NameUPN, adcert.NamePKINIT, adcert.NameObjectGUID); !known || err != nil {
 				names = append(names, "other name "+oid.String())
 			}
 		}
@@ -114,8 +121,42 @@ func alternativeNames(cert *x509.Certificate) []string {
 	return names
 }
 
+func isOneOf(oid asn1.ObjectIdentifier, among ...asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(among, oid.Equal)
+}
+
+// directoryExtensions are what an enterprise CA says of the account and of how
+// the certificate was made, and where its status is found.
+func directoryExtensions(cert *x509.Certificate) Fields {
+	f := Fields{}
+	switch s, found, err := adcert.SID(cert); {
+	case err != nil:
+		f.add("account sid", "(it cannot be read: "+err.Error()+")")
+	case found:
+		f.noted("account sid", s.String(), "strong mapping")
+	}
+	switch t, found, err := adcert.TemplateOf(cert); {
+	case err != nil:
+		f.add("template", "(it cannot be read: "+err.Error()+")")
+	case found && t.ID == nil:
+		f.add("template", t.Name)
+	case found:
+		f.noted("template", t.ID.String(), fmt.Sprintf("version %d.%d", t.Major, t.Minor))
+	}
+	for _, places := range []struct {
+		name string
+		urls []string
+	}{{"revocation lists", cert.CRLDistributionPoints}, {"ocsp", cert.OCSPServer}, {"issuer's certificate", cert.IssuingCertificateURL}} {
+		if len(places.urls) > 0 {
+			f.many(places.name, len(places.urls), func(k int) any { return places.urls[k] })
+		}
+	}
+	return f
+}
+
 // toldElsewhere are extensions whose content is shown under a name of its own.
-var toldElsewhere = map[string]bool{"2.5.29.15": true, "2.5.29.37": true, "2.5.29.19": true, "2.5.29.17": true}
+var toldElsewhere = map[string]bool{"2.5.29.15": true, "2.5.29.37": true, "2.5.29.19": true, "2.5.29.17": true,
+	"1.3.6.1.4.1.311.25.2": true, "1.3.6.1.4.1.311.21.7": true, "1.3.6.1.4.1.311.20.2": true}
 
 var extensionNames = map[string]string{
 	"2.5.29.14":               "subject key identifier",
@@ -123,8 +164,6 @@ var extensionNames = map[string]string{
 	"2.5.29.31":               "CRL distribution points",
 	"2.5.29.32":               "certificate policies",
 	"1.3.6.1.5.5.7.1.1":       "authority information access",
-	"1.3.6.1.4.1.311.25.2":    "security identifier (strong mapping)",
-	"1.3.6.1.4.1.311.21.7":    "certificate template",
 	"1.3.6.1.4.1.311.21.10":   "application policies",
 	"1.3.6.1.4.1.11129.2.4.2": "signed certificate timestamps",
 }
