@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"hellolab/providers/wire/cmc"
 	"hellolab/providers/wire/cms"
 )
 
@@ -47,11 +48,7 @@ func (i *inspector) signedData(b []byte) (*Node, error) {
 	}
 	n := &Node{Title: "Signed message, CMS SignedData (RFC 5652)"}
 	n.add("content type", oidText(d.ContentType))
-	if content, ok := i.pkinitContent(d.ContentType, d.Content); ok {
-		n.add("content", content)
-	} else {
-		n.addf("content", "(%s)", size(d.Content))
-	}
+	i.content(n, d)
 	n.add("signer", identifier(d.Signer))
 	n.add("digest", d.Digest.String())
 	n.add("signature algorithm", oidText(d.SignatureID()))
@@ -67,6 +64,32 @@ func (i *inspector) signedData(b []byte) (*Node, error) {
 	n.add("certificates", certs)
 	n.add("signature", i.cmsSignature(d))
 	return n, nil
+}
+
+// content tells of what was signed.
+func (i *inspector) content(n *Node, d *cms.SignedData) {
+	if content, ok := i.pkinitContent(d.ContentType, d.Content); ok {
+		n.add("content", content)
+		return
+	}
+	if d.ContentType.Equal(cmc.PKIData) {
+		if r, err := cmc.ParseRequest(d.Content); err == nil {
+			n.text("on behalf of", r.Pairs[cmc.RequesterName])
+			n.text("template", r.Pairs[cmc.CertificateTemplate])
+			n.add("request", i.bytesAs("csr", r.CSR))
+			return
+		}
+	}
+	if d.ContentType.Equal(cmc.PKIResponse) {
+		if r, err := cmc.ParseResponse(d.Content); err == nil {
+			n.noted("status", int(r.Status), r.Text)
+			if r.CertHash != nil {
+				n.noted("certificate", hex.EncodeToString(r.CertHash), "SHA-1 of the one that was issued")
+			}
+			return
+		}
+	}
+	n.addf("content", "(%s)", size(d.Content))
 }
 
 func identifier(id cms.Identifier) Fields {

@@ -74,8 +74,8 @@ func TestGoldenDomain(t *testing.T) {
 		{"kpasswd", "kpasswd.bin", "kerberos", true, nil},
 		{"reply-key-pack", "reply-key-pack.pem", "cms", false, nil},
 		{"alice", "alice.pem", "certificate", false, []string{"corp-ca.pem"}},
-		{"crl", "corp.crl", "crl", false, []string{"corp-ca.pem"}},
-		{"crl-delta", "corp-delta.pem", "crl", false, []string{"ca.pem"}},
+		{"corp-crl", "corp.crl", "crl", false, []string{"corp-ca.pem"}},
+		{"corp-delta", "corp-delta.pem", "crl", false, []string{"ca.pem"}},
 		{"ocsp", "ocsp.der", "ocsp", false, []string{"corp-ca.pem"}},
 		{"ocsp-request", "ocsp-request.der", "ocsp", false, nil},
 	} {

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
-	"slices"
 	"strings"
 
 	"hellolab/providers/wire/adcert"
@@ -66,12 +65,8 @@ func keyUsages(u x509.KeyUsage) string {
 	return strings.Join(names, ", ")
 }
 
-var (
-	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-)
-
 // alternativeNames lists a certificate's subject alternative names (RFC 5280
-// 4.2.1.6), those of Active Directory and Kerberos among them. The TPM's is told
+// 4.2.1.6), the user principal name of Windows among them. The TPM's is told
 // elsewhere.
 func alternativeNames(cert *x509.Certificate) []string {
 	var names []string
@@ -87,33 +82,40 @@ func alternativeNames(cert *x509.Certificate) []string {
 	for _, n := range cert.URIs {
 		names = append(names, "URI "+n.String())
 	}
-	of, err := adcert.Names(cert)
-	for _, n := range of.UPNs {
-		names = append(names, "UPN "+n)
+	return append(names, directoryNames(cert)...)
+}
+
+// directoryNames are the otherNames: those of Active Directory by their
+// content, others by their type.
+func directoryNames(cert *x509.Certificate) []string {
+	var names []string
+	san, err := adcert.Names(cert)
+	for _, upn := range san.UPNs {
+		names = append(names, "UPN "+upn)
 	}
-	for _, n := range of.Principals {
-		names = append(names, "Kerberos principal "+n.String())
+	for _, p := range san.Principals {
+		names = append(names, "Kerberos principal "+p.String())
 	}
-	if !of.ObjectGUID.IsZero() {
-		names = append(names, "object GUID "+of.ObjectGUID.String())
+	if !san.ObjectGUID.IsZero() {
+		names = append(names, "directory object "+san.ObjectGUID.String())
 	}
 	for _, ext := range cert.Extensions {
 		var general []asn1.RawValue
-		if !ext.Id.Equal(oidSubjectAltName) {
+		if !ext.Id.Equal(adcert.ExtSubjectAltName) {
 			continue
 		}
 		if _, err := asn1.Unmarshal(ext.Value, &general); err != nil {
 			continue
 		}
 		for _, g := range general {
+			var oid asn1.ObjectIdentifier
 			if g.Class != asn1.ClassContextSpecific || g.Tag != 0 {
 				continue
 			}
-			var oid asn1.ObjectIdentifier
 			if _, e := asn1.Unmarshal(g.Bytes, &oid); e != nil {
 				continue
 			}
-			if known := isOneOf(oid, adcert.NameUPN, adcert.NamePKINIT, adcert.NameObjectGUID); !known || err != nil {
+			if err != nil || !oid.Equal(adcert.NameUPN) && !oid.Equal(adcert.NamePKINIT) && !oid.Equal(adcert.NameObjectGUID) {
 				names = append(names, "other name "+oid.String())
 			}
 		}
@@ -121,50 +123,17 @@ func alternativeNames(cert *x509.Certificate) []string {
 	return names
 }
 
-func isOneOf(oid asn1.ObjectIdentifier, among ...asn1.ObjectIdentifier) bool {
-	return slices.ContainsFunc(among, oid.Equal)
-}
-
-// directoryExtensions are what an enterprise CA says of the account and of how
-// the certificate was made, and where its status is found.
-func directoryExtensions(cert *x509.Certificate) Fields {
-	f := Fields{}
-	switch s, found, err := adcert.SID(cert); {
-	case err != nil:
-		f.add("account sid", "(it cannot be read: "+err.Error()+")")
-	case found:
-		f.noted("account sid", s.String(), "strong mapping")
-	}
-	switch t, found, err := adcert.TemplateOf(cert); {
-	case err != nil:
-		f.add("template", "(it cannot be read: "+err.Error()+")")
-	case found && t.ID == nil:
-		f.add("template", t.Name)
-	case found:
-		f.noted("template", t.ID.String(), fmt.Sprintf("version %d.%d", t.Major, t.Minor))
-	}
-	for _, places := range []struct {
-		name string
-		urls []string
-	}{{"revocation lists", cert.CRLDistributionPoints}, {"ocsp", cert.OCSPServer}, {"issuer's certificate", cert.IssuingCertificateURL}} {
-		if len(places.urls) > 0 {
-			f.many(places.name, len(places.urls), func(k int) any { return places.urls[k] })
-		}
-	}
-	return f
-}
-
 // toldElsewhere are extensions whose content is shown under a name of its own.
-var toldElsewhere = map[string]bool{"2.5.29.15": true, "2.5.29.37": true, "2.5.29.19": true, "2.5.29.17": true,
-	"1.3.6.1.4.1.311.25.2": true, "1.3.6.1.4.1.311.21.7": true, "1.3.6.1.4.1.311.20.2": true}
+var toldElsewhere = map[string]bool{"2.5.29.15": true, "2.5.29.37": true, "2.5.29.19": true, "2.5.29.17": true, "2.5.29.31": true, "2.5.29.46": true, "1.3.6.1.5.5.7.1.1": true,
+	"1.3.6.1.4.1.311.20.2": true, "1.3.6.1.4.1.311.21.7": true, "1.3.6.1.4.1.311.25.2": true}
 
 var extensionNames = map[string]string{
 	"2.5.29.14":               "subject key identifier",
 	"2.5.29.35":               "authority key identifier",
-	"2.5.29.31":               "CRL distribution points",
 	"2.5.29.32":               "certificate policies",
-	"1.3.6.1.5.5.7.1.1":       "authority information access",
+	"1.3.6.1.4.1.311.21.1":    "CA version",
 	"1.3.6.1.4.1.311.21.10":   "application policies",
+	"1.3.6.1.5.5.7.48.1.5":    "OCSP no check",
 	"1.3.6.1.4.1.11129.2.4.2": "signed certificate timestamps",
 }
 

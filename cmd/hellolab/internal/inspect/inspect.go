@@ -75,7 +75,7 @@ func Decoders() []Decoder {
 		{"gss", "GSS-API token: SPNEGO, Kerberos, messages", "application tag 0, `05 04` or `04 04` and a filler", true, decodeGSS},
 		{"ccache", "credential cache", "`05 04`", false, decodeCCache},
 		{"pac", "privilege attribute certificate, PAC", "list of buffers, version 0", true, decodePAC},
-		{"cms", "CMS: signed or encrypted message", "DER, PKCS #7 content", true, decodeCMS},
+		{"cms", "signed or encrypted message, CMS: PKINIT, enrollment", "DER, SignedData or EnvelopedData", true, decodeCMS},
 		{"crl", "certificate revocation list, base or delta", "DER, a list", true, decodeCRL},
 		{"ocsp", "OCSP response or request", "DER, a status", true, decodeOCSP},
 		{"certificate", "X.509 certificate or several", "DER, a certificate", true, decodeCertificates},
