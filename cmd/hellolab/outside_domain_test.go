@@ -239,13 +239,13 @@ type heimdals struct {
 
 func heimdal(t *testing.T, c *corp) *heimdals {
 	t.Helper()
-	folder, err := filepath.Abs("testdata/outside/heimdal")
+	folder, err := filepath.Abs("../../providers/adds/kdc/testdata/heimdal")
 	if err != nil {
 		t.Fatal(err)
 	}
 	libraries, err := filepath.Glob(filepath.Join(folder, "usr/lib/*/libkrb5.so.26"))
 	if err != nil || len(libraries) == 0 {
-		missing(t, "testdata/outside/heimdal")
+		missing(t, "kinit.heimdal")
 	}
 	own := *c
 	own.env = append(own.env[:len(own.env):len(own.env)], "LD_LIBRARY_PATH="+filepath.Dir(libraries[0]))

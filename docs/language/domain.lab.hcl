@@ -2,12 +2,22 @@ domain "corp" {
   dns_name     = "corp.contoso.com"
   netbios_name = "CORP"
 
-  password_policy {
-    min_length = 12
+  controller "dc1" {}
+
+  controller "dc2" {
+    site = "Paris"
+
+    kdc_certificate {
+      template = "none"
+    }
   }
 
-  controller "dc1" {}
-  controller "dc2" {
-    site = "Branch"
+  password_policy {
+    min_length = 12
+    max_age    = "90d"
+  }
+
+  interop {
+    keyless_cms = true
   }
 }

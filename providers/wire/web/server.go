@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,26 @@ import (
 // trust it is the handler's decision. A handler that panics costs its own
 // request a 500, nobody else anything.
 func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Certificate, h http.Handler) (providers.Service, error) {
+	config := &tls.Config{
+		Certificates:           []tls.Certificate{cert},
+		MinVersion:             tls.VersionTLS12,
+		NextProtos:             []string{"http/1.1"},
+		ClientAuth:             tls.RequestClientCert,
+		SessionTicketsDisabled: true, // every connection proves its certificate anew
+		Time:                   env.Now,
+		Rand:                   env.Rand,
+	}
+	return serve(ctx, env, hosts, Port, h, func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
+}
+
+// ServePlain is Serve on port 80 without TLS: for what carries its own
+// signature, such as revocation lists, which could not be fetched by a protocol
+// that asks for them.
+func ServePlain(ctx context.Context, env providers.Env, hosts []string, h http.Handler) (providers.Service, error) {
+	return serve(ctx, env, hosts, PlainPort, h, func(l net.Listener) net.Listener { return l })
+}
+
+func serve(ctx context.Context, env providers.Env, hosts []string, port int, h http.Handler, wrap func(net.Listener) net.Listener) (providers.Service, error) {
 	log := env.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -35,7 +56,7 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 	ctx, cancel := context.WithCancel(ctx)
 	s := &server{cancel: cancel, unused: map[net.Conn]struct{}{}}
 	s.http = &http.Server{
-		Handler:           (&guard{env: env, hosts: hosts, log: log}).wrap(h),
+		Handler:           (&guard{env: env, hosts: hosts, port: strconv.Itoa(port), log: log}).wrap(h),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       exchangeTimeout,
 		WriteTimeout:      exchangeTimeout,
@@ -46,21 +67,12 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
 		ConnState:         s.track,
 	}
-	config := &tls.Config{
-		Certificates:           []tls.Certificate{cert},
-		MinVersion:             tls.VersionTLS12,
-		NextProtos:             []string{"http/1.1"},
-		ClientAuth:             tls.RequestClientCert,
-		SessionTicketsDisabled: true, // every connection proves its certificate anew
-		Time:                   env.Now,
-		Rand:                   env.Rand,
-	}
 	for _, host := range hosts {
-		l, err := env.Network.Listen(host, Port)
+		l, err := env.Network.Listen(host, port)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", host, err), s.Close())
 		}
-		s.serving.Go(func() { _ = s.http.Serve(tls.NewListener(l, config)) })
+		s.serving.Go(func() { _ = s.http.Serve(wrap(l)) })
 		s.listeners = append(s.listeners, l)
 	}
 	return s, nil
@@ -146,6 +158,7 @@ func (s *server) Close() error {
 type guard struct {
 	env   providers.Env
 	hosts []string
+	port  string
 	log   *slog.Logger
 }
 
@@ -174,7 +187,7 @@ func (g *guard) wrap(h http.Handler) http.Handler {
 
 // serves tells whether a Host header names one of the server's hosts.
 func (g *guard) serves(host string) bool {
-	if name, port, err := net.SplitHostPort(host); err == nil && port == "443" {
+	if name, port, err := net.SplitHostPort(host); err == nil && port == g.port {
 		host = name
 	}
 	return slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, host) })

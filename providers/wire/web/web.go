@@ -21,6 +21,8 @@ import (
 const (
 	// Port is where every service of the lab answers HTTPS.
 	Port = 443
+	// PlainPort is where the few services answer that need no TLS.
+	PlainPort = 80
 	// MaxBody bounds a request's body.
 	MaxBody = 1 << 20
 	// MaxReply bounds a reply's body.
