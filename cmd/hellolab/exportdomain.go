@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hellolab/engine/serve"
@@ -22,10 +23,11 @@ import (
 // Files of an export that Kerberos and LDAP clients read, when the lab has a
 // domain.
 const (
-	fileKrb5  = "krb5.conf"
-	fileLDAP  = "ldap.conf" // of the first domain; of another, after its DNS name and a dot
-	fileCache = "krb5cc"    // where programs keep tickets, so that the person's own stay
-	fileRoots = "roots.pem" // after a domain's DNS name and a dot
+	fileKrb5          = "krb5.conf"
+	fileLDAP          = "ldap.conf" // of the first domain; of another, after its DNS name and a dot
+	fileCache         = "krb5cc"    // where programs keep tickets, so that the person's own stay
+	fileRoots         = "roots.pem" // after a domain's DNS name and a dot, as the next
+	fileIntermediates = "intermediates.pem"
 )
 
 // Ports of a controller that the files name.
@@ -37,18 +39,19 @@ const (
 
 // aboutDomain is a domain in lab.json.
 type aboutDomain struct {
-	Address     string   `json:"address"` // domain.corp
-	DNSName     string   `json:"dns_name"`
-	NetBIOSName string   `json:"netbios_name"`
-	Realm       string   `json:"realm"`
-	SID         string   `json:"sid"`
-	Base        string   `json:"base_dn"`
-	Controllers []string `json:"controllers"`
-	LDAP        []string `json:"ldap"`            // URLs, one a controller
-	Roots       string   `json:"roots,omitempty"` // PEM file of the authorities its directory publishes
-	Krb5Conf    string   `json:"krb5_conf"`
-	LDAPConf    string   `json:"ldap_conf"`
-	Named       bool     `json:"resolvable"` // whether this machine's hosts file knows the controllers
+	Address       string   `json:"address"` // domain.corp
+	DNSName       string   `json:"dns_name"`
+	NetBIOSName   string   `json:"netbios_name"`
+	Realm         string   `json:"realm"`
+	SID           string   `json:"sid"`
+	Base          string   `json:"base_dn"`
+	Controllers   []string `json:"controllers"`
+	LDAP          []string `json:"ldap"`                    // URLs, one a controller
+	Roots         string   `json:"roots,omitempty"`         // PEM file of the authorities its directory publishes
+	Intermediates string   `json:"intermediates,omitempty"` // and of those below them
+	Krb5Conf      string   `json:"krb5_conf"`
+	LDAPConf      string   `json:"ldap_conf"`
+	Named         bool     `json:"resolvable"` // whether this machine's hosts file knows the controllers
 
 	kdcs, passwords []netip.AddrPort
 }
@@ -69,13 +72,16 @@ func (v *served) exportDomains(ctx context.Context, e *exported) error {
 			SID: d.Out.SID, Base: d.Out.DN, Controllers: d.Out.Hosts,
 		}
 		v.reach(&about, known)
-		roots, err := v.enterpriseRoots(ctx, d)
+		roots, intermediates, err := v.publishedAuthorities(ctx, d)
 		if err != nil {
 			return fmt.Errorf("%s: read the authorities that its directory publishes: %w", d.Addr, err)
 		}
 		if len(roots) > 0 {
 			about.Roots = e.file(about.DNSName+"."+fileRoots, roots)
 			e.trust(roots)
+		}
+		if len(intermediates) > 0 {
+			about.Intermediates = e.file(about.DNSName+"."+fileIntermediates, intermediates)
 		}
 		name := fileLDAP
 		if len(e.about.Domains) > 0 {
@@ -164,27 +170,42 @@ func (s *session) hostsKnown() map[string]netip.Addr {
 	return known
 }
 
-// enterpriseRoots returns the authorities that a domain's directory publishes as
-// trusted, in PEM, as every member of a domain fetches them.
-func (v *served) enterpriseRoots(ctx context.Context, d providers.Object[spec.Domain, spec.DomainOut]) ([]byte, error) {
+// publishedAuthorities returns the authorities that a domain's directory
+// publishes, in PEM, as every member of a domain fetches them: those that are
+// trusted, and those that others certified.
+func (v *served) publishedAuthorities(ctx context.Context, d providers.Object[spec.Domain, spec.DomainOut]) (roots, intermediates []byte, err error) {
 	rec, err := v.lab.Objects().Lookup(d.Addr)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
 	c, err := adldap.SignIn(ctx, v.lab.Env(d.Addr, v.s.registry.Type("domain"), rec.In), adldap.Domain{
 		Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer c.Close()
-	found, err := c.List("CN=Certification Authorities,CN=Public Key Services,CN=Services,CN=Configuration,"+d.Out.DN,
-		ldapmsg.EqualTo("objectClass", "certificationAuthority"), "cACertificate")
+	services := "CN=Public Key Services,CN=Services,CN=Configuration," + d.Out.DN
+	trusted, err := v.certificates(c, "CN=Certification Authorities,"+services)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := v.certificates(c, "CN=AIA,"+services)
+	if err != nil {
+		return nil, nil, err
+	}
+	others := slices.DeleteFunc(all, func(cert *x509.Certificate) bool { return slices.ContainsFunc(trusted, cert.Equal) })
+	return encodePEM(trusted), encodePEM(others), nil
+}
+
+// certificates returns those of the authorities below a name in the directory.
+func (v *served) certificates(c *adldap.Conn, base string) ([]*x509.Certificate, error) {
+	found, err := c.List(base, ldapmsg.EqualTo("objectClass", "certificationAuthority"), "cACertificate")
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
+	var certs []*x509.Certificate
 	for _, e := range found {
 		for _, der := range e.Values("cACertificate") {
 			cert, err := x509.ParseCertificate(der)
@@ -192,12 +213,18 @@ func (v *served) enterpriseRoots(ctx context.Context, d providers.Object[spec.Do
 				v.s.log.Warn("a published authority is no certificate", "object", e.DN, "error", err)
 				continue
 			}
-			if err := pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}); err != nil {
-				return nil, err
-			}
+			certs = append(certs, cert)
 		}
 	}
-	return b.Bytes(), nil
+	return certs, nil
+}
+
+func encodePEM(certs []*x509.Certificate) []byte {
+	var b []byte
+	for _, cert := range certs {
+		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})...)
+	}
+	return b
 }
 
 // krb5Conf is the configuration of MIT's and Heimdal's programs for all domains.
@@ -214,9 +241,13 @@ func krb5Conf(domains []aboutDomain) []byte {
     qualify_shortname = ""
     udp_preference_limit = 1
     forwardable = true
-
-[realms]
 `, domains[0].Realm)
+	if slices.ContainsFunc(domains, func(d aboutDomain) bool { return d.Roots != "" }) {
+		// Heimdal 7 takes this for the size above which its 2048 bits are, which it
+		// would not offer else; to MIT it means the default, 2048 bits.
+		fmt.Fprintf(&b, "    pkinit_dh_min_bits = 1700\n")
+	}
+	fmt.Fprintf(&b, "\n[realms]\n")
 	for _, d := range domains {
 		fmt.Fprintf(&b, "    %s = {\n", d.Realm)
 		for _, at := range d.kdcs {
@@ -227,6 +258,9 @@ func krb5Conf(domains []aboutDomain) []byte {
 		}
 		if d.Roots != "" {
 			fmt.Fprintf(&b, "        pkinit_anchors = FILE:%s\n", d.Roots)
+			if d.Intermediates != "" {
+				fmt.Fprintf(&b, "        pkinit_pool = FILE:%s\n", d.Intermediates)
+			}
 			// A KDC whose certificate has no name of Kerberos' is known by these.
 			for _, name := range append([]string{d.DNSName}, d.Controllers...) {
 				fmt.Fprintf(&b, "        pkinit_kdc_hostname = %s\n", name)

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -175,11 +176,23 @@ func TestExportEnterpriseRoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "Corp Root"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	authority := func(name string, parent *x509.Certificate) []byte {
+		c := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+		if parent == nil {
+			parent = c
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	der := authority("Corp Root", nil)
+	root, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
+	issuing := authority("Corp Issuing", root)
 	d.exported(t, func(v *served) {
 		o, env := d.object(t, v, "domain.corp")
 		account, _, _ := strings.Cut(o.Out.AdminUPN, "@")
@@ -188,8 +201,11 @@ func TestExportEnterpriseRoots(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		for name, value := range map[string]string{"Corp Root": string(der), "Not yet": "\x00"} {
-			if err := c.Add("CN="+name+",CN=Certification Authorities,CN=Public Key Services,CN=Services,CN=Configuration,"+o.Out.DN, adldap.Attributes{
+		for name, value := range map[string]string{
+			"CN=Corp Root,CN=Certification Authorities": string(der), "CN=Not yet,CN=Certification Authorities": "\x00",
+			"CN=Corp Root,CN=AIA": string(der), "CN=Corp Issuing,CN=AIA": string(issuing),
+		} {
+			if err := c.Add(name+",CN=Public Key Services,CN=Services,CN=Configuration,"+o.Out.DN, adldap.Attributes{
 				"objectClass": {"certificationAuthority"}, "cACertificate": {value}, "authorityRevocationList": {"\x00"}, "certificateRevocationList": {"\x00"},
 			}); err != nil {
 				t.Fatal(err)
@@ -202,15 +218,17 @@ func TestExportEnterpriseRoots(t *testing.T) {
 	if strings.Count(roots, "BEGIN") != 1 || !pool.AppendCertsFromPEM([]byte(roots)) {
 		t.Fatalf("roots: %s", roots)
 	}
-	if cert, err := x509.ParseCertificate(der); err != nil {
-		t.Error(err)
-	} else if _, err := cert.Verify(x509.VerifyOptions{Roots: pool}); err != nil {
+	if _, err := root.Verify(x509.VerifyOptions{Roots: pool}); err != nil {
 		t.Errorf("the exported root: %v", err)
+	}
+	block, rest := pem.Decode([]byte(files["corp.contoso.com.intermediates.pem"]))
+	if block == nil || len(rest) != 0 || !bytes.Equal(block.Bytes, issuing) {
+		t.Errorf("intermediates: %s", files["corp.contoso.com.intermediates.pem"])
 	}
 	if ca := files["ca.pem"]; strings.Count(ca, "BEGIN") != 2 || !strings.HasSuffix(ca, roots) {
 		t.Errorf("ca.pem: %s", ca)
 	}
-	want := "        pkinit_anchors = FILE:" + folder + "/corp.contoso.com.roots.pem\n        pkinit_kdc_hostname = corp.contoso.com\n        pkinit_kdc_hostname = dc1.corp.contoso.com\n"
+	want := "        pkinit_anchors = FILE:" + folder + "/corp.contoso.com.roots.pem\n        pkinit_pool = FILE:" + folder + "/corp.contoso.com.intermediates.pem\n        pkinit_kdc_hostname = corp.contoso.com\n        pkinit_kdc_hostname = dc1.corp.contoso.com\n"
 	if conf := files["krb5.conf"]; !strings.Contains(conf, want) || strings.Count(conf, "pkinit_anchors") != 1 {
 		t.Errorf("krb5.conf: %s", conf)
 	}

@@ -94,11 +94,11 @@ type corp struct {
 	lab  *about
 }
 
-// serveDomain serves outsideDomain; through is a command that runs it.
-func serveDomain(t *testing.T, through ...string) *corp {
+// serveDomain serves a lab; through is a command that runs it.
+func serveDomain(t *testing.T, files string, through ...string) *corp {
 	t.Helper()
 	env := []string{"HELLOLAB_VAR_password=" + domainPassword}
-	c := &corp{dir: applied(t, outsideDomain, env), home: t.TempDir()}
+	c := &corp{dir: applied(t, files, env), home: t.TempDir()}
 	cmd := hellolab(t, c.dir, env, "serve", "-json")
 	if len(through) > 0 {
 		cmd.Args = append(through, cmd.Args...)
@@ -168,7 +168,7 @@ func says(wants ...string) []string { return wants }
 func typed(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
 
 func TestOutsideDomain(t *testing.T) {
-	c := serveDomain(t)
+	c := serveDomain(t, outsideDomain)
 	t.Run("MIT", c.mit)
 	t.Run("Heimdal", c.heimdal)
 	t.Run("LDAP", c.ldap)
@@ -182,7 +182,7 @@ func TestOutsideDomainMoved(t *testing.T) {
 	if os.Getuid() == 0 {
 		through = []string{"setpriv", "--bounding-set=-net_bind_service", "--"}
 	}
-	c := serveDomain(t, through...)
+	c := serveDomain(t, outsideDomain, through...)
 	if c.bound(t, "dc1.corp.contoso.com", portKerberos).Port() == portKerberos {
 		t.Skip("this system gives low ports to everyone")
 	}
