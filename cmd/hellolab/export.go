@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ import (
 // Each kind of client has its exporter, which adds files, variables and what
 // lab.json says.
 func (v *served) exporters() []func(context.Context, *exported) error {
-	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications}
+	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications, v.exportDomains}
 }
 
 // Files of an export. lab.json is written last: when it is there, all is.
@@ -39,6 +40,7 @@ const (
 type exported struct {
 	folder string // absolute
 	files  []exportFile
+	left   []string // names of files that clients may leave
 	vars   []variable
 	used   map[string]bool // beginnings of names of variables
 	about  *about
@@ -58,6 +60,18 @@ func (e *exported) file(name string, data []byte) string {
 	return filepath.Join(e.folder, name)
 }
 
+// leaves names a file that clients may make in the folder; it goes with it.
+func (e *exported) leaves(name string) string {
+	e.left = append(e.left, name)
+	return filepath.Join(e.folder, name)
+}
+
+// trust adds certificates, in PEM, to those that clients trust.
+func (e *exported) trust(certificates []byte) {
+	i := slices.IndexFunc(e.files, func(f exportFile) bool { return f.name == fileCA })
+	e.files[i].data = append(e.files[i].data, certificates...)
+}
+
 func (e *exported) set(value string, names ...string) {
 	for _, name := range names {
 		e.vars = append(e.vars, variable{name, value})
@@ -75,6 +89,7 @@ type about struct {
 	Tenants   []aboutTenant `json:"tenants"`
 
 	Applications []aboutApplication `json:"applications"`
+	Domains      []aboutDomain      `json:"domains"`
 }
 
 type aboutHost struct {
@@ -131,7 +146,8 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 		return nil, err
 	}
 	e := &exported{folder: folder, used: map[string]bool{}, about: &about{Folder: folder, Offset: v.offset.Round(time.Second).String(),
-		Throwaway: v.throwaway, Hosts: []aboutHost{}, Tenants: []aboutTenant{}, Applications: []aboutApplication{}}}
+		Throwaway: v.throwaway, Hosts: []aboutHost{}, Tenants: []aboutTenant{},
+		Applications: []aboutApplication{}, Domains: []aboutDomain{}}}
 	for _, add := range v.exporters() {
 		if err := add(ctx, e); err != nil {
 			return nil, err
@@ -150,6 +166,9 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 		}
 		for _, file := range e.files {
 			os.Remove(filepath.Join(folder, file.name))
+		}
+		for _, name := range e.left {
+			os.Remove(filepath.Join(folder, name))
 		}
 		os.Remove(folder)
 	}
@@ -183,10 +202,10 @@ func (v *served) exportTrust(ctx context.Context, e *exported) error {
 	return nil
 }
 
-// exportHosts are the lines of a hosts file.
+// exportHosts are the lines of a hosts file, without a comment: nss_wrapper,
+// which gives one program a hosts file of its own, takes none.
 func (v *served) exportHosts(_ context.Context, e *exported) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Hosts of the lab, for /etc/hosts.\n")
 	for _, at := range v.bridge.Endpoints() {
 		address := v.bridge.Address(at.Host)
 		n := len(e.about.Hosts)
@@ -195,13 +214,10 @@ func (v *served) exportHosts(_ context.Context, e *exported) error {
 			e.about.Hosts = append(e.about.Hosts, aboutHost{Host: at.Host, Address: address})
 			n++
 		}
-		if at.Moved != nil {
-			fmt.Fprintf(&b, "# port %d/%s of %s is at %s\n", at.Port, at.Protocol, at.Host, at.Listen)
-		}
 		h := &e.about.Hosts[n-1]
 		h.Ports = append(h.Ports, aboutPort{Port: at.Port, Protocol: at.Protocol, Bound: at.Listen, Direct: at.Moved == nil, moved: at.Moved})
 	}
-	e.file(fileHosts, b.Bytes())
+	e.set(e.file(fileHosts, b.Bytes()), "NSS_WRAPPER_HOSTS")
 	return nil
 }
 

@@ -116,6 +116,7 @@ func process() *session {
 			},
 		},
 	}
+	s.hostsFile = "/etc/hosts"
 	s.host, _ = os.Hostname()
 	if u, err := user.Current(); err == nil {
 		s.user = u.Username

@@ -115,14 +115,8 @@ func missing(t *testing.T, what string) {
 // serveOutside applies the lab and serves it until the test ends.
 func serveOutside(t *testing.T, flags ...string) *outside {
 	t.Helper()
-	o := &outside{dir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(o.dir, "main.lab.hcl"), []byte(outsideLab), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	env := []string{"HELLOLAB_VAR_password=" + outsidePassword}
-	if out, err := hellolab(t, o.dir, env, "apply", "-auto-approve").CombinedOutput(); err != nil {
-		t.Fatalf("apply: %v\n%s", err, out)
-	}
+	o := &outside{dir: applied(t, outsideLab, env)}
 	output := func(name string) string {
 		out, err := hellolab(t, o.dir, env, "output", "-raw", name).Output()
 		if err != nil {
@@ -135,10 +129,30 @@ func serveOutside(t *testing.T, flags ...string) *outside {
 		t.Fatal(err)
 	}
 	o.portal = output("portal")
+	about := up(t, hellolab(t, o.dir, env, append([]string{"serve", "-json"}, flags...)...))
+	o.authority = about.Tenants[0].Authority
+	o.connect(t, about)
+	return o
+}
 
-	cmd := hellolab(t, o.dir, env, append([]string{"serve", "-json"}, flags...)...)
+// applied returns the folder of a lab that is applied.
+func applied(t *testing.T, files string, env []string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.lab.hcl"), []byte(files), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := hellolab(t, dir, env, "apply", "-auto-approve").CombinedOutput(); err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// up starts a command that serves a lab, `serve -json`, until the test ends.
+func up(t *testing.T, cmd *exec.Cmd) *about {
+	t.Helper()
 	cmd.Stderr = os.Stderr
-	up, err := cmd.StdoutPipe()
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,31 +166,36 @@ func serveOutside(t *testing.T, flags ...string) *outside {
 		}
 	})
 	var about about
-	if err := json.NewDecoder(up).Decode(&about); err != nil {
+	if err := json.NewDecoder(stdout).Decode(&about); err != nil {
 		t.Fatalf("serve did not come up: %v", err)
 	}
-	go io.Copy(io.Discard, up)
-	o.authority = about.Tenants[0].Authority
-	o.connect(t, &about)
-	return o
+	go io.Copy(io.Discard, stdout)
+	return &about
+}
+
+// variables reads them as a client's shell would.
+func variables(t *testing.T, dir string) (vars map[string]string, env []string) {
+	t.Helper()
+	out, err := hellolab(t, dir, nil, "env", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, &vars); err != nil {
+		t.Fatalf("env -json: %v\n%s", err, out)
+	}
+	for name, value := range vars {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return vars, env
 }
 
 // connect reads the variables as a client's shell would, and makes a client of
 // our own out of them.
 func (o *outside) connect(t *testing.T, a *about) {
 	t.Helper()
-	out, err := hellolab(t, o.dir, nil, "env", "-json").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vars map[string]string
-	if err := json.Unmarshal(out, &vars); err != nil {
-		t.Fatalf("env -json: %v\n%s", err, out)
-	}
-	for name, value := range vars {
-		o.vars = append(o.vars, name+"="+value)
-	}
-	slices.Sort(o.vars)
+	vars, env := variables(t, o.dir)
+	o.vars = env
 	proxy, err := url.Parse(vars["HTTPS_PROXY"])
 	if err != nil || proxy.Host == "" {
 		t.Fatalf("HTTPS_PROXY=%q: %v", vars["HTTPS_PROXY"], err)

@@ -281,6 +281,7 @@ func (v *served) tell(w io.Writer) error {
 		fmt.Fprintf(w, "\nLow ports are not for this user to bind. The proxy leads to them all the same; on Linux `sysctl net.ipv4.ip_unprivileged_port_start=0` gives them to everyone.\n")
 	}
 	fmt.Fprintf(w, "\nProxy:  %s\nCA:     %s\nHosts:  %s\n", v.about.Proxy, v.about.CA, filepath.Join(v.about.Folder, fileHosts))
+	v.tellDomains(w)
 	fmt.Fprintf(w, "\nIn another shell: eval \"$(hellolab env)\"\nServing %s. Interrupt to stop.\n", view.Count(len(v.about.Hosts), "host"))
 	return nil
 }

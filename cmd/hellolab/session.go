@@ -39,8 +39,10 @@ type session struct {
 	pid      int
 	user     string
 	host     string
-	tty      terminal
-	*systems // once a command runs
+
+	hostsFile string // of the machine
+	tty       terminal
+	*systems  // once a command runs
 	// failpoint, when set, is called at instants at which a crash must do no harm.
 	failpoint func(name string)
 

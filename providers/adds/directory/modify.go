@@ -49,7 +49,7 @@ func (o *object) has(attribute string) bool {
 }
 
 func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapmsg.Change, permissive bool, log *journal) error {
-	var password []ldapmsg.Change
+	var password, expiry []ldapmsg.Change
 	for _, c := range changes {
 		a, err := d.attribute(c.Description)
 		if err != nil {
@@ -60,6 +60,10 @@ func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapms
 				return violation(a)
 			}
 			password = append(password, c)
+			continue
+		}
+		if a.Name == "pwdLastSet" { // what is asked for stands, though a new password sets it
+			expiry = append(expiry, c)
 			continue
 		}
 		if err := d.change(w, who, o, a, c, permissive, log); err != nil {
@@ -75,6 +79,15 @@ func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapms
 			return accessDenied("The password of %s is not yours to set.", o.DN)
 		}
 		if err := d.writePassword(w, who, o, password); err != nil {
+			return err
+		}
+	}
+	for _, c := range expiry {
+		a, err := d.attribute(c.Description)
+		if err != nil {
+			return err
+		}
+		if err := d.change(w, who, o, a, c, permissive, log); err != nil {
 			return err
 		}
 	}

@@ -91,6 +91,23 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+// A new account with a password that is to be changed at the first logon, in
+// whatever order its attributes come.
+func TestPasswordExpiredFromTheStart(t *testing.T) {
+	l := newLab(t)
+	for i, attributes := range [][]string{
+		{"pwdLastSet", "0", "unicodePwd", quoted("First.pa55")},
+		{"unicodePwd", quoted("First.pa55"), "pwdLastSet", "0"},
+	} {
+		name := fmt.Sprintf("new%d", i)
+		dn := "CN=" + name + "," + users
+		l.mustAdd(dn, append([]string{"objectClass", "user", "sAMAccountName", name, "userAccountControl", "512"}, attributes...)...)
+		if got := l.get(dn, "pwdLastSet"); fmt.Sprint(got) != "[0]" {
+			t.Errorf("%q: pwdLastSet is %q", attributes, got)
+		}
+	}
+}
+
 func credential(t testing.TB, dn string, key keycred.Key) string {
 	t.Helper()
 	blob, err := key.Marshal()
