@@ -28,24 +28,6 @@ import (
 // trust it is the handler's decision. A handler that panics costs its own
 // request a 500, nobody else anything.
 func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Certificate, h http.Handler) (providers.Service, error) {
-	log := env.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	s := &server{cancel: cancel, unused: map[net.Conn]struct{}{}}
-	s.http = &http.Server{
-		Handler:           (&guard{env: env, hosts: hosts, log: log}).wrap(h),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       exchangeTimeout,
-		WriteTimeout:      exchangeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
-		ConnState:         s.track,
-	}
 	config := &tls.Config{
 		Certificates:           []tls.Certificate{cert},
 		MinVersion:             tls.VersionTLS12,
@@ -55,12 +37,51 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 		Time:                   env.Now,
 		Rand:                   env.Rand,
 	}
+	s := newServer(ctx, &guard{env: env, hosts: hosts, log: env.Log}, h)
+	return s.listen(hosts, Port, func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
+}
+
+// ServePlain answers HTTP without TLS on port 80 of each of hosts, bounded and
+// guarded as Serve's is. Its hosts may be called by any port: a bridge to
+// outside clients may have moved it. connection, where there is one, makes the
+// context of each new connection, which those of its requests descend from.
+func ServePlain(ctx context.Context, env providers.Env, hosts []string, connection func(context.Context) context.Context, h http.Handler) (providers.Service, error) {
+	s := newServer(ctx, &guard{env: env, hosts: hosts, log: env.Log, plain: true}, h)
+	if connection != nil {
+		s.http.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { return connection(ctx) }
+	}
+	return s.listen(hosts, PortPlain, func(l net.Listener) net.Listener { return l })
+}
+
+func newServer(ctx context.Context, g *guard, h http.Handler) *server {
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &server{cancel: cancel, network: g.env.Network, unused: map[net.Conn]struct{}{}}
+	s.http = &http.Server{
+		Handler:           g.wrap(h),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       exchangeTimeout,
+		WriteTimeout:      exchangeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
+		ConnState:         s.track,
+	}
+	return s
+}
+
+// listen serves a port of hosts, or nothing.
+func (s *server) listen(hosts []string, port int, wrap func(net.Listener) net.Listener) (providers.Service, error) {
 	for _, host := range hosts {
-		l, err := env.Network.Listen(host, Port)
+		l, err := s.network.Listen(host, port)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", host, err), s.Close())
 		}
-		s.serving.Go(func() { _ = s.http.Serve(tls.NewListener(l, config)) })
+		s.serving.Go(func() { _ = s.http.Serve(wrap(l)) })
 		s.listeners = append(s.listeners, l)
 	}
 	return s, nil
@@ -68,6 +89,7 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 
 type server struct {
 	http      *http.Server
+	network   providers.Network
 	cancel    context.CancelFunc
 	serving   sync.WaitGroup
 	listeners []net.Listener
@@ -147,6 +169,7 @@ type guard struct {
 	env   providers.Env
 	hosts []string
 	log   *slog.Logger
+	plain bool // no TLS, and any port
 }
 
 func (g *guard) wrap(h http.Handler) http.Handler {
@@ -174,7 +197,7 @@ func (g *guard) wrap(h http.Handler) http.Handler {
 
 // serves tells whether a Host header names one of the server's hosts.
 func (g *guard) serves(host string) bool {
-	if name, port, err := net.SplitHostPort(host); err == nil && port == "443" {
+	if name, port, err := net.SplitHostPort(host); err == nil && (port == "443" || g.plain) {
 		host = name
 	}
 	return slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, host) })
