@@ -27,7 +27,7 @@ help: ## List the targets
 deps: ## Install what the build needs and the machine lacks (Debian: libssl-dev, gcc)
 	@.ci/deps
 
-deps-test: ## Install what the tests need besides (curl, Node, Chromium and the libraries of outside clients)
+deps-test: ## Install what the tests need besides (curl, krb5-user, Node, Chromium and the libraries of outside clients)
 	@.ci/deps test
 
 build: deps ## Build bin/hellolab

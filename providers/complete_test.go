@@ -164,6 +164,18 @@ func TestWithoutWriteOnly(t *testing.T) {
 	}
 }
 
+func TestWithoutLater(t *testing.T) {
+	s := schemaOf[struct {
+		Name    string          `lab:"name"`
+		Friends []providers.Ref `lab:"friends,later" ref:"user"`
+	}, nothing]()
+	friends := cty.TupleVal([]cty.Value{cty.StringVal("user.a")})
+	got := s.WithoutLater(petIn(t, s, map[string]cty.Value{"name": cty.StringVal("x"), "friends": friends}))
+	if want := petIn(t, s, map[string]cty.Value{"name": cty.StringVal("x")}); !got.RawEquals(want) {
+		t.Errorf("WithoutLater = %#v, want %#v", got, want)
+	}
+}
+
 func TestKeep(t *testing.T) {
 	s := allSchema()
 	was := petIn(t, s, map[string]cty.Value{

@@ -35,6 +35,10 @@ func kindOf[In, Out any](change func(*providers.Kind[In, Out])) providers.Type {
 		Name:   "sample",
 		Key:    func(In) string { return "key" },
 		Create: func(context.Context, providers.Env, In) (Out, error) { var o Out; return o, nil },
+		Update: func(context.Context, providers.Env, providers.Object[In, Out], In) (Out, error) {
+			var o Out
+			return o, nil
+		},
 	}
 	if change != nil {
 		change(&k)
@@ -131,6 +135,30 @@ func TestWrongTagsPanic(t *testing.T) {
 				A string `lab:"a,block"`
 			}, out]()
 		}, "pointer to a struct"},
+		"later, of no reference": {func() {
+			schemaOf[struct {
+				A string `lab:"a,later"`
+			}, out]()
+		}, "that may be absent"},
+		"later, and required": {func() {
+			schemaOf[struct {
+				A providers.Ref `lab:"a,later,required" ref:"user"`
+			}, out]()
+		}, "that may be absent"},
+		"later, in a block": {func() {
+			schemaOf[struct {
+				A *struct {
+					B providers.Ref `lab:"b,later" ref:"user"`
+				} `lab:"a,block"`
+			}, out]()
+		}, "do not belong in a block"},
+		"later, without Update": {func() {
+			kindOf(func(k *providers.Kind[struct {
+				A providers.Ref `lab:"a,later" ref:"user"`
+			}, out]) {
+				k.Update = nil
+			})
+		}, "there is no Update"},
 		"blocks": {func() {
 			schemaOf[struct {
 				A *pet `lab:"a,blocks"`

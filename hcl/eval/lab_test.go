@@ -43,6 +43,8 @@ type rack struct {
 	Place       string                 `lab:"place,required" doc:"where it stands."`
 	Controllers map[string]*controller `lab:"controller,blocks" doc:"its controllers."`
 	Cooling     *cooling               `lab:"cooling,block" doc:"its cooling."`
+	Peers       []providers.Ref        `lab:"peers,later" ref:"rack" doc:"racks beside it."`
+	Main        providers.Ref          `lab:"main" ref:"rack" doc:"the rack it belongs to."`
 }
 
 type controller struct {
@@ -81,6 +83,10 @@ func kind[In, Out any](name string) providers.Type {
 			return providers.Object[In, Out]{}, errors.New("no systems in this test")
 		},
 		Create: func(context.Context, providers.Env, In) (Out, error) {
+			var o Out
+			return o, errors.New("no systems in this test")
+		},
+		Update: func(context.Context, providers.Env, providers.Object[In, Out], In) (Out, error) {
 			var o Out
 			return o, errors.New("no systems in this test")
 		},
@@ -189,6 +195,9 @@ func dump(res *Result) string {
 		fmt.Fprintf(&b, "%s = %s\n", d.Addr, show(d.Config))
 		if len(d.Deps) > 0 {
 			fmt.Fprintf(&b, "  after %v\n", d.Deps)
+		}
+		if len(d.Later) > 0 {
+			fmt.Fprintf(&b, "  completed after %v\n", d.Later)
 		}
 		if m := d.Meta; m.PreventDestroy || m.IgnoreChanges != nil || m.ReplaceTriggeredBy != nil {
 			fmt.Fprintf(&b, "  meta prevent_destroy=%v ignore_changes=%v replace_triggered_by=%v\n", m.PreventDestroy, m.IgnoreChanges, m.ReplaceTriggeredBy)

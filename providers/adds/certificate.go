@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"hellolab/providers"
-	"hellolab/providers/adds/directory"
 	"hellolab/providers/spec"
 )
 
@@ -61,23 +59,6 @@ func (c *kdcCertificate) record() (*controllerCertificate, error) {
 		return nil, errors.New("a stored certificate is empty")
 	}
 	return &rec, nil
-}
-
-// certificatesStatus tells how the controllers stand.
-func certificatesStatus(env providers.Env, cfg *directory.Config) (string, error) {
-	var parts []string
-	for _, c := range cfg.Controllers {
-		cert, err := (&kdcCertificate{env: env, computer: c.Name}).load()
-		if err != nil {
-			return "", err
-		}
-		state := "none"
-		if cert != nil {
-			state = "until " + cert.Leaf.NotAfter.UTC().Format(time.RFC3339)
-		}
-		parts = append(parts, strings.ToLower(c.Name)+": "+state)
-	}
-	return strings.Join(parts, "; "), nil
 }
 
 // wanted is the template that a controller enrolls, spec.TemplateNone for none.

@@ -52,6 +52,7 @@ func Domain() providers.Type {
 		Read:   read,
 		Update: update,
 		Open:   open,
+		Due:    due,
 	})
 }
 
@@ -147,7 +148,7 @@ func create(ctx context.Context, env providers.Env, in spec.Domain) (spec.Domain
 	if err != nil {
 		return spec.DomainOut{}, err
 	}
-	return out(env, d, s)
+	return out(d, s), nil
 }
 
 // checkOthers refuses names that another domain of the lab has.
@@ -196,7 +197,7 @@ func load(env providers.Env) (*directory.Directory, settings, error) {
 	return d, s, err
 }
 
-func out(env providers.Env, d *directory.Directory, s settings) (spec.DomainOut, error) {
+func out(d *directory.Directory, s settings) spec.DomainOut {
 	cfg := d.Config()
 	o := spec.DomainOut{
 		GUID: cfg.GUID.String(), SID: cfg.SID, DN: cfg.DN(), Realm: cfg.Realm(),
@@ -205,9 +206,7 @@ func out(env providers.Env, d *directory.Directory, s settings) (spec.DomainOut,
 	for _, c := range cfg.Controllers {
 		o.Hosts = append(o.Hosts, cfg.Host(c.Name))
 	}
-	var err error
-	o.Certificates, err = certificatesStatus(env, &cfg)
-	return o, err
+	return o
 }
 
 func find(_ context.Context, env providers.Env, key string) (domainObject, error) {
@@ -218,18 +217,18 @@ func find(_ context.Context, env providers.Env, key string) (domainObject, error
 	if cfg := d.Config(); cfg.DNSName != key {
 		return domainObject{}, providers.ErrGone
 	}
-	return asObject(env, d, s)
+	return asObject(env, d, s), nil
 }
 
 // asObject is the domain as it stands. What an administrator changed in the
 // directory shows as a difference from what was declared.
-func asObject(env providers.Env, d *directory.Directory, s settings) (domainObject, error) {
+func asObject(env providers.Env, d *directory.Directory, s settings) domainObject {
 	in := s.In
 	if now := d.Policy(); now != configOf(in).Policy {
 		in.PasswordPolicy = &spec.PasswordPolicy{MinLength: now.MinLength, Complexity: now.Complexity, History: now.History, MaxAge: now.MaxAge, MinAge: now.MinAge}
 	}
-	o, err := out(env, d, s)
-	return domainObject{Addr: env.Addr, ID: o.GUID, In: in, Out: o}, err
+	o := out(d, s)
+	return domainObject{Addr: env.Addr, ID: o.GUID, In: in, Out: o}
 }
 
 func read(_ context.Context, env providers.Env, _ domainObject) (domainObject, error) {
@@ -237,7 +236,7 @@ func read(_ context.Context, env providers.Env, _ domainObject) (domainObject, e
 	if err != nil {
 		return domainObject{}, err
 	}
-	return asObject(env, d, s)
+	return asObject(env, d, s), nil
 }
 
 func update(ctx context.Context, env providers.Env, o domainObject, in spec.Domain) (spec.DomainOut, error) {
@@ -256,7 +255,7 @@ func update(ctx context.Context, env providers.Env, o domainObject, in spec.Doma
 	if err != nil {
 		return o.Out, err
 	}
-	return out(env, d, s)
+	return out(d, s), nil
 }
 
 // controllerOf returns what is declared of a controller.

@@ -44,7 +44,7 @@ func (a accounts) as(in *directory.Account, err error) (*kdc.Account, error) {
 		SID: in.SID, SAMAccountName: in.Name, UPN: in.UPN, DisplayName: in.DisplayName, DNSDomain: a.dir.Config().DNSName,
 		UserAccountControl: uint32(in.Control), SupportedETypes: uint32(in.ETypes), Salt: in.Salt, PrimaryGroup: in.Primary,
 		PasswordSet: in.PasswordSet, PasswordMustChange: in.MustChange, AccountExpires: in.Expires, Created: in.Created,
-		AltSecurityIdentities: in.Mappings, NTHash: in.NTHash(),
+		AltSecurityIdentities: in.Mappings, KeyCredentials: in.KeyCredentials, NTHash: in.NTHash(),
 	}
 	for _, k := range in.Keys {
 		out.Keys = append(out.Keys, kdc.VersionedKey{KVNO: uint32(k.Version), Key: k.Key})

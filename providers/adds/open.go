@@ -19,6 +19,7 @@ import (
 	"hellolab/providers/adds/locator"
 	"hellolab/providers/wire/gss/sasl"
 	"hellolab/providers/wire/ntlm/passthrough"
+	"hellolab/providers/wire/revocation"
 )
 
 // Ports of a controller besides LDAP's.
@@ -39,6 +40,7 @@ type service struct {
 	running sync.WaitGroup
 	ldap    []*ldapd.Server
 	log     *slog.Logger
+	checker *revocation.Checker
 
 	mu     sync.Mutex
 	closed bool
@@ -57,7 +59,7 @@ func open(_ context.Context, env providers.Env, _ domainObject) (providers.Servi
 	if err != nil {
 		return nil, err
 	}
-	s := &service{env: env, dir: d, set: set, log: env.Log}
+	s := &service{env: env, dir: d, set: set, log: env.Log, checker: fetcher(env)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -123,13 +125,16 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 		TLS:      certificate.tls, Rand: s.env.Rand, Log: s.log,
 	})
 	s.ldap = append(s.ldap, at.ldapd)
+	pkinit, err := s.pkinit(certificate)
+	if err != nil {
+		return nil, err
+	}
 	at.kdc = kdc.New(kdc.Config{
 		Realm: cfg.Realm(), NetBIOS: cfg.NetBIOSName, LogonServer: c.Name, DomainSID: s.dir.SID(),
-		Directory: accounts{s.env, s.dir}, Passwords: passwords{s.dir},
+		Directory: accounts{s.env, s.dir}, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
 		Policy: kdc.Policy{AllowRC4: s.allowsRC4(c.Name)}, Now: s.env.Now, Rand: s.env.Rand, Events: s.env.Emit,
 	})
 	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: known{s.dir}, Addresses: addresses{s.env}}
-	var err error
 	at.dns, err = locator.NewDNS(addresses{s.env}, place)
 	return at, err
 }
@@ -153,7 +158,7 @@ func (c *controller) listen(host string) error {
 		stream func(context.Context, net.Listener) error
 		packet func(context.Context, net.PacketConn) error
 	}{
-		{portKerberos, streams(c.kdc.KDCAnswer), packets(c.kdc.KDCAnswer)},
+		{portKerberos, streams(c.kdc.KDCAnswer), packets(c.kdc.DatagramAnswer)},
 		{portPassword, streams(c.kdc.PasswordAnswer), packets(c.kdc.PasswordAnswer)},
 		{portDNS, c.dns.ServeListener, c.dns.ServePacket},
 		{portCLDAP, nil, c.pings.Serve},

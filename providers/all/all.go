@@ -4,6 +4,7 @@ package all
 
 import (
 	"hellolab/providers"
+	"hellolab/providers/adcs"
 	"hellolab/providers/adds"
 	"hellolab/providers/application"
 	"hellolab/providers/entra"
@@ -23,6 +24,7 @@ func Types(d Deps) []providers.Type {
 	var types []providers.Type
 	types = append(types, entra.Types()...)
 	types = append(types, adds.Types()...)
+	types = append(types, adcs.Types()...)
 	types = append(types, identity.Types()...)
 	types = append(types, d.Windows.Types()...)
 	types = append(types, application.Types()...)

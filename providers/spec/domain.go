@@ -62,7 +62,6 @@ type DomainOut struct {
 	Hosts         []string `lab:"hosts" doc:"DNS names of the controllers."`
 	AdminUPN      string   `lab:"admin_upn" doc:"User principal name of the domain's Administrator."`
 	AdminPassword string   `lab:"admin_password,sensitive" doc:"Its password."`
-	Certificates  string   `lab:"kdc_certificates,volatile" doc:"How the controllers stand with their certificates."`
 }
 
 // Authority is a certification authority of a domain: an enterprise CA.

@@ -54,7 +54,7 @@ type Group struct {
 	Domain    providers.Ref   `lab:"domain,replace" ref:"domain" doc:"Domain the group lives in; a group lives in a tenant or in a domain."`
 	Name      string          `lab:"name" doc:"Display name; the block's name when absent. In a domain also the account name."`
 	WellKnown string          `lab:"well_known,replace" enum:"domain_admins,enterprise_admins,key_admins,enterprise_key_admins,cert_publishers,protected_users,allowed_rodc_replication,denied_rodc_replication" doc:"A group that every domain has: members are added to it, and it stays when the block goes."`
-	Members   []providers.Ref `lab:"members" ref:"user,device,group" doc:"Members declared from this side."`
+	Members   []providers.Ref `lab:"members,later" ref:"user,device,group" doc:"Members declared from this side."`
 }
 
 // GroupOut is what a group learns.
@@ -71,7 +71,7 @@ type User struct {
 	Domain          providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain the account lives in; an account lives in a tenant or in a domain."`
 	SAMAccountName  string           `lab:"sam_account_name" doc:"Account name in the domain, as in CORP\\alice; the part of the UPN before @ when absent."`
 	DisplayName     string           `lab:"display_name" doc:"Name shown; the part of the UPN before @ when absent."`
-	Groups          []providers.Ref  `lab:"groups" ref:"group" doc:"Groups declared from this side."`
+	Groups          []providers.Ref  `lab:"groups,later" ref:"group" doc:"Groups declared from this side."`
 	Password        providers.Secret `lab:"password,writeonly" doc:"First factor. Raise password_version to change it."`
 	PasswordVersion int              `lab:"password_version" default:"1" doc:"Announces a new password."`
 	PasswordExpired bool             `lab:"password_expired" doc:"Whether the password must be changed at the next logon to the domain."`

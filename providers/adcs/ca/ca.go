@@ -50,7 +50,7 @@ type Config struct {
 	KeyBits    int    `json:"key_bits"`    // RSA: 2048, 3072 or 4096; zero: 2048
 
 	Validity time.Duration `json:"validity"` // of its own certificate when it is a root; zero: ten years
-	PathLen  int           `json:"path_len"` // authorities below it; negative: no bound
+	PathLen  int           `json:"path_len"` // of a root: levels of authorities below it; zero: none; negative: no bound
 
 	// Where certificates say the lists, the CA's certificate and OCSP are.
 	HTTP bool `json:"http"`

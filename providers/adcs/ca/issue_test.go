@@ -332,6 +332,43 @@ func TestPending(t *testing.T) {
 	}
 }
 
+// Fault 81: an approval that was interrupted can be given again.
+func TestApprovalKilled(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for n := 1; n <= 2; n++ {
+			l := newLab(t, config())
+			got, err := l.Issue(ctx, ca.Request{Requester: alice(), Template: "Approved", CSR: csr(t, rsaKey(t), x509.CertificateRequest{})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken := l.env
+			broken.Section = &stopping{Section: l.env.Section, left: n, after: after}
+			c, err := ca.Open(broken, templates())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Resubmit(ctx, got.RequestID); !errors.Is(err, errKilled) {
+				t.Fatal(err)
+			}
+			her := alice()
+			if n == 2 && after { // the certificate is there, only its answer was lost
+				if kept, err := l.again().Retrieve(got.RequestID, &her); err != nil || kept.Certificate == nil {
+					t.Errorf("%+v, %v", kept, err)
+				}
+				continue
+			}
+			issued, err := l.again().Resubmit(ctx, got.RequestID)
+			if err != nil {
+				t.Errorf("write %d, after the commit %t: %v", n, after, err)
+				continue
+			}
+			if row, err := l.Find(issued.Certificate.SerialNumber); err != nil || row.RequestID != got.RequestID {
+				t.Errorf("%+v, %v", row, err)
+			}
+		}
+	}
+}
+
 // Fault 101: a certificate does not outlive its issuer, and an expired
 // authority issues nothing.
 func TestEndOfLife(t *testing.T) {

@@ -125,6 +125,7 @@ var attributes = [...]Attribute{
 	{"cACertificateDN", ms + "697", Unicode, single},
 	{"certificateTemplates", ms + "823", Unicode, 0},
 	{"enrollmentProviders", ms + "825", Unicode, single},
+	{"msPKI-Enrollment-Servers", ms + "2076", Unicode, 0},
 	{"pKIDefaultKeySpec", ms + "1327", Integer, single},
 	{"pKIKeyUsage", ms + "1328", Octets, single},
 	{"pKIMaxIssuingDepth", ms + "1329", Integer, single},

@@ -58,7 +58,7 @@ var classes = [...]Class{
 		Must: []string{"cn", "cACertificate", "authorityRevocationList", "certificateRevocationList"},
 		May:  []string{"crossCertificatePair", "deltaRevocationList", "cACertificateDN", "certificateTemplates", "dNSHostName"}, Parents: []string{"container"}},
 	{Name: "pKIEnrollmentService", OID: msc + "178", Super: "top", Category: "PKI-Enrollment-Service", Kind: structural, RDN: "cn",
-		May: []string{"cACertificate", "cACertificateDN", "certificateTemplates", "dNSHostName", "enrollmentProviders"}, Parents: []string{"container"}},
+		May: []string{"cACertificate", "cACertificateDN", "certificateTemplates", "dNSHostName", "enrollmentProviders", "msPKI-Enrollment-Servers"}, Parents: []string{"container"}},
 	{Name: "pKICertificateTemplate", OID: msc + "177", Super: "top", Category: "PKI-Certificate-Template", Kind: structural, RDN: "cn", May: []string{
 		"pKIDefaultKeySpec", "pKIKeyUsage", "pKIMaxIssuingDepth", "pKICriticalExtensions", "pKIExpirationPeriod", "pKIOverlapPeriod", "pKIExtendedKeyUsage",
 		"pKIDefaultCSPs", "msPKI-RA-Signature", "msPKI-Enrollment-Flag", "msPKI-Private-Key-Flag", "msPKI-Certificate-Name-Flag", "msPKI-Minimal-Key-Size",

@@ -24,7 +24,8 @@ type Directory interface {
 }
 
 // Passwords sets passwords. It answers *PolicyError for one that the policy
-// does not allow and ErrAccessDenied when the requester may not.
+// does not allow and ErrAccessDenied when the requester may not. The bytes of
+// newPassword are wiped when it returns.
 type Passwords interface {
 	SetPassword(ctx context.Context, requester, target *Account, newPassword []byte) error
 }

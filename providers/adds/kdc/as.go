@@ -43,7 +43,7 @@ func (x *exchange) as(ctx context.Context, req *krb.KDCReq) ([]byte, error) {
 		return nil, err
 	}
 	if proof.ReplayID != nil {
-		seen, err := k.replays.Seen(proof.ReplayID, x.now, proof.ReplayUntil)
+		seen, err := x.Seen(proof.ReplayID, x.now, proof.ReplayUntil)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (x *exchange) prove(ctx context.Context, a *ASExchange) (*Proof, error) {
 	if data == nil {
 		return nil, krb.NewError(krb.ErrETypeNoSupport, "The account %s has no key of an encryption type that was offered.", a.Account.SAMAccountName)
 	}
-	x.quiet = true
+	x.quiet = "The KDC asks " + x.client.String() + " for pre-authentication."
 	return nil, krb.NewError(krb.ErrPreauthRequired, "").WithData(data)
 }
 
@@ -191,7 +191,7 @@ func (x *exchange) asReply(ctx context.Context, a *ASExchange, server *Account, 
 	if err != nil {
 		return nil, err
 	}
-	x.issued(a.Account, t)
+	x.issuing(a.Account, t)
 	rep := krb.KDCRep{MsgType: krb.MsgASRep, PAData: proof.PAData, CRealm: k.Realm, Client: client, Ticket: *ticket, EncPart: sealed}
 	return rep.Encode()
 }

@@ -9,6 +9,9 @@ import (
 
 // tell adds a fact to the exchange's event.
 func (x *exchange) tell(name string, value any) {
+	if x.kdc.Events == nil {
+		return
+	}
 	if x.note == nil {
 		x.note = map[string]any{}
 	}
@@ -40,8 +43,8 @@ func (x *exchange) emit(e *krb.Error) {
 	switch {
 	case e == nil:
 		ev.Text = "The KDC issues " + x.client.String() + " a ticket for " + x.server.String() + "."
-	case x.quiet:
-		ev.Text, ev.Reason = "The KDC asks "+x.client.String()+" for pre-authentication.", reason(e)
+	case x.quiet != "":
+		ev.Text, ev.Reason = x.quiet, reason(e)
 	default:
 		ev.Text, ev.Outcome, ev.Reason = e.Sentence, event.Refused, reason(e)
 		if e.Code == krb.ErrGeneric {
@@ -51,8 +54,8 @@ func (x *exchange) emit(e *krb.Error) {
 	x.kdc.Events.Emit(ev)
 }
 
-// issued tells of a ticket that was made.
-func (x *exchange) issued(client *Account, t *issue) {
+// issuing adds what there is to tell of a ticket.
+func (x *exchange) issuing(client *Account, t *issue) {
 	if x.kdc.Events == nil {
 		return
 	}
@@ -65,7 +68,6 @@ func (x *exchange) issued(client *Account, t *issue) {
 	if !t.part.RenewTill.IsZero() {
 		x.tell("renew_till", t.part.RenewTill)
 	}
-	x.emit(nil)
 }
 
 func flagNames(f krb.Flags) []string {

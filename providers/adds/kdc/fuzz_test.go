@@ -16,7 +16,10 @@ func FuzzHandle(f *testing.F) {
 	f.Add(newTGSReq(l, l.tgt(f, nil)).encode(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		out := l.Handle(context.Background(), b)
-		if _, err := krb.ParseKDCRep(out); err != nil && code(err) <= 0 {
+		if krb.IsKDCReq(b) != (out != nil) {
+			t.Fatal("answered or not, and should be otherwise")
+		}
+		if _, err := krb.ParseKDCRep(out); out != nil && err != nil && code(err) <= 0 {
 			t.Fatalf("an answer that is none: %x", out)
 		}
 		if out := l.HandlePassword(context.Background(), b, netip.Addr{}); out != nil {

@@ -59,7 +59,6 @@ type KDC struct {
 	Config
 	preauth []Preauth
 	replays *krb.ReplayCache
-	waiting lookaside
 }
 
 // New makes a KDC.
@@ -75,15 +74,30 @@ func New(c Config) *KDC {
 	}
 }
 
-// Handle answers one AS-REQ or TGS-REQ with a reply or a KRB-ERROR. It answers
-// nothing, nil, to what is no request at all.
+// Handle answers one AS-REQ or TGS-REQ with a reply or a KRB-ERROR. To what
+// does not begin as a request does it answers nothing, nil: an answer might
+// begin a conversation of two servers.
 func (k *KDC) Handle(ctx context.Context, message []byte) []byte {
-	now := k.Now().UTC()
-	x := &exchange{kdc: k, now: now, server: krb.TGS(k.Realm), step: "as_req"}
-	reply, err := x.handle(ctx, message)
-	if err != nil {
-		reply = x.refuse(err)
+	return k.answer(ctx, message, krb.MaxMessage)
+}
+
+// answer is Handle with a longest reply, in bytes. A longer one is not given,
+// and the request not remembered: the client may come again with it by TCP.
+func (k *KDC) answer(ctx context.Context, message []byte, longest int) []byte {
+	if !krb.IsKDCReq(message) {
+		return nil
 	}
+	x := &exchange{kdc: k, now: k.Now().UTC(), server: krb.TGS(k.Realm), step: "as_req"}
+	reply, err := x.handle(ctx, message)
+	switch {
+	case err != nil:
+		return x.refuse(err)
+	case len(reply) > longest:
+		x.forget()
+		x.quiet = "The reply does not fit a datagram: the client is told to ask by TCP."
+		return x.refuse(krb.NewError(krb.ErrResponseTooBig, ""))
+	}
+	x.emit(nil)
 	return reply
 }
 
@@ -95,7 +109,30 @@ type exchange struct {
 	client krb.Name       // as asked for, or as the ticket says
 	server krb.Name       // as asked for
 	note   map[string]any // for the event
-	quiet  bool           // the refusal is a step of the protocol's
+	quiet  string         // set when a refusal is a step of the protocol's: the event's text
+	shown  []proofShown   // what the KDC has remembered of the request
+}
+
+// proofShown is an entry of the memory of replays.
+type proofShown struct {
+	what  []byte
+	until time.Time
+}
+
+// Seen is krb.Replay by the KDC's memory.
+func (x *exchange) Seen(what []byte, now, until time.Time) (bool, error) {
+	seen, err := x.kdc.replays.Seen(what, now, until)
+	if err == nil && !seen {
+		x.shown = append(x.shown, proofShown{what, until})
+	}
+	return seen, err
+}
+
+// forget makes as if the request had not come.
+func (x *exchange) forget() {
+	for _, s := range x.shown {
+		x.kdc.replays.Forget(s.what, s.until)
+	}
 }
 
 func (x *exchange) handle(ctx context.Context, message []byte) ([]byte, error) {

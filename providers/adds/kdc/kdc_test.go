@@ -52,12 +52,12 @@ func (m *memory) Client(_ context.Context, name krb.Name) (*Account, error) {
 
 func (m *memory) Server(ctx context.Context, name krb.Name) (*Account, error) {
 	m.mu.Lock()
-	a, ok := m.spns[strings.ToLower(name.String())]
-	m.mu.Unlock()
-	if ok {
+	if a, ok := m.spns[strings.ToLower(name.String())]; ok {
+		defer m.mu.Unlock()
 		c := *a
 		return &c, nil
 	}
+	m.mu.Unlock()
 	return m.Client(ctx, name)
 }
 
@@ -165,6 +165,13 @@ func newLab(t testing.TB, change func(*Config)) *lab {
 func (l *lab) account(name string) *Account {
 	i := slices.IndexFunc(l.dir.accounts, func(a *Account) bool { return a.SAMAccountName == name })
 	return l.dir.accounts[i]
+}
+
+// change changes an account while the KDC may look at it.
+func (l *lab) change(name string, change func(*Account)) {
+	l.dir.mu.Lock()
+	defer l.dir.mu.Unlock()
+	change(l.account(name))
 }
 
 // client speaks to the KDC without a network.

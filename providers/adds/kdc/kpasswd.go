@@ -33,11 +33,13 @@ type result struct {
 func (r *result) Error() string { return r.text }
 
 // HandlePassword answers one request to change or set a password (RFC 3244),
-// nil to what is none. local is the address that it came to, for the reply.
+// and nothing, nil, to what does not begin as one does: two such services must
+// not be made to answer each other for ever (CVE-2002-2443 was that). local is
+// the address that it came to, for the reply.
 func (k *KDC) HandlePassword(ctx context.Context, message []byte, local netip.Addr) []byte {
 	x := &passwordExchange{exchange: exchange{kdc: k, now: k.Now().UTC(), step: "kpasswd", server: krb.ChangePassword()}}
 	m, err := krb.ParsePasswordMessage(message)
-	if err != nil {
+	if err != nil || !krb.IsAPReq(m.AP) {
 		return nil
 	}
 	x.version = m.Version

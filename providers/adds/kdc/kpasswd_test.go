@@ -142,7 +142,37 @@ func TestPasswordRefusals(t *testing.T) {
 	if err := c.ChangePassword(context.Background(), cred, "long enough"); code(err) != krb.ErrTicketExpired {
 		t.Error(err)
 	}
-	if out := l.HandlePassword(context.Background(), []byte("garbage"), netip.Addr{}); out != nil {
-		t.Errorf("garbage is answered with %x", out)
+}
+
+// What is no request is not answered, above all no answer: CVE-2002-2443.
+func TestServersDoNotTalkToEachOther(t *testing.T) {
+	l := newLab(t, nil)
+	ctx := context.Background()
+	var sent []byte
+	cred := l.tgt(t, func(a *krbclient.ASRequest) { a.Server = krb.ChangePassword() })
+	if err := l.passwordClient(func(b []byte) { sent = b }).ChangePassword(ctx, cred, "long enough"); err != nil {
+		t.Fatal(err)
+	}
+	refusal := l.HandlePassword(ctx, sent, netip.Addr{}) // a replay
+	m, err := krb.ParsePasswordMessage(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.AP = []byte{0x60 | krb.MsgAPRep, 0} // as an answer begins
+	success, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kdcError := l.Handle(ctx, asReq(t, l, func(r *krb.KDCReq, _ krb.Key) { r.PAData = nil }))
+	for i, b := range [][]byte{nil, []byte("garbage"), refusal, success, kdcError} {
+		if b == nil && i > 1 {
+			t.Fatal("there was no answer to begin with")
+		}
+		if out := l.Handle(ctx, b); out != nil {
+			t.Errorf("%x is answered by the KDC with %x", b, out)
+		}
+		if out := l.HandlePassword(ctx, b, netip.Addr{}); out != nil {
+			t.Errorf("%x is answered by the password service with %x", b, out)
+		}
 	}
 }

@@ -24,9 +24,9 @@ func need(t *testing.T, programs ...string) {
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err != nil {
 			if os.Getenv("HELLOLAB_OUTSIDE") == "required" {
-				t.Fatalf("%s is not installed: apt-get install krb5-user", name)
+				t.Fatalf("%s is not installed: `make deps-test` installs it", name)
 			}
-			t.Skipf("%s is not installed: apt-get install krb5-user", name)
+			t.Skipf("%s is not installed: `make deps-test` installs it", name)
 		}
 	}
 }
@@ -205,15 +205,14 @@ func TestMITRefusals(t *testing.T) {
 	s := serve(t, false, nil)
 	s.refused("Password incorrect", "wrong\n", "kinit", "alice")
 	s.refused("not found in Kerberos database", "x\n", "kinit", "nobody")
-	s.account("bob").UserAccountControl |= Disabled
+	s.change("bob", func(a *Account) { a.UserAccountControl |= Disabled })
 	s.refused("credentials have been revoked", secret+"\n", "kinit", "bob")
-	s.account("bob").UserAccountControl = 0x200 | SmartCardRequired
+	s.change("bob", func(a *Account) { a.UserAccountControl = 0x200 | SmartCardRequired })
 	s.refused("KDC policy rejects request", secret+"\n", "kinit", "bob")
-	s.account("alice").PasswordMustChange = time.Now().Add(-time.Hour)
+	s.change("alice", func(a *Account) { a.PasswordMustChange = time.Now().Add(-time.Hour) })
 	s.refused("Password expired", secret+"\n", "kinit", "alice")
 	// The other way round: the password is changed on the way to the ticket.
-	s.account("alice").PasswordMustChange = time.Time{}
-	s.account("alice").UserAccountControl |= PasswordExpired
+	s.change("alice", func(a *Account) { a.PasswordMustChange = time.Time{}; a.UserAccountControl |= PasswordExpired })
 	s.must(secret+"\nbrand new secret\nbrand new secret\n", "kinit", "alice")
 	s.must("brand new secret\n", "kinit", "alice")
 }

@@ -5,8 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-
-	"hellolab/providers/wire/krb"
 )
 
 // maxDatagram is the longest datagram there is.
@@ -16,16 +14,7 @@ const maxDatagram = 65507
 // longer than the policy allows becomes KRB_ERR_RESPONSE_TOO_BIG, and the
 // client comes back by TCP.
 func (k *KDC) DatagramAnswer(ctx context.Context, message []byte, _, _ netip.Addr) []byte {
-	reply := k.guard(func() []byte { return k.Handle(ctx, message) })
-	if len(reply) <= k.Policy.MaxDatagram {
-		return reply
-	}
-	k.waiting.put(message, reply)
-	b, err := krb.NewError(krb.ErrResponseTooBig, "").Encode(k.Realm, krb.TGS(k.Realm), k.Now().UTC())
-	if err != nil {
-		return nil
-	}
-	return b
+	return k.guard(func() []byte { return k.answer(ctx, message, k.Policy.MaxDatagram) })
 }
 
 // ServePacket answers the datagrams of pc until ctx ends, which is no error,

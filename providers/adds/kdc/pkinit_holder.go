@@ -74,7 +74,9 @@ func (p *PKINIT) authenticate(ctx context.Context, x *ASExchange, r *pkinit.Requ
 		}
 		return nil, invalid(distrust)
 	}
-	return &holder{certificate: cert, key: key, note: note(cert)}, nil
+	h := &holder{certificate: cert, key: key, note: note(cert)}
+	h.noteKey()
+	return h, nil
 }
 
 func (p *PKINIT) verifyClient(ctx context.Context, x *ASExchange, cert *x509.Certificate, sent []*x509.Certificate) error {
@@ -113,7 +115,9 @@ func (p *PKINIT) byUnnamedKey(x *ASExchange, r *pkinit.Request, accept cms.Accep
 	case key == nil:
 		return nil, krb.NewError(krb.ErrClientNotTrusted, "The request brings no certificate, and no key that is registered with %s signed it.", x.Account.SAMAccountName)
 	}
-	return &holder{key: key, note: map[string]any{}}, nil
+	h := &holder{key: key, note: map[string]any{}}
+	h.noteKey()
+	return h, nil
 }
 
 // registered finds the first registered key for which is says yes; nil when
@@ -146,6 +150,14 @@ func selfSigned(cert *x509.Certificate) bool {
 func note(cert *x509.Certificate) map[string]any {
 	sum := sha256.Sum256(cert.Raw)
 	return map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": cert.Issuer.String()}
+}
+
+// noteKey adds what the directory says of the registered key.
+func (h *holder) noteKey() {
+	h.note["key_source"], h.note["key_mfa"], h.note["key_attested"] = h.key.Source.String(), h.key.MFA(), h.key.Attested()
+	if h.key.Device != nil {
+		h.note["key_device"] = h.key.Device.String()
+	}
 }
 
 // pac adds what the proof tells of its client: identifiers of how it signed in

@@ -52,10 +52,9 @@ func ecKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand
 
 // certify makes a certificate for key, by issuer or, if that is zero, by itself.
 func certify(issuer pair, key crypto.Signer, change func(*x509.Certificate)) pair {
-	at := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: must(rand.Int(rand.Reader, big.NewInt(1<<62))), Subject: pkix.Name{CommonName: "x"},
-		NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: at.AddDate(2, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 	}
 	if change != nil {
 		change(template)
@@ -69,7 +68,11 @@ func certify(issuer pair, key crypto.Signer, change func(*x509.Certificate)) pai
 }
 
 func authority(issuer pair, name string, change func(*x509.Certificate)) pair {
-	return certify(issuer, ecKey(), func(c *x509.Certificate) {
+	return authorityWith(ecKey(), issuer, name, change)
+}
+
+func authorityWith(key crypto.Signer, issuer pair, name string, change func(*x509.Certificate)) pair {
+	return certify(issuer, key, func(c *x509.Certificate) {
 		c.Subject, c.IsCA, c.BasicConstraintsValid, c.KeyUsage = pkix.Name{CommonName: name}, true, true, x509.KeyUsageCertSign
 		if change != nil {
 			change(c)
@@ -77,11 +80,12 @@ func authority(issuer pair, name string, change func(*x509.Certificate)) pair {
 	})
 }
 
-// pki is a root authority that is trusted for signing in, and the KDC's certificate.
+// pki is a root authority that is trusted for signing in, and the KDC's
+// certificate. Both keys are RSA: not every client reads others.
 type pki struct{ root, kdc pair }
 
 var labPKI = sync.OnceValue(func() pki {
-	root := authority(pair{}, "Lab Root CA", nil)
+	root := authorityWith(must(rsa.GenerateKey(rand.Reader, 2048)), pair{}, "Lab Root CA", nil)
 	kdc := certify(root, must(rsa.GenerateKey(rand.Reader, 2048)), func(c *x509.Certificate) {
 		c.Subject = pkix.Name{CommonName: "dc1.corp.example"}
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
@@ -135,10 +139,19 @@ func newKeyLab(t testing.TB, change func(*PKINITConfig)) keyLab {
 	return keyLab{l, pk}
 }
 
+// forget drops the events so far.
+func (l keyLab) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = nil
+}
+
 // register puts a key on an account, as Connect does.
 func (l keyLab) register(t testing.TB, name string, pub *rsa.PublicKey, mfa, attested bool) {
 	t.Helper()
 	k := keycred.FromEntra(keycred.UserKey{Public: pub, Device: must(guid.New(rand.Reader)), Created: l.now.Add(-time.Hour), MFA: mfa, Attested: attested})
+	l.dir.mu.Lock()
+	defer l.dir.mu.Unlock()
 	a := l.account(name)
 	a.KeyCredentials = append(a.KeyCredentials, []byte("not a key credential"), must(k.Marshal())) // fault 86: the first is passed over
 }

@@ -43,9 +43,6 @@ type Answer func(ctx context.Context, message []byte, local, remote netip.Addr) 
 
 // KDCAnswer is the KDC's Answer for port 88 by TCP.
 func (k *KDC) KDCAnswer(ctx context.Context, message []byte, _, _ netip.Addr) []byte {
-	if reply := k.waiting.take(message); reply != nil {
-		return reply
-	}
 	return k.guard(func() []byte { return k.Handle(ctx, message) })
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"hellolab/providers/event"
 	"hellolab/providers/wire/krb"
 )
 
@@ -183,19 +184,26 @@ func TestPackets(t *testing.T) {
 		}
 		return b[:n]
 	}
-	if e, err := krb.ParseError(exchange([]byte("garbage"))); err != nil || e.Code != krb.ErrGeneric {
+	if _, err := c.Write([]byte("garbage")); err != nil { // is not answered
+		t.Fatal(err)
+	}
+	if e, err := krb.ParseError(exchange([]byte{0x60 | krb.MsgASReq, 0})); err != nil || e.Code != krb.ErrGeneric {
 		t.Error(e, err)
 	}
 	// Too long for a datagram: the same bytes are answered by TCP, once.
-	req := asReq(t, l, nil)
-	if e, err := krb.ParseError(exchange(req)); err != nil || e.Code != krb.ErrResponseTooBig {
-		t.Fatal(e, err)
-	}
-	if _, err := krb.ParseKDCRep(l.KDCAnswer(ctx, req, netip.Addr{}, netip.Addr{})); err != nil {
-		t.Error(err)
-	}
-	if _, err := krb.ParseKDCRep(l.KDCAnswer(ctx, req, netip.Addr{}, netip.Addr{})); code(err) != krb.ErrRepeat {
-		t.Error(err)
+	for name, req := range map[string][]byte{"AS": asReq(t, l, nil), "TGS": newTGSReq(l, l.tgt(t, nil)).encode(t)} {
+		if e, err := krb.ParseError(exchange(req)); err != nil || e.Code != krb.ErrResponseTooBig {
+			t.Fatal(name, e, err)
+		}
+		if e := l.last(); e.Outcome != event.Done || e.Reason.Code != "52" {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if _, err := krb.ParseKDCRep(l.KDCAnswer(ctx, req, netip.Addr{}, netip.Addr{})); err != nil {
+			t.Error(name, err)
+		}
+		if _, err := krb.ParseKDCRep(l.KDCAnswer(ctx, req, netip.Addr{}, netip.Addr{})); code(err) != krb.ErrRepeat {
+			t.Error(name, err)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -233,20 +241,6 @@ func TestPacketFlood(t *testing.T) {
 	wg.Wait()
 	if most.Load() != 3 {
 		t.Errorf("%d at once", most.Load())
-	}
-}
-
-func TestLookasideIsBounded(t *testing.T) {
-	var l lookaside
-	for i := range 3 * maxLookaside {
-		l.put(binary.BigEndian.AppendUint32(nil, uint32(i)), []byte("reply"))
-	}
-	if len(l.reply) != maxLookaside || len(l.order) != maxLookaside {
-		t.Errorf("%d replies, %d in order", len(l.reply), len(l.order))
-	}
-	last := binary.BigEndian.AppendUint32(nil, 3*maxLookaside-1)
-	if l.take(last) == nil || l.take(last) != nil {
-		t.Error("not given out once")
 	}
 }
 

@@ -60,7 +60,7 @@ func (x *exchange) tgs(ctx context.Context, req *krb.KDCReq) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.issued(g.account, t)
+	x.issuing(g.account, t)
 	rep := krb.KDCRep{MsgType: krb.MsgTGSRep, CRealm: g.tgt.CRealm, Client: g.tgt.Client, Ticket: *ticket, EncPart: sealed}
 	return rep.Encode()
 }
@@ -87,7 +87,7 @@ func (x *exchange) openTGT(ctx context.Context, req *krb.KDCReq) (*tgsExchange, 
 			key, err = x.tgtKey(ctx, t)
 			return key, err
 		},
-		Usage: krb.UsageTGSReqAuth, Now: x.now, Skew: krb.Skew, Replay: k.replays,
+		Usage: krb.UsageTGSReqAuth, Now: x.now, Skew: krb.Skew, Replay: x,
 	})
 	if part != nil {
 		x.client = part.Client

@@ -67,7 +67,7 @@ func open(ctx context.Context, env providers.Env, o object) (providers.Service, 
 		NetBIOSDomain: strings.ToUpper(d.In.NetBIOSName), DNSDomain: strings.ToLower(d.In.DNSName),
 		NetBIOSComputer: strings.TrimSuffix(s.account, "$"), DNSComputer: o.Out.Host, Now: env.Now, Rand: env.Rand,
 	}
-	return web.ServePlain(ctx, env, []string{o.Out.Host}, connected, s)
+	return web.ServePlain(ctx, env, []string{o.Out.Host}, s)
 }
 
 // connection is what a server remembers of a connection: both schemes sign
@@ -77,12 +77,6 @@ type connection struct {
 	gss  *gss.Acceptance
 	ntlm *ntlm.Exchange
 	who  *visitor // signed in by NTLM, until the connection ends or signs in anew
-}
-
-type connectionKey struct{}
-
-func connected(ctx context.Context) context.Context {
-	return context.WithValue(ctx, connectionKey{}, &connection{})
 }
 
 // visitor is who came, and the answer to it.
@@ -127,9 +121,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	c, ok := r.Context().Value(connectionKey{}).(*connection)
+	kept := web.ConnectionOf(r.Context())
+	c, ok := kept.State.(*connection)
 	if !ok {
-		c = &connection{} // a request without its connection signs in by itself
+		c = &connection{}
+		kept.State = c
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), signInTimeout)
 	defer cancel()

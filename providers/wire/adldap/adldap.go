@@ -43,6 +43,7 @@ type Domain struct {
 	BaseDN   string
 	Account  string // account name
 	Password string
+	Proof    krbclient.Preauth // instead of a password; nil: Password
 }
 
 // Conn is a connection that is signed in. Close ends it.
@@ -54,9 +55,13 @@ type Conn struct {
 
 // SignIn dials a controller and signs in.
 func SignIn(ctx context.Context, env providers.Env, d Domain) (*Conn, error) {
-	session, err := ticket(ctx, env, d)
+	proof := d.Proof
+	if proof == nil {
+		proof = krbclient.Password(d.Password)
+	}
+	session, err := Ticket(ctx, env, d.Realm, d.Host, krb.Principal(d.Account), proof, krb.Service("ldap", d.Host))
 	if err != nil {
-		return nil, fmt.Errorf("sign in to %s: %w", d.Realm, err)
+		return nil, err
 	}
 	raw, err := env.Network.Dial(ctx, d.Host, portLDAP)
 	if err != nil {
@@ -80,21 +85,21 @@ func SignIn(ctx context.Context, env providers.Env, d Domain) (*Conn, error) {
 	return &Conn{ldap: l, Base: d.BaseDN, now: env.Now}, nil
 }
 
-// ticket obtains one for the controller's LDAP service, by password.
-func ticket(ctx context.Context, env providers.Env, d Domain) (gss.Credential, error) {
-	kdc := &krbclient.Client{Realm: d.Realm, Now: env.Now, Rand: env.Rand, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
-		return env.Network.Dial(ctx, d.Host, portKerberos)
+// Ticket signs a client in with the KDC of a controller and obtains a ticket
+// for a service.
+func Ticket(ctx context.Context, env providers.Env, realm, controller string, client krb.Name, proof krbclient.Preauth, service krb.Name) (gss.Credential, error) {
+	kdc := &krbclient.Client{Realm: realm, Now: env.Now, Rand: env.Rand, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		return env.Network.Dial(ctx, controller, portKerberos)
 	}}
-	tgt, err := kdc.AS(ctx, krbclient.ASRequest{Client: krb.Principal(d.Account)}, krbclient.Password(d.Password))
+	tgt, err := kdc.AS(ctx, krbclient.ASRequest{Client: client}, proof)
 	if err != nil {
-		return gss.Credential{}, err
+		return gss.Credential{}, fmt.Errorf("sign in to %s: %w", realm, err)
 	}
-	service, err := kdc.TGS(ctx, &tgt.Credential, krbclient.TGSRequest{Server: krb.Service("ldap", d.Host)})
+	r, err := kdc.TGS(ctx, &tgt.Credential, krbclient.TGSRequest{Server: service})
 	if err != nil {
-		return gss.Credential{}, err
+		return gss.Credential{}, fmt.Errorf("ticket for %s: %w", service, err)
 	}
-	c := service.Credential
-	return gss.Credential{Ticket: &service.Reply.Ticket, Session: c.Key, Realm: c.CRealm, Client: c.Client}, nil
+	return gss.Credential{Ticket: &r.Reply.Ticket, Session: r.Credential.Key, Realm: r.Credential.CRealm, Client: r.Credential.Client}, nil
 }
 
 // Close ends the connection.
@@ -182,6 +187,11 @@ func (c *Conn) First(filter ldapmsg.Filter, attributes ...string) (*Entry, error
 		return nil, &Error{Code: uint16(ldapmsg.NoSuchObject), Sentence: "No object is " + filter.String() + "."}
 	}
 	return found[0], nil
+}
+
+// Children returns the objects right below a name.
+func (c *Conn) Children(base string, attributes ...string) ([]*Entry, error) {
+	return c.search(base, ldap.ScopeSingleLevel, ldapmsg.Present{Attribute: "objectClass"}, attributes)
 }
 
 // List returns all objects below a name that a filter holds for.

@@ -87,7 +87,7 @@ func ParseAPReq(b []byte) (*APReq, error) {
 	if err != nil {
 		return nil, malformed("AP-REQ", err)
 	}
-	return &APReq{bits(w.Options), *t, w.Authenticator}, nil
+	return &APReq{readFlags(w.Options), *t, w.Authenticator}, nil
 }
 
 // Replay remembers authenticators. Seen reports true for one that it was shown

@@ -132,6 +132,14 @@ func TestReplayCache(t *testing.T) {
 	if _, err := see("3", noon); code(err) != ErrServiceUnavailable {
 		t.Errorf("full: %v", err)
 	}
+	c.Forget([]byte("0"), noon.Add(Skew))
+	c.Forget([]byte("9"), noon.Add(Skew)) // never seen
+	if seen, err := see("3", noon); seen || err != nil {
+		t.Errorf("after one was taken back: %v", err)
+	}
+	if _, err := see("0", noon); code(err) != ErrServiceUnavailable {
+		t.Errorf("full again: %v", err)
+	}
 	later := noon.Add(Skew + time.Minute)
 	if seen, err := c.Seen([]byte("1"), later, later.Add(Skew)); seen || err != nil || c.n != 1 {
 		t.Errorf("not forgotten: %v %v %d", seen, err, c.n)

@@ -153,9 +153,9 @@ func kerberosTime(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// bits reads flags: clients may send more than 32 of them or, against the
+// readFlags reads flags: clients may send more than 32 of them or, against the
 // letter, fewer.
-func bits(b asn1.BitString) Flags {
+func readFlags(b asn1.BitString) Flags {
 	var f Flags
 	for i := range 32 {
 		if b.At(i) != 0 {

@@ -99,18 +99,23 @@ type krbError struct {
 // Encode makes the KRB-ERROR of a server in a realm at a time. The client's
 // names are sent when Client is set.
 func (e *Error) Encode(realm string, server Name, now time.Time) ([]byte, error) {
-	w := krbError{
-		Version: version, MsgType: MsgError,
-		STime: kerberosTime(now), SUSec: now.Nanosecond() / 1000,
-		Code: int32(e.Code), Realm: realm, SName: server, EText: e.Sentence, EData: e.Data,
-	}
-	if !e.Client.IsZero() {
-		w.CRealm, w.CName = e.ClientRealm, e.Client
-	}
 	if server.IsZero() {
-		w.SName = TGS(realm)
+		server = TGS(realm)
 	}
-	return marshal(w, MsgError)
+	var crealm, cname, etext, edata []byte
+	if !e.Client.IsZero() {
+		crealm, cname = text(e.ClientRealm), e.Client.der()
+	}
+	if e.Sentence != "" {
+		etext = text(e.Sentence)
+	}
+	if len(e.Data) > 0 {
+		edata = octets(e.Data)
+	}
+	return app(MsgError,
+		ctx(0, integer(version)), ctx(1, integer(MsgError)), ctx(4, timestamp(now)), ctx(5, integer(int64(now.Nanosecond()/1000))),
+		ctx(6, integer(int64(e.Code))), ctx(7, crealm), ctx(8, cname), ctx(9, text(realm)), ctx(10, server.der()), ctx(11, etext), ctx(12, edata),
+	), nil
 }
 
 // ParseError reads a KRB-ERROR. The sentence is the server's text, or the
@@ -136,3 +141,11 @@ func ParseError(b []byte) (*Error, error) {
 
 // IsError reports whether b starts as a KRB-ERROR does.
 func IsError(b []byte) bool { return len(b) > 0 && b[0] == 0x60|MsgError }
+
+// IsKDCReq reports whether b starts as an AS-REQ or a TGS-REQ does.
+func IsKDCReq(b []byte) bool {
+	return len(b) > 0 && (b[0] == 0x60|MsgASReq || b[0] == 0x60|MsgTGSReq)
+}
+
+// IsAPReq reports whether b starts as an AP-REQ does.
+func IsAPReq(b []byte) bool { return len(b) > 0 && b[0] == 0x60|MsgAPReq }

@@ -34,7 +34,13 @@ func (r *KDCRep) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return marshal(kdcRep{version, r.MsgType, r.PAData, r.CRealm, r.Client, explicit(5, t), r.EncPart}, r.MsgType)
+	if err := r.Client.check("client name"); err != nil {
+		return nil, err
+	}
+	return app(r.MsgType,
+		ctx(0, integer(version)), ctx(1, integer(int64(r.MsgType))), ctx(2, list(r.PAData, PAData.der)),
+		ctx(3, text(r.CRealm)), ctx(4, r.Client.der()), ctx(5, t), ctx(6, r.EncPart.der()),
+	), nil
 }
 
 // ParseKDCRep reads an AS-REP or a TGS-REP. When the KDC answered with a
@@ -114,17 +120,18 @@ type encKDCRepPart struct {
 // Encode writes the part for a reply of type msgType: tag 25 in an AS-REP, 26
 // in a TGS-REP.
 func (p *EncKDCRepPart) Encode(msgType int) ([]byte, error) {
-	w := encKDCRepPart{
-		Key: p.Key, LastReqs: p.LastReqs, Nonce: int64(p.Nonce), KeyExpiration: kerberosTime(p.KeyExpiration),
-		Flags: p.Flags.bits(), AuthTime: kerberosTime(p.AuthTime), StartTime: kerberosTime(p.StartTime),
-		EndTime: kerberosTime(p.EndTime), RenewTill: kerberosTime(p.RenewTill),
-		Realm: p.Realm, Server: p.Server, Addresses: p.Addresses, PAData: p.PAData,
+	if err := p.Server.check("server name"); err != nil {
+		return nil, err
 	}
 	tag := tagEncASRepPart
 	if msgType == MsgTGSRep {
 		tag = tagEncTGSRepPart
 	}
-	return marshal(w, tag)
+	return app(tag,
+		ctx(0, p.Key.der()), ctx(1, orEmpty(list(p.LastReqs, LastReq.der))), ctx(2, integer(int64(p.Nonce))), ctx(3, timestamp(p.KeyExpiration)),
+		ctx(4, p.Flags.der()), ctx(5, timestamp(p.AuthTime)), ctx(6, timestamp(p.StartTime)), ctx(7, timestamp(p.EndTime)), ctx(8, timestamp(p.RenewTill)),
+		ctx(9, text(p.Realm)), ctx(10, p.Server.der()), ctx(11, list(p.Addresses, HostAddress.der)), ctx(12, list(p.PAData, PAData.der)),
+	), nil
 }
 
 // ParseEncKDCRepPart reads the part. As RFC 4120 5.4.2 advises, either tag is
@@ -143,7 +150,7 @@ func ParseEncKDCRepPart(b []byte) (*EncKDCRepPart, error) {
 	}
 	return &EncKDCRepPart{
 		Key: w.Key, LastReqs: w.LastReqs, Nonce: uint32(w.Nonce), KeyExpiration: w.KeyExpiration.UTC(),
-		Flags: bits(w.Flags), AuthTime: w.AuthTime.UTC(), StartTime: w.StartTime.UTC(), EndTime: w.EndTime.UTC(),
+		Flags: readFlags(w.Flags), AuthTime: w.AuthTime.UTC(), StartTime: w.StartTime.UTC(), EndTime: w.EndTime.UTC(),
 		RenewTill: w.RenewTill.UTC(), Realm: w.Realm, Server: w.Server, Addresses: w.Addresses, PAData: w.PAData,
 	}, nil
 }

@@ -107,7 +107,7 @@ func (k *KDCReqBody) parse(b []byte) error {
 		return errors.New("nonce beyond 32 bits")
 	}
 	*k = KDCReqBody{
-		Options: bits(w.Options), Client: w.Client, Realm: w.Realm, Server: w.Server,
+		Options: readFlags(w.Options), Client: w.Client, Realm: w.Realm, Server: w.Server,
 		From: w.From.UTC(), Till: w.Till.UTC(), RenewTill: w.RenewTill.UTC(),
 		Nonce: uint32(w.Nonce), ETypes: w.ETypes, Addresses: w.Addresses, EncAuthData: w.EncAuthData,
 	}

@@ -94,12 +94,23 @@ func (n Name) IsChangePassword() bool { return n.EqualFold(ChangePassword()) }
 // String writes the parts with slashes between them; what would be mistaken
 // for a separator has a backslash.
 func (n Name) String() string {
-	r := strings.NewReplacer(`\`, `\\`, `/`, `\/`, `@`, `\@`)
-	parts := make([]string, len(n.Parts))
-	for i, p := range n.Parts {
-		parts[i] = r.Replace(p)
+	size := len(n.Parts)
+	for _, p := range n.Parts {
+		size += len(p)
 	}
-	return strings.Join(parts, "/")
+	b := make([]byte, 0, size)
+	for i, p := range n.Parts {
+		if i > 0 {
+			b = append(b, '/')
+		}
+		for j := range len(p) {
+			if p[j] == '\\' || p[j] == '/' || p[j] == '@' {
+				b = append(b, '\\')
+			}
+			b = append(b, p[j])
+		}
+	}
+	return string(b)
 }
 
 func (n Name) check(what string) error {

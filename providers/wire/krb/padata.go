@@ -35,7 +35,7 @@ func FindPA(list []PAData, paType int32) (value []byte, ok bool) {
 
 // EncodeMethodData writes METHOD-DATA, the e-data of KDC_ERR_PREAUTH_REQUIRED
 // and KDC_ERR_PREAUTH_FAILED (RFC 4120 5.9.1).
-func EncodeMethodData(list []PAData) ([]byte, error) { return marshal(list, 0) }
+func EncodeMethodData(pieces []PAData) ([]byte, error) { return orEmpty(list(pieces, PAData.der)), nil }
 
 // ParseMethodData reads METHOD-DATA.
 func ParseMethodData(b []byte) ([]PAData, error) {
@@ -81,7 +81,20 @@ type ETypeInfo2Entry struct {
 }
 
 // EncodeETypeInfo2 writes the value of PA-ETYPE-INFO2, in order of preference.
-func EncodeETypeInfo2(list []ETypeInfo2Entry) ([]byte, error) { return marshal(list, 0) }
+func EncodeETypeInfo2(entries []ETypeInfo2Entry) ([]byte, error) {
+	return orEmpty(list(entries, ETypeInfo2Entry.der)), nil
+}
+
+func (e ETypeInfo2Entry) der() []byte {
+	var salt, params []byte
+	if e.Salt != "" {
+		salt = text(e.Salt)
+	}
+	if len(e.Params) > 0 {
+		params = octets(e.Params)
+	}
+	return seq(ctx(0, integer(int64(e.EType))), ctx(1, salt), ctx(2, params))
+}
 
 // ParseETypeInfo2 reads the value of PA-ETYPE-INFO2.
 func ParseETypeInfo2(b []byte) ([]ETypeInfo2Entry, error) {
@@ -177,7 +190,7 @@ func ParsePACOptions(b []byte) (Flags, error) {
 	if err := unmarshal(b, &o, 0); err != nil {
 		return 0, fmt.Errorf("PA-PAC-OPTIONS: %w", err)
 	}
-	return bits(o.Flags), nil
+	return readFlags(o.Flags), nil
 }
 
 // EncPARep makes the answer to PA-REQ-ENC-PA-REP for encrypted-pa-data: a
@@ -210,7 +223,9 @@ type AuthData struct {
 }
 
 // EncodeAuthData writes AuthorizationData.
-func EncodeAuthData(list []AuthData) ([]byte, error) { return marshal(list, 0) }
+func EncodeAuthData(elements []AuthData) ([]byte, error) {
+	return orEmpty(list(elements, AuthData.der)), nil
+}
 
 // ParseAuthData reads AuthorizationData.
 func ParseAuthData(b []byte) ([]AuthData, error) {

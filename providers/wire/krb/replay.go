@@ -27,16 +27,15 @@ func NewReplayCache(max int) *ReplayCache {
 func (c *ReplayCache) Seen(what []byte, now, until time.Time) (bool, error) {
 	sum := sha256.Sum256(what)
 	id := [16]byte(sum[:16])
-	step := func(t time.Time) int64 { return t.Unix() / int64(replayStep/time.Second) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for at, b := range c.buckets {
-		if at < step(now) {
+		if at < replayBucket(now) {
 			c.n -= len(b)
 			delete(c.buckets, at)
 		}
 	}
-	b := c.buckets[step(until)]
+	b := c.buckets[replayBucket(until)]
 	if _, ok := b[id]; ok {
 		return true, nil
 	}
@@ -45,9 +44,23 @@ func (c *ReplayCache) Seen(what []byte, now, until time.Time) (bool, error) {
 	}
 	if b == nil {
 		b = map[[16]byte]struct{}{}
-		c.buckets[step(until)] = b
+		c.buckets[replayBucket(until)] = b
 	}
 	b[id] = struct{}{}
 	c.n++
 	return false, nil
 }
+
+// Forget takes back what Seen remembered with until.
+func (c *ReplayCache) Forget(what []byte, until time.Time) {
+	sum := sha256.Sum256(what)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.buckets[replayBucket(until)]
+	if _, ok := b[[16]byte(sum[:16])]; ok {
+		delete(b, [16]byte(sum[:16]))
+		c.n--
+	}
+}
+
+func replayBucket(t time.Time) int64 { return t.Unix() / int64(replayStep/time.Second) }

@@ -44,9 +44,11 @@ func (t *Ticket) Encode() ([]byte, error) {
 	if t.raw != nil {
 		return t.raw, nil
 	}
-	b, err := marshal(ticket{version, t.Realm, t.Server, t.EncPart}, tagTicket)
-	t.raw = b
-	return b, err
+	if err := t.Server.check("server name"); err != nil {
+		return nil, err
+	}
+	t.raw = app(tagTicket, ctx(0, integer(version)), ctx(1, text(t.Realm)), ctx(2, t.Server.der()), ctx(3, t.EncPart.der()))
+	return t.raw, nil
 }
 
 // SealTicket encrypts part to the server with its key of version kvno.
@@ -112,11 +114,15 @@ type encTicketPart struct {
 // Encode writes the part. The encoding is canonical: a PAC's ticket signature
 // is over it.
 func (p *EncTicketPart) Encode() ([]byte, error) {
-	return marshal(encTicketPart{
-		Flags: p.Flags.bits(), Key: p.Key, CRealm: p.CRealm, Client: p.Client, Transited: p.Transited,
-		AuthTime: kerberosTime(p.AuthTime), StartTime: kerberosTime(p.StartTime), EndTime: kerberosTime(p.EndTime),
-		RenewTill: kerberosTime(p.RenewTill), Addresses: p.Addresses, AuthData: p.AuthData,
-	}, tagEncTicketPart)
+	if err := p.Client.check("client name"); err != nil {
+		return nil, err
+	}
+	return app(tagEncTicketPart,
+		ctx(0, p.Flags.der()), ctx(1, p.Key.der()), ctx(2, text(p.CRealm)), ctx(3, p.Client.der()),
+		ctx(4, seq(ctx(0, integer(int64(p.Transited.Type))), ctx(1, octets(p.Transited.Contents)))),
+		ctx(5, timestamp(p.AuthTime)), ctx(6, timestamp(p.StartTime)), ctx(7, timestamp(p.EndTime)), ctx(8, timestamp(p.RenewTill)),
+		ctx(9, list(p.Addresses, HostAddress.der)), ctx(10, list(p.AuthData, AuthData.der)),
+	), nil
 }
 
 // ParseEncTicketPart reads the part.
@@ -129,7 +135,7 @@ func ParseEncTicketPart(b []byte) (*EncTicketPart, error) {
 		return nil, malformed("encrypted part of the ticket", err)
 	}
 	return &EncTicketPart{
-		Flags: bits(w.Flags), Key: w.Key, CRealm: w.CRealm, Client: w.Client, Transited: w.Transited,
+		Flags: readFlags(w.Flags), Key: w.Key, CRealm: w.CRealm, Client: w.Client, Transited: w.Transited,
 		AuthTime: w.AuthTime.UTC(), StartTime: w.StartTime.UTC(), EndTime: w.EndTime.UTC(), RenewTill: w.RenewTill.UTC(),
 		Addresses: w.Addresses, AuthData: w.AuthData,
 	}, nil

@@ -64,6 +64,14 @@ func (c *cache) put(key string, value any, size int, until time.Time) {
 	}
 }
 
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.byKey)
+	c.used.Init()
+	c.bytes = 0
+}
+
 func (c *cache) remove(e *list.Element) {
 	k := e.Value.(*kept)
 	c.used.Remove(e)

@@ -86,7 +86,9 @@ func (c *Checker) delta(ctx context.Context, base *crl.List, cert, issuer *x509.
 }
 
 // list gets a list that is in its life and signed by issuer, from the cache or
-// from url. The list but is not good enough: a newer one is asked for.
+// from url. One that is kept is asked for again when the next is due (Windows
+// fetches ahead, too), and serves on when it cannot be had. The list but is not
+// good enough: a newer one is asked for.
 func (c *Checker) list(ctx context.Context, url string, issuer *x509.Certificate, at time.Time, but *crl.List) (*crl.List, error) {
 	key := fmt.Sprintf("list %s %x", url, sha256.Sum256(issuer.Raw))
 	kept := func() *crl.List {
@@ -95,11 +97,12 @@ func (c *Checker) list(ctx context.Context, url string, issuer *x509.Certificate
 		}
 		return nil
 	}
-	if l := kept(); l != nil {
-		return l, nil
+	old := kept()
+	if current(old, at) {
+		return old, nil
 	}
 	got, err := c.cache.once(ctx, key, func(ctx context.Context) (any, error) {
-		if l := kept(); l != nil { // another fetch ended just now
+		if l := kept(); current(l, at) { // another fetch ended just now
 			return l, nil
 		}
 		der, err := c.fetch.Fetch(ctx, url, nil, crl.MaxSize)
@@ -112,11 +115,22 @@ func (c *Checker) list(ctx context.Context, url string, issuer *x509.Certificate
 		}
 		return l, err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		l := got.(*crl.List)
+		if err = inLife(l.ThisUpdate, l.NextUpdate, at); err == nil {
+			return l, nil
+		}
 	}
-	l := got.(*crl.List)
-	return l, inLife(l.ThisUpdate, l.NextUpdate, at)
+	if old != nil { // the next one is late, and this one is still good
+		return old, nil
+	}
+	return nil, err
+}
+
+// current says whether a list need not be asked for again: the next one is not
+// due by its own word.
+func current(l *crl.List, at time.Time) bool {
+	return l != nil && (l.NextPublish.IsZero() || at.Before(l.NextPublish))
 }
 
 // verified reads a list that issuer must have signed.

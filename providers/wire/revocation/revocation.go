@@ -132,6 +132,10 @@ type Checker struct {
 // New returns a checker with an empty cache.
 func New(f Fetcher, o Options) *Checker { return &Checker{fetch: f, options: o, cache: newCache()} }
 
+// Forget drops all that is kept, as an administrator does who cannot wait for a
+// next update.
+func (c *Checker) Forget() { c.cache.clear() }
+
 // CheckChain checks a verified chain, leaf first, at a time: every certificate
 // but the last, which is trusted by itself.
 func (c *Checker) CheckChain(ctx context.Context, chain []*x509.Certificate, at time.Time) []Result {

@@ -228,6 +228,36 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// When the next list is due by a list's own word, it is asked for; the old one
+// serves until its end when the new one is late.
+func TestNextPublish(t *testing.T) {
+	a := newAuthority(t, "a")
+	cert := a.leaf(77, []string{baseURL}, nil)
+	first := a.base(1)
+	first.NextPublish = now.Add(time.Hour)
+	n := newNetwork()
+	n.files[baseURL] = a.list(first)
+	checker := revocation.New(n, revocation.Options{})
+	expect := func(when string, after time.Duration, status revocation.Status, fetches int) {
+		t.Helper()
+		if got := checker.Check(ctx, cert, a.cert, now.Add(after)); got.Status != status || n.fetched[baseURL] != fetches {
+			t.Errorf("%s: %s (%v), fetched %v", when, got, got.Err, n.fetched)
+		}
+	}
+	expect("first", 0, revocation.Good, 1)
+	expect("kept", 59*time.Minute, revocation.Good, 1)
+	delete(n.files, baseURL)
+	expect("late", 61*time.Minute, revocation.Good, 2)
+	second := a.base(2, entry(77, crl.Superseded))
+	second.NextPublish = now.Add(3 * time.Hour)
+	n.files[baseURL] = a.list(second)
+	expect("there", 62*time.Minute, revocation.Revoked, 3)
+	expect("kept again", 63*time.Minute, revocation.Revoked, 3)
+	n.files[baseURL] = a.list(a.base(3))
+	checker.Forget()
+	expect("forgotten", 64*time.Minute, revocation.Good, 4)
+}
+
 func TestChain(t *testing.T) {
 	root := newAuthority(t, "root")
 	sub := &authority{t: t}

@@ -6,50 +6,77 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync/atomic"
 	"testing"
 
 	"hellolab/providers/conformance"
 	"hellolab/providers/wire/web"
 )
 
-type connectionKey struct{}
+func TestPlain(t *testing.T) {
+	lab := conformance.NewEnv(t)
+	s, err := web.ServePlain(context.WithoutCancel(t.Context()), lab.For("authority.a"), []string{host}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil || web.Correlation(r.Context()) == "" {
+			t.Errorf("request %+v", r)
+		}
+		_, _ = io.WriteString(w, r.URL.EscapedPath())
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	for named, want := range map[string]int{host: 200, host + ":80": 200, host + ":443": 421, other: 421} {
+		conn, err := lab.For("device.d").Network.Dial(t.Context(), host, web.PlainPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "GET /a%%20b//c HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", named); err != nil {
+			t.Fatal(err)
+		}
+		reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(reply.Body)
+		conn.Close()
+		if err != nil || reply.StatusCode != want || want == 200 && string(body) != "/a%20b//c" {
+			t.Errorf("%s: %s %q, %v", named, reply.Status, body, err)
+		}
+	}
+}
 
-// A plain server knows which of its requests came over one connection, and
-// answers for its hosts alone, whatever the port.
-func TestServePlain(t *testing.T) {
-	env := conformance.NewEnv(t).For("value.plain")
-	var connections atomic.Int64
-	s, err := web.ServePlain(t.Context(), env, []string{"plain.test"}, func(ctx context.Context) context.Context {
-		return context.WithValue(ctx, connectionKey{}, connections.Add(1))
-	}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Context().Value(connectionKey{}))
+// A handler knows which requests came on one connection.
+func TestConnectionOf(t *testing.T) {
+	lab := conformance.NewEnv(t)
+	s, err := web.ServePlain(context.WithoutCancel(t.Context()), lab.For("authority.a"), []string{host}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := web.ConnectionOf(r.Context())
+		n, _ := c.State.(int)
+		c.State = n + 1
+		fmt.Fprint(w, n)
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for n := 1; n <= 2; n++ {
-		c, err := env.Network.Dial(t.Context(), "plain.test", web.PortPlain)
+	for range 2 {
+		conn, err := lab.For("device.d").Network.Dial(t.Context(), host, web.PlainPort)
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := bufio.NewReader(c)
-		for _, ask := range []struct {
-			host   string
-			status int
-			body   string
-		}{{"plain.test", 200, fmt.Sprint(n)}, {"PLAIN.test:20080", 200, fmt.Sprint(n)}, {"other.test", 421, ""}} {
-			fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", ask.host)
-			res, err := http.ReadResponse(in, nil)
+		in := bufio.NewReader(conn)
+		for n := range 3 {
+			fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+			reply, err := http.ReadResponse(in, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			body, err := io.ReadAll(res.Body)
-			if err != nil || res.StatusCode != ask.status || ask.status == 200 && string(body) != ask.body {
-				t.Errorf("%s: %d %q, %v", ask.host, res.StatusCode, body, err)
+			if body, err := io.ReadAll(reply.Body); err != nil || string(body) != fmt.Sprint(n) {
+				t.Errorf("request %d: %q, %v", n, body, err)
 			}
 		}
-		c.Close()
+		conn.Close()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,47 +38,38 @@ func Serve(ctx context.Context, env providers.Env, hosts []string, cert tls.Cert
 		Time:                   env.Now,
 		Rand:                   env.Rand,
 	}
-	s := newServer(ctx, &guard{env: env, hosts: hosts, log: env.Log}, h)
-	return s.listen(hosts, Port, func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
+	return serve(ctx, env, hosts, Port, h, func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
 }
 
-// ServePlain answers HTTP without TLS on port 80 of each of hosts, bounded and
-// guarded as Serve's is. Its hosts may be called by any port: a bridge to
-// outside clients may have moved it. connection, where there is one, makes the
-// context of each new connection, which those of its requests descend from.
-func ServePlain(ctx context.Context, env providers.Env, hosts []string, connection func(context.Context) context.Context, h http.Handler) (providers.Service, error) {
-	s := newServer(ctx, &guard{env: env, hosts: hosts, log: env.Log, plain: true}, h)
-	if connection != nil {
-		s.http.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { return connection(ctx) }
-	}
-	return s.listen(hosts, PortPlain, func(l net.Listener) net.Listener { return l })
+// ServePlain is Serve on port 80 without TLS: for what carries its own
+// signature, such as revocation lists, which could not be fetched by a protocol
+// that asks for them.
+func ServePlain(ctx context.Context, env providers.Env, hosts []string, h http.Handler) (providers.Service, error) {
+	return serve(ctx, env, hosts, PlainPort, h, func(l net.Listener) net.Listener { return l })
 }
 
-func newServer(ctx context.Context, g *guard, h http.Handler) *server {
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
+func serve(ctx context.Context, env providers.Env, hosts []string, port int, h http.Handler, wrap func(net.Listener) net.Listener) (providers.Service, error) {
+	log := env.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &server{cancel: cancel, network: g.env.Network, unused: map[net.Conn]struct{}{}}
+	s := &server{cancel: cancel, unused: map[net.Conn]struct{}{}}
 	s.http = &http.Server{
-		Handler:           g.wrap(h),
+		Handler:           (&guard{env: env, hosts: hosts, port: strconv.Itoa(port), log: log}).wrap(h),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       exchangeTimeout,
 		WriteTimeout:      exchangeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		ConnContext:       withConnection,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
 		ConnState:         s.track,
 	}
-	return s
-}
-
-// listen serves a port of hosts, or nothing.
-func (s *server) listen(hosts []string, port int, wrap func(net.Listener) net.Listener) (providers.Service, error) {
 	for _, host := range hosts {
-		l, err := s.network.Listen(host, port)
+		l, err := env.Network.Listen(host, port)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", host, err), s.Close())
 		}
@@ -87,9 +79,27 @@ func (s *server) listen(hosts []string, port int, wrap func(net.Listener) net.Li
 	return s, nil
 }
 
+// Connection is what a handler keeps of a connection, for protocols that sign
+// in connections and not requests. The requests of one come one after another.
+type Connection struct{ State any }
+
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, &Connection{})
+}
+
+// ConnectionOf returns the connection that a request came on. Outside of a
+// handler of this package it is new each time.
+func ConnectionOf(ctx context.Context) *Connection {
+	if c, ok := ctx.Value(connectionKey{}).(*Connection); ok {
+		return c
+	}
+	return &Connection{}
+}
+
 type server struct {
 	http      *http.Server
-	network   providers.Network
 	cancel    context.CancelFunc
 	serving   sync.WaitGroup
 	listeners []net.Listener
@@ -168,8 +178,8 @@ func (s *server) Close() error {
 type guard struct {
 	env   providers.Env
 	hosts []string
+	port  string
 	log   *slog.Logger
-	plain bool // no TLS, and any port
 }
 
 func (g *guard) wrap(h http.Handler) http.Handler {
@@ -197,7 +207,7 @@ func (g *guard) wrap(h http.Handler) http.Handler {
 
 // serves tells whether a Host header names one of the server's hosts.
 func (g *guard) serves(host string) bool {
-	if name, port, err := net.SplitHostPort(host); err == nil && (port == "443" || g.plain) {
+	if name, port, err := net.SplitHostPort(host); err == nil && port == g.port {
 		host = name
 	}
 	return slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, host) })

@@ -4,8 +4,7 @@
 // one flow together (the header client-request-id of Microsoft's services,
 // MS-KPP 2.2.1.1).
 //
-// HTTP/1.1 (RFC 9112) over TLS 1.2 or 1.3, and in the clear where a protocol
-// brings its own protection (ServePlain). Nothing is read from the process's
+// HTTP/1.1 (RFC 9112) over TLS 1.2 or 1.3. Nothing is read from the process's
 // environment, no proxy is asked, redirects are the caller's to follow.
 package web
 
@@ -22,8 +21,8 @@ import (
 const (
 	// Port is where every service of the lab answers HTTPS.
 	Port = 443
-	// PortPlain is where a service of the lab answers HTTP.
-	PortPlain = 80
+	// PlainPort is where the few services answer that need no TLS.
+	PlainPort = 80
 	// MaxBody bounds a request's body.
 	MaxBody = 1 << 20
 	// MaxReply bounds a reply's body.

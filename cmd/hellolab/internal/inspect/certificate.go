@@ -96,6 +96,7 @@ func (i *inspector) describe(cert *x509.Certificate) *Node {
 	if names := alternativeNames(cert); len(names) > 0 {
 		n.add("alternative names", list(names))
 	}
+	enterprise(n, cert)
 	if len(device) > 0 {
 		n.add("device", device)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/drs"
 )
 
@@ -64,11 +65,6 @@ func keyUsages(u x509.KeyUsage) string {
 	return strings.Join(names, ", ")
 }
 
-var (
-	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidUPN            = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
-)
-
 // alternativeNames lists a certificate's subject alternative names (RFC 5280
 // 4.2.1.6), the user principal name of Windows among them. The TPM's is told
 // elsewhere.
@@ -86,27 +82,40 @@ func alternativeNames(cert *x509.Certificate) []string {
 	for _, n := range cert.URIs {
 		names = append(names, "URI "+n.String())
 	}
+	return append(names, directoryNames(cert)...)
+}
+
+// directoryNames are the otherNames: those of Active Directory by their
+// content, others by their type.
+func directoryNames(cert *x509.Certificate) []string {
+	var names []string
+	san, err := adcert.Names(cert)
+	for _, upn := range san.UPNs {
+		names = append(names, "UPN "+upn)
+	}
+	for _, p := range san.Principals {
+		names = append(names, "Kerberos principal "+p.String())
+	}
+	if !san.ObjectGUID.IsZero() {
+		names = append(names, "directory object "+san.ObjectGUID.String())
+	}
 	for _, ext := range cert.Extensions {
 		var general []asn1.RawValue
-		if !ext.Id.Equal(oidSubjectAltName) {
+		if !ext.Id.Equal(adcert.ExtSubjectAltName) {
 			continue
 		}
 		if _, err := asn1.Unmarshal(ext.Value, &general); err != nil {
 			continue
 		}
 		for _, g := range general {
+			var oid asn1.ObjectIdentifier
 			if g.Class != asn1.ClassContextSpecific || g.Tag != 0 {
 				continue
 			}
-			var oid asn1.ObjectIdentifier
-			rest, err := asn1.Unmarshal(g.Bytes, &oid)
-			if err != nil {
+			if _, e := asn1.Unmarshal(g.Bytes, &oid); e != nil {
 				continue
 			}
-			var value string
-			if _, err := asn1.UnmarshalWithParams(rest, &value, "explicit,tag:0,utf8"); err == nil && oid.Equal(oidUPN) {
-				names = append(names, "UPN "+value)
-			} else {
+			if err != nil || !oid.Equal(adcert.NameUPN) && !oid.Equal(adcert.NamePKINIT) && !oid.Equal(adcert.NameObjectGUID) {
 				names = append(names, "other name "+oid.String())
 			}
 		}
@@ -115,17 +124,16 @@ func alternativeNames(cert *x509.Certificate) []string {
 }
 
 // toldElsewhere are extensions whose content is shown under a name of its own.
-var toldElsewhere = map[string]bool{"2.5.29.15": true, "2.5.29.37": true, "2.5.29.19": true, "2.5.29.17": true}
+var toldElsewhere = map[string]bool{"2.5.29.15": true, "2.5.29.37": true, "2.5.29.19": true, "2.5.29.17": true, "2.5.29.31": true, "2.5.29.46": true, "1.3.6.1.5.5.7.1.1": true,
+	"1.3.6.1.4.1.311.20.2": true, "1.3.6.1.4.1.311.21.7": true, "1.3.6.1.4.1.311.25.2": true}
 
 var extensionNames = map[string]string{
 	"2.5.29.14":               "subject key identifier",
 	"2.5.29.35":               "authority key identifier",
-	"2.5.29.31":               "CRL distribution points",
 	"2.5.29.32":               "certificate policies",
-	"1.3.6.1.5.5.7.1.1":       "authority information access",
-	"1.3.6.1.4.1.311.25.2":    "security identifier (strong mapping)",
-	"1.3.6.1.4.1.311.21.7":    "certificate template",
+	"1.3.6.1.4.1.311.21.1":    "CA version",
 	"1.3.6.1.4.1.311.21.10":   "application policies",
+	"1.3.6.1.5.5.7.48.1.5":    "OCSP no check",
 	"1.3.6.1.4.1.11129.2.4.2": "signed certificate timestamps",
 }
 

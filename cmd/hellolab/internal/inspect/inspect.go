@@ -67,6 +67,8 @@ func Decoders() []Decoder {
 		{"cng", "public key as CNG writes it", "`RSA1`", true, decodeCNG},
 		{"certificate", "X.509 certificate or several", "DER, a certificate", true, decodeCertificates},
 		{"csr", "certificate request, PKCS #10", "DER, a request", true, decodeCSR},
+		{"crl", "certificate revocation list, base or delta", "DER, a list", true, decodeCRL},
+		{"cms", "signed or encrypted message, CMS: PKINIT, enrollment", "DER, SignedData or EnvelopedData", true, decodeCMS},
 		{"key", "key: PKIX, PKCS #1 or PKCS #8", "DER, a key", true, decodeKey},
 		{"public", "public area of a TPM key", "TPM2B_PUBLIC", true, decodePublic},
 		{"nonce", "nonce of a tenant", "42 bytes, version 3", false, decodeNonce},

@@ -115,6 +115,13 @@ func TestGolden(t *testing.T) {
 		{"key-credential-weak", "key-credential-weak.hex", "keycredential", nil, false},
 		{"key-request", "key-request.json", "keyrequest", nil, false},
 		{"key-request-wrong", "key-request-wrong.json", "keyrequest", nil, false},
+		{"kdc", "kdc.pem", "certificate", []string{"issuing.pem"}, false},
+		{"crl", "crl.pem", "crl", []string{"issuing.pem"}, false},
+		{"crl-unverified", "crl.pem", "crl", []string{"ca.pem"}, false},
+		{"delta", "delta.b64", "crl", nil, false},
+		{"agent-request", "agent-request.b64", "cms", []string{"issuing.pem"}, false},
+		{"full-response", "full-response.b64", "cms", []string{"issuing.pem"}, false},
+		{"enveloped", "enveloped.b64", "cms", nil, false},
 	} {
 		t.Run(c.golden, func(t *testing.T) {
 			o := Options{Keys: keysOf(t, c.keys...)}

@@ -1,0 +1,17 @@
+authority "root" {
+  domain      = domain.corp
+  common_name = "Contoso Root CA"
+  ntauth      = false
+}
+
+authority "issuing" {
+  domain      = domain.corp
+  common_name = "Contoso Issuing CA"
+  parent      = authority.root
+
+  crl {
+    validity = "2d"
+    delta    = "6h"
+    overlap  = "1h"
+  }
+}

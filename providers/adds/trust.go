@@ -1,0 +1,79 @@
+package adds
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/adds/directory"
+	"hellolab/providers/adds/kdc"
+	"hellolab/providers/wire/revocation"
+)
+
+// mappings are the modes of spec.Domain.Mapping.
+var mappings = map[string]kdc.MappingMode{
+	"full": kdc.MappingFull, "compatibility": kdc.MappingCompatibility, "none": kdc.MappingNone,
+}
+
+// reuse is how long a controller uses one Diffie-Hellman key for clients that
+// sent a nonce for it.
+const reuse = 10 * time.Minute
+
+// pkinit is the pre-authentication by public key of one controller.
+func (s *service) pkinit(c *kdcCertificate) (kdc.Preauth, error) {
+	policy := kdc.PKINITPolicy{Mapping: mappings[s.set.In.Mapping], ClientAuthEKU: s.set.In.ClientAuthEKU, ReuseKey: reuse}
+	if s.set.In.Interop != nil {
+		policy.KeylessCMS = s.set.In.Interop.KeylessCMS
+	}
+	return kdc.NewPKINIT(kdc.PKINITConfig{Identity: c, Trust: &stores{dir: s.dir, checker: s.checker}, Policy: policy, Rand: s.env.Rand})
+}
+
+// Certificate implements kdc.Identity: the certificate as it is now, if it is
+// in its life.
+func (c *kdcCertificate) Certificate(context.Context) (*kdc.Certificate, error) {
+	cert, err := c.load()
+	if err != nil || cert == nil {
+		return nil, err
+	}
+	if now := c.env.Now(); now.Before(cert.Leaf.NotBefore) || !now.Before(cert.Leaf.NotAfter) {
+		return nil, nil
+	}
+	signer, ok := cert.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("key of %s does not sign", c.computer)
+	}
+	out := &kdc.Certificate{Key: signer}
+	for _, der := range cert.Certificate {
+		parsed, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		out.Chain = append(out.Chain, parsed)
+	}
+	return out, nil
+}
+
+// stores are the certificates that the domain's controllers trust, as the
+// directory publishes them.
+type stores struct {
+	dir     *directory.Directory
+	checker *revocation.Checker
+}
+
+// VerifyClient implements kdc.Trust.
+func (s *stores) VerifyClient(ctx context.Context, chain []*x509.Certificate, at time.Time) error {
+	published, err := s.dir.Authorities(ctx)
+	if err != nil {
+		return err
+	}
+	trust := kdc.ChainTrust{Roots: published.Roots, Intermediates: published.Intermediates, NTAuth: published.NTAuth, Revocation: kdc.Revocation(s.checker)}
+	return trust.VerifyClient(ctx, chain, at)
+}
+
+// fetcher gets lists and answers over the lab's network.
+func fetcher(env providers.Env) *revocation.Checker {
+	return revocation.New(revocation.NewHTTP(env.Network.Dial), revocation.Options{})
+}
