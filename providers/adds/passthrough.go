@@ -52,8 +52,8 @@ func (v *verifier) serve(ctx context.Context, r *ldapd.Request, value []byte) ([
 	return reply.Encode()
 }
 
-// verify decides in the order of MS-APDS 3.1.5.1: the name, the answer, and then
-// what else keeps the account out, which only who knows the password learns.
+// verify decides in this order: the name, the answer, and then what else keeps
+// the account out, which only who knows the password learns.
 func (v *verifier) verify(ctx context.Context, q *passthrough.Request) (*passthrough.Reply, error) {
 	account, err := v.named(ctx, q)
 	if errors.Is(err, directory.ErrNoAccount) {

@@ -15,7 +15,7 @@ import (
 // byKerberos takes one request of a Negotiate exchange (RFC 4559). A nil visitor
 // without an error has to come again.
 func (s *server) byKerberos(_ context.Context, c *connection, answer, asked http.Header) (*visitor, error) {
-	answer.Set("Persistent-Auth", "false") // MS-NTHT 2.2.2: each request brings a ticket
+	answer.Set("Persistent-Auth", "false") // MS-NTHT; each request brings a ticket
 	token, ok, err := gss.FromHeader(asked.Values("Authorization"))
 	if err != nil || !ok || len(token) == 0 {
 		c.gss = nil
@@ -72,7 +72,7 @@ func (s *server) key(t *krb.Ticket) (krb.Key, error) {
 	return krb.Key{}, krb.NewError(krb.ErrNoKey, "The service has no key of the ticket's encryption type.")
 }
 
-// ticketed is who a ticket's PAC says its client is (MS-PAC 4: a service takes
+// ticketed is who a ticket's PAC says its client is (a service takes
 // nothing from a PAC whose server signature it has not verified).
 func (s *server) ticketed(c *gss.Client) (*visitor, error) {
 	raw, ok := c.Ticket.PAC()

@@ -10,7 +10,7 @@
 //
 //	GET /    401 with Negotiate or NTLM; signed in: who came, as JSON
 //
-// Sources: MS-ADTS 6.4 (computer accounts), MS-KILE 3.4.5, MS-PAC 4, RFC 4559,
+// Sources: MS-ADTS 6.4 (computer accounts), MS-KILE 3.4.5, MS-PAC, RFC 4559,
 // MS-NTHT.
 package member
 

@@ -12,7 +12,7 @@ import (
 )
 
 // byNTLM takes one request of an NTLM exchange, which signs the connection in
-// (MS-NTHT 3.2). A nil visitor without an error has to come again.
+// (MS-NTHT). A nil visitor without an error has to come again.
 func (s *server) byNTLM(ctx context.Context, c *connection, answer, asked http.Header) (*visitor, error) {
 	message, ok, err := ntlm.FromHeader(asked.Values("Authorization"))
 	if !ok && c.who != nil {

@@ -65,7 +65,7 @@ const (
 // Has says whether all of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }
 
-// scheme of HTTP (MS-NTHT 2.2).
+// scheme of HTTP (MS-NTHT).
 const scheme = "NTLM"
 
 // Header makes the value of WWW-Authenticate or Authorization. Without a

@@ -2,7 +2,7 @@
 // an NTLM answer: an extended operation of LDAP on an encrypted connection that
 // the server's machine account is signed in on. In Windows it is a call of RPC
 // on Netlogon's secure channel (NetrLogonSamLogonEx, MS-NRPC 3.5.4.5.1; the
-// domain's side is MS-APDS 3.1.5). What is asked and answered is that call's:
+// domain's side is MS-APDS). What is asked and answered is that call's:
 // level NetlogonNetworkInformation in, the parts of NETLOGON_VALIDATION_SAM_INFO4
 // that a service uses out. The form is ours.
 //
