@@ -97,3 +97,28 @@ type AuthorityOut struct {
 	CRLURL      string `lab:"crl_url" doc:"Where the base list is."`
 	OCSPURL     string `lab:"ocsp_url" doc:"Where OCSP is answered; empty without it."`
 }
+
+// Service is a resource of a domain: a member server that answers HTTP.
+type Service struct {
+	Domain    providers.Ref   `lab:"domain,required,replace" ref:"domain" doc:"Domain that its computer account joins."`
+	Kind      string          `lab:"kind,replace" default:"kerberos" enum:"kerberos,ntlm" doc:"How its clients sign in: with a Kerberos ticket (Negotiate), or by NTLM, version 2."`
+	Name      string          `lab:"name,replace" doc:"Computer name, the first label of its host: up to 15 letters, digits and hyphens; the block's name when absent."`
+	SPN       string          `lab:"spn" doc:"Service principal name, such as \"HTTP/intranet.corp.contoso.com\"; HTTP and the host when absent."`
+	Authorize []providers.Ref `lab:"authorize" ref:"group,user" doc:"Whom it lets in; every account of the domain when absent."`
+	Enabled   bool            `lab:"enabled" default:"true" doc:"Whether its computer account is enabled."`
+}
+
+// Values of Service.Kind.
+const (
+	ServiceKerberos = "kerberos"
+	ServiceNTLM     = "ntlm"
+)
+
+// ServiceOut is what a service learns.
+type ServiceOut struct {
+	ObjectID string `lab:"object_id,id" doc:"GUID of its computer account."`
+	SID      string `lab:"sid" doc:"Security identifier of its computer account."`
+	Host     string `lab:"host" doc:"Host it answers on."`
+	URL      string `lab:"url" doc:"Where it answers."`
+	SPN      string `lab:"principal_name" follows:"spn" doc:"Service principal name that clients ask tickets for."`
+}
