@@ -48,7 +48,7 @@ func commands() []entry {
 		{"env", "", "Print the variables that lead clients to the lab that is served", 0, func() command { return &envCommand{} }},
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
 		{"events", "DEVICE", "Print a device's event log as Get-WinEvent does", 1, func() command { return &eventsCommand{} }},
-		{"inspect", "[FILE]", "Decode a token, certificate, key or attestation", 1, func() command { return &inspectCommand{} }},
+		{"inspect", "[FILE]", "Decode a token, ticket, certificate, key or message", 1, func() command { return &inspectCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
 		{"show", "[PLANFILE]", "Print the state, or a saved plan", 1, func() command { return &showCommand{} }},
 		{"output", "[NAME]", "Print outputs of the last apply", 1, func() command { return &outputCommand{} }},

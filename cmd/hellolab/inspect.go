@@ -15,10 +15,11 @@ import (
 	"hellolab/engine/lab"
 	"hellolab/providers"
 	"hellolab/providers/entra"
+	"hellolab/providers/wire/krb"
 	"hellolab/state"
 )
 
-// inspectCommand decodes tokens, certificates, keys and attestations. It asks
+// inspectCommand decodes what the lab's systems exchange and keep. It asks
 // nobody; with -lab it looks into the state of a lab for the keys to verify
 // and open with.
 type inspectCommand struct {
@@ -26,6 +27,7 @@ type inspectCommand struct {
 	format     string
 	keys       list
 	sessionKey string
+	keytabs    list
 	lab        bool
 	device     string
 	json       bool
@@ -36,6 +38,7 @@ func (c *inspectCommand) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.format, "type", "", "take the input for a `NAME`: "+strings.Join(formats(), ", "))
 	fs.Var(&c.keys, "key", "verify signatures with the certificates or public keys of `FILE` (PEM, DER, JSON Web Keys, CNG); may be repeated")
 	fs.StringVar(&c.sessionKey, "session-key", "", "verify requests and open replies with the session key, hexadecimal or base64, in `FILE` or env:NAME")
+	fs.Var(&c.keytabs, "keytab", "open Kerberos tickets, and check their PACs, with the keys of the keytab `FILE`; may be repeated")
 	fs.BoolVar(&c.lab, "lab", false, "verify with the keys of this lab's tenants, and open the tokens they sealed")
 	fs.StringVar(&c.device, "device", "", "instead of a file, what the device `ADDRESS` of this lab holds: certificates and primary refresh tokens")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
@@ -70,6 +73,9 @@ func (c *inspectCommand) run(ctx context.Context, s *session, args []string) (er
 		return mistake(didYouMean(c.format, formats(), "The formats are: "+strings.Join(formats(), ", ")+"."), "Unknown format: %q", c.format)
 	}
 	if o.Keys, err = c.readKeys(s); err != nil {
+		return err
+	}
+	if o.Keytab, err = c.readKeytabs(s); err != nil {
 		return err
 	}
 	if c.sessionKey != "" {
@@ -163,6 +169,22 @@ func (c *inspectCommand) readKeys(s *session) ([]inspect.Key, error) {
 		keys = append(keys, more...)
 	}
 	return keys, nil
+}
+
+func (c *inspectCommand) readKeytabs(s *session) ([]krb.KeytabEntry, error) {
+	var entries []krb.KeytabEntry
+	for _, name := range c.keytabs {
+		data, err := s.readInput(name)
+		if err != nil {
+			return nil, err
+		}
+		more, err := inspect.ParseKeytab(data)
+		if err != nil {
+			return nil, mistake("", "%s is no keytab: %v", view.Escape(name), err)
+		}
+		entries = append(entries, more...)
+	}
+	return entries, nil
 }
 
 // readSessionKey reads the key from where it cannot be seen: never off the

@@ -97,17 +97,18 @@ func manuals() map[string]manual {
 		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
-				"The first format that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +
-				"What was verified is said, with what, and so is what was not. Private keys, session keys and passwords are not shown. Times are told from now, with `-lab` and `-device` from the lab's own. " +
+				"The first format that knows the input decodes it; tokens, certificates, keys, tickets and messages inside are decoded, too. " +
+				"What was verified is said, with what, and so is what was not. With `-keytab`, Kerberos tickets are opened and their PACs checked. Private keys, session keys, the keys of a keytab and passwords are not shown; of long lists the first 64 entries are. Times are told from now, with `-lab` and `-device` from the lab's own. " +
 				"The formats, in the order of asking:\n\n" + formatTable(),
 			examples: []string{
 				"hellolab inspect token.txt", "hellolab inspect -key=jwks.json -", "hellolab inspect -session-key=env:KEY reply.jwe",
+				"hellolab inspect -keytab=service.keytab /tmp/krb5cc_1000", "hellolab inspect -key=ca.pem corp.crl",
 				"hellolab inspect -lab prt.txt", "hellolab inspect -device=device.laptop",
 			},
 		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
-			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last"},
+			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last", "hellolab trace -services"},
 		},
 		"show": {
 			detail:   "Sensitive values are not shown.",

@@ -13,13 +13,15 @@ import (
 // traceCommand shows recorded flows. It reads the journal alone, so it works
 // while a run writes, and after the lab is destroyed.
 type traceCommand struct {
-	json   bool
-	format string
+	json     bool
+	format   string
+	services bool
 }
 
 func (c *traceCommand) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.json, "json", false, "print the events as JSON lines")
 	fs.StringVar(&c.format, "format", "text", "`FORMAT`: text or json")
+	fs.BoolVar(&c.services, "services", false, "show instead what services did for clients outside of any flow: tickets, binds, writes of keys")
 }
 
 func (c *traceCommand) run(_ context.Context, s *session, args []string) error {
@@ -29,6 +31,9 @@ func (c *traceCommand) run(_ context.Context, s *session, args []string) error {
 		c.json = true
 	default:
 		return mistake("Use text or json.", "Unknown format %q", c.format)
+	}
+	if c.services {
+		return c.apart(s, args)
 	}
 	flows, err := journal.Flows(s.journalDir())
 	if err != nil {
@@ -60,6 +65,26 @@ func (c *traceCommand) run(_ context.Context, s *session, args []string) error {
 		return nil
 	}
 	return view.Flows(s.out, named, s.outStyle())
+}
+
+// apart shows what belongs to no flow.
+func (c *traceCommand) apart(s *session, args []string) error {
+	if len(args) > 0 {
+		return mistake("Leave the id out, or -services.", "-services shows what has no id")
+	}
+	events, err := journal.Apart(s.journalDir())
+	if err != nil {
+		return err
+	}
+	if c.json {
+		for _, e := range events {
+			if err := view.WriteJSON(s.out, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return view.Services(s.out, events, s.outStyle())
 }
 
 // findFlow finds a flow by its id, the beginning of it, or "last".

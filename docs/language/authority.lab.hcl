@@ -9,6 +9,10 @@ authority "issuing" {
   common_name = "Contoso Issuing CA"
   parent      = authority.root
 
+  template "SmartcardLogon" {
+    enroll = [group.staff]
+  }
+
   crl {
     validity = "2d"
     delta    = "6h"

@@ -162,28 +162,46 @@ func (f *Flow) Refusal() *event.Event {
 // correlation id. A last line that a crash left half written is passed over.
 // No directory means nothing happened yet.
 func Flows(dir string) ([]*Flow, error) {
+	var flows []*Flow
+	err := eachRun(dir, func(run string, events []event.Event) { flows = append(flows, Group(events, run)...) })
+	return flows, err
+}
+
+// Apart returns the events of every journal of dir that belong to no flow,
+// oldest first: what services did for clients who named none, as Kerberos' and
+// LDAP's do.
+func Apart(dir string) ([]event.Event, error) {
+	var apart []event.Event
+	err := eachRun(dir, func(_ string, events []event.Event) {
+		slices.SortStableFunc(events, bySeq)
+		apart = append(apart, slices.DeleteFunc(events, func(e event.Event) bool { return e.Correlation != "" })...)
+	})
+	return apart, err
+}
+
+// eachRun calls fn with the events of each run, oldest run first.
+func eachRun(dir string, fn func(run string, events []event.Event)) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return fmt.Errorf("journal: %w", err)
 	}
-	var flows []*Flow
 	for _, e := range entries {
 		if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".jsonl") {
 			continue
 		}
-		run, err := readRun(filepath.Join(dir, e.Name()))
+		events, err := readRun(filepath.Join(dir, e.Name()))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		flows = append(flows, run...)
+		fn(e.Name(), events)
 	}
-	return flows, nil
+	return nil
 }
 
-func readRun(path string) ([]*Flow, error) {
+func readRun(path string) ([]event.Event, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -201,7 +219,7 @@ func readRun(path string) ([]*Flow, error) {
 	if err := lines.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	return Group(events, filepath.Base(path)), nil
+	return events, nil
 }
 
 // Group sorts events of one run into flows, in the order the flows began.

@@ -41,6 +41,8 @@ type settings struct {
 	NetBIOS string         `json:"netbios"`
 	SID     string         `json:"sid"`  // of the account
 	GUID    string         `json:"guid"` // of its object
+
+	Enroll map[string][]string `json:"enroll,omitempty"` // template → identifiers of those who may enroll besides
 }
 
 type authorityObject = providers.Object[spec.Authority, spec.AuthorityOut]
@@ -155,18 +157,63 @@ func (s *settings) templates() ([]ca.Template, error) {
 		return nil, err
 	}
 	all := ca.Builtin(domain, forest)
-	if s.In.Templates == nil {
-		return all, nil
-	}
-	var out []ca.Template
-	for _, name := range s.In.Templates {
+	for name, change := range s.In.Templates {
 		i := slices.IndexFunc(all, func(t ca.Template) bool { return strings.EqualFold(t.Name, name) })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no certificate template %q; there are %s", name, templateNames(all))
 		}
-		out = append(out, all[i])
+		for _, text := range s.Enroll[name] {
+			id, err := sid.Parse(text)
+			if err != nil {
+				return nil, fmt.Errorf("rights of template %s: %w", name, err)
+			}
+			all[i].Enroll = append(all[i].Enroll, id)
+		}
+		if !change.Enabled {
+			all = slices.Delete(all, i, i+1)
+		}
+	}
+	return all, nil
+}
+
+// enrollees resolves who may enroll by changed templates.
+func enrollees(env providers.Env, in spec.Authority) (map[string][]string, error) {
+	out := map[string][]string{}
+	for name, change := range in.Templates {
+		for _, ref := range change.Enroll {
+			id, err := identifierOf(env, ref)
+			if err != nil {
+				return nil, fmt.Errorf("template %s: %s: %w", name, ref, err)
+			}
+			out[name] = append(out[name], id)
+		}
 	}
 	return out, nil
+}
+
+func identifierOf(env providers.Env, ref providers.Ref) (string, error) {
+	rec, err := env.Objects.Lookup(string(ref))
+	if err != nil {
+		return "", err
+	}
+	var id string
+	if rec.Kind == "group" {
+		g, err := providers.Resolve[spec.Group, spec.GroupOut](env, ref)
+		if err != nil {
+			return "", err
+		}
+		id = g.Out.SID
+	} else {
+		u, err := providers.Resolve[spec.User, spec.UserOut](env, ref)
+		if err != nil {
+			return "", err
+		}
+		id = u.Out.SID
+	}
+	if id == "" {
+		return "", errors.New("it has no identifier in the domain")
+	}
+	return id, nil
 }
 
 func templateNames(list []ca.Template) string {
@@ -233,6 +280,9 @@ func prepare(ctx context.Context, env providers.Env, in spec.Authority, d provid
 		return nil, err
 	}
 	s.In, s.Domain, s.Forest, s.NetBIOS = in, d.Out.SID, d.Out.GUID, strings.ToUpper(d.In.NetBIOSName)
+	if s.Enroll, err = enrollees(env, in); err != nil {
+		return nil, err
+	}
 	s.Account.Realm, s.Account.Controller, s.Account.Base = d.Out.Realm, d.Out.Hosts[0], d.Out.DN
 	s.Account.Host = computerOf(env.Addr) + "." + strings.ToLower(d.In.DNSName)
 	return s, s.store(ctx, env)

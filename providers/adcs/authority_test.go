@@ -11,6 +11,7 @@ import (
 	"hellolab/providers/adcs"
 	"hellolab/providers/adds"
 	"hellolab/providers/conformance"
+	"hellolab/providers/identity"
 	"hellolab/providers/spec"
 )
 
@@ -19,8 +20,9 @@ const corp = "domain.corp"
 // newDomain is a domain on the network.
 func newDomain(tb testing.TB) *conformance.Env {
 	tb.Helper()
-	e := conformance.NewEnv(tb, append(adds.Types(), adcs.Types()...)...)
+	e := conformance.NewEnv(tb, append(append(adds.Types(), adcs.Types()...), identity.Types()...)...)
 	e.Create(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP"})
+	e.Create("group.staff", spec.Group{Domain: corp, Name: "Staff"})
 	return e
 }
 
@@ -34,7 +36,7 @@ func TestAuthorityConforms(t *testing.T) {
 			a := authority(n)
 			a.NTAuth, a.OCSP = false, false
 			a.CRL = &spec.AuthorityCRL{Validity: 48 * time.Hour, Delta: 6 * time.Hour, Overlap: time.Hour}
-			a.Templates = []string{"KerberosAuthentication", "WebServer"}
+			a.Templates = map[string]*spec.AuthorityTemplate{"SmartcardLogon": {Enabled: true, Enroll: []providers.Ref{"group.staff"}}, "User": {}}
 			return a
 		},
 	})

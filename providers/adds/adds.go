@@ -12,7 +12,10 @@
 // packages below name.
 package adds
 
-import "hellolab/providers"
+import (
+	"hellolab/providers"
+	"hellolab/providers/adds/member"
+)
 
 // Types returns the kinds of the package.
-func Types() []providers.Type { return []providers.Type{Domain()} }
+func Types() []providers.Type { return []providers.Type{Domain(), member.Service()} }

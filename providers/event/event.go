@@ -30,6 +30,7 @@ const (
 	Application        Actor = "Application" // a relying party
 	MDM                Actor = "MDM"
 	ActiveDirectory    Actor = "Active Directory" // the directory behind LDAP
+	Service            Actor = "Service"          // a resource on the domain's side
 )
 
 // Outcome says how a step ended.

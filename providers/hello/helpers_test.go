@@ -49,6 +49,10 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 		return "policy", spec.PolicyOut{}
 	case spec.Enrollment:
 		return "enrollment", spec.EnrollmentOut{}
+	case spec.Domain:
+		return "domain", spec.DomainOut{}
+	case spec.Service:
+		return "service", spec.ServiceOut{}
 	case spec.Application:
 		return "application", spec.ApplicationOut{}
 	}

@@ -35,6 +35,7 @@ func Validate(w *World) []Problem {
 	v.policies()
 	v.enrollments()
 	v.applications()
+	v.services()
 	slices.SortStableFunc(v.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Rule, b.Rule))
 	})

@@ -91,6 +91,13 @@ func (v *validation) authorities() {
 		if parent != nil && parent.In.Domain != a.In.Domain && a.Knows("domain") && parent.Knows("domain") {
 			v.problem(addr, "parent", "parent_elsewhere", "Parent of another domain", "%s is an authority of %s, not of %s. Name one of the same domain.", parent.Addr, parent.In.Domain, a.In.Domain)
 		}
+		for _, name := range sortedKeys(a.In.Templates) {
+			for _, ref := range a.In.Templates[name].Enroll {
+				if its, ok := v.homeOf(string(ref)); ok && a.Knows("domain") && its != string(a.In.Domain) {
+					v.problem(addr, "template", "enrollee_elsewhere", "Enrollee of another directory", "%s lives in %s, and the authority certifies accounts of %s. Name one of those.", ref, its, a.In.Domain)
+				}
+			}
+		}
 		if c := a.In.CRL; c != nil && a.Knows("crl.validity", "crl.delta", "crl.overlap") {
 			if c.Validity < time.Hour || c.Delta < 0 || c.Overlap < 0 || c.Delta >= c.Validity {
 				v.problem(addr, "crl", "crl_times", "Lists that cannot be", "A base list is good for an hour at least, and a delta list for less than the base list. Change validity or delta.")

@@ -25,6 +25,7 @@ type World struct {
 	Policies     map[string]*Policy
 	Enrollments  map[string]*Enrollment
 	Applications map[string]*Application
+	Services     map[string]*Service
 
 	memberOf map[string][]string      // user, device or group -> groups it is directly in
 	on       map[string][]*Enrollment // device -> enrollments, in address order
@@ -58,6 +59,7 @@ type (
 	Group       = Declared[spec.Group, spec.GroupOut]
 	Policy      = Declared[spec.Policy, spec.PolicyOut]
 	Application = Declared[spec.Application, spec.ApplicationOut]
+	Service     = Declared[spec.Service, spec.ServiceOut]
 )
 
 // User is a declared user. In.Password is always nil.
@@ -114,6 +116,7 @@ func NewWorld(records []providers.Record) (*World, error) {
 		Policies:     map[string]*Policy{},
 		Enrollments:  map[string]*Enrollment{},
 		Applications: map[string]*Application{},
+		Services:     map[string]*Service{},
 		memberOf:     map[string][]string{},
 		on:           map[string][]*Enrollment{},
 	}
@@ -192,6 +195,8 @@ func (w *World) add(rec providers.Record) (err error) {
 		w.Policies[rec.Addr], err = declared[spec.Policy, spec.PolicyOut](rec)
 	case "application":
 		w.Applications[rec.Addr], err = declared[spec.Application, spec.ApplicationOut](rec)
+	case "service":
+		w.Services[rec.Addr], err = declared[spec.Service, spec.ServiceOut](rec)
 	case "user":
 		var d *Declared[spec.User, spec.UserOut]
 		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {

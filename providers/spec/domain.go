@@ -66,13 +66,19 @@ type DomainOut struct {
 
 // Authority is a certification authority of a domain: an enterprise CA.
 type Authority struct {
-	Domain     providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain whose directory publishes it, and whose accounts enroll."`
-	CommonName string        `lab:"common_name,required,replace" doc:"Name of the authority."`
-	Parent     providers.Ref `lab:"parent,replace" ref:"authority" doc:"Authority that certifies it; a root when absent."`
-	NTAuth     bool          `lab:"ntauth" default:"true" doc:"Whether the forest trusts it for logon certificates (NTAuthCertificates)."`
-	OCSP       bool          `lab:"ocsp" default:"true" doc:"Whether it answers OCSP, and certificates say so."`
-	CRL        *AuthorityCRL `lab:"crl,block" doc:"Revocation lists."`
-	Templates  []string      `lab:"templates" doc:"Certificate templates it issues; all that the lab knows when absent."`
+	Domain     providers.Ref                 `lab:"domain,required,replace" ref:"domain" doc:"Domain whose directory publishes it, and whose accounts enroll."`
+	CommonName string                        `lab:"common_name,required,replace" doc:"Name of the authority."`
+	Parent     providers.Ref                 `lab:"parent,replace" ref:"authority" doc:"Authority that certifies it; a root when absent."`
+	NTAuth     bool                          `lab:"ntauth" default:"true" doc:"Whether the forest trusts it for logon certificates (NTAuthCertificates)."`
+	OCSP       bool                          `lab:"ocsp" default:"true" doc:"Whether it answers OCSP, and certificates say so."`
+	CRL        *AuthorityCRL                 `lab:"crl,block" doc:"Revocation lists."`
+	Templates  map[string]*AuthorityTemplate `lab:"template,blocks" doc:"Certificate templates, labelled by name, that are otherwise than Windows has them."`
+}
+
+// AuthorityTemplate is what an administrator changed of a template.
+type AuthorityTemplate struct {
+	Enabled bool            `lab:"enabled" default:"true" doc:"Whether the authority issues it."`
+	Enroll  []providers.Ref `lab:"enroll" ref:"group,user" doc:"Who may enroll besides those whom Windows lets."`
 }
 
 // AuthorityCRL is how an authority publishes revocation lists.
@@ -90,4 +96,29 @@ type AuthorityOut struct {
 	Host        string `lab:"host" doc:"Host that serves lists and OCSP by HTTP, and enrollment by HTTPS."`
 	CRLURL      string `lab:"crl_url" doc:"Where the base list is."`
 	OCSPURL     string `lab:"ocsp_url" doc:"Where OCSP is answered; empty without it."`
+}
+
+// Service is a resource of a domain: a member server that answers HTTP.
+type Service struct {
+	Domain    providers.Ref   `lab:"domain,required,replace" ref:"domain" doc:"Domain that its computer account joins."`
+	Kind      string          `lab:"kind,replace" default:"kerberos" enum:"kerberos,ntlm" doc:"How its clients sign in: with a Kerberos ticket (Negotiate), or by NTLM, version 2."`
+	Name      string          `lab:"name,replace" doc:"Computer name, the first label of its host: up to 15 letters, digits and hyphens; the block's name when absent."`
+	SPN       string          `lab:"spn" doc:"Service principal name, such as \"HTTP/intranet.corp.contoso.com\"; HTTP and the host when absent."`
+	Authorize []providers.Ref `lab:"authorize" ref:"group,user" doc:"Whom it lets in; every account of the domain when absent."`
+	Enabled   bool            `lab:"enabled" default:"true" doc:"Whether its computer account is enabled."`
+}
+
+// Values of Service.Kind.
+const (
+	ServiceKerberos = "kerberos"
+	ServiceNTLM     = "ntlm"
+)
+
+// ServiceOut is what a service learns.
+type ServiceOut struct {
+	ObjectID string `lab:"object_id,id" doc:"GUID of its computer account."`
+	SID      string `lab:"sid" doc:"Security identifier of its computer account."`
+	Host     string `lab:"host" doc:"Host it answers on."`
+	URL      string `lab:"url" doc:"Where it answers."`
+	SPN      string `lab:"principal_name" follows:"spn" doc:"Service principal name that clients ask tickets for."`
 }

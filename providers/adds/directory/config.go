@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"hellolab/providers/wire/guid"
-	"hellolab/providers/wire/sid"
 )
 
 // Config is the domain itself.
@@ -47,12 +46,6 @@ func (c *Config) Realm() string { return strings.ToUpper(c.DNSName) }
 
 // Host returns the DNS name of a computer of the domain.
 func (c *Config) Host(computer string) string { return strings.ToLower(computer) + "." + c.DNSName }
-
-// domainSID is the domain's identifier; Load has checked that it is one.
-func (c *Config) domainSID() sid.SID {
-	s, _ := sid.Parse(c.SID)
-	return s
-}
 
 // Names of containers, under the domain's.
 func (c *Config) configuration() string     { return "CN=Configuration," + c.DN() }

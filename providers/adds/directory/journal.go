@@ -40,7 +40,7 @@ func (j *journal) event(o *object, step, text string) event.Event {
 }
 
 func (j *journal) refused(o *object, why string) {
-	e := j.event(o, "key_credential_refused", fmt.Sprintf("%s may not write msDS-KeyCredentialLink of %s", j.who.Name, o.DN))
+	e := j.event(o, "key_credential_refused", fmt.Sprintf("%s may not write msDS-KeyCredentialLink of %s; asked from %s.", j.who.Name, o.DN, j.who.From))
 	e.Outcome = event.Refused
 	e.Reason = &event.Reason{Code: "50", Name: "insufficientAccessRights", Sentence: "msDS-KeyCredentialLink was not written: " + why + ".",
 		Hint: "Sign in as a member of Key Admins, or register the device's own key."}
@@ -54,7 +54,7 @@ func (j *journal) keys(o *object, was, now []value) {
 			if slices.ContainsFunc(b, func(w value) bool { return bytes.Equal(w.normal, v.normal) }) {
 				continue
 			}
-			e := j.event(o, step, fmt.Sprintf("%s %s a key credential of %s", j.who.Name, what, o.DN))
+			e := j.event(o, step, fmt.Sprintf("%s %s a key credential of %s from %s.", j.who.Name, what, o.DN, j.who.From))
 			e.Message["key"] = describeKey(v.stored)
 			j.events = append(j.events, e)
 		}

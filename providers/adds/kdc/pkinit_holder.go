@@ -121,7 +121,8 @@ func (p *PKINIT) byUnnamedKey(x *ASExchange, r *pkinit.Request, accept cms.Accep
 }
 
 // registered finds the first registered key for which is says yes; nil when
-// there is none. Values that cannot be used are passed over.
+// there is none. Values that cannot be used are passed over. A key whose private
+// half others can find proves nobody, and is refused (fault 86).
 func registered(x *ASExchange, is func(crypto.PublicKey) bool) (*keycred.Key, error) {
 	keys, _ := keycred.Usable(x.Account.KeyCredentials, x.Now)
 	for i := range keys[:min(len(keys), maxKeys)] {
@@ -129,9 +130,14 @@ func registered(x *ASExchange, is func(crypto.PublicKey) bool) (*keycred.Key, er
 		if err != nil {
 			return nil, err
 		}
-		if is(pub) {
-			return &keys[i], nil
+		if !is(pub) {
+			continue
 		}
+		if weak := keycred.Weaknesses(pub); len(weak) > 0 {
+			return nil, krb.NewError(krb.ErrClientNotTrusted, "The key is registered with %s and weak: %s.", x.Account.SAMAccountName, weak[0]).
+				WithHint("Enroll the user anew with a sound key, and remove this one.")
+		}
+		return &keys[i], nil
 	}
 	return nil, nil
 }

@@ -43,6 +43,10 @@ type Config struct {
 	// Controls are those that the backend honours. Pages are the server's.
 	Controls []string
 
+	// Extended are extended operations by OID, besides those that are the
+	// server's: each takes a value, nil where there is none, and returns one.
+	Extended map[string]func(ctx context.Context, r *Request, value []byte) ([]byte, error)
+
 	// TLS returns the configuration of a connection. Nil, or an answer of nil:
 	// there is no certificate; StartTLS is refused with unavailable, a
 	// connection for TLS is closed.

@@ -113,7 +113,7 @@ func (c *conn) perform(ctx context.Context, m *ldapmsg.Message, done *outcome) e
 		return backend.ModifyDN(ctx, r, op)
 	case *ldapmsg.Extended:
 		done.Name, done.Target = "extended", op.Name
-		return c.extended(op, done)
+		return c.extended(ctx, r, op, done)
 	}
 	return ldapmsg.Errorf(ldapmsg.ProtocolError, ldapmsg.ErrorProtocolError, "The request is not served.")
 }
@@ -124,7 +124,12 @@ func (s *Server) supports(oid string) bool {
 }
 
 // extended serves extended operations but for StartTLS.
-func (c *conn) extended(op *ldapmsg.Extended, done *outcome) error {
+func (c *conn) extended(ctx context.Context, r *Request, op *ldapmsg.Extended, done *outcome) (err error) {
+	if serve := c.server.config.Extended[op.Name]; serve != nil {
+		done.result.ResponseName = op.Name
+		done.result.ResponseValue, err = serve(ctx, r, op.Value)
+		return err
+	}
 	if op.Name != ldapmsg.WhoAmI {
 		return ldapmsg.Errorf(ldapmsg.ProtocolError, ldapmsg.ErrorProtocolError, "The extended operation %.64q is not served.", op.Name)
 	}

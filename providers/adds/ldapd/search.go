@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +93,7 @@ func (s *Server) completeRoot(e *Entry) *Entry {
 	if s.config.TLS != nil {
 		extensions = append(extensions, ldapmsg.StartTLS)
 	}
+	extensions = append(extensions, slices.Sorted(maps.Keys(s.config.Extended))...)
 	own := []Attribute{
 		textAttribute("supportedControl", slices.Compact(controls)),
 		textAttribute("supportedExtension", extensions),

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"hellolab/providers"
@@ -227,4 +228,17 @@ func SplitName(text string) (dn string, id guid.GUID, err error) {
 		return "", guid.GUID{}, err
 	}
 	return text[strings.LastIndex(text, ">;")+len(">;"):], n.GUID, nil
+}
+
+// Extended asks for an extended operation, and returns the value of its answer.
+func (c *Conn) Extended(oid string, value []byte) ([]byte, error) {
+	r := ldap.NewExtendedRequest(oid, ber.NewString(ber.ClassContext, ber.TypePrimitive, 1, string(value), "requestValue"))
+	res, err := c.ldap.Extended(r)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if res.Value == nil {
+		return nil, nil
+	}
+	return res.Value.Data.Bytes(), nil
 }

@@ -115,6 +115,9 @@ type EnvelopedData struct {
 	sealed []byte
 }
 
+// Size is the length of what is encrypted, padding included.
+func (e *EnvelopedData) Size() int { return len(e.sealed) }
+
 // Recipient is one whose RSA key opens the message.
 type Recipient struct {
 	ID  Identifier

@@ -35,12 +35,22 @@ type SignedData struct {
 	Certificates []*x509.Certificate // as sent, in the sender's order
 	Signer       Identifier
 	Digest       crypto.Hash
+	Attributes   []Attribute // signed, in their order
 
 	signature algorithm
 	attrs     []byte // signedAttrs as the SET that is signed
 	digest    []byte // the messageDigest attribute
 	value     []byte
 }
+
+// Attribute is a signed attribute. Values is the SET OF them, in DER.
+type Attribute struct {
+	ID     stdasn1.ObjectIdentifier
+	Values []byte
+}
+
+// SignatureID names the algorithm of the signature.
+func (d *SignedData) SignatureID() stdasn1.ObjectIdentifier { return d.signature.id }
 
 // Attributes that must be signed.
 var (
@@ -165,27 +175,27 @@ func (d *SignedData) readAttributes() error {
 		return syntax("signed attributes")
 	}
 	var before, one cryptobyte.String
-	var seen []stdasn1.ObjectIdentifier
 	typed := false
 	for ; !set.Empty(); before = one {
 		var id stdasn1.ObjectIdentifier
-		var attr, values, value cryptobyte.String
-		if len(seen) == maxAttributes || !set.ReadASN1Element(&one, asn1.SEQUENCE) {
+		var attr, all, values, value cryptobyte.String
+		if len(d.Attributes) == maxAttributes || !set.ReadASN1Element(&one, asn1.SEQUENCE) {
 			return syntax("signed attributes")
 		}
 		if bytes.Compare(before, one) >= 0 {
 			return syntax("order of signed attributes")
 		}
 		body := one
-		if !body.ReadASN1(&attr, asn1.SEQUENCE) || !attr.ReadASN1ObjectIdentifier(&id) || !attr.ReadASN1(&values, asn1.SET) || !attr.Empty() {
+		if !body.ReadASN1(&attr, asn1.SEQUENCE) || !attr.ReadASN1ObjectIdentifier(&id) || !attr.ReadASN1Element(&all, asn1.SET) || !attr.Empty() {
 			return syntax("signed attribute")
 		}
-		for _, other := range seen {
-			if id.Equal(other) {
+		for _, other := range d.Attributes {
+			if id.Equal(other.ID) {
 				return syntax("signed attribute twice")
 			}
 		}
-		seen = append(seen, id)
+		d.Attributes = append(d.Attributes, Attribute{id, all})
+		all.ReadASN1(&values, asn1.SET)
 		switch {
 		case id.Equal(attrContentType):
 			var typ stdasn1.ObjectIdentifier

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 type vector struct {
@@ -136,14 +137,14 @@ func checkText(t *testing.T, v vector, b []byte) {
 	if v.DNBinary == "" {
 		return
 	}
-	d, err := ParseDNBinary(v.DNBinary)
+	d, err := ldapmsg.ParseDNBinary(v.DNBinary)
 	if v.Note != "" { // "length field wrong on purpose"
-		if !errors.Is(err, ErrDNBinary) {
+		if !errors.Is(err, ldapmsg.ErrDNBinary) {
 			t.Errorf("%s: %v", v.Note, err)
 		}
 		return
 	}
-	if err != nil || !bytes.Equal(d.Value, b) || d.String() != v.DNBinary || !strings.HasPrefix(d.DN, "CN=") {
+	if err != nil || !bytes.Equal(d.Binary, b) || d.String() != v.DNBinary || !strings.HasPrefix(d.DN, "CN=") {
 		t.Errorf("text form: %v, %s", err, d)
 	}
 }

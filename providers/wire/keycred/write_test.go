@@ -1,9 +1,7 @@
 package keycred
 
 import (
-	"bytes"
 	"errors"
-	"strings"
 	"testing"
 )
 
@@ -51,28 +49,6 @@ func TestSelfWrite(t *testing.T) {
 		err := c.w.Check()
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrSelfWrite) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestDNBinary: fault 83.
-func TestDNBinary(t *testing.T) {
-	for _, text := range []string{"B:4:BEEF:CN=a,DC=b", "B:0::", "B:2:FF:CN=a:b,DC=c"} {
-		d, err := ParseDNBinary(text)
-		if err != nil || d.String() != text {
-			t.Errorf("%s became %s, %v", text, d, err)
-		}
-	}
-	if d, err := ParseDNBinary("B:4:beef:CN=a"); err != nil || !bytes.Equal(d.Value, []byte{0xbe, 0xef}) || d.DN != "CN=a" {
-		t.Errorf("%v, %v", d, err)
-	}
-	for _, text := range []string{
-		"", "B", "B:", "B:4", "B:4:", "B:4:BEEF", "b:4:BEEF:CN=a", "S:4:BEEF:CN=a", "B:3:BEE:CN=a", "B:6:BEEF:CN=a", "B:2:BEEF:CN=a",
-		"B:+4:BEEF:CN=a", "B:04:BEEF:CN=a", "B:-4:BEEF:CN=a", "B:4 :BEEF:CN=a", "B:4:BEEG:CN=a", "B::BEEF:CN=a", "B:99999999999999999999:BEEF:CN=a",
-		"B:4294967296:BEEF:CN=a", "B:131074:" + strings.Repeat("A", 131074) + ":CN=a", "B:2:FF:" + strings.Repeat("A", maxDN+1),
-	} {
-		if d, err := ParseDNBinary(text); !errors.Is(err, ErrDNBinary) {
-			t.Errorf("%.40q is %.40v, %v", text, d, err)
 		}
 	}
 }

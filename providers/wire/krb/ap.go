@@ -122,7 +122,7 @@ func (r *APReq) Accept(a Acceptor) (*EncTicketPart, *Authenticator, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	auth, err := r.open(part.Key, a.Usage)
+	auth, err := r.OpenAuthenticator(part.Key, a.Usage)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,7 +148,9 @@ func (r *APReq) Accept(a Acceptor) (*EncTicketPart, *Authenticator, error) {
 	return part, auth, nil
 }
 
-func (r *APReq) open(session Key, usage uint32) (*Authenticator, error) {
+// OpenAuthenticator opens the authenticator with the ticket's session key and
+// believes nothing of it: Accept is for who does.
+func (r *APReq) OpenAuthenticator(session Key, usage uint32) (*Authenticator, error) {
 	plain, err := session.Open(usage, r.Authenticator)
 	if err != nil {
 		return nil, NewError(ErrBadIntegrity, "The authenticator does not open with the ticket's session key.")

@@ -88,3 +88,26 @@ func ParsePriv(b []byte, key Key) (*Priv, error) {
 	}
 	return out, nil
 }
+
+// SealedPart returns the encrypted part of an AP-REP or a KRB-PRIV, for who
+// looks at one without its key.
+func SealedPart(b []byte) (EncryptedData, error) {
+	if len(b) > 0 && b[0] == 0x60|MsgAPRep {
+		var w apRep
+		if err := unmarshal(b, &w, MsgAPRep); err != nil {
+			return EncryptedData{}, malformed("AP-REP", err)
+		}
+		if w.Version != version || w.MsgType != MsgAPRep {
+			return EncryptedData{}, NewError(ErrMsgType, "")
+		}
+		return w.EncPart, w.EncPart.check()
+	}
+	var w krbPriv
+	if err := unmarshal(b, &w, MsgPriv); err != nil {
+		return EncryptedData{}, malformed("KRB-PRIV", err)
+	}
+	if w.Version != version || w.MsgType != MsgPriv {
+		return EncryptedData{}, NewError(ErrMsgType, "")
+	}
+	return w.EncPart, w.EncPart.check()
+}

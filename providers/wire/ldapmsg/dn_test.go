@@ -131,7 +131,8 @@ func TestDNBinary(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"odd": "B:3:0A0:CN=a", "short": "B:8:0A0B:CN=a", "long": "B:2:0A0B:CN=a", "digits": "B:4:0G0B:CN=a", "negative": "B:-2:0A:CN=a", "plus": "B:+2:0A:CN=a", "zero first": "B:02:0A:CN=a",
-		"huge": "B:4294967296:0A:CN=a", "over": "B:4294967294:0A:CN=a", "no name": "B:2:0A:", "no colon": "B:2:0A", "wrong name": "B:2:0A:CN", "other": "S:2:0A:CN=a", "empty": "", "wrong GUID": "B:2:0A:<GUID=12>",
+		"huge": "B:4294967296:0A:CN=a", "over": "B:4294967294:0A:CN=a", "no name": "B:2:0A:", "no colon": "B:2:0A", "wrong name": "B:2:0A:CN", "other": "S:2:0A:CN=a", "lower case": "b:2:0A:CN=a", "no number": "B::0A:CN=a", "blank": "B:2 :0A:CN=a",
+		"beyond 64 bits": "B:99999999999999999999:0A:CN=a", "long name": "B:2:0A:CN=" + strings.Repeat("a", maxDNText), "empty": "", "wrong GUID": "B:2:0A:<GUID=12>",
 		"megabyte": "B:2097152:" + strings.Repeat("0A", 1<<20) + ":CN=a",
 	} {
 		if v, err := ParseDNBinary(text); !errors.Is(err, ErrDNBinary) {

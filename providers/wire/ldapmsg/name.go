@@ -143,17 +143,17 @@ func ParseDNBinary(text string) (DNBinary, error) {
 	count, rest, ok := strings.Cut(rest, ":")
 	n, err := strconv.ParseUint(count, 10, 32)
 	if !ok || err != nil || n%2 != 0 || (len(count) > 1 && count[0] == '0') {
-		return DNBinary{}, fmt.Errorf("%w: the number of digits is not even or not a number", ErrDNBinary)
+		return DNBinary{}, fmt.Errorf("%w: no even number of hexadecimal digits", ErrDNBinary)
 	}
 	if n > 2*maxDNBinary {
 		return DNBinary{}, fmt.Errorf("%w: %d digits, at most %d are read", ErrDNBinary, n, 2*maxDNBinary)
 	}
 	if uint64(len(rest)) <= n || rest[n] != ':' {
-		return DNBinary{}, fmt.Errorf("%w: there are not %d digits", ErrDNBinary, n)
+		return DNBinary{}, fmt.Errorf("%w: there are not %d hexadecimal digits", ErrDNBinary, n)
 	}
 	b, err := hex.DecodeString(rest[:n])
 	if err != nil {
-		return DNBinary{}, fmt.Errorf("%w: %w", ErrDNBinary, err)
+		return DNBinary{}, fmt.Errorf("%w: a digit is not hexadecimal", ErrDNBinary)
 	}
 	dn := rest[n+1:]
 	if name, err := ParseName(dn); err != nil {

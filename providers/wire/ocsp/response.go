@@ -160,22 +160,8 @@ func (e *StatusError) Error() string {
 // the key purpose OCSP signing and ExtNoCheck, in its life at that time), with
 // no less than SHA-256. ThisUpdate, NextUpdate and Nonce are the caller's to judge.
 func ParseResponse(der []byte, cert, issuer *x509.Certificate, at time.Time) (*Answer, error) {
-	if len(der) > MaxResponse {
-		return nil, fmt.Errorf("%w: %d bytes", ErrResponse, len(der))
-	}
-	var outer responseASN1
-	var basic basicResponse
-	var data responseData
-	if err := whole(der, &outer); err != nil {
-		return nil, err
-	}
-	if outer.Status != 0 {
-		return nil, &StatusError{int(outer.Status)}
-	}
-	if !outer.Bytes.Type.Equal(oidBasic) {
-		return nil, fmt.Errorf("%w: not a basic response", ErrResponse)
-	}
-	if err := errors.Join(whole(outer.Bytes.Value, &basic), whole(basic.Data.FullBytes, &data)); err != nil {
+	_, data, err := open(der)
+	if err != nil {
 		return nil, err
 	}
 	nonce, err := readExtensions(data.Extensions)
@@ -198,6 +184,27 @@ func ParseResponse(der []byte, cert, issuer *x509.Certificate, at time.Time) (*A
 	}
 	return &Answer{Status: Status(r.Status), RevokedAt: r.RevokedAt, Reason: crl.Reason(r.RevocationReason), ProducedAt: r.ProducedAt,
 		ThisUpdate: r.ThisUpdate, NextUpdate: r.NextUpdate, Nonce: nonce}, nil
+}
+
+// open reads the structures of a signed response.
+func open(der []byte) (basic basicResponse, data responseData, err error) {
+	if len(der) > MaxResponse {
+		return basic, data, fmt.Errorf("%w: %d bytes", ErrResponse, len(der))
+	}
+	var outer responseASN1
+	if err := whole(der, &outer); err != nil {
+		return basic, data, err
+	}
+	if outer.Status != 0 {
+		return basic, data, &StatusError{int(outer.Status)}
+	}
+	if !outer.Bytes.Type.Equal(oidBasic) {
+		return basic, data, fmt.Errorf("%w: not a basic response", ErrResponse)
+	}
+	if err = whole(outer.Bytes.Value, &basic); err == nil {
+		err = whole(basic.Data.FullBytes, &data)
+	}
+	return basic, data, err
 }
 
 // authorised says whether a response is signed by issuer or a delegate.

@@ -158,6 +158,12 @@ func (p *PAC) Sign(s Signing) ([]byte, error) {
 // Has says whether a parsed PAC has a signature of this type.
 func (p *PAC) Has(t Type) bool { _, ok := p.signatures[t]; return ok }
 
+// Signature returns the checksum of a signature, unverified.
+func (p *PAC) Signature(t Type) (sum krb.Checksum, ok bool) {
+	s, ok := p.signatures[t]
+	return s.sum, ok
+}
+
 // RODC is the number of the read-only DC that signed as KDC; 0: none.
 func (p *PAC) RODC() uint16 { return p.signatures[TypeKDCSignature].rodc }
 

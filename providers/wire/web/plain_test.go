@@ -47,3 +47,36 @@ func TestPlain(t *testing.T) {
 		}
 	}
 }
+
+// A handler knows which requests came on one connection.
+func TestConnectionOf(t *testing.T) {
+	lab := conformance.NewEnv(t)
+	s, err := web.ServePlain(context.WithoutCancel(t.Context()), lab.For("authority.a"), []string{host}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := web.ConnectionOf(r.Context())
+		n, _ := c.State.(int)
+		c.State = n + 1
+		fmt.Fprint(w, n)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 2 {
+		conn, err := lab.For("device.d").Network.Dial(t.Context(), host, web.PlainPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(conn)
+		for n := range 3 {
+			fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+			reply, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(reply.Body); err != nil || string(body) != fmt.Sprint(n) {
+				t.Errorf("request %d: %q, %v", n, body, err)
+			}
+		}
+		conn.Close()
+	}
+}

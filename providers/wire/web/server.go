@@ -63,6 +63,7 @@ func serve(ctx context.Context, env providers.Env, hosts []string, port int, h h
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withConnection,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
 		ConnState:         s.track,
@@ -76,6 +77,25 @@ func serve(ctx context.Context, env providers.Env, hosts []string, port int, h h
 		s.listeners = append(s.listeners, l)
 	}
 	return s, nil
+}
+
+// Connection is what a handler keeps of a connection, for protocols that sign
+// in connections and not requests. The requests of one come one after another.
+type Connection struct{ State any }
+
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, &Connection{})
+}
+
+// ConnectionOf returns the connection that a request came on. Outside of a
+// handler of this package it is new each time.
+func ConnectionOf(ctx context.Context) *Connection {
+	if c, ok := ctx.Value(connectionKey{}).(*Connection); ok {
+		return c
+	}
+	return &Connection{}
 }
 
 type server struct {

@@ -2,78 +2,76 @@ package inspect
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
+	"fmt"
+	"time"
 
 	"hellolab/providers/wire/cmc"
 	"hellolab/providers/wire/cms"
 )
 
-// contents are what CMS messages of this project's world hold.
-var contents = map[string]string{
-	"1.2.840.113549.1.7.1": "data",
-	"1.2.840.113549.1.7.2": "signed data",
-	"1.3.6.1.5.2.3.1":      "PKINIT: a client's AuthPack",
-	"1.3.6.1.5.2.3.2":      "PKINIT: the KDC's Diffie-Hellman key",
-	"1.3.6.1.5.2.3.3":      "PKINIT: a reply key",
-	"1.3.6.1.5.5.7.12.2":   "CMC: a full request",
-	"1.3.6.1.5.5.7.12.3":   "CMC: a full response",
-}
+// pkcs7 begins the identifiers of CMS's content types, in DER.
+var pkcs7 = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07}
 
-var ciphers = map[string]string{
-	"1.2.840.113549.3.7":      "3DES-CBC",
-	"2.16.840.1.101.3.4.1.2":  "AES-128-CBC",
-	"2.16.840.1.101.3.4.1.42": "AES-256-CBC",
-}
-
-// known writes an identifier with its name, if it has one.
-func known(names map[string]string, id asn1.ObjectIdentifier) (value, note string) {
-	return id.String(), names[id.String()]
-}
-
-// decodeCMS reads a signed or an encrypted message, in a ContentInfo or bare.
+// decodeCMS reads a message in a ContentInfo, as files have it, and a bare
+// SignedData or EnvelopedData.
 func decodeCMS(i *inspector, in Input) (*Node, error) {
 	return in.each(func(b []byte) (*Node, error) {
-		if len(b) < 2 || b[0] != 0x30 {
-			return nil, not("it is no DER sequence")
+		head := inside(b, 0x30)
+		switch {
+		case len(head) > len(pkcs7) && bytes.HasPrefix(head, pkcs7):
+			switch head[len(pkcs7)] {
+			case 2:
+				return i.signedData(b)
+			case 3:
+				return envelopedData(b)
+			}
+			return nil, fmt.Errorf("content of type 1.2.840.113549.1.7.%d", head[len(pkcs7)])
+		case len(head) > 4 && head[0] == 0x02 && head[1] == 1 && head[3] == 0x31: // version, SET OF
+			if n, err := i.signedData(b); err == nil {
+				return n, nil
+			}
+			if n, err := envelopedData(b); err == nil {
+				return n, nil
+			}
 		}
-		signed, err := cms.ParseSignedData(b)
-		if err == nil {
-			return i.signedMessage(signed), nil
-		}
-		if sealed, err := cms.ParseEnvelopedData(b); err == nil {
-			return encryptedMessage(sealed), nil
-		}
-		return nil, not(err.Error())
+		return nil, not("no ContentInfo of PKCS #7, and neither of its messages bare")
 	})
 }
 
-func (i *inspector) signedMessage(d *cms.SignedData) *Node {
-	n := &Node{Title: "Signed message (CMS)"}
-	value, note := known(contents, d.ContentType)
-	n.noted("content type", value, note)
+func (i *inspector) signedData(b []byte) (*Node, error) {
+	d, err := cms.ParseSignedData(b)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{Title: "Signed message, CMS SignedData (RFC 5652)"}
+	n.add("content type", oidText(d.ContentType))
 	i.content(n, d)
-	identifier(n, "signer", d.Signer)
+	n.add("signer", identifier(d.Signer))
 	n.add("digest", d.Digest.String())
-	n.add("signature", i.messageSignature(d))
-	var certs []any
+	n.add("signature algorithm", oidText(d.SignatureID()))
+	attrs := []any{}
+	for _, a := range d.Attributes {
+		attrs = append(attrs, i.attribute(a))
+	}
+	n.add("signed attributes", attrs)
+	certs := []any{}
 	for _, c := range d.Certificates {
-		if len(c.Raw) > maxCertificate {
-			certs = append(certs, "("+errLong.Error()+")")
-			continue
-		}
-		node := i.describe(c)
-		node.Type = "certificate"
-		certs = append(certs, node)
+		certs = append(certs, i.bytesAs("certificate", c.Raw))
 	}
-	if len(certs) > 0 {
-		n.add("certificates", certs)
-	}
-	return n
+	n.add("certificates", certs)
+	n.add("signature", i.cmsSignature(d))
+	return n, nil
 }
 
 // content tells of what was signed.
 func (i *inspector) content(n *Node, d *cms.SignedData) {
+	if content, ok := i.pkinitContent(d.ContentType, d.Content); ok {
+		n.add("content", content)
+		return
+	}
 	if d.ContentType.Equal(cmc.PKIData) {
 		if r, err := cmc.ParseRequest(d.Content); err == nil {
 			n.text("on behalf of", r.Pairs[cmc.RequesterName])
@@ -91,50 +89,101 @@ func (i *inspector) content(n *Node, d *cms.SignedData) {
 			return
 		}
 	}
-	n.add("content", size(d.Content))
+	n.addf("content", "(%s)", size(d.Content))
 }
 
-func identifier(n *Node, name string, id cms.Identifier) {
-	if id.Serial == nil {
-		n.noted(name, hex.EncodeToString(id.SubjectKeyID), "subject key identifier")
-		return
+func identifier(id cms.Identifier) Fields {
+	f := Fields{}
+	if id.Issuer != nil {
+		f.add("issuer", nameOf(id.Issuer))
+		if id.Serial != nil {
+			f.add("serial", id.Serial.Text(16))
+		}
 	}
-	n.noted(name, nameOf(id.Issuer)+", "+id.Serial.Text(16), "issuer and serial number")
+	if id.SubjectKeyID != nil {
+		f.add("subject key id", hex.EncodeToString(id.SubjectKeyID))
+	}
+	return f
 }
 
-// messageSignature verifies with the certificate that was sent along, else with
-// the keys that were given. Whose that certificate is, is told with it.
-func (i *inspector) messageSignature(d *cms.SignedData) string {
-	if c := d.SignerCertificate(); c != nil {
-		if d.Verify(c.PublicKey, cms.Accept{}) != nil {
-			return verdictWrong + " with the certificate that is in the message"
-		}
-		for _, k := range i.o.Keys {
-			if k.Cert != nil && bytes.Equal(k.Cert.Raw, c.Raw) {
-				return verdictVerified + " with " + k.ID
-			}
-		}
-		return verdictVerified + " with the certificate that is in the message"
+// attribute shows the values that are known by their attribute.
+func (i *inspector) attribute(a cms.Attribute) Fields {
+	f := Fields{}
+	f.add("type", oidText(a.ID))
+	var oids []asn1.ObjectIdentifier
+	var digests [][]byte
+	var times []time.Time
+	read := func(v any) bool {
+		rest, err := asn1.UnmarshalWithParams(a.Values, v, "set")
+		return err == nil && len(rest) == 0
 	}
+	switch a.ID.String() {
+	case "1.2.840.113549.1.9.3":
+		if read(&oids) && len(oids) == 1 {
+			f.add("value", oidText(oids[0]))
+			return f
+		}
+	case "1.2.840.113549.1.9.4":
+		if read(&digests) && len(digests) == 1 {
+			f.add("value", hex.EncodeToString(digests[0]))
+			return f
+		}
+	case "1.2.840.113549.1.9.5":
+		if read(&times) && len(times) == 1 {
+			f.time("value", times[0], i.o.Now)
+			return f
+		}
+	}
+	f.addf("value", "(%s)", size(a.Values))
+	return f
+}
+
+// cmsSignature says who signed: a key that was given, or only the certificate
+// that came along.
+func (i *inspector) cmsSignature(d *cms.SignedData) string {
+	accept := cms.Accept{SHA1: true} // old messages are read, too
+	tried := 0
 	for _, k := range i.o.Keys {
-		if d.Verify(k.Public, cms.Accept{}) == nil {
+		if tried++; bounded(k.Public) && d.Verify(k.Public, accept) == nil {
 			return verdictVerified + " with " + k.ID
 		}
 	}
-	if len(i.o.Keys) > 0 {
-		return verdictWrong + " with " + given(len(i.o.Keys))
+	cert := d.SignerCertificate()
+	if cert == nil {
+		if tried > 0 {
+			return verdictWrong + " with " + given(tried) + ", and the signer's certificate did not come along"
+		}
+		return verdictUnknown + ": the signer's certificate did not come along, and no key was given"
 	}
-	return verdictUnknown + ": no key given, and no certificate of the signer in the message"
+	if err := d.Verify(cert.PublicKey, accept); err != nil {
+		return verdictWrong + " with the certificate that came along: " + err.Error()
+	}
+	return i.cameAlong(cert)
 }
 
-func encryptedMessage(e *cms.EnvelopedData) *Node {
-	n := &Node{Title: "Encrypted message (CMS)"}
-	value, note := known(contents, e.ContentType)
-	n.noted("content type", value, note)
-	value, note = known(ciphers, e.Cipher)
-	n.noted("cipher", value, note)
-	for _, r := range e.Recipients {
-		identifier(n, "recipient", r.ID)
+// cameAlong is the verdict on a signature that holds with a certificate that
+// came with it.
+func (i *inspector) cameAlong(cert *x509.Certificate) string {
+	verdict, known := i.issuerSignature(cert)
+	if known {
+		return verdictVerified + " with the certificate that came along, itself " + verdict
 	}
-	return n
+	return verdictUnknown + ": it holds with the certificate that came along, itself " + verdict
+}
+
+func envelopedData(b []byte) (*Node, error) {
+	e, err := cms.ParseEnvelopedData(b)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{Title: "Encrypted message, CMS EnvelopedData (RFC 5652)"}
+	n.add("content type", oidText(e.ContentType))
+	n.add("cipher", oidText(e.Cipher))
+	n.noted("ciphertext", e.Size(), "bytes")
+	recipients := []any{}
+	for _, r := range e.Recipients {
+		recipients = append(recipients, identifier(r.ID))
+	}
+	n.add("recipients", recipients)
+	return n, nil
 }

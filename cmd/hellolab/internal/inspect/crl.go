@@ -7,22 +7,46 @@ import (
 	"hellolab/providers/wire/crl"
 )
 
-// maxEntries bounds the certificates of a list that are shown; their number is
-// always told.
-const maxEntries = 64
-
 // decodeCRL reads a revocation list, base or delta.
 func decodeCRL(i *inspector, in Input) (*Node, error) {
 	return in.each(func(b []byte) (*Node, error) {
-		if len(b) < 2 || b[0] != 0x30 {
-			return nil, not("it is no DER sequence")
+		if !isCRL(b) {
+			return nil, not("it does not begin as a revocation list does")
 		}
 		l, err := crl.Parse(b)
 		if err != nil {
-			return nil, not(err.Error())
+			return nil, err
 		}
 		return i.list(l), nil
 	})
+}
+
+// isCRL says whether b begins as TBSCertList does: a version or none,
+// algorithm, issuer, and then a time, where certificates have a sequence.
+func isCRL(b []byte) bool {
+	rest := inside(inside(b, 0x30), 0x30)
+	if len(rest) > 3 && rest[0] == 0x02 && rest[1] == 1 {
+		rest = rest[3:]
+	}
+	for range 2 { // algorithm, issuer
+		if len(rest) < 2 || rest[0] != 0x30 {
+			return false
+		}
+		n, at := int(rest[1]), 2
+		if n >= 0x80 {
+			digits := n & 0x7f
+			if digits > 3 || len(rest) < 2+digits {
+				return false
+			}
+			n = 0
+			for _, c := range rest[2 : 2+digits] {
+				n = n<<8 | int(c)
+			}
+			at += digits
+		}
+		rest = rest[min(at+n, len(rest)):]
+	}
+	return len(rest) > 0 && (rest[0] == 0x17 || rest[0] == 0x18)
 }
 
 func (i *inspector) list(l *crl.List) *Node {
@@ -54,11 +78,11 @@ func (i *inspector) list(l *crl.List) *Node {
 	entries := l.Entries()
 	n.add("certificates", len(entries))
 	var shown []string
-	for _, e := range entries[:min(len(entries), maxEntries)] {
+	for _, e := range entries[:min(len(entries), maxListed)] {
 		shown = append(shown, fmt.Sprintf("%s since %s (%s)", e.Serial.Text(16), e.At.UTC().Format(time.RFC3339), e.Reason))
 	}
-	if len(entries) > maxEntries {
-		shown = append(shown, fmt.Sprintf("and %d more", len(entries)-maxEntries))
+	if len(entries) > maxListed {
+		shown = append(shown, fmt.Sprintf("and %d more", len(entries)-maxListed))
 	}
 	if len(shown) > 0 {
 		n.add("revoked", list(shown))

@@ -32,7 +32,7 @@ func FuzzInspect(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	o := Options{Now: now, Keys: keysOf(f, "ca.pem", "hello.cng", "aik.pem"), SessionKey: sessionKey(f),
+	o := Options{Now: now, Keys: keysOf(f, "ca.pem", "hello.cng", "aik.pem", "corp-ca.pem", "alice.pem"), SessionKey: sessionKey(f), Keytab: keytabOf(f),
 		Open: func(string) (*entra.TokenClaims, error) { return nil, entra.ErrToken }}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o := o
@@ -57,5 +57,6 @@ func FuzzInspect(f *testing.F) {
 		}
 		_, _ = ParseKeys(data)
 		_, _ = ParseSessionKey(data)
+		_, _ = ParseKeytab(data)
 	})
 }

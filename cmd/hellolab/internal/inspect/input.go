@@ -25,7 +25,7 @@ type Input struct {
 }
 
 // carriers are what tokens are copied with.
-var carriers = []string{"authorization:", "bearer", "request=", "assertion="}
+var carriers = []string{"authorization:", "www-authenticate:", "negotiate", "bearer", "request=", "assertion="}
 
 // credential is the name of a header or cookie of MS-OAPXBC 2.2.1; a client
 // with several credentials counts them.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hellolab/providers/entra"
+	"hellolab/providers/wire/krb"
 )
 
 // Bounds of what is read.
@@ -35,6 +36,9 @@ type Options struct {
 	Type       string    // name of the one decoder to ask; "" asks all
 	Keys       []Key     // verify signatures
 	SessionKey []byte    // 32 bytes: verifies requests and opens replies; nil for none
+
+	// Keytab opens tickets, and what else Kerberos encrypts with long-term keys.
+	Keytab []krb.KeytabEntry
 
 	// Open opens a sealed token with the key of its tenant; nil when there is
 	// no lab to ask. entra.ErrToken when no tenant of the lab sealed it.
@@ -65,10 +69,17 @@ func Decoders() []Decoder {
 		{"attestation", "attestation of a key (PCPTool)", "`KADS`", true, decodeStatement},
 		{"keycredential", "key credential of a directory, msDS-KeyCredentialLink", "`B:` before a DN, or version 0x200", true, decodeKeyCredential},
 		{"cng", "public key as CNG writes it", "`RSA1`", true, decodeCNG},
+		{"keytab", "keytab", "`05 02`", false, decodeKeytab},
+		{"kerberos", "Kerberos message: AS, TGS, AP, KRB-PRIV, KRB-ERROR, passwords", "application tag and version 5", true, decodeKerberos},
+		{"ticket", "Kerberos ticket", "application tag 1 and version 5", true, decodeTicket},
+		{"gss", "GSS-API token: SPNEGO, Kerberos, messages", "application tag 0, `05 04` or `04 04` and a filler", true, decodeGSS},
+		{"ccache", "credential cache", "`05 04`", false, decodeCCache},
+		{"pac", "privilege attribute certificate, PAC", "list of buffers, version 0", true, decodePAC},
+		{"cms", "signed or encrypted message, CMS: PKINIT, enrollment", "DER, SignedData or EnvelopedData", true, decodeCMS},
+		{"crl", "certificate revocation list, base or delta", "DER, a list", true, decodeCRL},
+		{"ocsp", "OCSP response or request", "DER, a status", true, decodeOCSP},
 		{"certificate", "X.509 certificate or several", "DER, a certificate", true, decodeCertificates},
 		{"csr", "certificate request, PKCS #10", "DER, a request", true, decodeCSR},
-		{"crl", "certificate revocation list, base or delta", "DER, a list", true, decodeCRL},
-		{"cms", "signed or encrypted message, CMS: PKINIT, enrollment", "DER, SignedData or EnvelopedData", true, decodeCMS},
 		{"key", "key: PKIX, PKCS #1 or PKCS #8", "DER, a key", true, decodeKey},
 		{"public", "public area of a TPM key", "TPM2B_PUBLIC", true, decodePublic},
 		{"nonce", "nonce of a tenant", "42 bytes, version 3", false, decodeNonce},

@@ -128,28 +128,35 @@ func TestGolden(t *testing.T) {
 			if c.session {
 				o.SessionKey = sessionKey(t)
 			}
-			n := mustInspect(t, read(t, c.input), o)
-			if n.Type != c.format {
-				t.Errorf("decoded as %s, want %s", n.Type, c.format)
-			}
-			got := reads(t, n)
-			file := filepath.Join("testdata", c.golden+".golden")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want := string(read(t, c.golden+".golden")); got != want {
-				t.Errorf("reads\n%s\nwant\n%s", got, want)
-			}
-			clean(t, got, material...)
-			var b bytes.Buffer
-			if err := view.WriteIndentedJSON(&b, n); err != nil || !json.Valid(b.Bytes()) {
-				t.Errorf("JSON: %v", err)
-			}
-			clean(t, b.String(), material...)
+			golden(t, c.golden, c.input, c.format, o)
 		})
 	}
+}
+
+// golden compares what people read of an input with the text in testdata, and
+// looks for secrets in it and in the JSON.
+func golden(t *testing.T, name, input, format string, o Options, secrets ...string) {
+	t.Helper()
+	n := mustInspect(t, read(t, input), o)
+	if n.Type != format {
+		t.Errorf("decoded as %s, want %s", n.Type, format)
+	}
+	got := reads(t, n)
+	if *update {
+		if err := os.WriteFile(filepath.Join("testdata", name+".golden"), []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := string(read(t, name+".golden")); got != want {
+		t.Errorf("reads\n%s\nwant\n%s", got, want)
+	}
+	secrets = append(secrets, material...)
+	clean(t, got, secrets...)
+	var b bytes.Buffer
+	if err := view.WriteIndentedJSON(&b, n); err != nil || !json.Valid(b.Bytes()) {
+		t.Errorf("JSON: %v", err)
+	}
+	clean(t, b.String(), secrets...)
 }
 
 // material are the secrets in testdata; a fuzzer may write them anywhere, so

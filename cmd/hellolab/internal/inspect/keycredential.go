@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 // decodeKeyCredential reads a value of msDS-KeyCredentialLink: the blob, or the
 // text that LDAP writes, also as it is folded in LDIF.
 func decodeKeyCredential(i *inspector, in Input) (*Node, error) {
 	if text, ok := dnBinary(in.Text); ok {
-		d, err := keycred.ParseDNBinary(text)
+		d, err := ldapmsg.ParseDNBinary(text)
 		if err != nil {
 			return nil, err
 		}
-		return i.keyCredential(d.Value, d.DN)
+		return i.keyCredential(d.Binary, d.DN)
 	}
 	return in.each(func(b []byte) (*Node, error) {
 		if len(b) < 4 || string(b[:4]) != "\x00\x02\x00\x00" {

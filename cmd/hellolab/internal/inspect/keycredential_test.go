@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 func blobOf(t testing.TB, k keycred.Key) []byte {
@@ -40,7 +41,7 @@ func TestMakeKeyCredentials(t *testing.T) {
 	device := guid.GUID{0x10, 0x20, 15: 1}
 	write("key-credential.hex", hex.EncodeToString(blobOf(t, keycred.FromEntra(keycred.UserKey{Public: user, Device: device, Created: now.Add(-time.Hour), Attested: true}))))
 
-	text := keycred.DNBinary{Value: blobOf(t, keycred.ForComputer(user, now.Add(-time.Hour))), DN: "CN=PC 7,CN=Computers,DC=corp,DC=example"}.String()
+	text := ldapmsg.DNBinary{Binary: blobOf(t, keycred.ForComputer(user, now.Add(-time.Hour))), DN: "CN=PC 7,CN=Computers,DC=corp,DC=example"}.String()
 	var ldif strings.Builder
 	ldif.WriteString("msDS-KeyCredentialLink: ")
 	for at := 0; at < len(text); at += 76 {
@@ -74,7 +75,7 @@ func TestKeyCredentialDefects(t *testing.T) {
 	}{
 		"hash":         {hex.EncodeToString(broken), "malformed keycredential: not a key credential: KeyHash is not the hash of what follows"},
 		"cut":          {hex.EncodeToString(good[:60]), "malformed keycredential: not a key credential: an entry goes over the end"},
-		"number":       {"B:827:" + hex.EncodeToString(good) + ":CN=a", "malformed keycredential: not a DN with binary: an odd number of hexadecimal digits"},
+		"number":       {"B:827:" + hex.EncodeToString(good) + ":CN=a", "malformed keycredential: malformed DN with binary: no even number of hexadecimal digits"},
 		"other binary": {"B:4:BEEF:CN=a", "malformed keycredential: not a key credential"},
 	} {
 		_, err := Inspect([]byte(c.input), Options{Now: now})

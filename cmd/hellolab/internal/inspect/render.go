@@ -70,6 +70,12 @@ func (t *text) value(indent string, value any, note string) {
 		t.b.WriteString(note + "\n")
 		for _, e := range v {
 			t.b.WriteString(indent + "  -")
+			if f, ok := e.(Fields); ok && len(f) > 0 { // the first stands behind the dash
+				t.b.WriteString(" " + view.Escape(f[0].Name) + ":")
+				t.value(indent+"    ", f[0].Value, f[0].Note)
+				t.fields(indent+"    ", f[1:])
+				continue
+			}
 			t.value(indent+"    ", e, "")
 		}
 	default:

@@ -245,3 +245,21 @@ func Flows(w io.Writer, flows []*journal.Flow, style Style) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// Services prints events that belong to no flow, one a line; a refusal with its
+// code, and what to do next.
+func Services(w io.Writer, events []event.Event, style Style) error {
+	var b strings.Builder
+	for _, e := range events {
+		text := Escape(e.Text)
+		if e.Outcome != event.Done {
+			text = style.paint(red, text)
+		}
+		fmt.Fprintf(&b, "%s  %s  %s\n", e.At.UTC().Format(time.RFC3339), Escape(string(e.Actor)), text)
+		if r := e.Reason; r != nil && e.Outcome != event.Done {
+			fmt.Fprintf(&b, "    %s\n", strings.TrimSpace(Escape(r.Code)+" "+Escape(r.Name)+": "+Escape(r.Sentence)+" "+Escape(r.Hint)))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
