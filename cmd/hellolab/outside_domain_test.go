@@ -31,7 +31,7 @@ variable "password" {
 }
 
 domain "corp" {
-  dns_name     = "corp.contoso.com"
+  dns_name     = "corp.fabrikam.com"
   netbios_name = "CORP"
   password_policy {
     min_age = "0s"
@@ -81,8 +81,8 @@ group "keys" {
 
 const (
 	domainPassword = "Corr3ct.horse battery"
-	domainRealm    = "CORP.CONTOSO.COM"
-	domainBase     = "DC=corp,DC=contoso,DC=com"
+	domainRealm    = "CORP.FABRIKAM.COM"
+	domainBase     = "DC=corp,DC=fabrikam,DC=com"
 )
 
 // corp is the served domain as a shell sees it that has its variables.
@@ -174,6 +174,7 @@ func TestOutsideDomain(t *testing.T) {
 	t.Run("LDAP", c.ldap)
 	t.Run("keys", c.keys)
 	t.Run("DNS", c.dns)
+	t.Run("impacket", c.impacket)
 }
 
 // TestOutsideDomainMoved has the same files lead to ports that are not AD's.
@@ -183,22 +184,22 @@ func TestOutsideDomainMoved(t *testing.T) {
 		through = []string{"setpriv", "--bounding-set=-net_bind_service", "--"}
 	}
 	c := serveDomain(t, outsideDomain, through...)
-	if c.bound(t, "dc1.corp.contoso.com", portKerberos).Port() == portKerberos {
+	if c.bound(t, "dc1.corp.fabrikam.com", portKerberos).Port() == portKerberos {
 		t.Skip("this system gives low ports to everyone")
 	}
 	c.does(t, nil, "alice", typed(domainPassword), "kinit", "alice")
 	c.does(t, says("Password changed."), "bo", typed(domainPassword, "An0ther.secret", "An0ther.secret"), "kpasswd", "bo")
 	c.does(t, says("dn: CN=alice,"), "", "", "ldapsearch", "-LLL", "-x", "-D", "alice@contoso.com", "-w", domainPassword, "(sAMAccountName=alice)")
-	c.does(t, says("dn: CN=alice,", "SASL SSF: 256"), "alice", "", "ldapsearch", "-LLL", "-Y", "GSSAPI", "-H", c.url(t, "dc2.corp.contoso.com"), "(sAMAccountName=alice)")
+	c.does(t, says("dn: CN=alice,", "SASL SSF: 256"), "alice", "", "ldapsearch", "-LLL", "-Y", "GSSAPI", "-H", c.url(t, "dc2.corp.fabrikam.com"), "(sAMAccountName=alice)")
 }
 
 func (c *corp) mit(t *testing.T) {
 	c.fails(t, "Password incorrect", "alice", typed("wrong"), "kinit", "alice")
 	c.fails(t, "not found in Kerberos database", "alice", typed("wrong"), "kinit", "nobody")
 	c.does(t, nil, "alice", typed(domainPassword), "kinit", "alice")
-	c.does(t, says("ldap/dc1.corp.contoso.com@"+domainRealm+": kvno = ", "host/dc2@"+domainRealm+": kvno = "), "alice", "", "kvno", "ldap/dc1.corp.contoso.com", "host/dc2")
-	c.fails(t, "not found in Kerberos database", "alice", "", "kvno", "http/dc3.corp.contoso.com")
-	c.does(t, says("Default principal: alice@"+domainRealm, "ldap/dc1.corp.contoso.com@"+domainRealm, "aes256-cts-hmac-sha1-96"), "alice", "", "klist", "-e")
+	c.does(t, says("ldap/dc1.corp.fabrikam.com@"+domainRealm+": kvno = ", "host/dc2@"+domainRealm+": kvno = "), "alice", "", "kvno", "ldap/dc1.corp.fabrikam.com", "host/dc2")
+	c.fails(t, "not found in Kerberos database", "alice", "", "kvno", "http/dc3.corp.fabrikam.com")
+	c.does(t, says("Default principal: alice@"+domainRealm, "ldap/dc1.corp.fabrikam.com@"+domainRealm, "aes256-cts-hmac-sha1-96"), "alice", "", "klist", "-e")
 	c.does(t, nil, "upn", typed(domainPassword), "kinit", "-C", "-E", "alice@contoso.com")
 	c.does(t, says("Default principal: alice@"+domainRealm), "upn", "", "klist")
 
@@ -225,8 +226,8 @@ func (c *corp) mit(t *testing.T) {
 func (c *corp) heimdal(t *testing.T) {
 	h := heimdal(t, c)
 	h.does(t, nil, "h", typed(domainPassword), h.kinit, "--password-file=STDIN", "alice")
-	h.does(t, nil, "h", "", h.kgetcred, "ldap/dc2.corp.contoso.com@"+domainRealm)
-	h.does(t, says("Principal: alice@"+domainRealm, "ldap/dc2.corp.contoso.com@"+domainRealm), "h", "", h.tools, "klist")
+	h.does(t, nil, "h", "", h.kgetcred, "ldap/dc2.corp.fabrikam.com@"+domainRealm)
+	h.does(t, says("Principal: alice@"+domainRealm, "ldap/dc2.corp.fabrikam.com@"+domainRealm), "h", "", h.tools, "klist")
 	h.fails(t, "Password incorrect", "h", typed("wrong"), h.kinit, "--password-file=STDIN", "alice")
 	h.does(t, nil, "h", typed(domainPassword), h.kinit, "--password-file=STDIN", "--canonicalize", "--enterprise", "alice@contoso.com")
 }
@@ -259,7 +260,7 @@ func (c *corp) ldap(t *testing.T) {
 		return search(append([]string{"-x", "-D", `CORP\alice`, "-w", domainPassword}, args...)...)
 	}
 	ticket := func(args ...string) []string {
-		return search(append([]string{"-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com")}, args...)...)
+		return search(append([]string{"-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com")}, args...)...)
 	}
 	// ldap.conf leads to the domain: neither -H nor -b.
 	c.does(t, says("defaultNamingContext: "+domainBase+"\n", "supportedSASLMechanisms: GSSAPI\n"), "", "", "ldapsearch", search("-x", "-s", "base", "-b", "")...)
@@ -276,13 +277,13 @@ func (c *corp) ldap(t *testing.T) {
 	for layer, ssf := range map[string]string{"": "SASL SSF: 256", "maxssf=1": "SASL SSF: 1", "maxssf=0": "SASL SSF: 0"} {
 		c.does(t, says("SASL username: alice@"+domainRealm, ssf, "dn: CN=alice,"), "alice", "", "ldapsearch", ticket("-O", layer, "(sAMAccountName=alice)", "cn")...)
 	}
-	c.does(t, says("dn: CN=alice,"), "alice", "", "ldapsearch", search("-Y", "GSS-SPNEGO", "-H", c.url(t, "dc2.corp.contoso.com"), "(sAMAccountName=alice)", "cn")...)
-	c.does(t, says(`u:CORP\alice`), "alice", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com"))
-	c.does(t, says("\npagedresults: ", "cn: Domain Admins\n"), "alice", "", "ldapsearch", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com"), "-E", "pr=3/noprompt", "(objectClass=group)", "cn")
+	c.does(t, says("dn: CN=alice,"), "alice", "", "ldapsearch", search("-Y", "GSS-SPNEGO", "-H", c.url(t, "dc2.corp.fabrikam.com"), "(sAMAccountName=alice)", "cn")...)
+	c.does(t, says(`u:CORP\alice`), "alice", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com"))
+	c.does(t, says("\npagedresults: ", "cn: Domain Admins\n"), "alice", "", "ldapsearch", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com"), "-E", "pr=3/noprompt", "(objectClass=group)", "cn")
 	c.fails(t, "No credentials were supplied", "nobody", "", "ldapsearch", ticket("(cn=alice)")...)
 	c.fails(t, "not found in Kerberos database", "alice", "", "ldapsearch", search("-Y", "GSSAPI", "(cn=alice)")...) // by address
 	// Without an authority there is no certificate.
-	c.fails(t, "Server is unavailable", "", "", "ldapsearch", simple("-ZZ", "-H", c.url(t, "dc1.corp.contoso.com"), "(cn=alice)")...)
+	c.fails(t, "Server is unavailable", "", "", "ldapsearch", simple("-ZZ", "-H", c.url(t, "dc1.corp.fabrikam.com"), "(cn=alice)")...)
 }
 
 // keys are registered by who may, as Connect sync does.
@@ -293,7 +294,7 @@ func (c *corp) keys(t *testing.T) {
 	}
 	value := keyCredential(t, &key.PublicKey, "bo")
 	change := fmt.Sprintf("dn: CN=bo,CN=Users,%s\nchangetype: modify\nadd: msDS-KeyCredentialLink\nmsDS-KeyCredentialLink: %s\n", domainBase, value)
-	at := []string{"-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com")}
+	at := []string{"-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com")}
 	for _, who := range []string{"alice", "sync"} {
 		c.does(t, nil, who, typed(domainPassword), "kinit", who)
 	}
@@ -323,11 +324,11 @@ func keyCredential(t *testing.T, pub *rsa.PublicKey, account string) string {
 }
 
 func (c *corp) dns(t *testing.T) {
-	at := c.bound(t, "dc1.corp.contoso.com", 53)
+	at := c.bound(t, "dc1.corp.fabrikam.com", 53)
 	for question, want := range map[string]string{
-		"_ldap._tcp.dc._msdcs.corp.contoso.com":                   "0 100 389 dc1.corp.contoso.com. 0 100 389 dc2.corp.contoso.com.",
-		"_kerberos._tcp.Branch._sites.dc._msdcs.corp.contoso.com": "0 100 88 dc2.corp.contoso.com.",
-		"_kpasswd._udp.corp.contoso.com":                          "0 100 464 dc1.corp.contoso.com. 0 100 464 dc2.corp.contoso.com.",
+		"_ldap._tcp.dc._msdcs.corp.fabrikam.com":                   "0 100 389 dc1.corp.fabrikam.com. 0 100 389 dc2.corp.fabrikam.com.",
+		"_kerberos._tcp.Branch._sites.dc._msdcs.corp.fabrikam.com": "0 100 88 dc2.corp.fabrikam.com.",
+		"_kpasswd._udp.corp.fabrikam.com":                          "0 100 464 dc1.corp.fabrikam.com. 0 100 464 dc2.corp.fabrikam.com.",
 	} {
 		out := c.does(t, nil, "", "", "dig", "@"+at.Addr().String(), "-p", fmt.Sprint(at.Port()), "+short", "+norecurse", question, "SRV")
 		lines := strings.Split(strings.TrimSpace(out), "\n")
@@ -336,6 +337,25 @@ func (c *corp) dns(t *testing.T) {
 			t.Errorf("%s: %q, want %q", question, got, want)
 		}
 	}
+}
+
+// impacket goes to AD's own ports at an address.
+func (c *corp) impacket(t *testing.T) {
+	const python = "/usr/bin/python3" // Debian's, whose packages the system installs
+	if exec.CommandContext(t.Context(), python, "-c", "import impacket").Run() != nil {
+		missing(t, "python3-impacket")
+	}
+	const host = "dc1.corp.fabrikam.com"
+	at := c.bound(t, host, portKerberos)
+	if at.Port() != portKerberos || c.bound(t, host, portLDAP).Port() != portLDAP {
+		t.Skip("impacket knows no other ports than 88 and 389, which are not this user's to bind, or another's")
+	}
+	script, err := filepath.Abs("testdata/outside/domain.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := c.does(t, nil, "", "", python, script, at.Addr().String(), host, "corp.fabrikam.com", domainBase, "alice", domainPassword)
+	demand(t, strings.Split(strings.TrimSpace(out), "\n"), "OK KDC_ERR_PREAUTH_FAILED", "OK ticket", "OK bo@contoso.com")
 }
 
 // bound is where a TCP port of a host is.

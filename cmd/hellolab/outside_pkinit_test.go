@@ -24,7 +24,7 @@ variable "password" {
 }
 
 domain "corp" {
-  dns_name     = "corp.contoso.com"
+  dns_name     = "corp.fabrikam.com"
   netbios_name = "CORP"
   interop {
     keyless_cms = true
@@ -64,7 +64,7 @@ group "keys" {
 `
 
 const (
-	issuingHost = "issuing.corp.contoso.com"
+	issuingHost = "issuing.corp.fabrikam.com"
 	issuingPath = "/Contoso%20Issuing%20CA"
 )
 
@@ -80,12 +80,12 @@ func TestOutsideAuthority(t *testing.T) {
 
 func (c *corp) secureLDAP(t *testing.T) {
 	simple := []string{"-LLL", "-x", "-D", "alice@contoso.com", "-w", domainPassword, "(sAMAccountName=bo)", "cn"}
-	ldaps := fmt.Sprintf("ldaps://dc1.corp.contoso.com:%d", c.bound(t, "dc1.corp.contoso.com", 636).Port())
-	c.does(t, says("cn: bo"), "", "", "ldapsearch", append(simple, "-ZZ", "-H", c.url(t, "dc1.corp.contoso.com"))...)
+	ldaps := fmt.Sprintf("ldaps://dc1.corp.fabrikam.com:%d", c.bound(t, "dc1.corp.fabrikam.com", 636).Port())
+	c.does(t, says("cn: bo"), "", "", "ldapsearch", append(simple, "-ZZ", "-H", c.url(t, "dc1.corp.fabrikam.com"))...)
 	c.does(t, says("cn: bo"), "", "", "ldapsearch", append(simple, "-H", ldaps)...)
 	c.does(t, says("SASL SSF: 0", "cn: bo"), "alice", "", "ldapsearch", "-LLL", "-Y", "GSSAPI", "-H", ldaps, "(sAMAccountName=bo)", "cn")
 	// The certificate has names, and no address.
-	address := strings.Replace(ldaps, "dc1.corp.contoso.com", c.bound(t, "dc1.corp.contoso.com", 636).Addr().String(), 1)
+	address := strings.Replace(ldaps, "dc1.corp.fabrikam.com", c.bound(t, "dc1.corp.fabrikam.com", 636).Addr().String(), 1)
 	c.fails(t, "Can't contact LDAP server", "", "", "ldapsearch", append(simple, "-H", address)...)
 }
 
@@ -106,7 +106,7 @@ func (c *corp) certificate(t *testing.T) {
 
 	// MIT's kinit: group 14, the ticket serves; RSA; by UPN.
 	c.does(t, nil, "smart", "", "kinit", "-X", carla, "carla")
-	c.does(t, says(`u:CORP\carla`), "smart", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com"))
+	c.does(t, says(`u:CORP\carla`), "smart", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com"))
 	c.does(t, nil, "smart", "", "kinit", "-X", carla, "-X", "flag_RSA_PROTOCOL=yes", "carla")
 	c.does(t, nil, "upn", "", "kinit", "-X", carla, "-C", "-E", "carla@contoso.com")
 	c.does(t, says("Default principal: carla@"+domainRealm), "upn", "", "klist")
@@ -116,7 +116,7 @@ func (c *corp) certificate(t *testing.T) {
 	h := heimdal(t, c)
 	file := strings.TrimPrefix(carla, "X509_user_identity=")
 	h.does(t, nil, "h", "", h.kinit, "-C", file, "carla")
-	h.does(t, nil, "h", "", h.kgetcred, "ldap/dc1.corp.contoso.com@"+domainRealm)
+	h.does(t, nil, "h", "", h.kgetcred, "ldap/dc1.corp.fabrikam.com@"+domainRealm)
 	h.does(t, nil, "h", "", h.kinit, "-C", file, "--pk-use-enckey", "carla")
 	h.fails(t, "The certificate does not name bo", "h", "", h.kinit, "-C", file, "bo")
 }
@@ -186,7 +186,7 @@ func (c *corp) registeredKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	change := fmt.Sprintf("dn: CN=bo,CN=Users,%s\nchangetype: modify\nadd: msDS-KeyCredentialLink\nmsDS-KeyCredentialLink: %s\n", domainBase, keyCredential(t, cert.PublicKey.(*rsa.PublicKey), "bo"))
-	modify := []string{"-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com")}
+	modify := []string{"-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com")}
 	c.does(t, nil, "sync", change, "ldapmodify", modify...)
 
 	// Heimdal sends a certificate that nobody signed but its holder.
@@ -204,7 +204,7 @@ func (c *corp) registeredKey(t *testing.T) {
 		return &own
 	}
 	believing("bo.pem").does(t, nil, "key", "", "kinit", "-X", identity, "bo")
-	c.does(t, says(`u:CORP\bo`), "key", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.contoso.com"))
+	c.does(t, says(`u:CORP\bo`), "key", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com"))
 	believing("bo.pem").fails(t, "not trusted", "no", "", "kinit", "-X", identity, "alice")
 	// Or an authority of its own has signed it.
 	c.does(t, nil, "", "", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "own.key", "-subj", "/CN=own", "-days", "1", "-out", "own.pem")

@@ -45,6 +45,7 @@ type Acceptance struct {
 	ctx       *Context
 	negotiate *negotiation // nil: bare
 	begun     bool
+	bare      bool // its AP-REQ had no frame: see bareAPReq
 	over      bool
 }
 
@@ -107,6 +108,10 @@ func (a *Acceptance) first(token []byte) ([]byte, bool, error) {
 // kerberos takes the AP-REQ's token and returns the AP-REP's, nil without
 // Mutual. With an error it may return an error's token.
 func (a *Acceptance) kerberos(token []byte) ([]byte, error) {
+	if a.negotiate != nil && len(token) > 0 && token[0] == bareAPReq {
+		a.bare = true
+		return a.accept(token)
+	}
 	id, message, err := unframeKerberos(token)
 	if err != nil {
 		return nil, err
@@ -153,7 +158,7 @@ func (a *Acceptance) accept(message []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	flags, err := readChecksum(auth.Checksum, c.Bindings, c.RequireBindings)
+	flags, err := a.flags(auth)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +182,22 @@ func (a *Acceptance) accept(message []byte) ([]byte, error) {
 	}
 	a.client = &Client{Realm: part.CRealm, Name: part.Client, Service: req.Ticket.Server, Ticket: part, Key: key}
 	return out, nil
+}
+
+// bareAPReq begins an AP-REQ that has no frame of GSS-API's. In a negotiation
+// Windows takes it, and impacket sends no other; its authenticator may lack the
+// checksum, and so asks for nothing.
+const bareAPReq = 0x6E
+
+func (a *Acceptance) flags(auth *krb.Authenticator) (Flags, error) {
+	c := a.config
+	if !a.bare || !auth.Checksum.IsZero() {
+		return readChecksum(auth.Checksum, c.Bindings, c.RequireBindings)
+	}
+	if c.Bindings != nil && c.RequireBindings {
+		return 0, ErrBindings
+	}
+	return 0, nil
 }
 
 // prove makes the AP-REP's token, with a subkey and a number of the acceptor's.

@@ -2,6 +2,7 @@ package krb
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jcmturner/gofork/encoding/asn1"
@@ -125,7 +126,8 @@ func (r *APReq) Accept(a Acceptor) (*EncTicketPart, *Authenticator, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if !auth.Client.Equal(part.Client) || auth.CRealm != part.CRealm {
+	// Windows' realms are names of DNS: clients spell them as they were typed.
+	if !auth.Client.Equal(part.Client) || !strings.EqualFold(auth.CRealm, part.CRealm) {
 		return part, nil, NewError(ErrBadMatch, "The authenticator names %s, the ticket %s.", auth.Client, part.Client)
 	}
 	if d := a.Now.Sub(auth.Time); d > a.Skew || -d > a.Skew {

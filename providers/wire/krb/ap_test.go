@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -80,6 +81,7 @@ func TestAPReqRefusals(t *testing.T) {
 		"another usage":         {usage: UsageTGSReqAuth, want: ErrBadIntegrity},
 		"another client":        {change: func(a *Authenticator) { a.Client = Principal("bob") }, want: ErrBadMatch},
 		"another realm":         {change: func(a *Authenticator) { a.CRealm = "OTHER" }, want: ErrBadMatch},
+		"its realm typed small": {change: func(a *Authenticator) { a.CRealm = strings.ToLower(realm) }, want: 0},
 		"clock behind":          {change: func(a *Authenticator) { a.Time = noon.Add(-301 * time.Second) }, want: ErrSkew}, // fault 61
 		"clock ahead":           {change: func(a *Authenticator) { a.Time = noon.Add(301 * time.Second) }, want: ErrSkew},
 		"clock barely behind":   {change: func(a *Authenticator) { a.Time = noon.Add(-299 * time.Second) }, want: 0},
