@@ -13,6 +13,8 @@ type Domain struct {
 	FunctionalLevel string                 `lab:"functional_level" default:"2016" enum:"2012r2,2016,2025" doc:"What domain and forest say they can."`
 	Mapping         string                 `lab:"strong_certificate_mapping" default:"full" enum:"full,compatibility,none" doc:"How a certificate must name its account to sign in (KB5014754): full, by SID or a strong mapping; compatibility, also by names, if it is no older than the account; none, by names."`
 	ClientAuthEKU   bool                   `lab:"accept_client_auth_eku" doc:"Let certificates sign in whose only fitting purpose is client authentication (reading R12)."`
+	CachedLogons    int                    `lab:"cached_logons" default:"10" doc:"How many users' last sign-ins a computer keeps, to sign them in away from the domain (Windows' default); 0: none."`
+	ForceNetwork    time.Duration          `lab:"force_network_logon" default:"0s" doc:"How old a cached sign-in may be before a controller must be reached; \"0s\": any age."`
 	PasswordPolicy  *PasswordPolicy        `lab:"password_policy,block" doc:"The default domain policy on passwords."`
 	Controllers     map[string]*Controller `lab:"controller,blocks" doc:"Domain controllers, labelled by computer name; one named dc1 when there is none."`
 	Interop         *DomainInterop         `lab:"interop,block" doc:"What Windows does not do, and some clients need."`
@@ -83,9 +85,10 @@ type AuthorityTemplate struct {
 
 // AuthorityCRL is how an authority publishes revocation lists.
 type AuthorityCRL struct {
-	Validity time.Duration `lab:"validity" default:"7d" doc:"How long a base list is good."`
-	Delta    time.Duration `lab:"delta" default:"1d" doc:"How long a delta list is good; \"0s\": none is published."`
-	Overlap  time.Duration `lab:"overlap" default:"12h" doc:"How much longer than to the next publication a list is good."`
+	Validity      time.Duration `lab:"validity" default:"7d" doc:"How long a base list is good."`
+	Delta         time.Duration `lab:"delta" default:"1d" doc:"How long a delta list is good; \"0s\": none is published."`
+	ReachableFrom []string      `lab:"reachable_from" enum:"onsite,internet,dc" doc:"From where the lists and OCSP are reached; from everywhere when absent."`
+	Overlap       time.Duration `lab:"overlap" default:"12h" doc:"How much longer than to the next publication a list is good."`
 }
 
 // AuthorityOut is what an authority learns.

@@ -68,7 +68,8 @@ type GroupOut struct {
 type User struct {
 	UPN             string           `lab:"upn,required,replace" doc:"User principal name, the sign-in name."`
 	Tenant          providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant the account lives in."`
-	Domain          providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain the account lives in; an account lives in a tenant or in a domain."`
+	Domain          providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain the account lives in. In both: it is made in the domain, and Connect synchronizes it to the tenant."`
+	UPNOnPrem       string           `lab:"upn_onprem" doc:"User principal name in the domain, where it is another than in the tenant (alternate login id)."`
 	SAMAccountName  string           `lab:"sam_account_name" doc:"Account name in the domain, as in CORP\\alice; the part of the UPN before @ when absent."`
 	DisplayName     string           `lab:"display_name" doc:"Name shown; the part of the UPN before @ when absent."`
 	Groups          []providers.Ref  `lab:"groups,later" ref:"group" doc:"Groups declared from this side."`
@@ -92,19 +93,26 @@ type UserOut struct {
 
 // Device is a Windows device.
 type Device struct {
-	Join            string           `lab:"join,required,replace" enum:"entra,registered,none" doc:"How the device is known to its tenant: \"registered\" is a personal device with work accounts added."`
-	Tenant          providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"none\". Of a registered device, that of one of its work accounts."`
-	JoinedBy        providers.Ref    `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
-	UnlockAccount   string           `lab:"unlock_account,replace" enum:"work,microsoft,local" doc:"Whose sign-in unlocks Windows: work accounts on a joined device; on a registered one a Microsoft account, the default (seed 004), or a local account."`
-	UnlockPIN       providers.Secret `lab:"unlock_pin,writeonly" doc:"PIN that the Microsoft account's owner chooses when Windows is set up; it opens the container that work keys are put into. Without it the first enrollment makes the container. Read once (ours)."`
-	WorkAccounts    []providers.Ref  `lab:"work_accounts,replace" ref:"user" doc:"Work accounts added to a registered device, each of another tenant. Each registers the device and brings a primary refresh token at once (seed 004)."`
-	Name            string           `lab:"name" doc:"Computer name; the block's name when absent."`
-	OS              string           `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
-	TPM             string           `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module. Without one, keys are in software, and nothing counts wrong PINs but Windows: whoever has the state and its key may guess them, at 14 ms each."`
-	Biometrics      []string         `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
-	Session         string           `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
-	EnabledInTenant bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
-	Compliant       bool             `lab:"compliant" doc:"Whether device management has told the tenant that the device keeps its rules."`
+	Join              string           `lab:"join,required,replace" enum:"entra,hybrid,domain,registered,none" doc:"How the device is known to its identity providers: \"hybrid\" is joined to a domain and registered with a tenant; \"registered\" is a personal device with work accounts added."`
+	Tenant            providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"domain\" or \"none\". Of a registered device, that of one of its work accounts."`
+	Domain            providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain it is joined to, when join is \"hybrid\" or \"domain\"."`
+	JoinedBy          providers.Ref    `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
+	UnlockAccount     string           `lab:"unlock_account,replace" enum:"work,microsoft,local" doc:"Whose sign-in unlocks Windows: work accounts on a joined device; on a registered one a Microsoft account, the default (seed 004), or a local account."`
+	UnlockPIN         providers.Secret `lab:"unlock_pin,writeonly" doc:"PIN that the Microsoft account's owner chooses when Windows is set up; it opens the container that work keys are put into. Without it the first enrollment makes the container. Read once (ours)."`
+	WorkAccounts      []providers.Ref  `lab:"work_accounts,replace" ref:"user" doc:"Work accounts added to a registered device, each of another tenant. Each registers the device and brings a primary refresh token at once (seed 004)."`
+	Name              string           `lab:"name" doc:"Computer name; the block's name when absent."`
+	OS                string           `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
+	TPM               string           `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module. Without one, keys are in software, and nothing counts wrong PINs but Windows: whoever has the state and its key may guess them, at 14 ms each."`
+	Biometrics        []string         `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
+	Session           string           `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
+	Network           string           `lab:"network" default:"onsite" enum:"onsite,vpn,internet,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; on no network."`
+	Site              string           `lab:"site" doc:"Active Directory site it is in, when it is on the domain's network; found by the controller's answer when absent."`
+	TrustedRoots      []providers.Ref  `lab:"trusted_roots" ref:"authority" doc:"Authorities whose roots it trusts besides those of a domain that it is joined to, which come by themselves."`
+	StrictKDC         *bool            `lab:"strict_kdc_validation" doc:"Whether a KDC's certificate must be for KDC authentication and name the domain (reading R2). Unset: true when Entra joined, false when joined to the domain."`
+	RevocationUnknown string           `lab:"revocation_unknown" default:"refuse" enum:"refuse,allow" doc:"What becomes of a KDC whose certificate's revocation cannot be learned."`
+	EnabledInTenant   bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
+	EnabledInDomain   bool             `lab:"enabled_in_domain" default:"true" doc:"Whether the domain lets the computer sign in."`
+	Compliant         bool             `lab:"compliant" doc:"Whether device management has told the tenant that the device keeps its rules."`
 }
 
 // Values of Device.UnlockAccount.
@@ -120,6 +128,7 @@ type DeviceOut struct {
 	ObjectID     string `lab:"object_id" doc:"GUID of the device object in the directory; empty when not registered."`
 	Thumbprint   string `lab:"certificate_thumbprint" doc:"SHA-1 thumbprint of the device certificate; empty when not registered."`
 	TransportKey string `lab:"transport_key" doc:"Base64 SHA-256 of the public transport key; empty when not registered."`
+	SID          string `lab:"sid" doc:"Security identifier of the computer in its domain; empty when not joined to one."`
 	EKHash       string `lab:"ek_hash" doc:"Hex SHA-256 of the TPM's public endorsement key; empty without a TPM."`
 }
 
@@ -156,6 +165,9 @@ type Policy struct {
 	Assign                       []providers.Ref `lab:"assign" ref:"group,user,device" doc:"Whom it reaches; everyone when absent."`
 	Source                       string          `lab:"source" default:"mdm" enum:"mdm,gpo" doc:"Where it comes from; group policy wins over MDM."`
 	Scope                        string          `lab:"scope" default:"device" enum:"device,user" doc:"Computer or user settings; user wins setting by setting."`
+	Trust                        providers.Ref   `lab:"trust" ref:"trust" doc:"Trust that the policy turns on: short for the switch that its type needs."`
+	UseCloudTrustForOnPremAuth   *bool           `lab:"use_cloud_trust_for_on_prem_auth" doc:"Prove the key to the domain by cloud Kerberos trust."`
+	UseCertificateForOnPremAuth  *bool           `lab:"use_certificate_for_on_prem_auth" doc:"Prove the key to the domain by a certificate; wins over cloud Kerberos trust. With neither, the key itself is proven."`
 	UsePassportForWork           *bool           `lab:"use_passport_for_work" doc:"Whether Hello is provisioned. Unset: on for Entra joined devices."`
 	DisablePostLogonProvisioning *bool           `lab:"disable_post_logon_provisioning" doc:"Do not start provisioning after sign-in."`
 	RequireSecurityDevice        *bool           `lab:"require_security_device" doc:"Only devices with a usable TPM may provision."`

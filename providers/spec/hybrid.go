@@ -1,0 +1,42 @@
+package spec
+
+import (
+	"time"
+
+	"hellolab/providers"
+)
+
+// Sync is Entra Connect: one server that carries accounts up and keys down.
+type Sync struct {
+	Tenant    providers.Ref `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that it synchronizes to."`
+	Domain    providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain that it synchronizes from."`
+	Interval  time.Duration `lab:"interval" default:"30m" doc:"Time between two cycles (Microsoft Entra Connect Sync: Scheduler)."`
+	Enabled   bool          `lab:"enabled" default:"true" doc:"Whether cycles run by themselves; one can be run at any time."`
+	Staging   bool          `lab:"staging" doc:"Import and synchronize, but export nothing."`
+	KeyExport bool          `lab:"key_export" default:"true" doc:"Whether registered Hello keys are written to msDS-KeyCredentialLink."`
+	KeyRight  bool          `lab:"key_writeback_right" default:"true" doc:"Whether its account may write keys (member of Key Admins)."`
+	Scope     []string      `lab:"scope" doc:"Distinguished names of containers below which objects are synchronized; the whole domain when absent."`
+}
+
+// SyncOut is what a sync learns.
+type SyncOut struct {
+	Host      string `lab:"host,id" doc:"Host of the server."`
+	Account   string `lab:"account" doc:"Its account in the domain."`
+	Admin     string `lab:"admin_secret,sensitive" doc:"What the lab's administrator asks for a cycle with."`
+	LastCycle string `lab:"last_cycle,volatile" doc:"When the last cycle ended, RFC 3339; empty before the first."`
+	NextCycle string `lab:"next_cycle,volatile" doc:"When the next one is due; empty when cycles do not run by themselves."`
+}
+
+// Trust is a Hello deployment between a tenant and a domain: infrastructure,
+// which policies turn on for people and devices.
+type Trust struct {
+	Type      string        `lab:"type,required,replace" enum:"key" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account."`
+	Tenant    providers.Ref `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that keys are registered with."`
+	Domain    providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain that they are proven to."`
+	Authority providers.Ref `lab:"authority" ref:"authority" doc:"Authority that certifies the domain's controllers; any that the domain has when absent."`
+}
+
+// TrustOut is what a trust learns.
+type TrustOut struct {
+	ID string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
+}
