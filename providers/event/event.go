@@ -31,6 +31,7 @@ const (
 	MDM                Actor = "MDM"
 	ActiveDirectory    Actor = "Active Directory" // the directory behind LDAP
 	Service            Actor = "Service"          // a resource on the domain's side
+	Connect            Actor = "Entra Connect"    // synchronizes a domain with a tenant
 )
 
 // Outcome says how a step ended.
