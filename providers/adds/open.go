@@ -125,7 +125,7 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 		Extended: map[string]func(context.Context, *ldapd.Request, []byte) ([]byte, error){
 			passthrough.OID: (&verifier{s.env, s.dir}).serve, replication.OID: (&replicator{s.env, s.dir}).serve,
 		},
-		TLS:      certificate.tls, Rand: s.env.Rand, Log: s.log,
+		TLS: certificate.tls, Rand: s.env.Rand, Log: s.log,
 	})
 	s.ldap = append(s.ldap, at.ldapd)
 	pkinit, err := s.pkinit(certificate)

@@ -45,10 +45,10 @@ func kinds() []providers.Type {
 // lab is a tenant, a domain with people in it, and Connect between them.
 type lab struct {
 	*conformance.Env
-	t       *testing.T
-	in      spec.Sync
-	tenant  *graph.Client
-	domain  *adldap.Conn
+	t      *testing.T
+	in     spec.Sync
+	tenant *graph.Client
+	domain *adldap.Conn
 }
 
 func newLab(t *testing.T, change ...func(*spec.Sync)) *lab {
@@ -243,4 +243,3 @@ func (l *lab) steps(from int) (out []string) {
 func deviceID(n byte) guid.GUID { return guid.GUID{n, 1, 2, 3} }
 
 func blobOf(k *rsa.PrivateKey) []byte { return cng.MarshalRSAPublic(&k.PublicKey) }
-

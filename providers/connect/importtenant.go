@@ -163,4 +163,3 @@ func (c *cycle) forgetUnseen(w providers.Writer) error {
 	}
 	return nil
 }
-
