@@ -56,6 +56,16 @@ group "admins" {
   members    = [user.all["carla"]]
 }
 
+service "intranet" {
+  domain    = domain.corp
+  authorize = [group.admins]
+}
+
+service "archive" {
+  domain = domain.corp
+  kind   = "ntlm"
+}
+
 group "keys" {
   domain     = domain.corp
   well_known = "key_admins"
@@ -74,6 +84,7 @@ func TestOutsideAuthority(t *testing.T) {
 		c.does(t, nil, who, typed(domainPassword), "kinit", who)
 	}
 	t.Run("TLS", c.secureLDAP)
+	t.Run("service", c.service)
 	t.Run("certificate", c.certificate)
 	t.Run("key", c.registeredKey)
 }
@@ -87,6 +98,18 @@ func (c *corp) secureLDAP(t *testing.T) {
 	// The certificate has names, and no address.
 	address := strings.Replace(ldaps, "dc1.corp.fabrikam.com", c.bound(t, "dc1.corp.fabrikam.com", 636).Addr().String(), 1)
 	c.fails(t, "Can't contact LDAP server", "", "", "ldapsearch", append(simple, "-H", address)...)
+}
+
+// service is a member server, met by curl.
+func (c *corp) service(t *testing.T) {
+	get := func(more ...string) []string { return append([]string{"-sS", "-w", " %{http_code}"}, more...) }
+	negotiate := get("--negotiate", "-u", ":", c.vars["HELLOLAB_SERVICE_INTRANET_URL"])
+	c.does(t, says(`"user":"carla@`+domainRealm+`"`, "} 200"), "carla", "", "curl", negotiate...)
+	c.does(t, says("not_authorized", "} 403"), "alice", "", "curl", negotiate...)
+	c.does(t, says(" 401"), "nobody", "", "curl", negotiate...)
+	for password, want := range map[string]string{domainPassword: "} 200", "wrong": " 401"} {
+		c.does(t, says(want), "", "", "curl", get("--ntlm", "-u", `CORP\alice:`+password, c.vars["HELLOLAB_SERVICE_ARCHIVE_URL"])...)
+	}
 }
 
 // certificate is enrolled by curl, verified by OpenSSL, and signs in.
