@@ -10,7 +10,7 @@ authority "issuing" {
   parent      = authority.root
 
   template "SmartcardLogon" {
-    enroll = [group.staff]
+    enroll = [group.engineers]
   }
 
   crl {
