@@ -73,16 +73,17 @@ func manuals() map[string]manual {
 		},
 		"serve": {
 			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
+				"With a domain it also holds `krb5.conf`, `ldap.conf`, and PEM files of the authorities that the domain's directory publishes; its roots are in `ca.pem`, too. Kerberos clients are led to addresses. The URLs of `ldap.conf` have controllers' names where /etc/hosts knows them, else addresses, which do for passwords; LDAP by Kerberos or TLS needs the names. One program gets them without that file by nss_wrapper: `LD_PRELOAD=libnss_wrapper.so`, for which `env` names `hosts`. " +
 				"The state is held meanwhile; `signin`, `mfa` and `status` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {
 			detail:   "COMMAND gets the variables that `hellolab env` prints, and the signals that are sent to hellolab. Flags of hellolab stand before `--`.",
 			exits:    []reference.Exit{{Code: "N", When: "COMMAND ended with N; 128 and more: by a signal; 126, 127: it could not be run, or was not found"}},
-			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests"},
+			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests", "hellolab run -- sh -c 'kinit alice && kvno host/dc1'"},
 		},
 		"env": {
-			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
+			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. KRB5_CONFIG, KRB5CCNAME and LDAPCONF lead to the first domain; tickets go to a cache in the export's folder, and your own stay. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
 			examples: []string{"hellolab env", "hellolab env -json"},
 		},
 		"status": {
