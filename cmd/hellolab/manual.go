@@ -95,6 +95,15 @@ func manuals() map[string]manual {
 				"Recordings outlive the lab they were made in, and a device that is replaced under its name. Windows' AAD and HelloForBusiness logs are not part of this version.",
 			examples: []string{"hellolab events device.laptop", "hellolab events -log=user-device-registration device.laptop", "hellolab events -json device.laptop"},
 		},
+		"keys": {
+			detail: "USER is an address, a UPN or DOMAIN\\name; without it, every account that has a key. Domains are read over LDAP, tenants over Graph. " +
+				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key whose source is the domain itself.",
+			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
+		},
+		"keys revoke": {
+			detail:   "The key is shown, and what losing it means, before anything is asked. ID may be the first 8 digits or more. What Entra ID has of the key stays there.",
+			examples: []string{"hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
+		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
 				"The first format that knows the input decodes it; tokens, certificates and keys inside are decoded, too. " +
