@@ -61,6 +61,7 @@ func commands() []entry {
 		{"state mv", "FROM TO", "Give an object another address", 2, func() command { return &stateMvCommand{} }},
 		{"state rm", "ADDRESS...", "Forget objects, leaving the lab as it is", -1, func() command { return &stateRmCommand{} }},
 		{"state restore", "[BACKUP]", "Put a backup in the place of the state", 1, func() command { return &stateRestoreCommand{} }},
+		{"doctor", "", "Say what would fail, and how to mend it", 0, func() command { return &doctorCommand{} }},
 		{"version", "", "Print the version", 0, func() command { return &versionCommand{} }},
 	}
 }

@@ -152,6 +152,13 @@ func manuals() map[string]manual {
 			detail:   "BACKUP is a file that `-list` names; without it the newest that is whole is taken. The state that was there is kept beside.",
 			examples: []string{"hellolab state restore -list", "hellolab state restore"},
 		},
+		"doctor": {
+			detail: "It asks the services of the lab as clients do (Kerberos, TLS, revocation lists, LDAP) on a throwaway view of the state, and changes nothing: what is due is not done first. " +
+				"Findings are errors when clients are refused, warnings when some are or soon will be, and notes when it matters to some only. " +
+				"With `-outside` the ports that `hellolab serve` will bind and the hosts' names are tried on this machine, too.",
+			exits:    []reference.Exit{{Code: "1", When: "an error was found"}},
+			examples: []string{"hellolab doctor", "hellolab doctor -json -outside"},
+		},
 		"version": {
 			examples: []string{"hellolab version", "hellolab version -json"},
 		},
