@@ -49,17 +49,21 @@ func (o *object) has(attribute string) bool {
 }
 
 func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapmsg.Change, permissive bool, log *journal) error {
-	var password []ldapmsg.Change
+	var password, set []ldapmsg.Change
 	for _, c := range changes {
 		a, err := d.attribute(c.Description)
 		if err != nil {
 			return err
 		}
-		if a.Name == "unicodePwd" {
+		switch a.Name {
+		case "unicodePwd":
 			if !o.is("user") {
 				return violation(a)
 			}
 			password = append(password, c)
+			continue
+		case "pwdLastSet": // a password sets it by itself, and what the request says counts
+			set = append(set, c)
 			continue
 		}
 		if err := d.change(w, who, o, a, c, permissive, log); err != nil {
@@ -75,6 +79,15 @@ func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapms
 			return accessDenied("The password of %s is not yours to set.", o.DN)
 		}
 		if err := d.writePassword(w, who, o, password); err != nil {
+			return err
+		}
+	}
+	for _, c := range set {
+		a, err := d.attribute(c.Description)
+		if err != nil {
+			return err
+		}
+		if err := d.change(w, who, o, a, c, permissive, log); err != nil {
 			return err
 		}
 	}
