@@ -141,8 +141,8 @@ func (d *directories) examineDirectory(ctx context.Context, o domainObject, foun
 	if err := probe.Directory(c, id, found); err != nil {
 		return err
 	}
-	people := ldapmsg.And{ldapmsg.EqualTo("objectCategory", "person"), ldapmsg.EqualTo("objectClass", "user")}
-	entries, err := c.List(c.Base, people, append(probe.PasswordAttributes(), "sAMAccountName", "userPrincipalName", "objectSid", "objectClass", keysAttribute)...)
+	accounts := ldapmsg.EqualTo("objectClass", "user") // computers are users, too
+	entries, err := c.List(c.Base, accounts, append(probe.PasswordAttributes(), "sAMAccountName", "userPrincipalName", "objectSid", "objectClass", keysAttribute)...)
 	if err != nil {
 		return err
 	}
