@@ -6,6 +6,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"hellolab/cmd/hellolab/internal/doctor"
@@ -60,6 +63,7 @@ func (c *doctorCommand) examine(ctx context.Context, s *session) (facts *doctor.
 	if err != nil {
 		return nil, err
 	}
+	open := readable(o.Path) // who opens it makes it private
 	holder, err := state.HeldBy(ctx, o)
 	if err != nil && !errors.Is(err, state.ErrNoHolder) {
 		return nil, err
@@ -75,7 +79,7 @@ func (c *doctorCommand) examine(ctx context.Context, s *session) (facts *doctor.
 		return nil, err
 	}
 	defer closing(l, &err)
-	facts = &doctor.Facts{Now: l.Now(), Served: holder.Commands, State: snap.Warnings()}
+	facts = &doctor.Facts{Now: l.Now(), Served: holder.Commands, State: append(open, snap.Warnings()...)}
 	err = overlay.Read(func(r state.Reader) (err error) {
 		facts.Offset, err = state.ClockOffset(r)
 		return err
@@ -102,6 +106,17 @@ func (c *doctorCommand) examine(ctx context.Context, s *session) (facts *doctor.
 		facts.Outside, err = s.outsideOf(ctx, l, overlay, holder.Commands)
 	}
 	return facts, err
+}
+
+// readable says which files of a state others than its owner may read.
+func readable(path string) []string {
+	var out []string
+	for _, name := range []string{path, strings.TrimSuffix(path, filepath.Ext(path)) + ".key"} {
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {
+			out = append(out, fmt.Sprintf("Others may read %s (mode %04o).", name, info.Mode().Perm()))
+		}
+	}
+	return out
 }
 
 // examine asks a domain.

@@ -9,6 +9,8 @@ import (
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
+	"hellolab/providers/event"
+	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
 )
 
@@ -164,18 +166,36 @@ func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) 
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(d.domains, func(o domainObject) bool { return o.Addr == key.Home })
-		conn, err := d.administer(ctx, d.domains[i])
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		if err := conn.RemoveValue(owner.object, keysAttribute, key.Value); err != nil {
+		if err := d.revoke(ctx, owner, key); err != nil {
 			return err
 		}
 		s.printf("Revoked: the key %s of %s is removed from %s.\n", key.ID, view.Escape(key.Account), view.Escape(key.Home))
 		return nil
 	})
+}
+
+// revoke removes a key from its domain, and records it as a flow of its own.
+func (d *directories) revoke(ctx context.Context, owner *keyed, key *keylist.Key) error {
+	id, err := guid.New(d.env.Rand)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(d.domains, func(o domainObject) bool { return o.Addr == key.Home })
+	conn, err := d.administer(ctx, d.domains[i])
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.RemoveValue(owner.object, keysAttribute, key.Value); err != nil {
+		return err
+	}
+	d.env.Emit.Emit(event.Event{
+		At: d.env.Now(), Correlation: id.String(), Flow: "revoke", Actor: event.ActiveDirectory, Protocol: "LDAP", Step: "key_revoked",
+		Text:    "The lab's administrator removes a registered key of " + key.Name + " from the domain.",
+		User:    key.Account,
+		Message: map[string]any{"domain": key.Home, "attribute": keysAttribute, "key_id": key.ID, "source": key.Source, "marks": key.Marks},
+	})
+	return nil
 }
 
 // ask shows the key and what it means to lose it. The state is not held

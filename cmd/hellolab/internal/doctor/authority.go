@@ -44,35 +44,38 @@ func (x *examination) published(d *Domain, a *Authority) {
 	}
 }
 
-// refusal is the code for a certificate whose revocation is not known.
-func refusal(r *revocation.Result) string {
-	if r.Cause == revocation.Unreachable {
-		return code(krb.ErrRevocationUnavailable)
+// refusal is the code for a certificate whose revocation is not known: of what
+// the sources lack, the most telling decides.
+func refusal(results ...*revocation.Result) string {
+	for _, r := range results {
+		if r.Cause > revocation.Unreachable {
+			return code(krb.ErrRevocationUnknown)
+		}
 	}
-	return code(krb.ErrRevocationUnknown)
+	return code(krb.ErrRevocationUnavailable)
 }
 
 // revocation judges what a KDC learns of a certificate of the authority's: it
 // asks the responder, then the lists, and one of them is enough.
 func (x *examination) revocation(a *Authority) {
-	s, met := Error, refusal(&a.Lists)
-	if a.OCSP && a.Responder.Status != revocation.Unknown {
-		s, met = Warning, ""
+	lists, responder := a.Lists.Status != revocation.Unknown, a.OCSP && a.Responder.Status != revocation.Unknown
+	s, met := Warning, ""
+	if !lists && !responder {
+		s, met = Error, refusal(&a.Lists)
+		if a.OCSP {
+			met = refusal(&a.Lists, &a.Responder)
+		}
 	}
-	if a.Lists.Status == revocation.Unknown {
+	if !lists {
 		x.add(s, "revocation_lists", a.Addr, met, "`hellolab apply` publishes lists that are due; see that the host of the authority answers, and its crl block.",
 			"The authority's revocation lists are of no use: %s.", a.Lists.Cause)
 	} else if !a.Overdue.IsZero() {
 		x.add(Warning, "revocation_list_overdue", a.Addr, "", "`hellolab apply` publishes lists that are due.", "A revocation list should have been replaced on %s; it is good until %s.", stamp(a.Overdue), stamp(a.Lists.Until))
 	}
-	if !a.OCSP || a.Responder.Status != revocation.Unknown {
-		return
+	if a.OCSP && !responder {
+		x.add(s, "ocsp", a.Addr, met, "See that the host of the authority answers and its lists are in order; without OCSP (ocsp = false) certificates name the lists alone.",
+			"The authority's OCSP responder is of no use: %s.", a.Responder.Cause)
 	}
-	s, met = Warning, ""
-	if a.Lists.Status == revocation.Unknown {
-		s, met = Error, refusal(&a.Responder)
-	}
-	x.add(s, "ocsp", a.Addr, met, "See that the host of the authority answers; without OCSP (ocsp = false) certificates name the lists alone.", "The authority's OCSP responder is of no use: %s.", a.Responder.Cause)
 }
 
 // enrollment judges the service where members of the domain enroll.

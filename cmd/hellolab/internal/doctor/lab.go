@@ -10,7 +10,7 @@ import (
 
 func (x *examination) lab() {
 	for _, sentence := range x.State {
-		x.add(Warning, "state_files", "", "", "See to the files of .hellolab: they hold every secret of the lab.", "%s", sentence)
+		x.add(Warning, "state_files", "", "", "Run `chmod 600` on the files of .hellolab: they hold every secret of the lab.", "%s", sentence)
 	}
 	if off := x.Offset.Abs(); off > krb.Skew {
 		where := "ahead of"
