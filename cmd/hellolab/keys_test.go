@@ -21,7 +21,7 @@ func TestRevokingAsks(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.dir, "main.lab.hcl"), []byte(keyTrustDomain), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := run(t.Context(), s, []string{"apply", "-auto-approve"}); code != exitOK {
+	if code := run(t.Context(), s, []string{"-chdir=" + s.dir, "apply", "-auto-approve"}); code != exitOK {
 		t.Fatalf("%d: %s", code, out.String())
 	}
 	err := s.act(t.Context(), &stateFlags{}, "register", func(l *lab.Lab) error {
@@ -57,7 +57,7 @@ func TestRevokingAsks(t *testing.T) {
 	}{{"no\n", exitError, 1}, {"", exitError, 1}, {"yes\n", exitOK, 0}} {
 		s.in, s.lines = strings.NewReader(c.answer), nil
 		out.Reset()
-		code := run(t.Context(), s, []string{"keys", "revoke", "user.alice", "-key=" + id[:shortest]})
+		code := run(t.Context(), s, []string{"-chdir=" + s.dir, "keys", "revoke", "user.alice", "-key=" + id[:shortest]})
 		if code != c.code || len(held()) != c.left {
 			t.Errorf("%q: ends with %d, %d keys left: %s", c.answer, code, len(held()), out.String())
 		}
