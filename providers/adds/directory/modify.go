@@ -49,21 +49,21 @@ func (o *object) has(attribute string) bool {
 }
 
 func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapmsg.Change, permissive bool, log *journal) error {
-	var password, set []ldapmsg.Change
+	var password, expiry []ldapmsg.Change
 	for _, c := range changes {
 		a, err := d.attribute(c.Description)
 		if err != nil {
 			return err
 		}
-		switch a.Name {
-		case "unicodePwd":
+		if a.Name == "unicodePwd" {
 			if !o.is("user") {
 				return violation(a)
 			}
 			password = append(password, c)
 			continue
-		case "pwdLastSet": // a password sets it by itself, and what the request says counts
-			set = append(set, c)
+		}
+		if a.Name == "pwdLastSet" { // what is asked for stands, though a new password sets it
+			expiry = append(expiry, c)
 			continue
 		}
 		if err := d.change(w, who, o, a, c, permissive, log); err != nil {
@@ -82,7 +82,7 @@ func (d *Directory) modify(w writer, who *Requester, o *object, changes []ldapms
 			return err
 		}
 	}
-	for _, c := range set {
+	for _, c := range expiry {
 		a, err := d.attribute(c.Description)
 		if err != nil {
 			return err

@@ -147,7 +147,7 @@ func TestFindings(t *testing.T) {
 		}, []string{"warning password_expired domain.corp KDC_ERR_KEY_EXPIRED (23)", "warning password_ending domain.corp KDC_ERR_KEY_EXPIRED (23)"}},
 		"keys": {func(f *Facts, _ *pair) {
 			f.Domains[0].Accounts[0].Keys = []keylist.Key{{Marks: []string{keylist.Foreign}}, {Marks: []string{keylist.Weak}, Why: []string{"W."}}, {Marks: []string{keylist.Malformed}, Why: []string{"M."}}}
-		}, []string{"warning key_weak domain.corp ", "warning key_malformed domain.corp KDC_ERR_CLIENT_NOT_TRUSTED (62)"}},
+		}, []string{"warning key_weak domain.corp KDC_ERR_CLIENT_NOT_TRUSTED (62)", "warning key_malformed domain.corp KDC_ERR_CLIENT_NOT_TRUSTED (62)"}},
 		"RC4 and keyless": {func(f *Facts, _ *pair) { f.Domains[0].KeylessCMS, f.Domains[0].Controllers[0].RC4 = true, true },
 			[]string{"warning rc4 domain.corp ", "warning keyless_cms domain.corp "}},
 		"nobody writes keys": {func(f *Facts, _ *pair) { f.Domains[0].Synced = true }, []string{"note no_key_admins domain.corp "}},

@@ -158,6 +158,6 @@ func (x *examination) key(d *Domain, k *keylist.Key) {
 	case k.Has(keylist.Malformed):
 		x.add(Warning, "key_malformed", d.Addr, code(krb.ErrClientNotTrusted), next, "A registered key of %s cannot be used. %s", k.Account, why)
 	case k.Has(keylist.Weak):
-		x.add(Warning, "key_weak", d.Addr, "", next, "Whoever computes a registered key of %s signs in as them. %s", k.Account, why)
+		x.add(Warning, "key_weak", d.Addr, code(krb.ErrClientNotTrusted), next, "A registered key of %s proves nobody, for others can find its private half. %s", k.Account, why)
 	}
 }
