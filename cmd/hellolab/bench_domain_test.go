@@ -75,13 +75,13 @@ func (l *benchLab) copy(b *testing.B) string {
 // serve starts `hellolab serve`.
 func (l *benchLab) serve(b *testing.B) *benchServer {
 	b.Helper()
-	s, _ := l.served(b)
+	s, _ := l.served(b, l.copy(b))
 	return s
 }
 
-func (l *benchLab) served(b *testing.B) (*benchServer, fromOutside) {
+func (l *benchLab) served(b *testing.B, dir string) (*benchServer, fromOutside) {
 	b.Helper()
-	cmd := hellolab(b, l.copy(b), nil, "serve", "-json")
+	cmd := hellolab(b, dir, nil, "serve", "-json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -122,7 +122,7 @@ func (o fromOutside) Dial(ctx context.Context, host string, port int) (net.Conn,
 // enroll obtains a certificate for the user as any client would.
 func (l *benchLab) enroll(b *testing.B) {
 	b.Helper()
-	s, network := l.served(b)
+	s, network := l.served(b, l.dir) // the authority is to know what it issued
 	ctx, env := b.Context(), providers.Env{Network: network, Now: time.Now, Rand: rand.Reader}
 	c, err := adldap.SignIn(ctx, env, adldap.Domain{Realm: benchRealm, Host: benchHost, BaseDN: "DC=corp,DC=contoso,DC=com", Account: "alice", Password: benchPassword})
 	if err != nil {
