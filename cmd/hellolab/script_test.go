@@ -31,6 +31,11 @@ func TestMain(m *testing.M) {
 		s := process()
 		s.failpoint = failpoint(os.Getenv("HELLOLAB_TEST_AT"), os.Getenv("HELLOLAB_TEST_DO"))
 		os.Exit(start(s, os.Args[1:]))
+	}, "bench-kdc": func() {
+		if err := benchKDC(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitError)
+		}
 	}})
 }
 
