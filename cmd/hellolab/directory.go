@@ -14,7 +14,6 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/graph"
-	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
 )
@@ -103,7 +102,7 @@ func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, err
 
 // keyOf reads a value as LDAP gives it.
 func keyOf(a keylist.Account, text string, now time.Time) keylist.Key {
-	value, err := keycred.ParseDNBinary(text)
+	value, err := ldapmsg.ParseDNBinary(text)
 	if err == nil {
 		value.DN, _, err = adldap.SplitName(value.DN)
 	}

@@ -18,6 +18,7 @@ import (
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 // domainCommands are what scripts do to a domain behind the tool's back.
@@ -91,7 +92,7 @@ func (s *session) writeKey(ctx context.Context, l *lab.Lab, user string, value [
 				return err
 			}
 			defer c.Close()
-			return c.AddValue(adldap.ByGUID(u.ID), keysAttribute, keycred.DNBinary{Value: value, DN: u.Out.DN}.String())
+			return c.AddValue(adldap.ByGUID(u.ID), keysAttribute, ldapmsg.DNBinary{Binary: value, DN: u.Out.DN}.String())
 		}
 	}
 	return errors.New("no such user in a domain")

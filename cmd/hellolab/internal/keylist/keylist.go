@@ -22,6 +22,7 @@ import (
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 // Directory is where a key is registered.
@@ -83,10 +84,10 @@ func (a *Account) key(d Directory) Key {
 
 // FromAD decodes a value of msDS-KeyCredentialLink at a time. What cannot be
 // read becomes a key that is marked malformed, with the reason (fault 86).
-func FromAD(a Account, value keycred.DNBinary, now time.Time) Key {
+func FromAD(a Account, value ldapmsg.DNBinary, now time.Time) Key {
 	k := a.key(AD)
-	k.Value, k.ID = value.String(), digest(value.Value)
-	c, err := keycred.Parse(value.Value)
+	k.Value, k.ID = value.String(), digest(value.Binary)
+	c, err := keycred.Parse(value.Binary)
 	if err != nil {
 		k.mark(Malformed, "Domain controllers pass over the value: %v.", err)
 		return k

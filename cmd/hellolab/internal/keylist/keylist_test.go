@@ -20,6 +20,7 @@ import (
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/ngc"
 )
 
@@ -86,7 +87,7 @@ func TestFromAD(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			value := keycred.DNBinary{Value: blob, DN: "CN=x"}
+			value := ldapmsg.DNBinary{Binary: blob, DN: "CN=x"}
 			k := FromAD(c.account, value, now)
 			got := fmt.Sprintf("%s, %s, %s, mfa %s, attested %s, %s %v", k.Usage, k.Source, k.Algorithm, yes(k.MFA), yes(k.Attested), k.Strength, k.Marks)
 			if got != c.want {
@@ -100,7 +101,7 @@ func TestFromAD(t *testing.T) {
 }
 
 func TestUnreadable(t *testing.T) {
-	k := FromAD(alice, keycred.DNBinary{Value: []byte{0, 2, 0, 0}}, now)
+	k := FromAD(alice, ldapmsg.DNBinary{Binary: []byte{0, 2, 0, 0}}, now)
 	if !k.Has(Malformed) || !strings.HasPrefix(k.ID, "#") || len(k.Why) != 1 || !strings.Contains(k.Why[0], "missing") {
 		t.Errorf("%+v", k)
 	}
