@@ -54,7 +54,7 @@ var kerberosReasons = []struct {
 	code   int32
 	reason string
 }{
-	{1, "account_expired_in_domain"},
+	{1, "account_expired_in_domain"},     // KDC_ERR_NAME_EXP
 	{6, "not_domain_account"},            // KDC_ERR_C_PRINCIPAL_UNKNOWN
 	{16, "kdc_no_certificate"},           // KDC_ERR_PADATA_TYPE_NOSUPP
 	{18, "account_disabled_in_domain"},   // KDC_ERR_CLIENT_REVOKED
