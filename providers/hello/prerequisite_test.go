@@ -9,7 +9,7 @@ import (
 
 // ready is facts under which every check of every route succeeds.
 var ready = Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true,
-	EnterprisePRT: true, RegistrationAuthority: true, Template: true, MDMCertificate: true, CloudTGT: true}
+	EnterprisePRT: true, RegistrationAuthority: true, Template: true, MDMCertificate: true, CloudTGT: true, DomainAccount: true}
 
 func on() InForce {
 	return InForce{UsePassportForWork: Setting[bool]{Value: true}, RequireSecurityDevice: Setting[bool]{Value: true}}
@@ -119,7 +119,7 @@ func TestPrerequisitesOfDeployments(t *testing.T) {
 		if l := Prerequisites(route, on(), ready); !l.WillProvision {
 			t.Errorf("%v: %+v", c.shape, l)
 		}
-		basic := Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true}
+		basic := Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true, DomainAccount: true}
 		l := Prerequisites(route, on(), basic)
 		var failed []string
 		for _, check := range l.Checks {

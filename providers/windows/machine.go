@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
@@ -159,30 +159,8 @@ func osVersion(os string) string {
 	}
 }
 
-// computerName is the device's name: as written, else the last part of its
-// address, with anything but letters, digits and hyphens as hyphens.
-func computerName(in spec.Device, addr string) string {
-	if in.Name != "" {
-		return in.Name
-	}
-	name := addr
-	if _, after, ok := strings.Cut(addr, "device."); ok {
-		name = after
-		for strings.Contains(name, "device.") {
-			_, name, _ = strings.Cut(name, "device.")
-		}
-	}
-	return strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
-			return r
-		case r == '"', r == ']':
-			return -1
-		default:
-			return '-'
-		}
-	}, name), "-")
-}
+// computerName is the device's name in the directory.
+func computerName(in spec.Device, addr string) string { return hello.ComputerName(addr, in) }
 
 // ekHash is the hex SHA-256 of the public endorsement key; empty without a TPM.
 func (r machineRecord) ekHash() string {
