@@ -19,6 +19,8 @@ type issue struct {
 	part    krb.EncTicketPart
 	kvno    uint32 // after sealing
 	etype   int32  // after sealing
+
+	peer *krb.Key // of a user-to-user ticket: what it is encrypted with; nil: the account's key
 }
 
 // span is how long a ticket lives; renew is zero for one that is not renewable.
@@ -90,9 +92,14 @@ func (k *KDC) asTimes(body *krb.KDCReqBody, now time.Time) (span, krb.Flags, err
 // server. A nil PAC leaves the ticket without one.
 func (x *exchange) seal(ctx context.Context, t *issue, content *pac.PAC) (*krb.Ticket, error) {
 	k := x.kdc
-	key, err := k.ticketKey(t.account)
-	if err != nil {
-		return nil, err
+	var key VersionedKey
+	if t.peer != nil {
+		key.Key = *t.peer // such a key has no version
+	} else {
+		var err error
+		if key, err = k.ticketKey(t.account); err != nil {
+			return nil, err
+		}
 	}
 	t.kvno, t.etype = key.KVNO, key.Key.EType
 	if t.account.has(TrustedForDelegation) && !k.isTGS(t.name) {
