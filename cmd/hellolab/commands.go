@@ -49,6 +49,8 @@ func commands() []entry {
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
 		{"events", "DEVICE", "Print a device's event log as Get-WinEvent does", 1, func() command { return &eventsCommand{} }},
 		{"inspect", "[FILE]", "Decode a token, ticket, certificate, key or message", 1, func() command { return &inspectCommand{} }},
+		{"clock", "", "Print the lab's time", 0, func() command { return &clockCommand{} }},
+		{"clock advance", "DURATION|TIME", "Move the lab's clock forward and do what becomes due", 1, func() command { return &clockAdvanceCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
 		{"show", "[PLANFILE]", "Print the state, or a saved plan", 1, func() command { return &showCommand{} }},
 		{"output", "[NAME]", "Print outputs of the last apply", 1, func() command { return &outputCommand{} }},
@@ -68,7 +70,7 @@ func commands() []entry {
 // session.act or session.look alone, and reads of its surroundings nothing but
 // secrets.
 func runsInHolder(name string) bool {
-	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env"}, name)
+	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env", "clock", "clock advance"}, name)
 }
 
 // run executes a command line and returns its exit code.

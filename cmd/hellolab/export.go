@@ -92,6 +92,12 @@ type about struct {
 	Domains      []aboutDomain      `json:"domains"`
 }
 
+// encode is the file.
+func (a *about) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(a, "", "  ")
+	return append(data, '\n'), err
+}
+
 type aboutHost struct {
 	Host    string      `json:"host"`
 	Address netip.Addr  `json:"address"`
@@ -155,11 +161,11 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 	}
 	v.about, v.vars = e.about, e.vars
 	e.file(fileEnv, shellVariables(e.vars))
-	data, err := json.MarshalIndent(e.about, "", "  ")
+	data, err := e.about.encode()
 	if err != nil {
 		return nil, err
 	}
-	e.file(fileLab, append(data, '\n'))
+	e.file(fileLab, data)
 	remove = func() {
 		if kept {
 			return
