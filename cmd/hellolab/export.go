@@ -93,6 +93,12 @@ type about struct {
 	Services     []aboutService     `json:"services"`
 }
 
+// encode is the file.
+func (a *about) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(a, "", "  ")
+	return append(data, '\n'), err
+}
+
 type aboutHost struct {
 	Host    string      `json:"host"`
 	Address netip.Addr  `json:"address"`
@@ -156,11 +162,11 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 	}
 	v.about, v.vars = e.about, e.vars
 	e.file(fileEnv, shellVariables(e.vars))
-	data, err := json.MarshalIndent(e.about, "", "  ")
+	data, err := e.about.encode()
 	if err != nil {
 		return nil, err
 	}
-	e.file(fileLab, append(data, '\n'))
+	e.file(fileLab, data)
 	remove = func() {
 		if kept {
 			return

@@ -230,9 +230,14 @@ func (v *served) warn() {
 	if v.throwaway {
 		v.s.warnf("With -clock=wall a throwaway view of the lab is served: nothing that happens in it is kept")
 	}
-	if off := v.offset.Abs(); off > clockTolerance {
+	v.warnClock(v.offset)
+}
+
+// warnClock tells of a clock that clients do not keep.
+func (v *served) warnClock(offset time.Duration) {
+	if off := offset.Abs(); off > clockTolerance {
 		where := "ahead of"
-		if v.offset < 0 {
+		if offset < 0 {
 			where = "behind"
 		}
 		v.s.warn(asWarning("The lab's clock is "+off.String()+" "+where+" this machine's",

@@ -30,7 +30,8 @@ const (
 	Application        Actor = "Application" // a relying party
 	MDM                Actor = "MDM"
 	ActiveDirectory    Actor = "Active Directory" // the directory behind LDAP
-	Service            Actor = "Service"          // a resource on the domain's side
+	Authority          Actor = "Certificate authority"
+	Service            Actor = "Service" // a resource on the domain's side
 )
 
 // Outcome says how a step ended.
