@@ -31,7 +31,8 @@ const (
 	MDM                Actor = "MDM"
 	ActiveDirectory    Actor = "Active Directory" // the directory behind LDAP
 	Authority          Actor = "Certificate authority"
-	Service            Actor = "Service" // a resource on the domain's side
+	Service            Actor = "Service"       // a resource on the domain's side
+	Connect            Actor = "Entra Connect" // synchronizes a domain with a tenant
 )
 
 // Outcome says how a step ended.
