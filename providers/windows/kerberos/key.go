@@ -39,24 +39,17 @@ func KeySubject(sid, key, tenant, upn string) string {
 	return sid + "/" + key + "/login.windows.net/" + tenant + "/" + upn
 }
 
-// Life of a certificate around a key: it is good for the request that it is
-// made for, at clocks that differ.
-const (
-	lifeBefore = krb.Skew + time.Minute
-	lifeAfter  = 24 * time.Hour
-)
-
-// SelfSigned makes the certificate around a key (KEY-23).
-func SelfSigned(random io.Reader, signer crypto.Signer, subject string, now time.Time) (*x509.Certificate, error) {
+// SelfSigned makes the certificate around a key (KEY-23). Its life has no bounds
+// (RFC 5280 4.1.2.5), as whose clock is wrong is for the request's time to tell.
+func SelfSigned(random io.Reader, signer crypto.Signer, subject string) (*x509.Certificate, error) {
 	serial := make([]byte, 16)
 	if _, err := io.ReadFull(random, serial); err != nil {
 		return nil, fmt.Errorf("read random serial number: %w", err)
 	}
 	serial[0] = serial[0]&0x7f | 0x40 // positive, and of one length
-	now = now.UTC().Truncate(time.Second)
 	template := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(serial), Subject: pkix.Name{CommonName: subject},
-		NotBefore: now.Add(-lifeBefore), NotAfter: now.Add(lifeAfter),
+		NotBefore: time.Unix(0, 0).UTC(), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage: x509.KeyUsageDigitalSignature, UnknownExtKeyUsage: []stdasn1.ObjectIdentifier{adcert.EKUSmartCardLogon},
 	}
 	der, err := x509.CreateCertificate(random, template, template, signer.Public(), signer)
@@ -89,7 +82,7 @@ func (p *Provider) proof(ctx context.Context, key Key) *proof {
 func (x *proof) Data(ctx context.Context, r krbclient.Request) ([]krb.PAData, error) {
 	certs := x.key.Certificates
 	if certs == nil {
-		own, err := SelfSigned(x.p.Rand, x.key.Signer, x.key.Subject, r.Now)
+		own, err := SelfSigned(x.p.Rand, x.key.Signer, x.key.Subject)
 		if err != nil {
 			return nil, err
 		}
