@@ -145,3 +145,36 @@ func TestRegisteredDevicePrerequisite(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// Who signs in to a hybrid joined device is of its domain, and the tenant knows
+// them by the synchronization: each of the two can fail.
+func TestHybridPrerequisites(t *testing.T) {
+	route := routeOf(t, Shape{HybridJoined, Hybrid, Managed, KeyTrust, NoDelivery})
+	for _, c := range []struct {
+		name  string
+		spoil func(*Facts)
+		check string
+		event int
+		code  string
+	}{
+		{"not of the domain", func(f *Facts) { f.DomainAccount = false }, "DomainAccount", 0, "not_domain_account"},
+		{"no token", func(f *Facts) { f.PRT = false }, "IsUserAzureAD", 7201, "no_prt"},
+		{"not registered", func(f *Facts) { f.Joined = false }, "IsDeviceJoined", 7200, "device_not_joined"},
+	} {
+		facts := ready
+		c.spoil(&facts)
+		l := Prerequisites(route, on(), facts)
+		var failed []Check
+		for _, check := range l.Checks {
+			if !check.OK {
+				failed = append(failed, check)
+			}
+		}
+		if l.WillProvision || l.DeviceEvent != 360 || len(failed) != 1 || failed[0].Name != c.check || failed[0].Event != c.event || failed[0].Code != c.code {
+			t.Errorf("%s: %+v", c.name, l)
+		}
+	}
+	if l := Prerequisites(routeOf(t, entraManaged), on(), Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true}); !l.WillProvision {
+		t.Errorf("an Entra joined device asks for an account of a domain: %+v", l)
+	}
+}

@@ -171,7 +171,7 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 				"%s is registered by its work accounts, and %s is none of them, so the device has no identity for its tenant. Add it to work_accounts of the device.", d.Addr, u.Addr)
 			return
 		}
-	} else if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
+	} else if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
 		v.problem(e.Addr, "user", "tenant_mismatch", "User and device in different tenants",
 			"%s lives in %s and %s is registered with %s; a container holds keys only of the tenant its device is registered with. Enroll a user of that tenant.", u.Addr, u.In.Tenant, d.Addr, d.In.Tenant)
 		return

@@ -56,8 +56,6 @@ func (v *validation) cachedLogons(addr string, d *Domain) {
 	switch n, age := d.In.CachedLogons, d.In.ForceNetwork; {
 	case n < 0 || n > maxCachedLogons:
 		v.problem(addr, "cached_logons", "cached_logons_range", "Out of range", "cached_logons is %d, and Windows takes 0 to %d.", n, maxCachedLogons)
-	case age < 0:
-		v.problem(addr, "force_network_logon", "age_negative", "Not an age", "A cached sign-in is never younger than nothing. Give a duration, or \"0s\" for any age.")
 	case n == 0 && age > 0:
 		v.warn(addr, "force_network_logon", "force_network_unused", "Setting without effect", "No sign-in is kept (cached_logons = 0), so every sign-in needs a controller anyway. Remove force_network_logon, or raise cached_logons.")
 	}
