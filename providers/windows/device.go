@@ -134,7 +134,7 @@ func (m *machine) change(ctx context.Context, change graph.Device) error {
 		if err != nil {
 			return err
 		}
-		a, err := m.w.newAdmin(ctx, m.env, tenant)
+		a, err := m.w.newAdmin(ctx, m.desk, tenant)
 		if err != nil {
 			return err
 		}
@@ -311,7 +311,7 @@ func (m *machine) object(ctx context.Context) (*graph.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := m.w.newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.desk, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -382,7 +382,7 @@ func (m *machine) depart(ctx context.Context) error {
 	}
 	// The service turns away a certificate whose device is gone already; and a
 	// device whose TPM is broken cannot show its certificate.
-	a, err := m.w.newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.desk, tenant)
 	if err != nil {
 		return errors.Join(leaveErr, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/position"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/web"
@@ -59,7 +60,8 @@ type registration struct {
 // machine is an installed device at work in one call of its kind.
 type machine struct {
 	w    *Windows
-	env  providers.Env // section: the device's
+	env  providers.Env // section: the device's; network: as the device sees it
+	desk providers.Env // the same with the lab's network: where its administrator sits
 	addr string        // of the device
 	in   spec.Device
 	rec  machineRecord
@@ -74,7 +76,8 @@ var errNotInstalled = errors.New("the device is not installed")
 
 // machine loads the device at addr, whose section env has.
 func (w *Windows) machine(env providers.Env, addr string, in spec.Device) (*machine, error) {
-	m := &machine{w: w, env: env, addr: addr, in: in}
+	m := &machine{w: w, env: env, desk: env, addr: addr, in: in}
+	m.env.Network = position.Of(env, place(in, false))
 	rec, ok, err := view[machineRecord](env.Section, tableMachine, "record")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", addr, err)

@@ -25,7 +25,7 @@ import (
 )
 
 // Actor is the KDC in events.
-const Actor event.Actor = "KDC"
+const Actor = event.KDC
 
 // Config is what a KDC needs to know.
 type Config struct {
@@ -106,6 +106,7 @@ type exchange struct {
 	kdc    *KDC
 	now    time.Time
 	step   string         // of the event
+	id     string         // of the exchange, for the event
 	client krb.Name       // as asked for, or as the ticket says
 	server krb.Name       // as asked for
 	note   map[string]any // for the event
@@ -140,7 +141,7 @@ func (x *exchange) handle(ctx context.Context, message []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.client, x.server = req.Body.Client, req.Body.Server
+	x.client, x.server, x.id = req.Body.Client, req.Body.Server, krb.ExchangeID(req.RawBody)
 	x.tell("etypes", req.Body.ETypes)
 	x.tell("padata", types(req.PAData))
 	if !x.kdc.isRealm(req.Body.Realm) {

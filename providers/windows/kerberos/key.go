@@ -97,7 +97,7 @@ func (x *proof) Data(ctx context.Context, r krbclient.Request) ([]krb.PAData, er
 	sum := sha256.Sum256(certs[0].RawSubjectPublicKeyInfo)
 	x.p.emit("as_request", "The Kerberos provider signs the pre-authentication data with the key", map[string]any{
 		"client": r.KDCReq.Body.Client.String(), "realm": r.KDCReq.Body.Realm, "subject": certs[0].Subject.String(), "issuer": certs[0].Issuer.String(),
-		"key": hex.EncodeToString(sum[:]), "agreement": x.Group.Name, "fresh": fresh,
+		"key": hex.EncodeToString(sum[:]), "agreement": x.Group.Name, "fresh": fresh, "exchange": krb.ExchangeID(r.KDCReq.RawBody),
 	})
 	return data, nil
 }

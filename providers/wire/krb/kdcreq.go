@@ -1,6 +1,8 @@
 package krb
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -208,4 +210,12 @@ func (r *KDCReq) Encode() ([]byte, error) {
 	}
 	r.Raw = b
 	return b, nil
+}
+
+// ExchangeID names an exchange to both of its parties, which Kerberos itself
+// does not: the beginning of the digest of the KDC-REQ-BODY as it was sent, in
+// hexadecimal.
+func ExchangeID(rawBody []byte) string {
+	sum := sha256.Sum256(rawBody)
+	return hex.EncodeToString(sum[:8])
 }
