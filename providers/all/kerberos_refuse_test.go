@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -30,8 +31,8 @@ func kdcTemplate(name string) spec.Domain {
 
 func lax(c *kerberos.Config) { c.Validation.Strict = false }
 
-// Each of the five checks of the KDC's certificate, against controllers of
-// which that one check does not hold.
+// Fault 68, the client's side: each of the five checks of the KDC's certificate,
+// against controllers of which that one check does not hold.
 func TestKerberosFiveChecks(t *testing.T) {
 	seed.Proves(t, "A3-09")
 	seed.Proves(t, "A3-10")
@@ -184,6 +185,7 @@ func TestKerberosNoController(t *testing.T) {
 		"another's domain":   {func(c *kerberos.Config) { c.Domain.Name = "nowhere.contoso.com" }, locate.ErrDNS},
 		"no pings":           {func(c *kerberos.Config) { c.Network = cut{c.Network, 389}; c.Patience = time.Millisecond }, locate.ErrNoAnswer},
 		"the KDC is cut off": {func(c *kerberos.Config) { c.Network = cut{c.Network, 88} }, errCut},
+		"the KDC hangs up":   {func(c *kerberos.Config) { c.Network = mute{c.Network} }, io.EOF},
 	} {
 		_, err := l.pc("onsite", tt.change).signInKey(h)
 		refuses(t, what, err, kerberos.PhaseLocate, "STATUS_NO_LOGON_SERVERS", 0)
@@ -219,6 +221,21 @@ func (c cut) DialPacket(ctx context.Context, host string, port int) (net.Conn, e
 		return nil, errCut
 	}
 	return c.Network.DialPacket(ctx, host, port)
+}
+
+// mute is a network on which the KDC hears a request, and hangs up.
+type mute struct{ kerberos.Network }
+
+func (m mute) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
+	if port != 88 {
+		return m.Network.Dial(ctx, host, port)
+	}
+	client, server := net.Pipe()
+	go func() {
+		_, _ = krb.ReadFrame(server)
+		server.Close()
+	}()
+	return client, nil
 }
 
 // picky is a network on which the KDC takes no group but one.

@@ -167,7 +167,7 @@ func (p *Provider) forget(host string) {
 	}
 }
 
-// unreachable is a controller that could not be dialed.
+// unreachable is a controller that could not be dialed, or that hung up.
 type unreachable struct {
 	host string
 	err  error
@@ -175,6 +175,20 @@ type unreachable struct {
 
 func (u *unreachable) Error() string { return fmt.Sprintf("%s cannot be reached: %v", u.host, u.err) }
 func (u *unreachable) Unwrap() error { return u.err }
+
+// line is a connection to a controller.
+type line struct {
+	net.Conn
+	host string
+}
+
+func (l line) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	if err != nil {
+		err = &unreachable{l.host, err}
+	}
+	return n, err
+}
 
 // client speaks to the KDC of a controller; the KDC's clock is ahead by skew.
 func (p *Provider) client(controller string, skew time.Duration) *krbclient.Client {
@@ -184,7 +198,7 @@ func (p *Provider) client(controller string, skew time.Duration) *krbclient.Clie
 			if err != nil {
 				return nil, &unreachable{controller, err}
 			}
-			return conn, nil
+			return line{conn, controller}, nil
 		}
 	}
 	return &krbclient.Client{
