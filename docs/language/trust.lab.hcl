@@ -5,9 +5,10 @@ trust "key" {
   authority = authority.issuing
 }
 
-# Turns it on for everyone's computers. On hybrid joined ones Hello is off
+# Turns it on for the computers of a group. On hybrid joined ones Hello is off
 # until a policy says otherwise.
 policy "computers" {
+  assign                = [group.engineers]
   source                = "gpo"
   trust                 = trust.key
   use_passport_for_work = true
