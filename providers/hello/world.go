@@ -146,7 +146,8 @@ func NewWorld(records []providers.Record) (*World, error) {
 
 // Around builds the World that bears on one user on one device: both, their
 // tenants and domains, and every policy, group, trust and sync. It is what a
-// device asks for, without the cost of the whole lab.
+// device asks for, without the cost of the whole lab. Without a trust no sync
+// bears on them.
 func Around(objects providers.Objects, user, device string) (*World, error) {
 	var records []providers.Record
 	seen := map[string]bool{}
@@ -177,6 +178,9 @@ func Around(objects providers.Objects, user, device string) (*World, error) {
 		all, err := objects.List(kind)
 		if err != nil {
 			return nil, err
+		}
+		if kind == "trust" && len(all) == 0 {
+			break
 		}
 		records = append(records, all...)
 	}
