@@ -73,16 +73,17 @@ func manuals() map[string]manual {
 		},
 		"serve": {
 			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
-				"The state is held meanwhile; `signin`, `mfa`, `status` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
+				"With a domain it also holds `krb5.conf`, `ldap.conf`, and PEM files of the authorities that the domain's directory publishes; its roots are in `ca.pem`, too. Kerberos clients are led to addresses. The URLs of `ldap.conf` have controllers' names where /etc/hosts knows them, else addresses, which do for passwords; LDAP by Kerberos or TLS needs the names. One program gets them without that file by nss_wrapper: `LD_PRELOAD=libnss_wrapper.so`, for which `env` names `hosts`. " +
+				"The state is held meanwhile; `signin`, `mfa`, `keys`, `status` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {
 			detail:   "COMMAND gets the variables that `hellolab env` prints, and the signals that are sent to hellolab. Flags of hellolab stand before `--`.",
 			exits:    []reference.Exit{{Code: "N", When: "COMMAND ended with N; 128 and more: by a signal; 126, 127: it could not be run, or was not found"}},
-			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests"},
+			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests", "hellolab run -- sh -c 'kinit alice && kvno host/dc1'"},
 		},
 		"env": {
-			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
+			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. KRB5_CONFIG, KRB5CCNAME and LDAPCONF lead to the first domain; tickets go to a cache in the export's folder, and your own stay. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
 			examples: []string{"hellolab env", "hellolab env -json"},
 		},
 		"status": {
@@ -96,6 +97,15 @@ func manuals() map[string]manual {
 				"Every entry comes of a recorded step, and names the flow for `hellolab trace`. Checks run on a copy of the device and leave none. " +
 				"Recordings outlive the lab they were made in, and a device that is replaced under its name.",
 			examples: []string{"hellolab events device.laptop", "hellolab events -log=aad device.laptop", "hellolab events -json -log=helloforbusiness device.laptop"},
+		},
+		"keys": {
+			detail: "USER is an address, a UPN or DOMAIN\\name; without it, every account that has a key. Domains are read over LDAP, tenants over Graph. " +
+				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key whose source is the domain itself.",
+			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
+		},
+		"keys revoke": {
+			detail:   "The key is shown, and what losing it means, before anything is asked. ID may be the first 8 digits or more. What Entra ID has of the key stays there.",
+			examples: []string{"hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
 		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
@@ -155,6 +165,13 @@ func manuals() map[string]manual {
 		"state restore": {
 			detail:   "BACKUP is a file that `-list` names; without it the newest that is whole is taken. The state that was there is kept beside.",
 			examples: []string{"hellolab state restore -list", "hellolab state restore"},
+		},
+		"doctor": {
+			detail: "It asks the services of the lab as clients do (Kerberos, TLS, revocation lists, LDAP) on a throwaway view of the state, and changes nothing: what is due is not done first. " +
+				"Findings are errors when clients are refused, warnings when some are or soon will be, and notes when it matters to some only. " +
+				"With `-outside` the ports that `hellolab serve` will bind and the hosts' names are tried on this machine, too.",
+			exits:    []reference.Exit{{Code: "1", When: "an error was found"}},
+			examples: []string{"hellolab doctor", "hellolab doctor -json -outside"},
 		},
 		"version": {
 			examples: []string{"hellolab version", "hellolab version -json"},
