@@ -227,14 +227,20 @@ func EncodeAuthData(elements []AuthData) ([]byte, error) {
 	return orEmpty(list(elements, AuthData.der)), nil
 }
 
-// ParseAuthData reads AuthorizationData.
+// ParseAuthData reads AuthorizationData. The data are slices of b.
 func ParseAuthData(b []byte) ([]AuthData, error) {
-	var list []AuthData
-	if err := unmarshal(b, &list, 0); err != nil {
-		return nil, fmt.Errorf("authorization data: %w", err)
+	d := &decoder{}
+	err := Check(b)
+	if err == nil {
+		list := sequenceOf[AuthData](d, b)
+		switch {
+		case d.bad:
+			err = errValue
+		case len(list) > maxPAData:
+			err = errors.New("too many elements")
+		default:
+			return list, nil
+		}
 	}
-	if len(list) > maxPAData {
-		return nil, errors.New("authorization data: too many elements")
-	}
-	return list, nil
+	return nil, fmt.Errorf("authorization data: %w", err)
 }
