@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +45,7 @@ func testProgram(tb testing.TB, name string, args ...string) *exec.Cmd {
 func benchKDC(kind, dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	debug.SetGCPercent(servingGC)
 	if kind == "memory" {
 		return benchMemory(ctx, dir)
 	}
