@@ -53,7 +53,7 @@ func benchKDC(kind, dir string) error {
 }
 
 func benchListen() (net.Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen("tcp", "127.0.0.1:0")
 	if err == nil {
 		fmt.Println(l.Addr())
 	}

@@ -194,7 +194,7 @@ func (s *session) serve(ctx context.Context, f *serveFlags, operation string, fn
 		}
 		defer closing(front, &err)
 	}
-	v.bridge, err = serve.Open(ctx, serve.Options{View: v.view, Network: v.lab.Network(), Listen: net.Listen, ListenPacket: net.ListenPacket, Proxy: proxy, Log: s.log})
+	v.bridge, err = serve.Open(ctx, serve.Options{View: v.view, Network: v.lab.Network(), Listen: listen, ListenPacket: net.ListenPacket, Proxy: proxy, Log: s.log})
 	if err != nil {
 		return err
 	}
@@ -213,6 +213,13 @@ func (s *session) serve(ctx context.Context, f *serveFlags, operation string, fn
 	defer v.keepUp(ctx, ticker.C)()
 	up()
 	return fn(v)
+}
+
+// listen binds an address of this machine. What connects to loopback does not
+// vanish without its system saying so: nothing is asked whether it still lives,
+// which costs four calls of the system for each connection.
+func listen(network, address string) (net.Listener, error) {
+	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, address)
 }
 
 // readClock finds how far the lab's clock is from the machine's. With
