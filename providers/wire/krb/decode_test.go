@@ -113,7 +113,7 @@ func TestDecodeTime(t *testing.T) {
 		"20240101000000": false, "20240101000000+0000": false, "20240101000000.5Z": false, "2024010100000 Z": false, "": false,
 	} {
 		d := &decoder{}
-		at := d.time(tlv(0x18, []byte(text)))
+		at := d.time(primitive(0x18, []byte(text)).encode())
 		want, err := time.Parse("20060102150405Z", text)
 		if d.bad == good || good && (err != nil || !at.Equal(want)) {
 			t.Errorf("%q: %s, bad %v", text, at, d.bad)
