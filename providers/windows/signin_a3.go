@@ -154,10 +154,10 @@ func (s *signingIn) ask(ctx context.Context, service *serviceObject, authorizati
 	defer reply.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(reply.Body, maxAnswer))
 	var answer struct {
-		Sentence string `json:"sentence"`
+		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(body, &answer) // the status says what counts
-	return reply.StatusCode, answer.Sentence, err
+	return reply.StatusCode, answer.Description, err
 }
 
 // serviceTimeout bounds one request to a service, in real time.
