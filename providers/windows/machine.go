@@ -14,6 +14,7 @@ import (
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/domainjoin"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/position"
 	"hellolab/providers/windows/tpm"
@@ -40,6 +41,9 @@ type machineRecord struct {
 	// crash in between leaves a device object that nobody knows the id of.
 	Joining      string        `json:"joining,omitempty"` // tenant id
 	Registration *registration `json:"registration,omitempty"`
+
+	// Of a computer of a domain: its account there.
+	Member *domainjoin.Joined `json:"member,omitempty"`
 
 	// Of a personal device: what kind of account unlocks it, as in spec.Device, and its SID.
 	Unlock string `json:"unlock,omitempty"`

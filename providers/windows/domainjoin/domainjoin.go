@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"hellolab/providers"
@@ -134,13 +135,36 @@ func Enable(ctx context.Context, env providers.Env, l Locator, d Domain, by Admi
 		return err
 	}
 	defer conn.Close()
-	const workstation, disabled = 0x1000, 0x2 // userAccountControl, MS-ADTS 2.2.16
 	bits := workstation
 	if !enabled {
 		bits |= disabled
 	}
 	return conn.Replace(adldap.ByGUID(j.ObjectGUID), adldap.Attributes{"userAccountControl": {fmt.Sprint(bits)}})
 }
+
+// Enabled reports whether the computer may sign in.
+func Enabled(ctx context.Context, env providers.Env, l Locator, d Domain, by Administrator, j Joined) (bool, error) {
+	conn, err := administer(ctx, env, l, d, by, &j.Account)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	e, err := conn.Read(adldap.ByGUID(j.ObjectGUID), "userAccountControl")
+	if err != nil {
+		return false, err
+	}
+	bits, err := strconv.ParseInt(e.Text("userAccountControl"), 10, 32)
+	if err != nil {
+		return false, fmt.Errorf("the computer's userAccountControl: %w", err)
+	}
+	return bits&disabled == 0, nil
+}
+
+// Bits of userAccountControl, MS-ADTS 2.2.16.
+const (
+	disabled    = 0x2
+	workstation = 0x1000
+)
 
 // administer signs the administrator in at a controller, which account then
 // names.
