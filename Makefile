@@ -19,7 +19,7 @@ SOAK_KILLS ?= 1000
 SOAK_FUZZ  ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build lab test check fmt vet lint doors generated units race bench soak fuzz docs fidelity clean
+.PHONY: help deps deps-test deps-bench build lab test check fmt vet lint doors generated units race bench soak fuzz docs fidelity clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ deps: ## Install what the build needs and the machine lacks (Debian: libssl-dev,
 
 deps-test: ## Install what the tests need besides (curl, Node, Chromium, Kerberos, LDAP and the libraries of outside clients)
 	@.ci/deps test
+
+deps-bench: ## Install what the benchmarks measure beside ours (krb5-kdc)
+	@.ci/deps bench
 
 build: deps ## Build bin/hellolab
 	$(GO) build -o $(BIN) ./cmd/hellolab
@@ -65,7 +68,7 @@ units: ## All tests
 race: ## The tests of concurrent packages under the race detector
 	$(GO) test -race -short -skip Bombs -timeout 12m $(RACE)
 
-bench: ## Every speed promise, printed
+bench: deps-bench ## Every speed promise, printed
 	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
 
 soak: deps-test ## The long version of the random, kill and fuzz tests

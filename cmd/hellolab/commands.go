@@ -48,7 +48,11 @@ func commands() []entry {
 		{"env", "", "Print the variables that lead clients to the lab that is served", 0, func() command { return &envCommand{} }},
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
 		{"events", "DEVICE", "Print a device's event log as Get-WinEvent does", 1, func() command { return &eventsCommand{} }},
+		{"keys", "[USER]", "List the keys that accounts may sign in with", 1, func() command { return &keysCommand{} }},
+		{"keys revoke", "USER", "Remove a registered key from a domain", 1, func() command { return &keysRevokeCommand{} }},
 		{"inspect", "[FILE]", "Decode a token, ticket, certificate, key or message", 1, func() command { return &inspectCommand{} }},
+		{"clock", "", "Print the lab's time", 0, func() command { return &clockCommand{} }},
+		{"clock advance", "DURATION|TIME", "Move the lab's clock forward and do what becomes due", 1, func() command { return &clockAdvanceCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
 		{"show", "[PLANFILE]", "Print the state, or a saved plan", 1, func() command { return &showCommand{} }},
 		{"output", "[NAME]", "Print outputs of the last apply", 1, func() command { return &outputCommand{} }},
@@ -59,6 +63,7 @@ func commands() []entry {
 		{"state mv", "FROM TO", "Give an object another address", 2, func() command { return &stateMvCommand{} }},
 		{"state rm", "ADDRESS...", "Forget objects, leaving the lab as it is", -1, func() command { return &stateRmCommand{} }},
 		{"state restore", "[BACKUP]", "Put a backup in the place of the state", 1, func() command { return &stateRestoreCommand{} }},
+		{"doctor", "", "Say what would fail, and how to mend it", 0, func() command { return &doctorCommand{} }},
 		{"version", "", "Print the version", 0, func() command { return &versionCommand{} }},
 	}
 }
@@ -68,7 +73,7 @@ func commands() []entry {
 // session.act or session.look alone, and reads of its surroundings nothing but
 // secrets.
 func runsInHolder(name string) bool {
-	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env"}, name)
+	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env", "keys", "keys revoke", "clock", "clock advance"}, name)
 }
 
 // run executes a command line and returns its exit code.

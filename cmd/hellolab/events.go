@@ -22,20 +22,20 @@ type eventsCommand struct {
 	json bool
 }
 
-// logs are the logs that -log may name; those without a channel are Windows',
-// and nothing of this version writes them yet.
+// logs are the logs that -log may name. Windows writes to the AAD log in two
+// channels: errors in one, the rest in the other.
 var logs = []struct {
-	name    string
-	channel eventlog.Channel
+	name     string
+	channels []eventlog.Channel
 }{
-	{"user-device-registration", eventlog.UserDeviceRegistration},
-	{"aad", ""},
-	{"helloforbusiness", ""},
+	{"user-device-registration", []eventlog.Channel{eventlog.UserDeviceRegistration}},
+	{"aad", []eventlog.Channel{eventlog.AAD, eventlog.AADAnalytic}},
+	{"helloforbusiness", []eventlog.Channel{eventlog.HelloForBusiness}},
 }
 
 func (c *eventsCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
-	fs.StringVar(&c.log, "log", logs[0].name, "`LOG` to show: "+logs[0].name)
+	fs.StringVar(&c.log, "log", logs[0].name, "`LOG` to show: "+strings.Join(logNames(), ", "))
 	fs.BoolVar(&c.json, "json", false, "print the entries as JSON lines")
 }
 
@@ -43,7 +43,7 @@ func (c *eventsCommand) run(ctx context.Context, s *session, args []string) erro
 	if len(args) != 1 {
 		return mistake("Usage: hellolab events DEVICE, such as hellolab events device.laptop", "A device is needed")
 	}
-	channel, err := channelOf(c.log)
+	channels, err := channelsOf(c.log)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (c *eventsCommand) run(ctx context.Context, s *session, args []string) erro
 	// What a check does happens to a copy of the device.
 	flows = slices.DeleteFunc(flows, func(f *journal.Flow) bool { return f.Operation() == "check" })
 	events, device := journal.Events(flows), args[0]
-	records := slices.DeleteFunc(eventlog.Records(events, device), func(r eventlog.Record) bool { return r.Channel != channel })
+	records := eventlog.Records(events, device, channels...)
 	if len(records) == 0 {
 		if err := c.known(ctx, s, events, device); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (c *eventsCommand) run(ctx context.Context, s *session, args []string) erro
 		return nil
 	case len(records) == 0:
 		s.printf("%s has logged nothing in %s. It does when it registers, and when a user enrolls on it or signs in with a password: `hellolab apply` and `hellolab signin`.\n",
-			view.Escape(device), channel)
+			view.Escape(device), channels[0])
 		return nil
 	}
 	return view.Records(s.out, records, s.outStyle())
@@ -84,20 +84,18 @@ func (c *eventsCommand) known(ctx context.Context, s *session, events []event.Ev
 	return s.look(ctx, &c.stateFlags, func(l *lab.Lab) error { return s.isA(l, device, "device") })
 }
 
-// channelOf finds the channel that -log names.
-func channelOf(name string) (eventlog.Channel, error) {
-	var names, have []string
+func logNames() (names []string) {
 	for _, l := range logs {
-		if l.name == name && l.channel == "" {
-			return "", mistake("Use -log="+logs[0].name+".", "The log %q is not part of this version", name)
-		}
-		if l.name == name {
-			return l.channel, nil
-		}
 		names = append(names, l.name)
-		if l.channel != "" {
-			have = append(have, "-log="+l.name)
-		}
 	}
-	return "", mistake(didYouMean(name, names, "Use "+strings.Join(have, " or ")+"."), "There is no log %q", name)
+	return names
+}
+
+// channelsOf finds the channels of the log that -log names.
+func channelsOf(name string) ([]eventlog.Channel, error) {
+	names := logNames()
+	if i := slices.Index(names, name); i >= 0 {
+		return logs[i].channels, nil
+	}
+	return nil, mistake(didYouMean(name, names, "Use -log="+strings.Join(names, " or -log=")+"."), "There is no log %q", name)
 }

@@ -25,7 +25,7 @@ import (
 // Each kind of client has its exporter, which adds files, variables and what
 // lab.json says.
 func (v *served) exporters() []func(context.Context, *exported) error {
-	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications, v.exportDomains}
+	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications, v.exportDomains, v.exportServices}
 }
 
 // Files of an export. lab.json is written last: when it is there, all is.
@@ -90,6 +90,13 @@ type about struct {
 
 	Applications []aboutApplication `json:"applications"`
 	Domains      []aboutDomain      `json:"domains"`
+	Services     []aboutService     `json:"services"`
+}
+
+// encode is the file.
+func (a *about) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(a, "", "  ")
+	return append(data, '\n'), err
 }
 
 type aboutHost struct {
@@ -147,7 +154,7 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 	}
 	e := &exported{folder: folder, used: map[string]bool{}, about: &about{Folder: folder, Offset: v.offset.Round(time.Second).String(),
 		Throwaway: v.throwaway, Hosts: []aboutHost{}, Tenants: []aboutTenant{},
-		Applications: []aboutApplication{}, Domains: []aboutDomain{}}}
+		Applications: []aboutApplication{}, Domains: []aboutDomain{}, Services: []aboutService{}}}
 	for _, add := range v.exporters() {
 		if err := add(ctx, e); err != nil {
 			return nil, err
@@ -155,11 +162,11 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 	}
 	v.about, v.vars = e.about, e.vars
 	e.file(fileEnv, shellVariables(e.vars))
-	data, err := json.MarshalIndent(e.about, "", "  ")
+	data, err := e.about.encode()
 	if err != nil {
 		return nil, err
 	}
-	e.file(fileLab, append(data, '\n'))
+	e.file(fileLab, data)
 	remove = func() {
 		if kept {
 			return

@@ -150,6 +150,12 @@ func (s *session) look(ctx context.Context, f *stateFlags, fn func(*lab.Lab) err
 	if holder, err := state.HeldBy(ctx, o); err == nil && holder.Commands && runsInHolder(s.line.name) {
 		return s.forward(ctx, f)
 	}
+	return s.glance(ctx, f, fn)
+}
+
+// glance runs fn, which changes nothing, in a lab on a throwaway view of the
+// state, here, whoever holds it.
+func (s *session) glance(ctx context.Context, f *stateFlags, fn func(*lab.Lab) error) (err error) {
 	snap, err := s.openRead(ctx, f)
 	if err != nil {
 		return err

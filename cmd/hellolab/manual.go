@@ -73,27 +73,39 @@ func manuals() map[string]manual {
 		},
 		"serve": {
 			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
-				"The state is held meanwhile; `signin`, `mfa` and `status` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
+				"With a domain it also holds `krb5.conf`, `ldap.conf`, and PEM files of the authorities that the domain's directory publishes; its roots are in `ca.pem`, too. Kerberos clients are led to addresses. The URLs of `ldap.conf` have controllers' names where /etc/hosts knows them, else addresses, which do for passwords; LDAP by Kerberos or TLS needs the names. One program gets them without that file by nss_wrapper: `LD_PRELOAD=libnss_wrapper.so`, for which `env` names `hosts`. " +
+				"The state is held meanwhile; `signin`, `mfa`, `keys`, `status` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {
 			detail:   "COMMAND gets the variables that `hellolab env` prints, and the signals that are sent to hellolab. Flags of hellolab stand before `--`.",
 			exits:    []reference.Exit{{Code: "N", When: "COMMAND ended with N; 128 and more: by a signal; 126, 127: it could not be run, or was not found"}},
-			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests"},
+			examples: []string{"hellolab run -- sh -c 'curl -s $HELLOLAB_TENANT_CONTOSO_AUTHORITY/v2.0/.well-known/openid-configuration'", "hellolab run -hosts=microsoft -- ./mytests", "hellolab run -- sh -c 'kinit alice && kvno host/dc1'"},
 		},
 		"env": {
-			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
+			detail:   "For `eval \"$(hellolab env)\"` while `hellolab serve` runs. KRB5_CONFIG, KRB5CCNAME and LDAPCONF lead to the first domain; tickets go to a cache in the export's folder, and your own stay. The proxy of a lab is for its hosts alone: in that shell nothing else is reached over HTTPS by programs that heed HTTPS_PROXY.",
 			examples: []string{"hellolab env", "hellolab env -json"},
 		},
 		"status": {
-			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, and for one user the Hello key and the primary refresh token. Sections and labels are dsregcmd's. Fields the lab has no equal of are left out.",
+			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. Fields the lab has no equal of are left out or blank: those of device management, of a federation service, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
 		},
 		"events": {
-			detail: "Windows' User Device Registration log: registration of the device and of Hello keys, each with what the service said when it refused; the oldest entry first, in lab time. " +
+			detail: "Three logs of Windows, under Applications and Services Logs, Microsoft, Windows. user-device-registration: registration of the device and of Hello keys, each with what the service said when it refused. " +
+				"aad: authentication of users to the tenant, primary refresh tokens and refused tokens, each with the tenant's code; errors are in its Operational channel, the rest in the Analytic one. helloforbusiness: policy, prerequisites, provisioning and sign-ins of Windows Hello for Business. " +
+				"The oldest entry comes first, in lab time. " +
 				"Every entry comes of a recorded step, and names the flow for `hellolab trace`. Checks run on a copy of the device and leave none. " +
-				"Recordings outlive the lab they were made in, and a device that is replaced under its name. Windows' AAD and HelloForBusiness logs are not part of this version.",
-			examples: []string{"hellolab events device.laptop", "hellolab events -log=user-device-registration device.laptop", "hellolab events -json device.laptop"},
+				"Recordings outlive the lab they were made in, and a device that is replaced under its name.",
+			examples: []string{"hellolab events device.laptop", "hellolab events -log=aad device.laptop", "hellolab events -json -log=helloforbusiness device.laptop"},
+		},
+		"keys": {
+			detail: "USER is an address, a UPN or DOMAIN\\name; without it, every account that has a key. Domains are read over LDAP, tenants over Graph. " +
+				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key whose source is the domain itself.",
+			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
+		},
+		"keys revoke": {
+			detail:   "The key is shown, and what losing it means, before anything is asked. ID may be the first 8 digits or more. What Entra ID has of the key stays there.",
+			examples: []string{"hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
 		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
@@ -105,6 +117,16 @@ func manuals() map[string]manual {
 				"hellolab inspect -keytab=service.keytab /tmp/krb5cc_1000", "hellolab inspect -key=ca.pem corp.crl",
 				"hellolab inspect -lab prt.txt", "hellolab inspect -device=device.laptop",
 			},
+		},
+		"clock": {
+			detail:   "Lab time is this machine's, moved by the offset that the state stores. While the lab is served it is the time of the services.",
+			examples: []string{"hellolab clock", "hellolab clock -json"},
+		},
+		"clock advance": {
+			detail: "The clock goes forward only, by a duration such as `30m`, `4h` or `90d`, or to a time such as `2028-02-29` or `2028-02-29T08:00:00Z`; at most to the year 2120. " +
+				"What is due then is done at once, and told: certificates that are renewed, lists that are published, synchronization cycles. Of what was to happen several times meanwhile the last time is done. Trouble with it is a warning. " +
+				"While the lab is served, its services move on without a restart; with `-clock=wall` nothing of it is kept. To try one sign-in later than now, `after` of a check leaves the clock alone.",
+			examples: []string{"hellolab clock advance 30m", "hellolab clock advance 14d", "hellolab clock advance 2028-02-29", "hellolab clock advance -json 365d"},
 		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
@@ -143,6 +165,13 @@ func manuals() map[string]manual {
 		"state restore": {
 			detail:   "BACKUP is a file that `-list` names; without it the newest that is whole is taken. The state that was there is kept beside.",
 			examples: []string{"hellolab state restore -list", "hellolab state restore"},
+		},
+		"doctor": {
+			detail: "It asks the services of the lab as clients do (Kerberos, TLS, revocation lists, LDAP) on a throwaway view of the state, and changes nothing: what is due is not done first. " +
+				"Findings are errors when clients are refused, warnings when some are or soon will be, and notes when it matters to some only. " +
+				"With `-outside` the ports that `hellolab serve` will bind and the hosts' names are tried on this machine, too.",
+			exits:    []reference.Exit{{Code: "1", When: "an error was found"}},
+			examples: []string{"hellolab doctor", "hellolab doctor -json -outside"},
 		},
 		"version": {
 			examples: []string{"hellolab version", "hellolab version -json"},

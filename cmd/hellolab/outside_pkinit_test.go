@@ -56,6 +56,16 @@ group "admins" {
   members    = [user.all["carla"]]
 }
 
+service "intranet" {
+  domain    = domain.corp
+  authorize = [group.admins]
+}
+
+service "archive" {
+  domain = domain.corp
+  kind   = "ntlm"
+}
+
 group "keys" {
   domain     = domain.corp
   well_known = "key_admins"
@@ -74,8 +84,10 @@ func TestOutsideAuthority(t *testing.T) {
 		c.does(t, nil, who, typed(domainPassword), "kinit", who)
 	}
 	t.Run("TLS", c.secureLDAP)
+	t.Run("service", c.service)
 	t.Run("certificate", c.certificate)
 	t.Run("key", c.registeredKey)
+	t.Run("foreign authority", c.foreign)
 }
 
 func (c *corp) secureLDAP(t *testing.T) {
@@ -87,6 +99,18 @@ func (c *corp) secureLDAP(t *testing.T) {
 	// The certificate has names, and no address.
 	address := strings.Replace(ldaps, "dc1.corp.fabrikam.com", c.bound(t, "dc1.corp.fabrikam.com", 636).Addr().String(), 1)
 	c.fails(t, "Can't contact LDAP server", "", "", "ldapsearch", append(simple, "-H", address)...)
+}
+
+// service is a member server, met by curl.
+func (c *corp) service(t *testing.T) {
+	get := func(more ...string) []string { return append([]string{"-sS", "-w", " %{http_code}"}, more...) }
+	negotiate := get("--negotiate", "-u", ":", c.vars["HELLOLAB_SERVICE_INTRANET_URL"])
+	c.does(t, says(`"user":"carla@`+domainRealm+`"`, "} 200"), "carla", "", "curl", negotiate...)
+	c.does(t, says("not_authorized", "} 403"), "alice", "", "curl", negotiate...)
+	c.does(t, says(" 401"), "nobody", "", "curl", negotiate...)
+	for password, want := range map[string]string{domainPassword: "} 200", "wrong": " 401"} {
+		c.does(t, says(want), "", "", "curl", get("--ntlm", "-u", `CORP\alice:`+password, c.vars["HELLOLAB_SERVICE_ARCHIVE_URL"])...)
+	}
 }
 
 // certificate is enrolled by curl, verified by OpenSSL, and signs in.
@@ -197,12 +221,7 @@ func (c *corp) registeredKey(t *testing.T) {
 
 	// MIT's kinit wants to believe its own certificate. If that is the anchor it
 	// leaves it out, and the domain tries the account's keys (keyless_cms).
-	believing := func(anchor string) *corp {
-		own := *c
-		c.write(t, "own.conf", fmt.Sprintf("[realms]\n%s = {\n pkinit_anchors = FILE:%s\n}\n", domainRealm, filepath.Join(c.home, anchor)))
-		own.env = append(own.env[:len(own.env):len(own.env)], "KRB5_CONFIG="+filepath.Join(c.home, "own.conf")+":"+c.vars["KRB5_CONFIG"])
-		return &own
-	}
+	believing := func(anchor string) *corp { return c.believing(t, anchor) }
 	believing("bo.pem").does(t, nil, "key", "", "kinit", "-X", identity, "bo")
 	c.does(t, says(`u:CORP\bo`), "key", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com"))
 	believing("bo.pem").fails(t, "not trusted", "no", "", "kinit", "-X", identity, "alice")
@@ -217,4 +236,49 @@ func (c *corp) registeredKey(t *testing.T) {
 	c.does(t, nil, "sync", strings.Replace(change, "\nadd:", "\ndelete:", 1), "ldapmodify", modify...)
 	h.fails(t, "The key of the self-signed certificate is not registered with", "h", "", h.kinit, "-C", "FILE:bo.pem,bo.key", "bo")
 	believing("own.pem").fails(t, "not trusted", "no", "", "kinit", "-X", leaf, "bo")
+}
+
+// believing has MIT's programs trust one more authority, by a file of their own
+// before the exported one.
+func (c *corp) believing(t *testing.T, anchor string) *corp {
+	t.Helper()
+	own := *c
+	c.write(t, "own.conf", fmt.Sprintf("[realms]\n%s = {\n pkinit_anchors = FILE:%s\n}\n", domainRealm, filepath.Join(c.home, anchor)))
+	own.env = append(own.env[:len(own.env):len(own.env)], "KRB5_CONFIG="+filepath.Join(c.home, "own.conf")+":"+c.vars["KRB5_CONFIG"])
+	return &own
+}
+
+// foreign is an authority outside the lab. An administrator makes the domain
+// trust it, store by store; its certificate tells nobody whether it is revoked.
+func (c *corp) foreign(t *testing.T) {
+	settings, err := filepath.Abs("testdata/outside/pkinit.cnf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.does(t, nil, "", "", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "foreign.key", "-subj", "/CN=Foreign CA", "-days", "1", "-out", "foreign.pem")
+	own := *c
+	own.env = append(own.env[:len(own.env):len(own.env)], "REALM="+domainRealm)
+	own.does(t, nil, "", "", "openssl", "req", "-x509", "-config", settings, "-newkey", "rsa:2048", "-nodes", "-keyout", "alien.key", "-CA", "foreign.pem", "-CAkey", "foreign.key", "-days", "1", "-out", "alien.pem")
+	data, err := os.ReadFile(filepath.Join(c.home, "foreign.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(data)
+	value := base64.StdEncoding.EncodeToString(block.Bytes)
+	services := "CN=Public Key Services,CN=Services,CN=Configuration," + domainBase
+	directory := []string{"-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com")}
+
+	h := heimdal(t, c)
+	refused := func(want string) {
+		t.Helper()
+		h.fails(t, want, "no", "", h.kinit, "-C", "FILE:alien.pem,alien.key", "alice")
+	}
+	refused("certificate or key is not trusted")
+	root := fmt.Sprintf("dn: CN=Foreign CA,CN=Certification Authorities,%s\nobjectClass: certificationAuthority\ncACertificate:: %s\nauthorityRevocationList:: AA==\ncertificateRevocationList:: AA==\n", services, value)
+	c.fails(t, "Insufficient access (50)", "alice", root, "ldapadd", directory...)
+	c.does(t, nil, "carla", root, "ldapadd", directory...)
+	refused("is not in the domain's NTAuth store")
+	c.does(t, nil, "carla", fmt.Sprintf("dn: CN=NTAuthCertificates,%s\nchangetype: modify\nadd: cACertificate\ncACertificate:: %s\n", services, value), "ldapmodify", directory...)
+	refused("the certificate names no source")
+	c.believing(t, "foreign.pem").fails(t, "Revocation status unknown", "no", "", "kinit", "-X", "X509_user_identity=FILE:alien.pem,alien.key", "alice")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,11 @@ func TestMain(m *testing.M) {
 		s := process()
 		s.failpoint = failpoint(os.Getenv("HELLOLAB_TEST_AT"), os.Getenv("HELLOLAB_TEST_DO"))
 		os.Exit(start(s, os.Args[1:]))
+	}, "bench-kdc": func() {
+		if err := benchKDC(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitError)
+		}
 	}})
 }
 
@@ -102,6 +108,24 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"exits":  exits,
+		"within": within,
+		"cheap":  cheap,
+		"edit":   edit,
+		"repeat": repeat,
+		"flip":   flip,
+		"cut":    cut,
+		"garble": garble,
+
+		"extract": extract,
+		"ahead":   ahead,
+
+		"write":   write,
+		"waitfor": waitfor,
+		"mode":    mode,
+	}
+	maps.Copy(commands, domainCommands())
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -118,23 +142,7 @@ func TestScript(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"within": within,
-			"cheap":  cheap,
-			"edit":   edit,
-			"repeat": repeat,
-			"flip":   flip,
-			"cut":    cut,
-			"garble": garble,
-
-			"extract": extract,
-			"ahead":   ahead,
-
-			"write":   write,
-			"waitfor": waitfor,
-			"mode":    mode,
-		},
+		Cmds: commands,
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Getuid() == 0, nil

@@ -15,11 +15,14 @@ type Undone struct {
 }
 
 // Due has every created object do what lab time has made due (Kind.Due): kind
-// by kind in the order of After, objects in address order, one at a time. What
-// fails keeps nobody else from theirs. When ctx ends, no more begin, and what
+// by kind in the order of After, objects in address order, one at a time, also
+// when it is called from several goroutines. What fails keeps nobody else from
+// theirs. When ctx ends, no more begin, and what
 // was cut off is not reported. The error is that of the state, if it cannot be
 // read.
 func (l *Lab) Due(ctx context.Context) (undone []Undone, err error) {
+	l.due.Lock()
+	defer l.due.Unlock()
 	for _, t := range inOrder(l.opts.Registry) {
 		if t.Due == nil {
 			continue

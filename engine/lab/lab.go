@@ -47,6 +47,9 @@ type Lab struct {
 	pki     *pki
 	started time.Time // machine's clock, with its monotonic reading
 	origin  time.Time // lab time at that instant
+	moved   movement
+	taps    taps
+	due     sync.Mutex // held while due work is done
 
 	mu      sync.Mutex
 	objects providers.Objects
@@ -91,10 +94,6 @@ func New(o Options) (*Lab, error) {
 	return l, nil
 }
 
-// Now is lab time: the machine's clock at the start, moved by the stored and
-// the given offset, and since then monotonic, whatever the machine's clock does.
-func (l *Lab) Now() time.Time { return l.origin.Add(l.opts.Wall().Sub(l.started)) }
-
 // Objects returns what lookups see.
 func (l *Lab) Objects() providers.Objects {
 	l.mu.Lock()
@@ -120,7 +119,7 @@ func (l *Lab) Env(addr string, t *providers.Type, in cty.Value) providers.Env {
 		PKI:       l.pki,
 		Section:   newSection(l.opts.View, diskOf(addr, t, in)),
 		Objects:   lookups{l},
-		Emit:      l.opts.Emit,
+		Emit:      l.sink(),
 		Log:       l.opts.Log.With("object", addr),
 		Failpoint: l.opts.Failpoint,
 	}

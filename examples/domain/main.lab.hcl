@@ -1,5 +1,6 @@
-# An on-premises directory: an Active Directory domain with two controllers,
-# its people and their groups. Any Kerberos or LDAP client may be pointed at it.
+# On premises: an Active Directory domain with two controllers, its people and
+# their groups, two authorities and a member server. Any Kerberos or LDAP client
+# may be pointed at it.
 
 lab {
   required_version = ">= 0.1"
@@ -70,6 +71,26 @@ group "key_admins" {
   domain     = domain.corp
   well_known = "key_admins"
   members    = [user.sync]
+}
+
+# Two authorities: a root, and one below it that issues to controllers, people
+# and machines. Controllers enroll by themselves.
+authority "root" {
+  domain      = domain.corp
+  common_name = "Contoso Root CA"
+  ntauth      = false
+}
+
+authority "issuing" {
+  domain      = domain.corp
+  common_name = "Contoso Issuing CA"
+  parent      = authority.root
+}
+
+# A member server that lets in engineers by their tickets.
+service "intranet" {
+  domain    = domain.corp
+  authorize = [group.team["engineering"]]
 }
 
 check "the_realm_is_the_name_in_capitals" {

@@ -124,6 +124,7 @@ func caEnv(env providers.Env) ca.Env {
 	if e.Rand == nil {
 		e.Rand = rand.Reader
 	}
+	e.Published = func(p ca.Publication) { tellPublished(env, p) }
 	return e
 }
 

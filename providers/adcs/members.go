@@ -16,7 +16,7 @@ import (
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/ldapmsg"
-	"hellolab/providers/wire/pac"
+	"hellolab/providers/wire/member"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/wstep"
 )
@@ -52,25 +52,15 @@ func (m *members) authenticate(reply http.Header, r *http.Request) (ca.Requester
 		return ca.Requester{}, errors.New("the token asks for another leg")
 	}
 	client := exchange.Client()
-	raw, ok := client.Ticket.PAC()
-	if !ok {
-		return ca.Requester{}, errors.New("the ticket has no PAC")
-	}
-	p, err := pac.Parse(raw)
+	logon, err := member.Identity(client)
 	if err != nil {
 		return ca.Requester{}, err
 	}
-	if err := p.Verify(pac.Ticket{Client: client.Name.String(), AuthTime: client.Ticket.AuthTime, Server: client.Key}); err != nil {
-		return ca.Requester{}, err
-	}
-	if p.LogonInfo == nil {
-		return ca.Requester{}, pac.ErrMissing
-	}
-	who, err := m.read(r.Context(), ldapmsg.EqualTo("objectSid", p.LogonInfo.User().String()))
+	who, err := m.read(r.Context(), ldapmsg.EqualTo("objectSid", logon.User().String()))
 	if err != nil {
 		return ca.Requester{}, err
 	}
-	who.Groups = append(p.LogonInfo.SIDs(), sid.Everyone, sid.AuthenticatedUsers)
+	who.Groups = append(logon.SIDs(), sid.Everyone, sid.AuthenticatedUsers)
 	return *who, nil
 }
 

@@ -192,7 +192,11 @@ func ensureWeb(ctx context.Context, env providers.Env, authority *ca.CA, who ca.
 	if err != nil {
 		return err
 	}
-	return env.Section.Record(ctx, func(w providers.Writer) error { return w.Put(tableServer, keyWeb, data) })
+	err = env.Section.Record(ctx, func(w providers.Writer) error { return w.Put(tableServer, keyWeb, data) })
+	if err == nil {
+		tellCertified(env, authority, issued.Certificate)
+	}
+	return err
 }
 
 // renewBefore is how long before its end the server's certificate is renewed.

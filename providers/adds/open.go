@@ -247,5 +247,5 @@ func (c *kdcCertificate) tls(ctx context.Context) (*tls.Config, error) {
 	if err != nil || cert == nil {
 		return nil, err
 	}
-	return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, Time: c.env.Now, Rand: c.env.Rand}, nil
+	return &tls.Config{Certificates: []tls.Certificate{*cert.tls}, MinVersion: tls.VersionTLS12, Time: c.env.Now, Rand: c.env.Rand}, nil
 }

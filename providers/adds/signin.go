@@ -12,7 +12,7 @@ import (
 	"hellolab/providers/wire/gss/sasl"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/ldapmsg"
-	"hellolab/providers/wire/pac"
+	"hellolab/providers/wire/member"
 )
 
 // maxAuthenticators bounds the LDAP service's memory of authenticators.
@@ -150,24 +150,17 @@ func (s *saslServer) Step(ctx context.Context, token []byte) ([]byte, *ldapd.Log
 // what the ticket says, and what the directory says of those groups.
 func (a *authenticator) ticketed(ctx context.Context, c *gss.Client) (*directory.Requester, error) {
 	refuse := func() (*directory.Requester, error) { return nil, ldapmsg.LogonFailed(ldapmsg.LogonNoSuchUser) }
-	raw, ok := c.Ticket.PAC()
-	if !ok {
-		return refuse()
-	}
-	p, err := pac.Parse(raw)
+	logon, err := member.Identity(c)
 	if err != nil {
+		a.env.Log.DebugContext(ctx, "ticket refused", "error", err)
 		return refuse()
 	}
-	if err := p.Verify(pac.Ticket{Client: c.Name.String(), AuthTime: c.Ticket.AuthTime, Server: c.Key}); err != nil || p.LogonInfo == nil {
-		a.env.Log.DebugContext(ctx, "PAC refused", "error", err)
-		return refuse()
-	}
-	account, err := a.dir.BySID(ctx, p.LogonInfo.User())
+	account, err := a.dir.BySID(ctx, logon.User())
 	if errors.Is(err, directory.ErrNoAccount) {
 		return refuse()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a.dir.Ticketed(ctx, account, p.LogonInfo.SIDs())
+	return a.dir.Ticketed(ctx, account, logon.SIDs())
 }

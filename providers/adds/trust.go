@@ -38,22 +38,15 @@ func (c *kdcCertificate) Certificate(context.Context) (*kdc.Certificate, error) 
 	if err != nil || cert == nil {
 		return nil, err
 	}
-	if now := c.env.Now(); now.Before(cert.Leaf.NotBefore) || !now.Before(cert.Leaf.NotAfter) {
+	leaf := cert.tls.Leaf
+	if now := c.env.Now(); now.Before(leaf.NotBefore) || !now.Before(leaf.NotAfter) {
 		return nil, nil
 	}
-	signer, ok := cert.PrivateKey.(crypto.Signer)
+	signer, ok := cert.tls.PrivateKey.(crypto.Signer)
 	if !ok {
 		return nil, fmt.Errorf("key of %s does not sign", c.computer)
 	}
-	out := &kdc.Certificate{Key: signer}
-	for _, der := range cert.Certificate {
-		parsed, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, err
-		}
-		out.Chain = append(out.Chain, parsed)
-	}
-	return out, nil
+	return &kdc.Certificate{Chain: cert.chain, Key: signer}, nil
 }
 
 // stores are the certificates that the domain's controllers trust, as the

@@ -10,6 +10,7 @@ import (
 	"hellolab/providers/connect"
 	"hellolab/providers/entra"
 	"hellolab/providers/identity"
+	"hellolab/providers/trust"
 	"hellolab/providers/value"
 	"hellolab/providers/windows"
 )
@@ -27,6 +28,7 @@ func Types(d Deps) []providers.Type {
 	types = append(types, adds.Types()...)
 	types = append(types, adcs.Types()...)
 	types = append(types, connect.Types()...)
+	types = append(types, trust.Types()...)
 	types = append(types, identity.Types()...)
 	types = append(types, d.Windows.Types()...)
 	types = append(types, application.Types()...)

@@ -19,7 +19,7 @@ func (l *lab) logged(device string) []eventlog.Record {
 	for _, e := range l.Events() {
 		placer.Place(e, func(e event.Event) { placed = append(placed, e) })
 	}
-	return eventlog.Records(placed, device)
+	return eventlog.Records(placed, device, eventlog.UserDeviceRegistration)
 }
 
 func ids(records []eventlog.Record) (all []int) {

@@ -175,6 +175,11 @@ func policyMessage(f hello.InForce) message {
 		"RequireSecurityDevice": f.RequireSecurityDevice.Value,
 		"MinimumPINLength":      rules.MinimumLength,
 		"MaximumPINLength":      rules.MaximumLength,
+		"Digits":                rules.Digits,
+		"LowercaseLetters":      rules.Lower,
+		"UppercaseLetters":      rules.Upper,
+		"SpecialCharacters":     rules.Special,
+		"UseBiometrics":         f.UseBiometrics.Value,
 	}
 	if origin := f.UsePassportForWork.Origin.Policy; origin != "" {
 		m["policy"] = origin

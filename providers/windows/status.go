@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,10 +16,13 @@ import (
 // `dsregcmd /status` shows it. It asks nobody: like Windows', it is what the
 // device believes.
 type Status struct {
-	Device       string `json:"device_name"`
+	Device       string `json:"device_name"` // with the domain's name behind it in a domain
 	Joined       bool   `json:"azure_ad_joined"`
+	DomainJoined bool   `json:"domain_joined"`
+	DomainName   string `json:"domain_name,omitempty"` // NetBIOS
 	TPMProtected bool   `json:"tpm_protected"`
 	KeyProvider  string `json:"key_provider"`
+	Windows11    bool   `json:"-"` // some lines are of no earlier release
 
 	// Of a joined device.
 	DeviceID   string    `json:"device_id,omitempty"`
@@ -28,6 +30,8 @@ type Status struct {
 	NotBefore  time.Time `json:"certificate_not_before,omitzero"`
 	NotAfter   time.Time `json:"certificate_not_after,omitzero"`
 	TenantID   string    `json:"tenant_id,omitempty"`
+
+	Tenant *TenantState `json:"tenant,omitempty"` // of a joined device
 
 	WorkAccounts []WorkAccount `json:"work_accounts,omitempty"` // of a registered device
 
@@ -38,10 +42,54 @@ type Status struct {
 	Since time.Time `json:"azure_ad_prt_update_time,omitzero"`
 	Until time.Time `json:"azure_ad_prt_expiry_time,omitzero"`
 
+	CanReset string `json:"can_reset,omitempty"` // how the user may reset the PIN: DestructiveOnly, NonDestructiveOnly, DestructiveAndNonDestructive
+
+	Tickets Tickets      `json:"tickets,omitzero"`
+	Check   *CheckState  `json:"ngc_prerequisite_check,omitempty"` // of a user without a Hello key
+	PreJoin *JoinAttempt `json:"previous_registration,omitempty"`  // of a domain's member that is not registered
+
 	// What dsregcmd does not show.
 	Locked       bool `json:"session_locked"`    // the user's session
 	Pool         int  `json:"key_pool"`          // user keys that lie ready
 	PoolAttested int  `json:"key_pool_attested"` // of them, with an attestation
+}
+
+// TenantState is what a joined device knows of its tenant.
+type TenantState struct {
+	AuthCodeURL    string `json:"auth_code_url"`
+	AccessTokenURL string `json:"access_token_url"`
+	Authority      string `json:"authority"`    // that primary refresh tokens are of
+	JoinServer     string `json:"join_srv_url"` // of the registration service
+	KeyServer      string `json:"key_srv_url"`
+	Service        string `json:"srv_id"` // its identifier, the audience of tokens to it
+}
+
+// Tickets is what the user's logon session has of Kerberos.
+type Tickets struct {
+	OnPremTGT     bool      `json:"on_prem_tgt"` // a cloud Kerberos ticket for the domain
+	CloudTGT      bool      `json:"cloud_tgt"`   // a cloud Kerberos ticket for the cloud
+	TopLevelNames []string  `json:"kerb_top_level_names,omitempty"`
+	DomainTGT     bool      `json:"domain_tgt"` // a ticket-granting ticket of the domain, however it came
+	DomainUntil   time.Time `json:"domain_tgt_expiry_time,omitzero"`
+}
+
+// CheckState is the prerequisites of Hello as they are met now.
+type CheckState struct {
+	Met            map[string]bool `json:"met"`             // by dsregcmd's name
+	CertEnrollment string          `json:"cert_enrollment"` // none, enrollment authority or mobile device management
+	WillProvision  bool            `json:"will_provision"`
+}
+
+// JoinAttempt is a registration of a domain's member that failed.
+type JoinAttempt struct {
+	At            time.Time `json:"at"`
+	Type          string    `json:"registration_type"` // "sync" or "fed"
+	Phase         string    `json:"error_phase"`       // pre-check, discover, auth or join
+	ClientCode    string    `json:"client_error_code"` // HRESULT, 0x801c03f2
+	ServerCode    string    `json:"server_error_code,omitempty"`
+	ServerMessage string    `json:"server_message,omitempty"`
+	HTTPStatus    int       `json:"https_status,omitempty"`
+	RequestID     string    `json:"request_id,omitempty"`
 }
 
 // WorkAccount is one registration of a personal device.
@@ -74,6 +122,9 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 		}
 		return s, errors.Join(s.ofPool(env), s.ofUser(m, user))
 	}
+	if err := s.ofDevice(m); err != nil {
+		return Status{}, fmt.Errorf("%s: %w", device, err)
+	}
 	if r := rec.Registration; r != nil {
 		cert, err := x509.ParseCertificate(r.Certificate)
 		if err != nil {
@@ -82,7 +133,7 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 		s.DeviceID, s.Thumbprint, s.TenantID = r.DeviceID, r.Thumbprint, r.TenantID
 		s.NotBefore, s.NotAfter = cert.NotBefore, cert.NotAfter
 	}
-	return s, errors.Join(s.ofPool(env), s.ofUser(m, user))
+	return s, errors.Join(s.ofPool(env), s.ofUser(m, user), s.ofPrerequisites(m, user))
 }
 
 // accountStates reads the registrations of a personal device, the first first.
@@ -190,72 +241,3 @@ func (s *Status) ofUser(m *machine, user string) error {
 		return nil
 	})
 }
-
-// Text is the state in dsregcmd's own lines: labels right-aligned in 26
-// columns, each section under a box (Microsoft, "Troubleshoot devices by using
-// the dsregcmd command"). Fields whose value the lab has no equal of are left
-// out, not made up; what the lab shows besides has a section of its own. A
-// registered device has no Device Details; each work account has a section
-// instead. Windows' SSO State is to be ignored there, for another component
-// holds the token; the lab shows the token of the work account.
-func (s Status) Text() string {
-	var b strings.Builder
-	section := func(title string) {
-		rule := "+" + strings.Repeat("-", 70) + "+\n"
-		fmt.Fprintf(&b, "%s| %-69s|\n%s\n", rule, title, rule)
-	}
-	field := func(label, value string) { fmt.Fprintf(&b, "%26s : %s\n", label, value) }
-
-	section("Device State")
-	field("AzureAdJoined", yesNo(s.Joined))
-	field("EnterpriseJoined", "NO")
-	field("DomainJoined", "NO")
-	field("Device Name", s.Device)
-	b.WriteByte('\n')
-	if s.Joined {
-		section("Device Details")
-		field("DeviceId", s.DeviceID)
-		field("Thumbprint", s.Thumbprint)
-		field("DeviceCertificateValidity", "[ "+dsregTime(s.NotBefore)+" -- "+dsregTime(s.NotAfter)+" ]")
-		field("KeyProvider", s.KeyProvider)
-		field("TpmProtected", yesNo(s.TPMProtected))
-		b.WriteByte('\n')
-		section("Tenant Details")
-		field("TenantId", s.TenantID)
-		b.WriteByte('\n')
-	}
-	section("User State")
-	field("NgcSet", yesNo(s.NGC))
-	if s.KeyID != "" {
-		field("NgcKeyId", "{"+strings.ToUpper(s.KeyID)+"}")
-	}
-	field("WorkplaceJoined", yesNo(len(s.WorkAccounts) > 0))
-	b.WriteByte('\n')
-	for i, w := range s.WorkAccounts {
-		section(fmt.Sprintf("Work Account %d", i+1))
-		field("WorkplaceDeviceId", w.DeviceID)
-		field("WorkplaceThumbprint", w.Thumbprint)
-		field("DeviceCertificateValidity", "[ "+dsregTime(w.NotBefore)+" -- "+dsregTime(w.NotAfter)+" ]")
-		field("KeyProvider", s.KeyProvider)
-		field("TpmProtected", yesNo(s.TPMProtected))
-		field("WorkplaceIdp", "login.windows.net")
-		field("WorkplaceTenantId", w.TenantID)
-		field("NgcSet", yesNo(w.NGC))
-		b.WriteByte('\n')
-	}
-	section("SSO State")
-	field("AzureAdPrt", yesNo(s.PRT))
-	if s.PRT {
-		field("AzureAdPrtUpdateTime", dsregTime(s.Since))
-		field("AzureAdPrtExpiryTime", dsregTime(s.Until))
-	}
-	field("EnterprisePrt", "NO")
-	b.WriteByte('\n')
-	section("Lab (not of dsregcmd)")
-	field("SessionLocked", yesNo(s.Locked))
-	field("KeyPool", strconv.Itoa(s.Pool))
-	field("KeyPoolAttested", strconv.Itoa(s.PoolAttested))
-	return b.String()
-}
-
-func dsregTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") + " UTC" }

@@ -40,6 +40,18 @@ type Env struct {
 	Section providers.Section
 	Now     func() time.Time
 	Rand    io.Reader
+
+	// Published is told of lists that were made and committed; nil: nobody is.
+	Published func(Publication)
+}
+
+// Publication is a base list, with the delta list that came with it, or a delta
+// list alone.
+type Publication struct {
+	Base    bool
+	Number  int64     // of the lists; base and delta lists count together
+	Revoked int       // certificates that the authority has revoked and that have not ended
+	Next    time.Time // when the next one is due
 }
 
 // Config is how an authority is set up. Zero values mean what the comments say.

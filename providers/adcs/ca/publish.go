@@ -182,10 +182,18 @@ func (c *CA) publish(ctx context.Context, base bool) error {
 		}
 		return put(w, tableCA, keyLists, s)
 	})
-	if err == nil {
-		c.lists = p
+	if err != nil {
+		return err
 	}
-	return err
+	c.lists = p
+	if c.env.Published != nil {
+		next := s.NextBase
+		if !s.NextDelta.IsZero() && s.NextDelta.Before(next) {
+			next = s.NextDelta
+		}
+		c.env.Published(Publication{Base: base, Number: s.Number, Revoked: len(entries), Next: next})
+	}
+	return nil
 }
 
 // difference is what a delta list adds to base: certificates that base lacks or

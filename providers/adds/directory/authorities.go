@@ -15,51 +15,57 @@ type Published struct {
 	NTAuth        []*x509.Certificate // whose certificates may sign in
 }
 
-// Authorities reads what is published of certification authorities.
+// Authorities reads what is published of certification authorities. The
+// certificates are shared: nobody changes one.
 func (d *Directory) Authorities(ctx context.Context) (out Published, err error) {
-	services := d.cfg.publicKeyServices()
-	err = d.view(func(r reader) error {
-		for _, part := range []struct {
-			dn    string
-			below bool
-			into  *[]*x509.Certificate
-		}{
-			{"CN=Certification Authorities," + services, true, &out.Roots}, {"CN=AIA," + services, true, &out.Intermediates},
-			{"CN=NTAuthCertificates," + services, false, &out.NTAuth},
-		} {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			p, err := pathOf(part.dn)
-			if err != nil {
-				return err
-			}
-			top, err := r.atPath(p)
-			if errors.Is(err, errNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			list := []*object{top}
-			if part.below {
-				if list, err = r.below(top); err != nil {
-					return err
-				}
-			}
-			for _, o := range list {
-				for _, der := range o.Values["cACertificate"] {
-					cert, err := x509.ParseCertificate(der)
-					if err != nil {
-						return fmt.Errorf("certificate of %s: %w", o.DN, err)
-					}
-					*part.into = append(*part.into, cert)
-				}
-			}
-		}
-		return nil
+	err = d.view(func(r reader) (err error) {
+		out, err = remembered(d, r, "authorities", func() (Published, error) { return d.authorities(ctx, r) })
+		return err
 	})
 	return out, err
+}
+
+func (d *Directory) authorities(ctx context.Context, r reader) (out Published, err error) {
+	services := d.cfg.publicKeyServices()
+	for _, part := range []struct {
+		dn    string
+		below bool
+		into  *[]*x509.Certificate
+	}{
+		{"CN=Certification Authorities," + services, true, &out.Roots}, {"CN=AIA," + services, true, &out.Intermediates},
+		{"CN=NTAuthCertificates," + services, false, &out.NTAuth},
+	} {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		p, err := pathOf(part.dn)
+		if err != nil {
+			return out, err
+		}
+		top, err := r.atPath(p)
+		if errors.Is(err, errNotFound) {
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		list := []*object{top}
+		if part.below {
+			if list, err = r.below(top); err != nil {
+				return out, err
+			}
+		}
+		for _, o := range list {
+			for _, der := range o.Values["cACertificate"] {
+				cert, err := x509.ParseCertificate(der)
+				if err != nil {
+					return out, fmt.Errorf("certificate of %s: %w", o.DN, err)
+				}
+				*part.into = append(*part.into, cert)
+			}
+		}
+	}
+	return out, nil
 }
 
 // HasBelow says whether anything stands below a name.

@@ -33,6 +33,7 @@ type Directory struct {
 
 	aggregate path // of the subschema entry, which is computed
 	policy    atomic.Pointer[PasswordPolicy]
+	memory    memory
 }
 
 // ErrNone is what Load answers for a section without a directory.
@@ -82,12 +83,19 @@ func (d *Directory) SID() sid.SID { return d.sid }
 func (d *Directory) now() time.Time { return d.Now().UTC() }
 
 func (d *Directory) view(fn func(reader) error) error {
-	return d.Section.View(func(r providers.Reader) error { return fn(reader{r, d.schema}) })
+	return d.Section.View(func(r providers.Reader) error { return fn(reader{r, d.schema, true}) })
 }
 
-// update makes one change, whole or not at all.
+// update makes one change, whole or not at all. Everything that writes to the
+// directory's tables goes through here, and leaves a new mark.
 func (d *Directory) update(ctx context.Context, fn func(writer) error) error {
-	return d.Section.Update(ctx, func(w providers.Writer) error { return fn(writer{reader{w, d.schema}, w}) })
+	return d.Section.Update(ctx, func(w providers.Writer) error {
+		c := &changing{Writer: w}
+		if err := fn(writer{reader{c, d.schema, false}, c}); err != nil || !c.any {
+			return err
+		}
+		return c.draw(d.Rand)
+	})
 }
 
 // touch stamps an object that is about to be stored.

@@ -16,7 +16,8 @@ import (
 // ErrNoAccount is what the finders of accounts answer for a name that none has.
 var ErrNoAccount = errors.New("no such account")
 
-// Account is an account as those who authenticate it see it.
+// Account is an account as those who authenticate it see it. It is shared:
+// nobody changes one.
 type Account struct {
 	ID          string // objectGUID
 	DN          string
@@ -65,7 +66,11 @@ func (a *Account) NTHash() []byte {
 // account name, or, as enterprise names are, a user principal name, also the
 // one that every account has without being given it: name@domain.
 func (d *Directory) Client(ctx context.Context, name string, enterprise bool) (*Account, error) {
-	return d.find(ctx, func(r reader) (*object, error) {
+	kind := "client"
+	if enterprise {
+		kind = "enterprise"
+	}
+	return d.find(ctx, kind+"/"+name, func(r reader) (*object, error) {
 		if !enterprise {
 			return r.accountNamed(name)
 		}
@@ -98,7 +103,7 @@ var hostServices = []string{"cifs", "http", "www", "dns", "wsman", "rpc", "rpcss
 // Service finds the account that a service name names: krbtgt's, one with that
 // servicePrincipalName, or that of the host.
 func (d *Directory) Service(ctx context.Context, parts ...string) (*Account, error) {
-	return d.find(ctx, func(r reader) (*object, error) {
+	return d.find(ctx, strings.Join(append([]string{"service"}, parts...), "\x00"), func(r reader) (*object, error) {
 		switch {
 		case len(parts) == 1:
 			return r.accountNamed(parts[0])
@@ -120,12 +125,12 @@ func (d *Directory) Service(ctx context.Context, parts ...string) (*Account, err
 
 // BySID finds an account by its identifier.
 func (d *Directory) BySID(ctx context.Context, s sid.SID) (*Account, error) {
-	return d.find(ctx, func(r reader) (*object, error) { return r.bySID(s) })
+	return d.find(ctx, "sid/"+s.String(), func(r reader) (*object, error) { return r.bySID(s) })
 }
 
 // ByDN finds an account by a name of its object.
 func (d *Directory) ByDN(ctx context.Context, name string) (*Account, error) {
-	return d.find(ctx, func(r reader) (*object, error) {
+	return d.find(ctx, "dn/"+name, func(r reader) (*object, error) {
 		p, err := pathOf(name)
 		if err != nil {
 			return nil, errNotFound
@@ -134,20 +139,23 @@ func (d *Directory) ByDN(ctx context.Context, name string) (*Account, error) {
 	})
 }
 
-func (d *Directory) find(ctx context.Context, by func(reader) (*object, error)) (*Account, error) {
+// find returns the account of the object that by finds. key says what by does.
+func (d *Directory) find(ctx context.Context, key string, by func(reader) (*object, error)) (*Account, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	var a *Account
-	err := d.view(func(r reader) error {
-		o, err := by(r)
-		if err != nil {
-			return err
-		}
-		if !o.is("user") {
-			return errNotFound
-		}
-		a, err = d.asAccount(r, o)
+	err := d.view(func(r reader) (err error) {
+		a, err = remembered(d, r, key, func() (*Account, error) {
+			o, err := by(r)
+			if err != nil {
+				return nil, err
+			}
+			if !o.is("user") {
+				return nil, errNotFound
+			}
+			return d.asAccount(r, o)
+		})
 		return err
 	})
 	if errors.Is(err, errNotFound) {

@@ -13,7 +13,7 @@ import (
 // Tables of the domain's section that are the directory's. Values are JSON
 // where nothing else is said.
 const (
-	tableDirectory = "directory" // "config" → Config, "usn" and "rid" → decimal: the last given
+	tableDirectory = "directory" // "config" → Config, "usn" and "rid" → decimal: the last given, "mark" → see memory
 	tableObjects   = "objects"   // objectGUID → object
 	tableTree      = "tree"      // path → objectGUID; see path
 	tableIndex     = "index"     // attribute "/" folded value → objectGUID
@@ -26,6 +26,7 @@ const (
 	keyConfig = "config"
 	keyUSN    = "usn"
 	keyRID    = "rid"
+	keyMark   = "mark"
 )
 
 // errNotFound says that a table has no such key.
@@ -74,7 +75,8 @@ func (o *object) setNumber(attribute string, n int64) { o.set(attribute, strconv
 // reader reads the tables.
 type reader struct {
 	providers.Reader
-	schema *Schema
+	schema  *Schema
+	settled bool // what it reads is committed, not a change in the making
 }
 
 func get[T any](r providers.Reader, table, key string) (*T, error) {

@@ -86,6 +86,11 @@ func TestPasswords(t *testing.T) {
 	if got := l.get(dn, "msDS-User-Account-Control-Computed"); fmt.Sprint(got) != fmt.Sprint([]string{fmt.Sprint(directory.UACPasswordExpired)}) {
 		t.Errorf("computed flags %q", got)
 	}
+	// An account may be made with a password that must be changed.
+	l.mustAdd("CN=bo,"+users, "objectClass", "user", "sAMAccountName", "bo", "pwdLastSet", "0", "unicodePwd", quoted("First.pa55 of b"), "userAccountControl", "512")
+	if got := l.get("CN=bo,"+users, "pwdLastSet"); fmt.Sprint(got) != "[0]" {
+		t.Errorf("made with a password that must be changed, which was set at %s", got)
+	}
 	if err := l.modify(l.admin, dn, ldapmsg.ReplaceValues, "userAccountControl", "66048"); err != nil || !account().MustChange.IsZero() {
 		t.Errorf("a password that does not expire: %v", err)
 	}

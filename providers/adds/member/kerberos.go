@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -9,7 +10,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
-	"hellolab/providers/wire/pac"
+	"hellolab/providers/wire/member"
 )
 
 // byKerberos takes one request of a Negotiate exchange (RFC 4559). A nil visitor
@@ -75,21 +76,17 @@ func (s *server) key(t *krb.Ticket) (krb.Key, error) {
 // ticketed is who a ticket's PAC says its client is (a service takes
 // nothing from a PAC whose server signature it has not verified).
 func (s *server) ticketed(c *gss.Client) (*visitor, error) {
-	raw, ok := c.Ticket.PAC()
-	if !ok {
+	logon, err := member.Identity(c)
+	switch {
+	case errors.Is(err, member.ErrNoPAC):
 		return nil, unauthorized("pac_missing", "The ticket has no PAC, and only that says who its client is.", "Ask the KDC for a ticket with a PAC.")
-	}
-	p, err := pac.Parse(raw)
-	if err != nil {
-		return nil, unauthorized("pac_malformed", "The ticket's PAC cannot be read.", "")
-	}
-	if err := p.Verify(pac.Ticket{Client: c.Name.String(), AuthTime: c.Ticket.AuthTime, Server: c.Key}); err != nil || p.LogonInfo == nil {
+	case err != nil:
 		return nil, unauthorized("pac_invalid", "The ticket's PAC is not what the KDC signed for this client.", "")
 	}
-	id := p.LogonInfo.User()
-	v := &visitor{Service: s.out.SPN, User: c.Name.String() + "@" + c.Realm, Account: p.LogonInfo.LogonDomainName + `\` + p.LogonInfo.EffectiveName, SID: id, Authentication: spec.ServiceKerberos,
+	id := logon.User()
+	v := &visitor{Service: s.out.SPN, User: c.Name.String() + "@" + c.Realm, Account: logon.LogonDomainName + `\` + logon.EffectiveName, SID: id, Authentication: spec.ServiceKerberos,
 		Ticket: &ticket{Server: c.Service.String(), EType: c.Key.EType, AuthTime: stamp(c.Ticket.AuthTime), EndTime: stamp(c.Ticket.EndTime)}}
-	for _, g := range p.LogonInfo.SIDs() {
+	for _, g := range logon.SIDs() {
 		if g != id {
 			v.Groups = append(v.Groups, g)
 		}

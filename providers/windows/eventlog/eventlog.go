@@ -4,10 +4,15 @@
 // its fields was said by that step, by one before it in the same run of the
 // flow, or by the service that refused.
 //
-// Numbers, levels and fields are those of Windows' event manifests; sentences
-// are ours. The one channel of this version is User Device Registration, which
-// Microsoft names for failures of device registration and of Hello's
-// registration (seed 003, comments). What leads to which entry:
+// Numbers, levels and fields are those of Windows' event manifests and of
+// Microsoft's "HelloForBusiness events", "User Device Registration events" and
+// "Troubleshoot primary refresh token issues"; sentences are ours. The channels
+// are those that Microsoft sends people to (seed 003, comments): User Device
+// Registration for the registration of devices and of Hello keys
+// (registration.go), AAD for the authentication of users (aad.go), and
+// HelloForBusiness for the Hello service itself (hello.go).
+//
+// What leads to which entry of User Device Registration:
 //
 //	flow  step                            entry
 //	DR    discovered                      101  discovery answered
@@ -21,14 +26,14 @@
 //	        behind registered             206  the account's token is missing
 //	any   prerequisites                   358  Hello is offered
 //	                                      360  it is not; 361, 362 with certificates
-//	P1    token_request                   323  token asked for
-//	P1    drs_token                       325  token there
-//	P1    drs_token_missing               324  no token
-//	P1    container_created               108  container made
-//	P1    user_key_bound                  109  user key made
-//	P1    attestation                     386  key attested
-//	P1    key_id_stored                   300  key registered
-//	P1    key_not_registered …
+//	Pn    token_request                   323  token asked for
+//	Pn    drs_token                       325  token there
+//	Pn    drs_token_missing               324  no token
+//	Pn    container_created               108  container made
+//	Pn    user_key_bound                  109  user key made
+//	Pn    attestation                     386  key attested
+//	Pn    key_id_stored                   300  key registered
+//	Pn    key_not_registered …
 //	        nothing was sent              385  key not attested
 //	        the service was asked         301  key refused
 //
@@ -40,15 +45,30 @@ package eventlog
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
 // Channel is a log of Windows, under the name that Get-WinEvent takes.
 type Channel string
 
-// UserDeviceRegistration is where a device tells of its registration and of
-// the registration of Hello keys.
-const UserDeviceRegistration Channel = "Microsoft-Windows-User Device Registration/Admin"
+// Channels.
+const (
+	// UserDeviceRegistration is where a device tells of its registration and of
+	// the registration of Hello keys.
+	UserDeviceRegistration Channel = "Microsoft-Windows-User Device Registration/Admin"
+	// HelloForBusiness is the Hello service's own log.
+	HelloForBusiness Channel = "Microsoft-Windows-HelloForBusiness/Operational"
+	// AAD and AADAnalytic are the log of the authentication of users: what went
+	// wrong, and what went well.
+	AAD         Channel = "Microsoft-Windows-AAD/Operational"
+	AADAnalytic Channel = "Microsoft-Windows-AAD/Analytic"
+)
+
+// Path is where Event Viewer has the channel in its tree.
+func (c Channel) Path() string {
+	return "Applications and Services Logs/Microsoft/Windows/" + strings.TrimPrefix(string(c), "Microsoft-Windows-")
+}
 
 // Level is how grave an entry is, in Windows' word.
 type Level string
@@ -64,6 +84,7 @@ const (
 type Record struct {
 	At          time.Time `json:"time_created"` // lab time
 	Channel     Channel   `json:"channel"`
+	Path        string    `json:"path"` // of the channel in Event Viewer
 	ID          int       `json:"id"`
 	Level       Level     `json:"level"`
 	Message     string    `json:"message"` // one sentence

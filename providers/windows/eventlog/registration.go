@@ -2,15 +2,17 @@ package eventlog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 )
 
-// Records returns what a device logged, oldest first. events are recorded ones
-// in the order they happened, of any devices and flows; device is an address.
-func Records(events []event.Event, device string) []Record {
+// Records returns what a device logged in some channels, or in all where none is
+// named, oldest first. events are recorded ones in the order they happened, of
+// any devices and flows; device is an address.
+func Records(events []event.Event, device string, channels ...Channel) []Record {
 	runs := map[string]*run{}
 	var all []Record
 	for _, e := range events {
@@ -23,13 +25,24 @@ func Records(events []event.Event, device string) []Record {
 			runs[e.Correlation] = r
 		}
 		r.note(e)
-		if id, level, message, data := r.entry(e); id != 0 {
-			all = append(all, Record{At: e.At, Channel: UserDeviceRegistration, ID: id, Level: level, Message: message, Data: data,
+		log := func(c Channel, id int, level Level, message string, data Data) {
+			if len(channels) > 0 && !slices.Contains(channels, c) {
+				return
+			}
+			all = append(all, Record{At: e.At, Channel: c, Path: c.Path(), ID: id, Level: level, Message: message, Data: data,
 				Device: e.Device, User: e.User, Correlation: e.Correlation})
 		}
+		if id, level, message, data := r.entry(e); id != 0 {
+			log(UserDeviceRegistration, id, level, message, data)
+		}
+		r.hello(e, log)
+		r.aad(e, log)
 	}
 	return all
 }
+
+// logging writes an entry of a channel.
+type logging func(c Channel, id int, level Level, message string, data Data)
 
 // run is one run of a flow, as far as it was read.
 type run struct {
@@ -38,6 +51,9 @@ type run struct {
 	key      string        // name of the user key
 	attested bool          // an attestation went out with it
 	asked    bool          // the key went out to the service
+
+	helloRun // what the HelloForBusiness log needs
+	aadRun   // what the AAD log needs
 }
 
 // stage is how far flow DR came; its documents draw no lettered phases.
@@ -90,7 +106,7 @@ func (r *run) entry(e event.Event) (id int, level Level, message string, data Da
 	switch hello.Flow(e.Flow) {
 	case hello.DR:
 		return r.registration(e)
-	case hello.P1:
+	case hello.P1, hello.P2, hello.P3, hello.P4, hello.P5, hello.P6, hello.P7:
 		return r.provisioning(e)
 	}
 	return 0, "", "", nil
@@ -126,7 +142,7 @@ func (r *run) registration(e event.Event) (int, Level, string, Data) {
 	return 0, "", "", nil
 }
 
-// provisioning is flow P1. The pool's own attestations are no entries: nobody
+// provisioning is a flow that provisions. The pool's own attestations are no entries: nobody
 // registers that key yet.
 func (r *run) provisioning(e event.Event) (int, Level, string, Data) {
 	switch e.Step {

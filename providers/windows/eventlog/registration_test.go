@@ -102,7 +102,7 @@ func TestEntries(t *testing.T) {
 			other := did("registered", nil)
 			other.Device, other.Correlation, other.Flow = "device.desk", "c-desk", "DR"
 			var lines []string
-			for _, r := range eventlog.Records(append(c.events, other), device) {
+			for _, r := range eventlog.Records(append(c.events, other), device, eventlog.UserDeviceRegistration) {
 				line := strings.TrimSpace(strings.Join(append([]string{number(t, r.ID), string(r.Level)}, pairs(r.Data)...), " "))
 				lines = append(lines, line)
 				if r.Channel != eventlog.UserDeviceRegistration || r.Device != device || r.User != "user.alice" || r.Correlation == "" || r.At.IsZero() || !strings.HasSuffix(r.Message, ".") {

@@ -221,13 +221,17 @@ func (c *Conn) search(base string, scope int, filter ldapmsg.Filter, attributes 
 	return out, nil
 }
 
-// SplitName reads a name in the extended form, as values of names come.
+// SplitName reads a name in the extended form, as values of names come; a plain
+// one, as values of names with binary have it, is returned as it is.
 func SplitName(text string) (dn string, id guid.GUID, err error) {
 	n, err := ldapmsg.ParseName(text)
 	if err != nil {
 		return "", guid.GUID{}, err
 	}
-	return text[strings.LastIndex(text, ">;")+len(">;"):], n.GUID, nil
+	if i := strings.LastIndex(text, ">;"); i >= 0 {
+		text = text[i+len(">;"):]
+	}
+	return text, n.GUID, nil
 }
 
 // Extended asks for an extended operation, and returns the value of its answer.

@@ -167,7 +167,7 @@ func (r *APReq) OpenAuthenticator(session Key, usage uint32) (*Authenticator, er
 		err = errors.Join(err, errors.New("sequence number beyond 32 bits"))
 	}
 	if !w.Subkey.IsZero() {
-		if _, _, e := w.Subkey.engine(); e != nil {
+		if _, e := w.Subkey.check(); e != nil {
 			return nil, NewError(ErrETypeNoSupport, "The subkey is of an encryption type that is not supported, or of the wrong size.")
 		}
 	}
@@ -248,7 +248,7 @@ func ParseAPRep(b []byte, session Key, sent time.Time) (*APRep, error) {
 		return nil, NewError(ErrMutualFailed, "")
 	}
 	if !p.Subkey.IsZero() {
-		if _, _, err := p.Subkey.engine(); err != nil {
+		if _, err := p.Subkey.check(); err != nil {
 			return nil, NewError(ErrETypeNoSupport, "The subkey is of an encryption type that is not supported, or of the wrong size.")
 		}
 	}

@@ -5,9 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
-
-	"github.com/jcmturner/gokrb5/v8/crypto"
-	"github.com/jcmturner/gokrb5/v8/crypto/rfc3961"
 )
 
 // The encoder writes what encoding/asn1 writes.
@@ -94,37 +91,5 @@ func TestEncodeAsASN1(t *testing.T) {
 		list := data()
 		b, err = EncodeMethodData(list)
 		same("METHOD-DATA", b, err, list, 0)
-	}
-}
-
-// The derivation is gokrb5's, which is RFC 3961's.
-func TestDeriveKey(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for range 2000 {
-		c := make([]byte, 5)
-		for i := range c {
-			c[i] = byte(r.Uint32())
-		}
-		if got := fold(c); !bytes.Equal(got[:], rfc3961.Nfold(c, 128)) {
-			t.Fatalf("%x folds to %x", c, got)
-		}
-		k := key(t, []int32{AES128, AES256}[r.IntN(2)])
-		e, err := crypto.GetEtype(k.EType)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := e.DeriveKey(k.Value, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := (fast{e}).DeriveKey(k.Value, c); err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("%x: %x, want %x, %v", c, got, want, err)
-		}
-	}
-	for _, c := range [][]byte{nil, []byte("kerberos")} {
-		e, _ := crypto.GetEtype(AES256)
-		if _, err := (fast{e}).DeriveKey(make([]byte, 32), c); err == nil {
-			t.Errorf("a constant of %d bytes", len(c))
-		}
 	}
 }

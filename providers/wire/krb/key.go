@@ -1,14 +1,15 @@
 package krb
 
 import (
+	"crypto/aes"
 	"crypto/hmac"
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/jcmturner/gokrb5/v8/crypto"
-	"github.com/jcmturner/gokrb5/v8/crypto/etype"
 )
 
 // Key is an EncryptionKey. Its text never shows the value.
@@ -28,17 +29,16 @@ type cipherSpec struct {
 	keySize  int   // bytes
 	overhead int   // bytes of confounder and checksum: the shortest ciphertext
 	checksum int32 // the type of its keyed checksum
-	sumSize  int   // bytes of the checksum
 }
 
 func spec(id int32) (cipherSpec, bool) {
 	switch id {
 	case AES128:
-		return cipherSpec{16, 16 + 12, 15, 12}, true
+		return cipherSpec{16, aes.BlockSize + sumSize, 15}, true
 	case AES256:
-		return cipherSpec{32, 16 + 12, 16, 12}, true
+		return cipherSpec{32, aes.BlockSize + sumSize, 16}, true
 	case RC4:
-		return cipherSpec{16, 8 + 16, -138, 16}, true
+		return cipherSpec{16, 8 + 16, -138}, true
 	}
 	return cipherSpec{}, false
 }
@@ -75,45 +75,55 @@ func (k Key) IsZero() bool { return k.EType == 0 && len(k.Value) == 0 }
 // Equal compares in constant time.
 func (k Key) Equal(o Key) bool { return k.EType == o.EType && hmac.Equal(k.Value, o.Value) }
 
-func (k Key) engine() (etype.EType, cipherSpec, error) {
+// check says whether the key is of a type that works here, and of its size.
+func (k Key) check() (cipherSpec, error) {
 	s, ok := spec(k.EType)
 	if !ok {
-		return nil, s, NewError(ErrETypeNoSupport, "Encryption type %d is not supported.", k.EType)
+		return s, NewError(ErrETypeNoSupport, "Encryption type %d is not supported.", k.EType)
 	}
 	if len(k.Value) != s.keySize {
-		return nil, s, fmt.Errorf("key of %d bytes for encryption type %d, want %d", len(k.Value), k.EType, s.keySize)
+		return s, fmt.Errorf("key of %d bytes for encryption type %d, want %d", len(k.Value), k.EType, s.keySize)
 	}
-	e, err := crypto.GetEtype(k.EType)
-	if k.EType == AES128 || k.EType == AES256 {
-		e = fast{e}
-	}
-	return e, s, err
+	return s, nil
 }
 
 // Encrypt seals plain for a usage, with a random confounder.
 func (k Key) Encrypt(usage uint32, plain []byte) ([]byte, error) {
-	e, _, err := k.engine()
+	if _, err := k.check(); err != nil {
+		return nil, err
+	}
+	if k.EType == RC4 {
+		_, sealed, err := crypto.RC4HMAC{}.EncryptMessage(k.Value, plain, usage)
+		return sealed, err
+	}
+	derived, err := newAESKey(k.Value)
 	if err != nil {
 		return nil, err
 	}
-	_, sealed, err := e.EncryptMessage(k.Value, plain, usage)
-	return sealed, err
+	return derived.seal(usage, plain)
 }
 
 // Decrypt opens what Encrypt sealed; ErrDecrypt when it does not open.
 func (k Key) Decrypt(usage uint32, sealed []byte) ([]byte, error) {
-	e, s, err := k.engine()
+	s, err := k.check()
 	if err != nil {
 		return nil, err
 	}
 	if len(sealed) < s.overhead || len(sealed) > MaxMessage {
 		return nil, ErrDecrypt
 	}
-	plain, err := e.DecryptMessage(k.Value, sealed, usage)
-	if err != nil {
-		return nil, ErrDecrypt
+	if k.EType == RC4 {
+		plain, err := crypto.RC4HMAC{}.DecryptMessage(k.Value, sealed, usage)
+		if err != nil {
+			return nil, ErrDecrypt
+		}
+		return plain, nil
 	}
-	return plain, nil
+	derived, err := newAESKey(k.Value)
+	if err != nil {
+		return nil, err
+	}
+	return derived.open(usage, sealed)
 }
 
 // Seal is Encrypt into an EncryptedData. A version of 0 is left out.
@@ -132,12 +142,19 @@ func (k Key) Open(usage uint32, d EncryptedData) ([]byte, error) {
 
 // Checksum is the keyed checksum over data that goes with the key's type.
 func (k Key) Checksum(usage uint32, data []byte) (Checksum, error) {
-	e, s, err := k.engine()
+	s, err := k.check()
 	if err != nil {
 		return Checksum{}, err
 	}
-	sum, err := e.GetChecksumHash(k.Value, data, usage)
-	return Checksum{Type: s.checksum, Sum: sum}, err
+	if k.EType == RC4 {
+		sum, err := crypto.RC4HMAC{}.GetChecksumHash(k.Value, data, usage)
+		return Checksum{Type: s.checksum, Sum: sum}, err
+	}
+	derived, err := newAESKey(k.Value)
+	if err != nil {
+		return Checksum{}, err
+	}
+	return Checksum{Type: s.checksum, Sum: derived.mac(usage, forChecksum, make([]byte, 0, sha1.Size), data)}, nil
 }
 
 // VerifyChecksum reports whether sum is the key's checksum over data, in
@@ -215,7 +232,7 @@ func ParseChecksum(b []byte) (Checksum, error) {
 }
 
 // Encode writes a bare Checksum.
-func (c Checksum) Encode() ([]byte, error) { return c.der(), nil }
+func (c Checksum) Encode() ([]byte, error) { return c.der().encode(), nil }
 
 // UserSalt is the salt that Active Directory gives a user's password
 // (MS-KILE 3.1.1.2): the realm in upper case and the sAMAccountName.

@@ -34,7 +34,7 @@ func EncodeKeytab(entries []KeytabEntry) ([]byte, error) {
 		if err := errors.Join(e.Name.check("name"), checkText("realm", e.Realm)); err != nil {
 			return nil, err
 		}
-		if _, _, err := e.Key.engine(); err != nil {
+		if _, err := e.Key.check(); err != nil {
 			return nil, err
 		}
 		body := binary.BigEndian.AppendUint16(nil, uint16(len(e.Name.Parts)))

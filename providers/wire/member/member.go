@@ -19,6 +19,7 @@ import (
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/krbclient"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/pac"
 )
 
 // Account is a computer account, with the password that only the computer
@@ -37,7 +38,7 @@ func NewPassword(rand io.Reader) (string, error) {
 	if _, err := io.ReadFull(rand, b); err != nil {
 		return "", fmt.Errorf("read random machine password: %w", err)
 	}
-	return base64.StdEncoding.EncodeToString(b), nil
+	return "Aa1-" + base64.StdEncoding.EncodeToString(b), nil // whatever kinds of characters the policy asks for
 }
 
 // Computer is the computer's name, the first label of its DNS name in capitals.
@@ -126,4 +127,31 @@ func (a *Account) Directory(ctx context.Context, env providers.Env) (*adldap.Con
 		return nil, errors.New("the computer has not joined the domain")
 	}
 	return adldap.SignIn(ctx, env, adldap.Domain{Realm: a.Realm, Host: a.Controller, BaseDN: a.Base, Account: a.Name(), Password: a.Password})
+}
+
+// Why a ticket does not say who its client is.
+var (
+	ErrNoPAC  = errors.New("the ticket has no PAC")
+	ErrBadPAC = errors.New("the ticket's PAC cannot be believed")
+)
+
+// Identity returns what a ticket's PAC says of its client, once the server
+// signature over it is verified (MS-PAC 2.8.1): ErrNoPAC, or an error that wraps
+// ErrBadPAC.
+func Identity(c *gss.Client) (*pac.LogonInfo, error) {
+	raw, ok := c.Ticket.PAC()
+	if !ok {
+		return nil, ErrNoPAC
+	}
+	p, err := pac.Parse(raw)
+	if err == nil {
+		err = p.Verify(pac.Ticket{Client: c.Name.String(), AuthTime: c.Ticket.AuthTime, Server: c.Key})
+	}
+	if err == nil && p.LogonInfo == nil {
+		err = pac.ErrMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadPAC, err)
+	}
+	return p.LogonInfo, nil
 }

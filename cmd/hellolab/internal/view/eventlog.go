@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"hellolab/providers/windows/eventlog"
@@ -10,11 +11,17 @@ import (
 
 // Records writes entries of one device's log, oldest first, each with its
 // fields below: lab time, number, level and sentence, as Get-WinEvent has them.
+// Each channel is named above, with its place in Event Viewer; where there are
+// several, each entry names its own.
 // The last field is the id that `hellolab trace` takes.
 func Records(w io.Writer, records []eventlog.Record, style Style) error {
 	var b strings.Builder
-	if len(records) > 0 {
-		fmt.Fprintf(&b, "%s on %s\n\n", style.paint(bold, Escape(string(records[0].Channel))), Escape(records[0].Device))
+	var channels []eventlog.Channel
+	for _, r := range records {
+		if !slices.Contains(channels, r.Channel) {
+			channels = append(channels, r.Channel)
+			fmt.Fprintf(&b, "%s on %s\n%s\n\n", style.paint(bold, Escape(string(r.Channel))), Escape(r.Device), Escape(r.Path))
+		}
 	}
 	for _, r := range records {
 		fmt.Fprintf(&b, "%s  %3d  %s  %s\n", r.At.UTC().Format("2006-01-02T15:04:05.000Z"), r.ID, level(r.Level, style), Escape(r.Message))
@@ -22,6 +29,9 @@ func Records(w io.Writer, records []eventlog.Record, style Style) error {
 			if value != "" {
 				fmt.Fprintf(&b, "    %s: %s\n", Escape(name), Escape(value))
 			}
+		}
+		if len(channels) > 1 {
+			line("LogName", string(r.Channel))
 		}
 		line("User", r.User)
 		for _, f := range r.Data {

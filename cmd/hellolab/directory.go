@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/cmd/hellolab/internal/keylist"
+	"hellolab/engine/lab"
+	"hellolab/providers"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/graph"
+	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/sid"
+)
+
+type (
+	domainObject = providers.Object[spec.Domain, spec.DomainOut]
+	tenantObject = providers.Object[spec.Tenant, spec.TenantOut]
+	userObject   = providers.Object[spec.User, spec.UserOut]
+)
+
+// directories are the lab's domains and tenants, with the users that were
+// declared in them.
+type directories struct {
+	env     providers.Env
+	domains []domainObject
+	tenants []tenantObject
+	users   []userObject
+}
+
+func directoriesOf(l *lab.Lab) (*directories, error) {
+	d := &directories{env: l.Env("", &providers.Type{}, cty.NilVal)}
+	var err error
+	if d.domains, err = providers.ResolveAll[spec.Domain, spec.DomainOut](d.env, "domain"); err != nil {
+		return nil, err
+	}
+	if d.tenants, err = providers.ResolveAll[spec.Tenant, spec.TenantOut](d.env, "tenant"); err != nil {
+		return nil, err
+	}
+	d.users, err = providers.ResolveAll[spec.User, spec.UserOut](d.env, "user")
+	return d, err
+}
+
+// administer signs in to a domain's directory as the lab's administrator.
+func (d *directories) administer(ctx context.Context, o domainObject) (*adldap.Conn, error) {
+	account, _, _ := strings.Cut(o.Out.AdminUPN, "@")
+	return adldap.SignIn(ctx, d.env, adldap.Domain{Realm: o.Out.Realm, Host: o.Out.Hosts[0], BaseDN: o.Out.DN, Account: account, Password: o.Out.AdminPassword})
+}
+
+// bySID are the addresses of a domain's users by their identifiers.
+func (d *directories) bySID(domain string) map[string]string {
+	out := map[string]string{}
+	for _, u := range d.users {
+		if string(u.In.Domain) == domain && u.Out.SID != "" {
+			out[u.Out.SID] = u.Addr
+		}
+	}
+	return out
+}
+
+// keyed is an account of a domain that holds keys, as the directory has it.
+type keyed struct {
+	object  string   // its name in requests
+	aliases []string // UPN, DOMAIN\name
+	keys    []keylist.Key
+}
+
+// keysAttribute holds the keys of an account.
+const keysAttribute = "msDS-KeyCredentialLink"
+
+// keyedIn reads the accounts of a domain that hold keys.
+func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, error) {
+	c, err := d.administer(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	found, err := c.List(c.Base, ldapmsg.Present{Attribute: keysAttribute}, keysAttribute, "sAMAccountName", "userPrincipalName", "objectSid", "objectClass")
+	if err != nil {
+		return nil, err
+	}
+	addresses := d.bySID(o.Addr)
+	var out []keyed
+	for _, e := range found {
+		a, err := accountOf(e, o, addresses)
+		if err != nil {
+			return nil, err
+		}
+		k := keyed{object: adldap.ByGUID(e.GUID.String()), aliases: []string{e.Text("userPrincipalName"), downLevel(o, e)}}
+		for _, v := range e.Values(keysAttribute) {
+			k.keys = append(k.keys, keyOf(a, string(v), d.env.Now()))
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// keyOf reads a value as LDAP gives it.
+func keyOf(a keylist.Account, text string, now time.Time) keylist.Key {
+	value, err := ldapmsg.ParseDNBinary(text)
+	if err == nil {
+		value.DN, _, err = adldap.SplitName(value.DN)
+	}
+	if err != nil {
+		return keylist.Unreadable(a, text, err)
+	}
+	return keylist.FromAD(a, value, now)
+}
+
+// downLevel is an account's name as DOMAIN\name, "" when it has none.
+func downLevel(o domainObject, e *adldap.Entry) string {
+	if sam := e.Text("sAMAccountName"); sam != "" {
+		return strings.ToUpper(o.In.NetBIOSName) + `\` + sam
+	}
+	return ""
+}
+
+// accountOf is whose entry it is.
+func accountOf(e *adldap.Entry, o domainObject, addresses map[string]string) (keylist.Account, error) {
+	a := keylist.Account{Home: o.Addr}
+	if b := e.Bytes("objectSid"); b != nil {
+		id, err := sid.Decode(b)
+		if err != nil {
+			return a, err
+		}
+		a.Address = addresses[id.String()]
+	}
+	for _, class := range e.Values("objectClass") {
+		a.Computer = a.Computer || strings.EqualFold(string(class), "computer") || strings.EqualFold(string(class), "msDS-Device")
+	}
+	a.Name = cmp.Or(e.Text("userPrincipalName"), downLevel(o, e), e.DN)
+	return a, nil
+}
+
+// keysInTenant reads the keys of a tenant's users.
+func (d *directories) keysInTenant(ctx context.Context, o tenantObject) ([]keylist.Key, error) {
+	c, err := graph.SignIn(ctx, d.env, graph.Tenant{
+		ID: o.Out.TenantID, LoginHost: o.Out.LoginHost, GraphHost: o.Out.GraphHost, ClientID: o.Out.AdminClientID, ClientSecret: o.Out.AdminSecret,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	addresses := map[string]string{}
+	for _, u := range d.users {
+		if string(u.In.Tenant) == o.Addr {
+			addresses[u.Out.ObjectID] = u.Addr
+		}
+	}
+	var out []keylist.Key
+	for u, err := range graph.List[graph.User](ctx, c, "", "users") {
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range u.HelloKeys {
+			out = append(out, keylist.FromEntra(keylist.Account{Address: addresses[u.ID], Name: u.UserPrincipalName, Home: o.Addr}, k))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"slices"
+	"strings"
+
+	"hellolab/cmd/hellolab/internal/keylist"
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/lab"
+	"hellolab/providers/event"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/keycred"
+)
+
+// keysCommand lists the keys that accounts may sign in with, as the directories
+// hold them: domains over LDAP, tenants over Graph.
+type keysCommand struct {
+	stateFlags
+	json bool
+}
+
+func (c *keysCommand) flags(fs *flag.FlagSet) {
+	c.stateFlags.flags(fs)
+	fs.BoolVar(&c.json, "json", false, "print JSON")
+}
+
+func (c *keysCommand) run(ctx context.Context, s *session, args []string) error {
+	return s.look(ctx, &c.stateFlags, func(l *lab.Lab) error {
+		user := ""
+		if len(args) == 1 {
+			user = args[0]
+		}
+		found, err := s.keysOf(ctx, l, user)
+		if err != nil {
+			return err
+		}
+		keys := []keylist.Key{}
+		for _, k := range found {
+			keys = append(keys, k.keys...)
+		}
+		if c.json {
+			return view.WriteIndentedJSON(s.out, keys)
+		}
+		if len(keys) == 0 {
+			s.printf("No key is registered.\n")
+			return nil
+		}
+		return keylist.Write(s.out, keys)
+	})
+}
+
+// keysOf reads the keys of one user, or of everybody: in the order of homes, then
+// of accounts.
+func (s *session) keysOf(ctx context.Context, l *lab.Lab, user string) ([]keyed, error) {
+	d, err := directoriesOf(l)
+	if err != nil {
+		return nil, err
+	}
+	who, err := s.named(l, d, user)
+	if err != nil {
+		return nil, err
+	}
+	var out []keyed
+	for _, o := range d.domains {
+		if o.ID == "" || !who.livesIn(o.Addr) {
+			continue
+		}
+		found, err := d.keyedIn(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortStableFunc(found, func(a, b keyed) int { return strings.Compare(a.keys[0].Account, b.keys[0].Account) })
+		out = append(out, found...)
+	}
+	for _, o := range d.tenants {
+		if o.ID == "" || !who.livesIn(o.Addr) {
+			continue
+		}
+		keys, err := d.keysInTenant(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			out = append(out, keyed{aliases: []string{k.Name}, keys: []keylist.Key{k}})
+		}
+	}
+	return slices.DeleteFunc(out, func(k keyed) bool { return !who.is(k) }), nil
+}
+
+// name is how a user was named on the command line; the zero name is everybody.
+type name struct {
+	address string // user.alice
+	home    string // of that one
+	other   string // UPN or DOMAIN\name
+}
+
+// named understands what the command line calls a user.
+func (s *session) named(l *lab.Lab, d *directories, text string) (name, error) {
+	if text == "" || strings.ContainsAny(text, `@\`) && !strings.Contains(text, `[`) {
+		return name{other: text}, nil
+	}
+	if err := s.isA(l, text, "user"); err != nil {
+		return name{}, err
+	}
+	i := slices.IndexFunc(d.users, func(u userObject) bool { return u.Addr == text })
+	home := d.users[i].In.Domain
+	if home == "" {
+		home = d.users[i].In.Tenant
+	}
+	return name{address: text, home: string(home)}, nil
+}
+
+func (n name) livesIn(home string) bool { return n.home == "" || n.home == home }
+
+func (n name) is(k keyed) bool {
+	switch {
+	case n.address != "":
+		return k.keys[0].Account == n.address
+	case n.other != "":
+		return slices.ContainsFunc(k.aliases, func(a string) bool { return strings.EqualFold(a, n.other) })
+	}
+	return true
+}
+
+// keysRevokeCommand removes a registered key from a directory, as an
+// administrator does who found it there.
+type keysRevokeCommand struct {
+	stateFlags
+	key         string
+	from        string
+	autoApprove bool
+}
+
+func (c *keysRevokeCommand) flags(fs *flag.FlagSet) {
+	c.stateFlags.flags(fs)
+	fs.StringVar(&c.key, "key", "", "the key of this `ID`, or the beginning of it, as `hellolab keys` prints it")
+	fs.StringVar(&c.from, "from", string(keylist.AD), "`DIRECTORY` to remove it from: ad")
+	fs.BoolVar(&c.autoApprove, "auto-approve", false, "do not ask")
+}
+
+// shortest is the fewest digits that name a key: one too many must not go.
+const shortest = 8
+
+func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) error {
+	switch {
+	case len(args) != 1 || c.key == "":
+		return mistake("Usage: hellolab keys revoke USER -key=ID, such as hellolab keys revoke user.alice -key=3f9a0c71b2d4", "A user and a key are needed")
+	case c.from != string(keylist.AD):
+		return mistake("Use -from=ad: keys of a tenant are removed with the enrollment that they belong to.", "Keys are not revoked from %s", view.Quote(c.from))
+	case len(c.key) < shortest:
+		return mistake("Give at least 8 digits.", "-key=%s is too short to tell keys apart", view.Quote(c.key))
+	}
+	if !c.autoApprove {
+		if err := c.ask(ctx, s, args[0]); err != nil {
+			return err
+		}
+	}
+	return s.act(ctx, &c.stateFlags, "keys revoke", func(l *lab.Lab) error {
+		owner, key, err := c.find(ctx, s, l, args[0])
+		if err != nil {
+			return err
+		}
+		d, err := directoriesOf(l)
+		if err != nil {
+			return err
+		}
+		if err := d.revoke(ctx, owner, key); err != nil {
+			return err
+		}
+		s.printf("Revoked: the key %s of %s is removed from %s.\n", key.ID, view.Escape(key.Account), view.Escape(key.Home))
+		return nil
+	})
+}
+
+// revoke removes a key from its domain, and records it as a flow of its own.
+func (d *directories) revoke(ctx context.Context, owner *keyed, key *keylist.Key) error {
+	id, err := guid.New(d.env.Rand)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(d.domains, func(o domainObject) bool { return o.Addr == key.Home })
+	conn, err := d.administer(ctx, d.domains[i])
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.RemoveValue(owner.object, keysAttribute, key.Value); err != nil {
+		return err
+	}
+	d.env.Emit.Emit(event.Event{
+		At: d.env.Now(), Correlation: id.String(), Flow: "revoke", Actor: event.ActiveDirectory, Protocol: "LDAP", Step: "key_revoked",
+		Text:    "The lab's administrator removes a registered key of " + key.Name + " from the domain.",
+		User:    key.Account,
+		Message: map[string]any{"domain": key.Home, "attribute": keysAttribute, "key_id": key.ID, "source": key.Source, "marks": key.Marks},
+	})
+	return nil
+}
+
+// ask shows the key and what it means to lose it. The state is not held
+// meanwhile.
+func (c *keysRevokeCommand) ask(ctx context.Context, s *session, user string) error {
+	if !s.tty.in {
+		return mistake("There is no terminal to ask on. Add -auto-approve.", "Approval is needed")
+	}
+	return s.glance(ctx, &c.stateFlags, func(l *lab.Lab) error {
+		_, key, err := c.find(ctx, s, l, user)
+		if err != nil {
+			return err
+		}
+		if err := keylist.Write(s.out, []keylist.Key{*key}); err != nil {
+			return err
+		}
+		detail := "Who signs in with it is refused with KDC_ERR_CLIENT_NOT_TRUSTED (62) from then on."
+		if key.Source == keycred.SourceAzureAD.String() {
+			detail += " It came from Entra ID: while it is registered there, the next synchronization writes it again."
+		}
+		if err := s.confirm(ctx, "Revoke this key?", detail); err != nil {
+			return err
+		}
+		c.autoApprove = true
+		return s.line.flags.Set("auto-approve", "true") // also where another process does it
+	})
+}
+
+// find looks for the one key that is meant.
+func (c *keysRevokeCommand) find(ctx context.Context, s *session, l *lab.Lab, user string) (*keyed, *keylist.Key, error) {
+	owners, err := s.keysOf(ctx, l, user)
+	if err != nil {
+		return nil, nil, err
+	}
+	var owner *keyed
+	var found []keylist.Key
+	for i := range owners {
+		if owners[i].object == "" { // in a tenant
+			continue
+		}
+		if keys := keylist.Find(owners[i].keys, c.key); len(keys) > 0 {
+			owner, found = &owners[i], append(found, keys...)
+		}
+	}
+	hint := "`hellolab keys " + user + "` lists the keys of the account."
+	switch {
+	case len(found) == 0:
+		return nil, nil, mistake(hint, "%s has no key %s in a domain", user, view.Quote(c.key))
+	case len(found) > 1:
+		return nil, nil, mistake(hint+" Give more digits.", "%d keys of %s begin with %s", len(found), user, view.Quote(c.key))
+	}
+	return owner, &found[0], nil
+}
