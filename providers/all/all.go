@@ -7,6 +7,7 @@ import (
 	"hellolab/providers/adcs"
 	"hellolab/providers/adds"
 	"hellolab/providers/application"
+	"hellolab/providers/connect"
 	"hellolab/providers/entra"
 	"hellolab/providers/identity"
 	"hellolab/providers/trust"
@@ -26,6 +27,7 @@ func Types(d Deps) []providers.Type {
 	types = append(types, entra.Types()...)
 	types = append(types, adds.Types()...)
 	types = append(types, adcs.Types()...)
+	types = append(types, connect.Types()...)
 	types = append(types, trust.Types()...)
 	types = append(types, identity.Types()...)
 	types = append(types, d.Windows.Types()...)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/event"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/web"
 )
@@ -62,6 +63,9 @@ func delta[T, G any](s *server, w http.ResponseWriter, q graphRequest, table str
 	if err != nil {
 		return err
 	}
+	if q.sync && t.Table == tableUsers {
+		s.sentKeys(q, page.Value)
+	}
 	if !more {
 		t.Listing, t.After = false, ""
 	}
@@ -80,6 +84,21 @@ func delta[T, G any](s *server, w http.ResponseWriter, q graphRequest, table str
 	}
 	web.WriteJSON(w, http.StatusOK, page)
 	return nil
+}
+
+// sentKeys tells which public keys Connect is sent.
+func (s *server) sentKeys(q graphRequest, page []any) {
+	for _, shown := range page {
+		raw, err := json.Marshal(shown)
+		var u graph.User
+		if err != nil || json.Unmarshal(raw, &u) != nil {
+			continue
+		}
+		for _, k := range u.HelloKeys {
+			s.step(q.Context(), event.EntraID, event.Connect, "public_key_sent", "Entra ID sends Connect the public key that was registered.",
+				map[string]any{"user": u.UserPrincipalName, "object_id": u.ID, "key_id": k.KeyIdentifier, "device_id": k.DeviceID})
+		}
+	}
 }
 
 // follow calls add for the next page of ids, and says whether there are more.

@@ -157,6 +157,8 @@ func syncMayAsk(q graphRequest) bool {
 		return len(q.path) <= 2
 	case "groups":
 		return true
+	case "domains":
+		return q.Method == http.MethodGet
 	}
 	return false
 }

@@ -27,6 +27,7 @@
 //	GET, PATCH, DELETE  /identity/conditionalAccess/policies/{id}
 //	GET                 /identityProtection/riskyUsers
 //	GET, PATCH          /identityProtection/riskyUsers/{user's object id}
+//	GET                 /domains
 //
 // Lists are pages with @odata.nextLink; $top sets the size of a page.
 package graph

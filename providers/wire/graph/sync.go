@@ -2,9 +2,12 @@ package graph
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
+
+	"hellolab/providers/wire/guid"
 )
 
 // OnPremises is what an object has that Connect synchronizes from a domain.
@@ -30,6 +33,22 @@ func (o OnPremises) Synced() bool { return o.SyncEnabled != nil && *o.SyncEnable
 type PasswordHash struct {
 	Credential Password `json:"credentialData"`       // phs.Credential.Encode
 	Changed    string   `json:"changeDate,omitempty"` // pwdLastSet
+}
+
+// Domain is a domain of a tenant.
+type Domain struct {
+	ID                 string `json:"id"` // its name
+	IsDefault          bool   `json:"isDefault"`
+	IsInitial          bool   `json:"isInitial"`
+	IsVerified         bool   `json:"isVerified"`
+	AuthenticationType string `json:"authenticationType"` // "Managed"
+}
+
+// SourceAnchor is the immutable id that Connect derives of an object of the
+// domain: base64 of its objectGUID, in Windows order.
+func SourceAnchor(object guid.GUID) string {
+	w := object.Windows()
+	return base64.StdEncoding.EncodeToString(w[:])
 }
 
 // Change is an object of a delta query: as it is now, or removed.
