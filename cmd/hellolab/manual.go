@@ -100,7 +100,8 @@ func manuals() map[string]manual {
 		},
 		"keys": {
 			detail: "USER is an address, a UPN or DOMAIN\\name; without it, every account that has a key. Domains are read over LDAP, tenants over Graph. " +
-				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key whose source is the domain itself.",
+				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key that no synchronization wrote: the domain itself is its source, or the tenant has it for another account. " +
+				"Between a tenant and a domain that are synchronized: `synced`, a key that both have; `waiting for sync`, one that the domain has not got yet, or will not get, with the reason; `orphaned`, one that the tenant does not have any more, or whose device is gone.",
 			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
 		},
 		"keys revoke": {
