@@ -71,20 +71,30 @@ func (k *Key) relateAD(keys []*Key, r *Relations) {
 	if k.Source != keycred.SourceAzureAD.String() {
 		return // FromAD judges those
 	}
+	var tenants []string
 	for _, l := range r.Links {
-		if l.Domain != k.Home {
-			continue
+		if l.Domain == k.Home {
+			tenants = append(tenants, l.Tenant)
 		}
-		if twin(keys, k, Entra, l.Tenant) != nil {
+	}
+	if len(tenants) == 0 {
+		return
+	}
+	for _, tenant := range tenants {
+		if twin(keys, k, Entra, tenant) != nil {
 			k.stamp(Synced)
-			continue
+			return
 		}
-		if other := bearer(keys, k.ID, l.Tenant); other != nil {
-			k.mark(Foreign, "%s has this key for another account, %s: no synchronization wrote it here.", l.Tenant, other.Account)
-			continue
+	}
+	for _, tenant := range tenants {
+		if other := bearer(keys, k.ID, tenant); other != nil {
+			k.mark(Foreign, "%s has this key for another account, %s: no synchronization wrote it here.", tenant, other.Account)
+			return
 		}
-		k.mark(Orphaned, "%s has no such key of the account: it was removed there, and the next synchronization takes it away here; or no synchronization wrote it, and none takes it away.", l.Tenant)
-		r.deviceGone(k, l.Tenant)
+	}
+	k.mark(Orphaned, "%s has no such key of the account: it was removed there, and the next synchronization takes it away here; or no synchronization wrote it, and none takes it away.", strings.Join(tenants, " or "))
+	if len(tenants) == 1 {
+		r.deviceGone(k, tenants[0])
 	}
 }
 

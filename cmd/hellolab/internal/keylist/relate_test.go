@@ -42,6 +42,8 @@ func TestRelate(t *testing.T) {
 		"a key without a device":       {[]Key{changed(up("a"), func(k *Key) { k.Device = "" }), down("a")}, []Link{link}, "synced; synced", ""},
 		"two synchronizations": {[]Key{up("a"), down("a"), changed(up("a"), func(k *Key) { k.Home, k.Device = "tenant.other", "" })},
 			[]Link{link, {Tenant: "tenant.other", Domain: domain, DomainSID: "S-1-5-21-1-2-3", Keys: true}}, "synced; synced; synced", ""},
+		"one of two synchronizations": {[]Key{up("a"), down("a"), down("b")},
+			[]Link{link, {Tenant: "tenant.other", Domain: domain, DomainSID: "S-1-5-21-1-2-3", Keys: true}}, "synced; synced; orphaned", "tenant.contoso or tenant.other has no such key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []*Key
