@@ -8,7 +8,7 @@ domain "corp" {
     site = "Paris"
 
     kdc_certificate {
-      template = "none"
+      template = "domain_controller_authentication"
     }
   }
 

@@ -32,15 +32,16 @@ const maxLine = 1 << 20
 type place struct{ flow, phase, user, device string }
 
 // Placer completes events: sequence number, and flow, phase, user and device
-// of those that only carry a correlation id.
+// of those that only carry a correlation id, or the exchange of one.
 type Placer struct {
-	mu     sync.Mutex
-	seq    uint64
-	places map[string]place
+	mu        sync.Mutex
+	seq       uint64
+	places    map[string]place
+	exchanges map[string]string // exchange → correlation
 }
 
 // NewPlacer returns a placer for one run.
-func NewPlacer() *Placer { return &Placer{places: map[string]place{}} }
+func NewPlacer() *Placer { return &Placer{places: map[string]place{}, exchanges: map[string]string{}} }
 
 // Place returns e completed, and passes it to next before any later event is
 // placed: events reach next in order of Seq.
@@ -49,6 +50,13 @@ func (p *Placer) Place(e event.Event, next func(event.Event)) {
 	defer p.mu.Unlock()
 	p.seq++
 	e.Seq = p.seq
+	switch {
+	case e.Exchange == "":
+	case e.Correlation == "":
+		e.Correlation = p.exchanges[e.Exchange]
+	default:
+		p.exchanges[e.Exchange] = e.Correlation
+	}
 	if e.Correlation != "" {
 		at := p.places[e.Correlation]
 		if e.Flow != "" {

@@ -19,6 +19,7 @@ import (
 	"hellolab/providers/adds/locator"
 	"hellolab/providers/wire/gss/sasl"
 	"hellolab/providers/wire/ntlm/passthrough"
+	"hellolab/providers/wire/replication"
 	"hellolab/providers/wire/revocation"
 )
 
@@ -121,8 +122,10 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 	at := &controller{service: s}
 	at.ldapd = ldapd.New(ldapd.Config{
 		Backend: backend{s.dir, c.Name}, Authenticator: auth, Mechanisms: []string{sasl.GSSAPI, sasl.GSSSPNEGO}, Controls: controls,
-		Extended: map[string]func(context.Context, *ldapd.Request, []byte) ([]byte, error){passthrough.OID: (&verifier{s.env, s.dir}).serve},
-		TLS:      certificate.tls, Rand: s.env.Rand, Log: s.log,
+		Extended: map[string]func(context.Context, *ldapd.Request, []byte) ([]byte, error){
+			passthrough.OID: (&verifier{s.env, s.dir}).serve, replication.OID: (&replicator{s.env, s.dir}).serve,
+		},
+		TLS: certificate.tls, Rand: s.env.Rand, Log: s.log,
 	})
 	s.ldap = append(s.ldap, at.ldapd)
 	pkinit, err := s.pkinit(certificate)

@@ -7,8 +7,10 @@ import (
 	"hellolab/providers/adcs"
 	"hellolab/providers/adds"
 	"hellolab/providers/application"
+	"hellolab/providers/connect"
 	"hellolab/providers/entra"
 	"hellolab/providers/identity"
+	"hellolab/providers/trust"
 	"hellolab/providers/value"
 	"hellolab/providers/windows"
 )
@@ -25,6 +27,8 @@ func Types(d Deps) []providers.Type {
 	types = append(types, entra.Types()...)
 	types = append(types, adds.Types()...)
 	types = append(types, adcs.Types()...)
+	types = append(types, connect.Types()...)
+	types = append(types, trust.Types()...)
 	types = append(types, identity.Types()...)
 	types = append(types, d.Windows.Types()...)
 	types = append(types, application.Types()...)

@@ -46,8 +46,11 @@ type accessClaims struct {
 	Capabilities []string `json:"xms_cc,omitempty"` // of the client
 }
 
-// roleAdmin is the lab administrator's application role.
-const roleAdmin = "Directory.ReadWrite.All"
+// Application roles: the lab administrator's, and Entra Connect's.
+const (
+	roleAdmin = "Directory.ReadWrite.All"
+	roleSync  = "ADSynchronization.ReadWrite.All"
+)
 
 func (s *server) signClaims(claims any) (string, error) {
 	kid := s.keys.current.kid()

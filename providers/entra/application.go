@@ -31,6 +31,9 @@ type application struct {
 	UniqueName   string    `json:"unique_name,omitempty"`
 	RedirectURIs []string  `json:"redirect_uris,omitempty"`
 	Created      time.Time `json:"created"`
+
+	Roles   []string    `json:"roles,omitempty"`   // application roles at Graph
+	Secrets []appSecret `json:"secrets,omitempty"` // any of them proves the application
 }
 
 const (

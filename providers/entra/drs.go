@@ -40,6 +40,8 @@ func (s *server) serveDRS(w http.ResponseWriter, r *http.Request) {
 		err = s.join(w, r)
 	case len(seg) == 3 && strings.HasPrefix(path, "enrollmentserver/device/") && r.Method == http.MethodDelete:
 		err = s.leave(w, r, seg[2])
+	case len(seg) == 3 && strings.HasPrefix(path, "enrollmentserver/device/") && r.Method == http.MethodPut:
+		err = s.hybridJoin(w, r, seg[2])
 	case path == "enrollmentserver/key" && post:
 		step = "key_registration_refused"
 		err = s.registerKey(w, r)
@@ -178,11 +180,15 @@ func (s *server) join(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return invalid("The join request is malformed.")
 	}
-	d, pub, err := s.newDevice(req, c)
+	trust, ok := trustTypes[req.JoinType]
+	if !ok {
+		return invalid("Join type %d is not supported; 0 joins a device, 4 registers one.", req.JoinType)
+	}
+	d, pub, err := s.newDevice(req, trust, c.ObjectID)
 	if err != nil {
 		return err
 	}
-	der, err := s.deviceCertificate(d, pub, c)
+	der, err := s.deviceCertificate(d, pub, c.ObjectID)
 	if err != nil {
 		return err
 	}
@@ -220,16 +226,12 @@ func keyDigest(blob []byte) string {
 }
 
 // trustTypes are the join types that the service takes, by what becomes of the
-// device object. A hybrid join is another conversation.
+// device object. A managed hybrid join is another request (hybridJoin).
 var trustTypes = map[int]string{drs.JoinEntra: graph.TrustJoined, drs.JoinRegister: graph.TrustRegistered}
 
 // newDevice reads a join request. Names in the certificate request are not
 // used: the service names the device.
-func (s *server) newDevice(req *drs.JoinRequest, c *accessClaims) (*device, any, error) {
-	trust, ok := trustTypes[req.JoinType]
-	if !ok {
-		return nil, nil, invalid("Join type %d is not supported; 0 joins a device, 4 registers one.", req.JoinType)
-	}
+func (s *server) newDevice(req *drs.JoinRequest, trust, owner string) (*device, any, error) {
 	if !strings.EqualFold(req.CertificateRequest.Type, "pkcs10") {
 		return nil, nil, invalid("The certificate request must be of type pkcs10.")
 	}
@@ -267,7 +269,7 @@ func (s *server) newDevice(req *drs.JoinRequest, c *accessClaims) (*device, any,
 		return nil, nil, err
 	}
 	return &device{ID: object.String(), DeviceID: id.String(), DisplayName: name, Enabled: true, OS: req.DeviceType, OSVersion: req.OSVersion, TrustType: trust,
-		Owner: c.ObjectID, SPKI: spki, TransportKey: req.TransportKey, Registered: s.env.Now()}, pub, nil
+		Owner: owner, SPKI: spki, TransportKey: req.TransportKey, Registered: s.env.Now()}, pub, nil
 }
 
 // isControl says whether a rune may not stand in a name: controls and the
@@ -284,12 +286,14 @@ func checkQuota(r providers.Reader, owner string) error {
 	return err
 }
 
-func (s *server) deviceCertificate(d *device, pub any, c *accessClaims) ([]byte, error) {
+// deviceCertificate issues the certificate of a device that a user, by object
+// id, joins; the nil GUID where nobody does.
+func (s *server) deviceCertificate(d *device, pub any, user string) ([]byte, error) {
 	id, err := guid.Parse(d.DeviceID)
 	if err != nil {
 		return nil, fmt.Errorf("device id: %w", err)
 	}
-	userID, err := guid.Parse(c.ObjectID)
+	userID, err := guid.Parse(user)
 	if err != nil {
 		return nil, fmt.Errorf("user id: %w", err)
 	}
@@ -304,7 +308,7 @@ func (s *server) deviceCertificate(d *device, pub any, c *accessClaims) ([]byte,
 	}
 	return s.keys.deviceCA.issue(s.env.Rand, &x509.Certificate{
 		Subject: pkix.Name{CommonName: d.DeviceID}, NotBefore: now.Add(-backdate), NotAfter: now.Add(deviceLife), BasicConstraintsValid: true,
-		ExtraExtensions: append([]pkix.Extension{usage}, drs.Identity{DeviceID: id, UserID: userID, TenantID: tid, Joined: d.TrustType == graph.TrustJoined, Region: region}.Extensions()...),
+		ExtraExtensions: append([]pkix.Extension{usage}, drs.Identity{DeviceID: id, UserID: userID, TenantID: tid, Joined: d.TrustType != graph.TrustRegistered, Region: region}.Extensions()...),
 	}, pub)
 }
 

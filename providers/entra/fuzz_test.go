@@ -33,6 +33,7 @@ func FuzzServe(f *testing.F) {
 		s.hosts.graph: sign(accessClaims{Audience: oauth.ResourceGraph, IDType: "app", Roles: []string{roleAdmin}}),
 		s.hosts.drs:   sign(accessClaims{Audience: oauth.ResourceDRS, UPN: aliceUPN, DeviceID: "d", AMR: []string{"ngcmfa"}, AuthTime: e.Now().Unix()}),
 	}
+	sync := sign(accessClaims{Audience: oauth.ResourceGraph, IDType: "app", Roles: []string{roleSync}})
 	hosts := []string{s.hosts.login, s.hosts.drs, s.hosts.graph}
 	for i, seed := range []struct{ method, target, body string }{
 		{"POST", "/common/oauth2/token", url.Values{"grant_type": {"password"}, "client_id": {oauth.ClientBroker}, "username": {aliceUPN}, "password": {"x"}}.Encode()},
@@ -53,6 +54,11 @@ func FuzzServe(f *testing.F) {
 		{"POST", "/v1.0/identity/conditionalAccess/policies", `{"displayName":"x","state":"enabled","conditions":{"applications":{"includeApplications":["All"]},"devices":{"deviceFilter":{"mode":"exclude","rule":"device.trustType -eq \"AzureAD\""}}},"grantControls":{"operator":"AND","builtInControls":["block"]}}`},
 		{"GET", "/common/oauth2/v2.0/authorize?scope=api://x/.default&client_id=11111111-2222-3333-4444-555555555555", ""},
 		{"DELETE", "/EnrollmentServer/device/11111111-2222-3333-4444-555555555555", ""},
+		{"PUT", "/EnrollmentServer/device/11111111-2222-3333-4444-555555555555?api-version=2.0", `{"CertificateRequest":{"Type":"pkcs10","Data":"AA=="},"ServerAdJoinData":{"TransportKey":"AA==","ClientIdentity":{"Type":"sha256signed","Sid":"S-1-5-21-1-2-3-1104.2026-03-02 09:00:00Z","SignedBlob":"AA=="}},"JoinType":6}`},
+		{"GET", "/v1.0/users/delta?$select=id,searchableDeviceKey&$deltatoken=AAAA", ""},
+		{"POST", "/v1.0/devices", `{"deviceId":"11111111-2222-3333-4444-555555555555","displayName":"pc","trustType":"ServerAd","onPremisesSyncEnabled":true,"onPremisesSecurityIdentifier":"S-1-5-21-1-2-3-1104","userCertificate":["AA=="]}`},
+		{"POST", "/v1.0/users", `{"userPrincipalName":"y@contoso.com","onPremisesSyncEnabled":true,"onPremisesImmutableId":"AAAA","onPremisesPasswordHash":{"credentialData":"v1;PPH1_MD4,00,1000,00;"}}`},
+		{"POST", "/v1.0/applications/11111111-2222-3333-4444-555555555555/addPassword", `{"passwordCredential":{"displayName":"x"}}`},
 		{"POST", "/v1.0/applications", `{"displayName":"x","uniqueName":"x","publicClient":{"redirectUris":["http://localhost"]}}`},
 	} {
 		f.Add(uint8(i), seed.method, seed.target, []byte(seed.body))
@@ -66,6 +72,9 @@ func FuzzServe(f *testing.F) {
 			r := &http.Request{Method: method, URL: u, Host: hosts[int(host)%len(hosts)], Header: http.Header{"Content-Type": {kind}}, Body: http.NoBody}
 			r.Body = readCloser{bytes.NewReader(body)}
 			r.Header.Set("Authorization", "Bearer "+tokens[r.Host])
+			if r.Host == s.hosts.graph && host >= 128 { // Connect asks
+				r.Header.Set("Authorization", "Bearer "+sync)
+			}
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, r.WithContext(t.Context()))
 			if w.Code >= 500 {

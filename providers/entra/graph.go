@@ -23,10 +23,11 @@ import (
 type graphRequest struct {
 	*http.Request
 	path []string // segments behind the version, letter case kept
+	sync bool     // Connect asks, not the administrator
 }
 
 // serveGraph routes Graph's host. All of it is the lab administrator's, but for
-// the UserInfo endpoint.
+// the UserInfo endpoint, and what Entra Connect needs.
 func (s *server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	if err := s.graph(w, r); err != nil {
 		s.refuseGraph(w, r, err)
@@ -41,14 +42,19 @@ func (s *server) graph(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &graph.Error{Code: graph.CodeUnauthorized, Status: http.StatusUnauthorized, Sentence: upperFirst(err.Error()) + "."}
 	}
-	if c.IDType != "app" || !slices.Contains(c.Roles, roleAdmin) {
-		return &graph.Error{Code: graph.CodeForbidden, Status: http.StatusForbidden, Sentence: "Insufficient privileges to complete the operation."}
+	forbidden := &graph.Error{Code: graph.CodeForbidden, Status: http.StatusForbidden, Sentence: "Insufficient privileges to complete the operation."}
+	sync := !slices.Contains(c.Roles, roleAdmin)
+	if c.IDType != "app" || sync && !slices.Contains(c.Roles, roleSync) {
+		return forbidden
 	}
 	path := strings.FieldsFunc(r.URL.Path, func(r rune) bool { return r == '/' })
 	if len(path) < 2 || !(strings.EqualFold(path[0], "v1.0") || strings.EqualFold(path[0], "beta")) {
 		return graphNotFound("path")
 	}
-	q := graphRequest{r, path[1:]}
+	q := graphRequest{r, path[1:], sync}
+	if sync && !syncMayAsk(q) {
+		return forbidden
+	}
 	switch collection := strings.ToLower(q.path[0]); {
 	case collection == "users":
 		return s.graphUsers(w, q)
@@ -65,6 +71,8 @@ func (s *server) graph(w http.ResponseWriter, r *http.Request) error {
 		return s.graphDevice(w, q, func(r providers.Reader) (*device, error) { return deviceByDeviceID(r, m[1]) })
 	case collection == "applications", strings.HasPrefix(collection, "applications("):
 		return s.graphApplications(w, q)
+	case collection == "domains" && len(q.path) == 1 && r.Method == http.MethodGet:
+		return s.graphDomains(w)
 	case collection == "identity":
 		return s.graphPolicies(w, q)
 	case collection == "identityprotection":
@@ -186,8 +194,29 @@ func (s *server) nextLink(q graphRequest, last string) string {
 	return u.String()
 }
 
-// changed tells of a change that the administrator made.
+// graphDomains answers the tenant's domains, the first of which is its default.
+func (s *server) graphDomains(w http.ResponseWriter) error {
+	var cfg *config
+	err := s.env.Section.View(func(r providers.Reader) (err error) {
+		cfg, err = get[config](r, tableTenant, keyConfig)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	page := graph.Page[graph.Domain]{Value: []graph.Domain{}}
+	for i, d := range cfg.Domains {
+		page.Value = append(page.Value, graph.Domain{ID: d, IsDefault: i == 0, IsInitial: i == 0, IsVerified: true, AuthenticationType: "Managed"})
+	}
+	web.WriteJSON(w, http.StatusOK, page)
+	return nil
+}
+
+// changed tells of a change that the administrator made, or Connect.
 func (s *server) changed(q graphRequest, step, text string, message map[string]any) {
+	if q.sync {
+		text = strings.Replace(text, "The administrator", "Entra Connect", 1)
+	}
 	s.step(q.Context(), event.Graph, event.EntraID, step, text, message)
 }
 

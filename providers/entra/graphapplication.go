@@ -9,6 +9,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
 )
 
@@ -40,6 +41,8 @@ func (s *server) graphApplications(w http.ResponseWriter, q graphRequest) error 
 		return list(s, w, q, tableApplications, keep, func(_ providers.Reader, a *application) (graph.Application, error) { return showApplication(a), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
 		return s.createApplication(w, q)
+	case len(q.path) == 3 && q.Method == http.MethodPost:
+		return s.applicationSecrets(w, q, strings.ToLower(q.path[1]), strings.ToLower(q.path[2]))
 	case len(q.path) == 2:
 		id := strings.ToLower(q.path[1])
 		return s.graphApplication(w, q, func(r providers.Reader) (*application, error) { return get[application](r, tableApplications, id) })
@@ -48,8 +51,15 @@ func (s *server) graphApplications(w http.ResponseWriter, q graphRequest) error 
 }
 
 func showApplication(a *application) graph.Application {
-	return graph.Application{ID: a.ID, AppID: a.ClientID, DisplayName: a.DisplayName, UniqueName: a.UniqueName, IdentifierURIs: []string{appURI + a.ClientID},
+	g := graph.Application{ID: a.ID, AppID: a.ClientID, DisplayName: a.DisplayName, UniqueName: a.UniqueName, IdentifierURIs: []string{appURI + a.ClientID},
 		PublicClient: &graph.PublicClient{RedirectURIs: append([]string{}, a.RedirectURIs...)}, Created: graph.Time(a.Created)}
+	for _, secret := range a.Secrets {
+		g.Passwords = append(g.Passwords, secret.show())
+	}
+	if len(a.Roles) > 0 {
+		g.RequiredAccess = []graph.ResourceAccess{{ResourceAppID: oauth.AppGraph, Access: []graph.Permission{{ID: graph.RoleSync, Type: permissionRole}}}}
+	}
+	return g
 }
 
 func (s *server) createApplication(w http.ResponseWriter, q graphRequest) error {
@@ -95,6 +105,12 @@ func (a *application) apply(in *graph.Application) error {
 	}
 	if in.DisplayName != "" {
 		a.DisplayName = in.DisplayName
+	}
+	if in.RequiredAccess != nil {
+		var err error
+		if a.Roles, err = rolesOf(in.RequiredAccess); err != nil {
+			return err
+		}
 	}
 	if in.PublicClient == nil {
 		return nil

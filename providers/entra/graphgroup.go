@@ -18,16 +18,18 @@ func (s *server) graphGroups(w http.ResponseWriter, q graphRequest) error {
 	tail := strings.ToLower(strings.Join(q.path[min(2, len(q.path)):], "/"))
 	switch {
 	case len(q.path) == 1 && q.Method == http.MethodGet:
-		by, value, err := filterOf(q, "displayName", "mailNickname")
+		by, value, err := filterOf(q, "displayName", "mailNickname", "onPremisesSecurityIdentifier")
 		if err != nil {
 			return err
 		}
 		keep := func(g *group) bool {
-			return value == nil || by == "displayName" && g.DisplayName == *value || by == "mailNickname" && strings.EqualFold(g.MailNickname, *value)
+			return value == nil || by == "displayName" && g.DisplayName == *value || by == "onPremisesSecurityIdentifier" && g.OnPremSID == *value || by == "mailNickname" && strings.EqualFold(g.MailNickname, *value)
 		}
 		return list(s, w, q, tableGroups, keep, func(_ providers.Reader, g *group) (graph.Group, error) { return showGroup(g), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
 		return s.createGroup(w, q)
+	case len(q.path) == 2 && strings.EqualFold(q.path[1], "delta") && q.Method == http.MethodGet:
+		return delta(s, w, q, tableGroups, showGroup)
 	case len(q.path) == 2:
 		return s.graphGroup(w, q, strings.ToLower(q.path[1]))
 	case tail == "members" && q.Method == http.MethodGet:
@@ -41,7 +43,7 @@ func (s *server) graphGroups(w http.ResponseWriter, q graphRequest) error {
 }
 
 func showGroup(g *group) graph.Group {
-	return graph.Group{ID: g.ID, DisplayName: g.DisplayName, MailNickname: g.MailNickname, SecurityEnabled: true, Created: graph.Time(g.Created)}
+	return graph.Group{ID: g.ID, DisplayName: g.DisplayName, MailNickname: g.MailNickname, SecurityEnabled: true, Created: graph.Time(g.Created), OnPremSID: g.OnPremSID, OnPremises: g.OnPrem.show()}
 }
 
 func (s *server) createGroup(w http.ResponseWriter, q graphRequest) error {
@@ -57,11 +59,14 @@ func (s *server) createGroup(w http.ResponseWriter, q graphRequest) error {
 		return err
 	}
 	g := &group{ID: id.String(), DisplayName: in.DisplayName, MailNickname: in.MailNickname, Created: s.env.Now()}
+	if err := s.applySyncedGroup(q, g, in); err != nil {
+		return err
+	}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 		if err := checkNickname(w, g); err != nil {
 			return err
 		}
-		return put(w, tableGroups, g.ID, g)
+		return putGroup(w, g)
 	})
 	if err != nil {
 		return err
@@ -69,6 +74,32 @@ func (s *server) createGroup(w http.ResponseWriter, q graphRequest) error {
 	s.changed(q, "group_created", "The administrator creates a group.", map[string]any{"group": g.DisplayName, "object_id": g.ID})
 	web.WriteJSON(w, http.StatusCreated, showGroup(g))
 	return nil
+}
+
+// applySyncedGroup writes what Connect says of a group, and refuses what
+// another may not say.
+func (s *server) applySyncedGroup(q graphRequest, g *group, in *graph.Group) error {
+	if err := mayChange(q, g.OnPrem, in.OnPremises, true); err != nil {
+		return err
+	}
+	if in.OnPremSID != "" {
+		if !q.sync || !domainSID.MatchString(in.OnPremSID) {
+			return graphBad("Invalid value specified for property 'onPremisesSecurityIdentifier'.")
+		}
+		g.OnPremSID = in.OnPremSID
+	}
+	if !q.sync {
+		return nil
+	}
+	on, err := s.synced(g.OnPrem, in.OnPremises, false)
+	g.OnPrem = on
+	return err
+}
+
+// checkSyncedGroup refuses to change a group, or who is in it, that another
+// writes.
+func checkSyncedGroup(q graphRequest, g *group) error {
+	return mayChange(q, g.OnPrem, graph.OnPremises{}, true)
 }
 
 // checkNickname refuses a group whose nickname another has.
@@ -112,6 +143,9 @@ func (s *server) graphGroup(w http.ResponseWriter, q graphRequest, id string) er
 			if err != nil {
 				return orGraphNotFound(err, id)
 			}
+			if err := s.applySyncedGroup(q, g, in); err != nil {
+				return err
+			}
 			if in.DisplayName != "" {
 				g.DisplayName = in.DisplayName
 			}
@@ -121,7 +155,7 @@ func (s *server) graphGroup(w http.ResponseWriter, q graphRequest, id string) er
 			if err := checkNickname(w, g); err != nil {
 				return err
 			}
-			return put(w, tableGroups, id, g)
+			return putGroup(w, g)
 		})
 		if err != nil {
 			return err
@@ -131,8 +165,12 @@ func (s *server) graphGroup(w http.ResponseWriter, q graphRequest, id string) er
 		return nil
 	case http.MethodDelete:
 		err := s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-			if _, err := get[group](w, tableGroups, id); err != nil {
+			g, err := get[group](w, tableGroups, id)
+			if err != nil {
 				return orGraphNotFound(err, id)
+			}
+			if q.sync && g.OnPrem == nil {
+				return errNotSynced
 			}
 			return deleteGroup(w, id)
 		})
@@ -222,8 +260,12 @@ func (s *server) joinGroup(w http.ResponseWriter, q graphRequest, id string) err
 	}
 	member := strings.ToLower(path.Base(ref.ID))
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
-		if _, err := get[group](w, tableGroups, id); err != nil {
+		g, err := get[group](w, tableGroups, id)
+		if err != nil {
 			return orGraphNotFound(err, id)
+		}
+		if err := checkSyncedGroup(q, g); err != nil {
+			return err
 		}
 		o, err := directoryObject(w, member)
 		if err != nil {
@@ -249,6 +291,13 @@ func (s *server) joinGroup(w http.ResponseWriter, q graphRequest, id string) err
 
 func (s *server) leaveGroup(w http.ResponseWriter, q graphRequest, id, member string) error {
 	err := s.env.Section.Update(q.Context(), func(w providers.Writer) error {
+		g, err := get[group](w, tableGroups, id)
+		if err != nil {
+			return orGraphNotFound(err, id)
+		}
+		if err := checkSyncedGroup(q, g); err != nil {
+			return err
+		}
 		if _, there, err := w.Get(tableMembers, id+"/"+member); err != nil {
 			return err
 		} else if !there {

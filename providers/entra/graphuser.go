@@ -20,14 +20,18 @@ import (
 func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 	switch {
 	case len(q.path) == 1 && q.Method == http.MethodGet:
-		_, upn, err := filterOf(q, "userPrincipalName")
+		by, value, err := filterOf(q, "userPrincipalName", "onPremisesImmutableId")
 		if err != nil {
 			return err
 		}
-		keep := func(u *user) bool { return upn == nil || strings.EqualFold(u.UPN, *upn) }
+		keep := func(u *user) bool {
+			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && u.OnPrem != nil && u.OnPrem.ImmutableID == *value
+		}
 		return list(s, w, q, tableUsers, keep, func(_ providers.Reader, u *user) (graph.User, error) { return showUser(u), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
 		return s.createUser(w, q)
+	case len(q.path) == 2 && strings.EqualFold(q.path[1], "delta") && q.Method == http.MethodGet:
+		return delta(s, w, q, tableUsers, showUser)
 	case len(q.path) == 2:
 		return s.graphUser(w, q, q.path[1])
 	case len(q.path) >= 3:
@@ -51,7 +55,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 // showUser makes a user Graph's. Of secrets it has none.
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
-		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID}
+		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID, OnPremises: u.OnPrem.show()}
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -77,12 +81,20 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 	if g.UserPrincipalName == "" {
 		return graphBad("A value is required for property 'userPrincipalName'.")
 	}
+	if err := mayChange(q, nil, g.OnPremises, false); err != nil {
+		return err
+	}
 	if err := s.applyUser(u, g); err != nil {
 		return err
 	}
+	if q.sync {
+		if err := s.applyOnPremises(u, g); err != nil {
+			return err
+		}
+	}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 		if _, err := userByUPN(w, u.UPN); err == nil {
-			return &graph.Error{Code: graph.CodeConflict, Status: http.StatusBadRequest, Sentence: "Another object with the same value for property userPrincipalName already exists."}
+			return conflict("userPrincipalName")
 		} else if !errors.Is(err, errNotFound) {
 			return err
 		}
@@ -177,12 +189,20 @@ func (s *server) graphUser(w http.ResponseWriter, q graphRequest, name string) e
 			return err
 		}
 		// The password's verifier is made outside the transaction: it is slow.
-		draft := &user{}
+		draft, own := &user{}, ownUser(g)
 		if err := s.applyUser(draft, &graph.User{PasswordProfile: g.PasswordProfile}); err != nil {
 			return err
 		}
 		g.PasswordProfile = nil
 		u, err := s.changeUser(q, name, func(u *user) error {
+			if err := mayChange(q, u.OnPrem, g.OnPremises, own); err != nil {
+				return err
+			}
+			if q.sync {
+				if err := s.applyOnPremises(u, g); err != nil {
+					return err
+				}
+			}
 			if draft.Password != nil {
 				u.Password, u.PasswordChanged = draft.Password, draft.PasswordChanged
 			}
@@ -191,7 +211,7 @@ func (s *server) graphUser(w http.ResponseWriter, q graphRequest, name string) e
 		if err != nil {
 			return err
 		}
-		s.changed(q, "user_updated", "The administrator changes a user.", map[string]any{"user": u.UPN, "enabled": u.Enabled, "password_changed": draft.Password != nil})
+		s.changed(q, "user_updated", "The administrator changes a user.", map[string]any{"user": u.UPN, "enabled": u.Enabled, "password_changed": draft.Password != nil || g.PasswordHash != nil})
 		noContent(w)
 		return nil
 	case http.MethodDelete:
@@ -200,6 +220,9 @@ func (s *server) graphUser(w http.ResponseWriter, q graphRequest, name string) e
 			u, err := findUser(w, name)
 			if err != nil {
 				return orGraphNotFound(err, name)
+			}
+			if q.sync && u.OnPrem == nil {
+				return errNotSynced
 			}
 			gone = u
 			return deleteUser(w, u)
@@ -236,7 +259,7 @@ func (s *server) changeUser(q graphRequest, name string, change func(*user) erro
 		}
 		if !strings.EqualFold(was.UPN, now.UPN) {
 			if _, err := userByUPN(w, now.UPN); err == nil {
-				return &graph.Error{Code: graph.CodeConflict, Status: http.StatusBadRequest, Sentence: "Another object with the same value for property userPrincipalName already exists."}
+				return conflict("userPrincipalName")
 			} else if !errors.Is(err, errNotFound) {
 				return err
 			}

@@ -14,6 +14,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/phs"
 )
 
 // passwordRounds is the work of PBKDF2-HMAC-SHA256 for a new verifier: what
@@ -33,6 +34,7 @@ type verifier struct {
 	Salt   []byte `json:"salt"`
 	Rounds int    `json:"rounds"`
 	Hash   []byte `json:"hash"`
+	NT     bool   `json:"nt,omitempty"` // Connect made it, of the NT hash (package phs)
 }
 
 func newVerifier(rand io.Reader, password string) (*verifier, error) {
@@ -49,6 +51,9 @@ func newVerifier(rand io.Reader, password string) (*verifier, error) {
 func (v *verifier) matches(password string) bool {
 	if v == nil || len(password) > maxPasswordSize {
 		return false
+	}
+	if v.NT {
+		return (&phs.Credential{Salt: v.Salt, Rounds: v.Rounds, Hash: v.Hash}).Matches(password)
 	}
 	hash, err := pbkdf2.Key(sha256.New, password, v.Salt, v.Rounds, sha256.Size)
 	return err == nil && subtle.ConstantTimeCompare(hash, v.Hash) == 1

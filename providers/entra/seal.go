@@ -38,6 +38,7 @@ const (
 	purposeAIK     = "aik"
 	purposeNonce   = "nonce"
 	purposeGuess   = "guess"
+	purposeDelta   = "delta"
 )
 
 // errSealed is the one answer to every text that does not open.

@@ -76,6 +76,7 @@ type user struct {
 	SessionsValidFrom time.Time    `json:"sessions_valid_from,omitzero"`
 	Created           time.Time    `json:"created"`
 	OnPremSID         string       `json:"onprem_sid,omitempty"` // of a synchronized user
+	OnPrem            *onPremises  `json:"onprem,omitempty"`     // nil: the account is the tenant's alone
 	OATH              []oathMethod `json:"oath,omitempty"`
 	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
@@ -134,9 +135,13 @@ type group struct {
 	DisplayName  string    `json:"display_name"`
 	MailNickname string    `json:"mail_nickname,omitempty"`
 	Created      time.Time `json:"created"`
+
+	OnPremSID string      `json:"onprem_sid,omitempty"`
+	OnPrem    *onPremises `json:"onprem,omitempty"`
 }
 
-// device is a registered device.
+// device is a registered device, or a computer of a domain that Connect made
+// known and that has not registered yet: pending.
 type device struct {
 	ID           string    `json:"id"`        // object id
 	DeviceID     string    `json:"device_id"` // what keys and certificates refer to
@@ -152,7 +157,14 @@ type device struct {
 	Registered   time.Time `json:"registered"`
 	Managed      bool      `json:"managed,omitempty"`   // by device management, which says so
 	Compliant    bool      `json:"compliant,omitempty"` // as well
+
+	OnPremSID        string      `json:"onprem_sid,omitempty"`
+	OnPrem           *onPremises `json:"onprem,omitempty"`
+	UserCertificates [][]byte    `json:"user_certificates,omitempty"` // DER, of the computer
 }
+
+// pending says whether the device has not registered yet.
+func (d *device) pending() bool { return d.Thumbprint == "" }
 
 // aikRecord ties an AIK certificate to the device it was issued to.
 type aikRecord struct {
@@ -249,6 +261,12 @@ func putUser(w providers.Writer, was, now *user) error {
 	if err := w.Put(tableUPN, strings.ToLower(now.UPN), []byte(now.ID)); err != nil {
 		return err
 	}
+	if err := anchorUser(w, was, now); err != nil {
+		return err
+	}
+	if err := logChange(w, tableUsers, now.ID); err != nil {
+		return err
+	}
 	return put(w, tableUsers, now.ID, now)
 }
 
@@ -269,6 +287,14 @@ func deleteUser(w providers.Writer, u *user) error {
 	if err := leaveGroups(w, u.ID); err != nil {
 		return err
 	}
+	if u.OnPrem != nil {
+		if err := w.Delete(tableAnchors, u.OnPrem.ImmutableID); err != nil {
+			return err
+		}
+	}
+	if err := logRemoval(w, tableUsers, u.ID); err != nil {
+		return err
+	}
 	return w.Delete(tableUsers, u.ID)
 }
 
@@ -276,7 +302,12 @@ func putDevice(w providers.Writer, d *device) error {
 	if err := w.Put(tableDeviceID, d.DeviceID, []byte(d.ID)); err != nil {
 		return err
 	}
-	if err := w.Put(tableOwned, d.Owner+"/"+d.ID, []byte{1}); err != nil {
+	if d.Owner != "" { // Connect's devices are nobody's
+		if err := w.Put(tableOwned, d.Owner+"/"+d.ID, []byte{1}); err != nil {
+			return err
+		}
+	}
+	if err := logChange(w, tableDevices, d.ID); err != nil {
 		return err
 	}
 	return put(w, tableDevices, d.ID, d)
@@ -290,6 +321,9 @@ func deleteDevice(w providers.Writer, d *device) error {
 		return err
 	}
 	if err := leaveGroups(w, d.ID); err != nil {
+		return err
+	}
+	if err := logRemoval(w, tableDevices, d.ID); err != nil {
 		return err
 	}
 	return w.Delete(tableDevices, d.ID)
@@ -347,5 +381,15 @@ func deleteGroup(w providers.Writer, id string) error {
 	if err := leaveGroups(w, id); err != nil {
 		return err
 	}
+	if err := logRemoval(w, tableGroups, id); err != nil {
+		return err
+	}
 	return w.Delete(tableGroups, id)
+}
+
+func putGroup(w providers.Writer, g *group) error {
+	if err := logChange(w, tableGroups, g.ID); err != nil {
+		return err
+	}
+	return put(w, tableGroups, g.ID, g)
 }

@@ -175,30 +175,34 @@ func (s *server) codeGrant(w http.ResponseWriter, r *http.Request, v oauth.Versi
 		demands: c.Demands, clientInfo: req.ClientInfo})
 }
 
-// clientCredentials is how the lab's administrator gets a token for Graph.
+// clientCredentials is how the lab's administrator gets a token for Graph, and
+// an application that has a secret.
 func (s *server) clientCredentials(w http.ResponseWriter, r *http.Request, v oauth.Version, req oauth.TokenRequest) error {
 	ctx := r.Context()
-	if !strings.EqualFold(req.ClientID, s.cfg.AdminClientID) {
-		return oauth.NewError(oauth.ApplicationNotFound, "Application with identifier '%.64s' was not found in the tenant.", req.ClientID)
-	}
-	if subtle.ConstantTimeCompare([]byte(req.ClientSecret), []byte(s.cfg.AdminSecret)) != 1 {
-		return oauth.NewError(oauth.ClientSecretInvalid)
+	client, roles, err := s.confidentialClient(req)
+	if err != nil {
+		return err
 	}
 	t, err := s.targetOf(req.Resource, req.Scope)
 	if err != nil {
 		return err
 	}
-	if t.resource != oauth.ResourceGraph {
+	if t.resource != oauth.ResourceGraph || len(roles) == 0 {
 		return oauth.NewError(oauth.ResourceNotFound, "The application has no permission for %s.", t.resource)
 	}
-	c := accessClaims{Audience: t.resource, AppID: s.cfg.AdminClientID, AppIDACR: "1", IDType: "app",
-		ObjectID: s.cfg.AdminClientID, Subject: s.cfg.AdminClientID, Roles: []string{roleAdmin}}
+	c := accessClaims{Audience: t.resource, AppID: client, AppIDACR: "1", IDType: "app",
+		ObjectID: client, Subject: client, Roles: roles}
 	token, err := s.finishAccessToken(&c, s.env.Now())
 	if err != nil {
 		return err
 	}
 	life := oauth.Seconds(s.cfg.Lifetimes.AccessToken / time.Second)
-	s.step(ctx, event.EntraID, "", "admin_token_issued", "Entra ID creates an access token for the lab's administrator.", nil)
+	if client == s.cfg.AdminClientID {
+		s.step(ctx, event.EntraID, "", "admin_token_issued", "Entra ID creates an access token for the lab's administrator.", nil)
+	} else {
+		s.step(ctx, event.EntraID, "", "application_token_issued", "Entra ID creates an access token for an application that proved itself by its secret.",
+			map[string]any{"client_id": client, "roles": roles, "expires": time.Unix(c.Expires, 0).UTC()})
+	}
 	return s.answerToken(w, r, v, oauth.TokenResponse{TokenType: "Bearer", ExpiresIn: life, ExtExpiresIn: life,
 		ExpiresOn: oauth.Seconds(c.Expires), NotBefore: oauth.Seconds(c.NotBefore), Resource: t.resource, AccessToken: token})
 }

@@ -29,9 +29,13 @@ const (
 	Graph              Actor = "Microsoft Graph"
 	Application        Actor = "Application" // a relying party
 	MDM                Actor = "MDM"
+	Kerberos           Actor = "Kerberos provider" // the security support provider in LSASS
+	DCLocator          Actor = "DClocator"
+	KDC                Actor = "KDC"
 	ActiveDirectory    Actor = "Active Directory" // the directory behind LDAP
 	Authority          Actor = "Certificate authority"
-	Service            Actor = "Service" // a resource on the domain's side
+	Service            Actor = "Service"       // a resource on the domain's side
+	Connect            Actor = "Entra Connect" // synchronizes a domain with a tenant
 )
 
 // Outcome says how a step ended.
@@ -60,6 +64,7 @@ type Event struct {
 	Seq         uint64         `json:"seq"`                   // order within a run; set by the journal
 	At          time.Time      `json:"at"`                    // lab time
 	Correlation string         `json:"correlation,omitempty"` // one id for all events of one flow, sent as client-request-id on the wire
+	Exchange    string         `json:"exchange,omitempty"`    // digest of a message that both parties saw: what ties a peer's event to a flow where the protocol names none, as Kerberos
 	Flow        string         `json:"flow,omitempty"`        // "P1", "A1", "DR"; a service leaves it to the journal
 	Phase       string         `json:"phase,omitempty"`       // the seed's letter, "A"; a service leaves it to the journal
 	Actor       Actor          `json:"actor"`

@@ -6,25 +6,6 @@ import (
 	"hellolab/providers/spec"
 )
 
-// ShapeOf returns the shape of a user on a device: what its flow depends on.
-// Either may be missing from the World; ok is then false.
-func (w *World) ShapeOf(user, device string) (s Shape, ok bool) {
-	u, d := w.Users[user], w.Devices[device]
-	if u == nil || d == nil {
-		return Shape{}, false
-	}
-	s = Shape{
-		Join:           JoinType(d.In.Join),
-		Deployment:     CloudOnly,
-		Authentication: Managed,
-		Trust:          NoTrust,
-	}
-	if t := w.Tenants[string(u.In.Tenant)]; t != nil {
-		s.Authentication = Authentication(t.In.Authentication)
-	}
-	return s, true
-}
-
 // FlowFor returns the route of an enrollment, or the problem that keeps it
 // from having one. The zero Route without problems means that user or device
 // is not part of the World.

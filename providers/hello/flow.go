@@ -16,6 +16,16 @@ func JoinTypes() []JoinType {
 	return []JoinType{EntraJoined, HybridJoined, DomainJoined, Registered, NotJoined}
 }
 
+// Network says where a device is.
+type Network string
+
+const (
+	OnSite    Network = "onsite"   // on the domain's network
+	VPN       Network = "vpn"      // away, with a tunnel that the user raises after a sign-in
+	Internet  Network = "internet" // away without one
+	NoNetwork Network = "none"
+)
+
 // Deployment says where the identity providers of a user stand.
 type Deployment string
 

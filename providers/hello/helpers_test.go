@@ -2,6 +2,7 @@ package hello
 
 import (
 	"testing"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -53,6 +54,12 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 		return "domain", spec.DomainOut{}
 	case spec.Service:
 		return "service", spec.ServiceOut{}
+	case spec.Authority:
+		return "authority", spec.AuthorityOut{}
+	case spec.Sync:
+		return "sync", spec.SyncOut{}
+	case spec.Trust:
+		return "trust", spec.TrustOut{}
 	case spec.Application:
 		return "application", spec.ApplicationOut{}
 	}
@@ -78,6 +85,30 @@ func goodLab() map[string]any {
 		"device.laptop": spec.Device{Join: "entra", Tenant: "tenant.contoso", OS: "windows-11-24h2", TPM: "2.0",
 			Biometrics: []string{"face"}, Session: "local", EnabledInTenant: true},
 		"enrollment.alice_laptop": spec.Enrollment{User: "user.alice", Device: "device.laptop", PIN: providers.Secret("271828"), PINVersion: 1},
+	}
+}
+
+// hybridLab is a lab without problems: a tenant and a domain that a sync and a
+// key trust link, alice in both, a hybrid joined desk and an Entra joined tablet
+// with her enrollments, and bo, who is in the tenant alone.
+func hybridLab() map[string]any {
+	return map[string]any{
+		"tenant.contoso": spec.Tenant{Domains: []string{"contoso.com"}, Authentication: "managed", Attestation: "preferred"},
+		"domain.corp":    spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", FunctionalLevel: "2016", Mapping: "full", CachedLogons: 10},
+		"authority.root": spec.Authority{Domain: "domain.corp", CommonName: "Corp CA", NTAuth: true, OCSP: true},
+		"sync.up":        spec.Sync{Tenant: "tenant.contoso", Domain: "domain.corp", Interval: 30 * time.Minute, Enabled: true, KeyExport: true, KeyRight: true},
+		"trust.key":      spec.Trust{Type: "key", Tenant: "tenant.contoso", Domain: "domain.corp"},
+		"policy.hello":   spec.Policy{Source: "gpo", Scope: "device", Trust: "trust.key", UsePassportForWork: ptr(true)},
+		"user.alice": spec.User{UPN: "alice@contoso.com", Tenant: "tenant.contoso", Domain: "domain.corp", Password: providers.Secret("correct horse"),
+			PasswordVersion: 1, MFA: "totp", EnabledInTenant: true, EnabledInDomain: true},
+		"user.bo": spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret("correct horse"),
+			PasswordVersion: 1, MFA: "totp", EnabledInTenant: true},
+		"device.desk": spec.Device{Join: "hybrid", Tenant: "tenant.contoso", Domain: "domain.corp", TPM: "2.0", Session: "local",
+			Network: "onsite", RevocationUnknown: "refuse", EnabledInTenant: true, EnabledInDomain: true},
+		"device.tablet": spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: "user.bo", TPM: "2.0", Session: "local", Network: "onsite",
+			TrustedRoots: []providers.Ref{"authority.root"}, RevocationUnknown: "refuse", EnabledInTenant: true},
+		"enrollment.desk":   spec.Enrollment{User: "user.alice", Device: "device.desk", PIN: providers.Secret("271828"), PINVersion: 1},
+		"enrollment.tablet": spec.Enrollment{User: "user.alice", Device: "device.tablet", PIN: providers.Secret("271828"), PINVersion: 1},
 	}
 }
 

@@ -59,6 +59,8 @@ type InForce struct {
 	DisablePostLogonProvisioning Setting[bool]
 	RequireSecurityDevice        Setting[bool]
 	UseBiometrics                Setting[bool]
+	UseCloudTrustForOnPremAuth   Setting[bool]
+	UseCertificateForOnPremAuth  Setting[bool]
 
 	MinimumPINLength  Setting[int]
 	MaximumPINLength  Setting[int]
@@ -108,7 +110,7 @@ func (f InForce) KeyStorage(tpm string) (storage string, ok bool) {
 // from the World; policies assigned to it then do not match.
 func (w *World) InForce(user, device string) InForce {
 	reach := w.reaching(user, device)
-	r := resolver{reach: reach}
+	r := resolver{reach: w.switched(reach)}
 	var join JoinType
 	if d := w.Devices[device]; d != nil {
 		join = JoinType(d.In.Join)
@@ -125,6 +127,8 @@ func (w *World) InForce(user, device string) InForce {
 		DisablePostLogonProvisioning: pick(&r, disablePostLogon, false, docDDF),
 		RequireSecurityDevice:        pick(&r, requireSecurityDevice, false, docDDF),
 		UseBiometrics:                pick(&r, useBiometrics, true, docBiometrics),
+		UseCloudTrustForOnPremAuth:   pick(&r, useCloudTrust, false, docDDF),
+		UseCertificateForOnPremAuth:  pick(&r, useCertificate, false, docDDF),
 		MinimumPINLength:             pick(&r, minimumPINLength, minimum, lengthSource),
 		MaximumPINLength:             pick(&r, maximumPINLength, LongestPIN, docDDF),
 		Digits:                       pick(&r, digits, ClassUnset, classSource),
@@ -145,6 +149,7 @@ const (
 	docBiometrics = "PassportForWork CSP: unset means allowed"
 	docMinimumPIN = "group policy text of Minimum PIN length"
 	docClasses    = "group policy text of the character classes"
+	docProof      = "Cloud Kerberos trust: with neither switch the key is proven"
 	docFallback   = "PassportForWork DDF: an invalid pair of lengths is ignored"
 )
 

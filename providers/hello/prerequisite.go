@@ -13,6 +13,7 @@ type Facts struct {
 	HasKey      bool // the user's container on this device is provisioned already
 
 	// Asked only where the route needs them.
+	DomainAccount         bool // the account is one of the domain that the device is joined to
 	EnterprisePRT         bool // a token of the federation service
 	RegistrationAuthority bool // its certificate enrollment endpoint answers
 	Template              bool // the sign-in certificate template can be enrolled
@@ -23,7 +24,7 @@ type Facts struct {
 // Check is one prerequisite, as `dsregcmd /status` and the HelloForBusiness
 // log report it.
 type Check struct {
-	Name   string // field of the "Ngc Prerequisite Check" section; DomainAccount is ours, dsregcmd has none
+	Name   string // field of the "Ngc Prerequisite Check" section; DomainAccount is ours: dsregcmd has none, for Windows takes no other sign-in
 	OK     bool
 	Code   string       // of the Reason in this package's table
 	Event  int          // HelloForBusiness event logged for this outcome: 82xx or 72xx, 0 when there is none
@@ -78,6 +79,9 @@ func Prerequisites(route Route, policy InForce, facts Facts) Launch {
 	default:
 		add("IsUserAzureAD", facts.WorkAccount && facts.PRT, 8201, 7201, accountReason(facts))
 	}
+	if cloud && route.Join == HybridJoined {
+		add("DomainAccount", facts.DomainAccount, 0, 0, "not_domain_account")
+	}
 	add("DeviceEligible", facts.TPM || !policy.RequireSecurityDevice.Value, 8202, 7202, "tpm_missing")
 	add("PolicyEnabled", policy.UsePassportForWork.Value, 8203, 7203, "policy_disabled")
 	add("PostLogonEnabled", !policy.DisablePostLogonProvisioning.Value, 8204, 7204, "post_logon_disabled")
@@ -112,7 +116,8 @@ func accountReason(f Facts) string {
 }
 
 // Planned is the facts that hold once the declarations are applied: what the
-// user signs in to for the first time.
+// user signs in to for the first time. A member of a domain asks a controller
+// before the tenant, so there the token follows on a domain sign-in only.
 func (w *World) Planned(user, device string) Facts {
 	d, u := w.Devices[device], w.Users[user]
 	if d == nil || u == nil {
@@ -122,11 +127,21 @@ func (w *World) Planned(user, device string) Facts {
 	if d.In.Join == string(Registered) {
 		work = d.HasWorkAccount(user) || !d.Knows("work_accounts")
 	}
+	member := d.In.Join == string(HybridJoined) || d.In.Join == string(DomainJoined)
+	inDomain := member && (u.In.Domain == d.In.Domain && d.In.Domain != "" || !u.Knows("domain") || !d.Knows("domain"))
+	reached := !d.Knows("network") || d.In.Network != string(NoNetwork)
+	if member {
+		if d.In.Join == string(DomainJoined) {
+			work = inDomain
+		}
+		reached = inDomain && u.In.EnabledInDomain && d.In.EnabledInDomain && (atController(d) || !d.Knows("network"))
+	}
 	return Facts{
-		Joined:      d.In.Join != string(NotJoined),
-		WorkAccount: work,
-		PRT:         work && u.In.EnabledInTenant && d.In.EnabledInTenant,
-		TPM:         d.In.TPM != "none",
-		Remote:      d.In.Session == "remote",
+		Joined:        d.In.Join != string(NotJoined),
+		WorkAccount:   work,
+		PRT:           work && reached && d.In.Join != string(DomainJoined) && u.In.EnabledInTenant && d.In.EnabledInTenant,
+		TPM:           d.In.TPM != "none",
+		Remote:        d.In.Session == "remote",
+		DomainAccount: inDomain,
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // ready is facts under which every check of every route succeeds.
 var ready = Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true,
-	EnterprisePRT: true, RegistrationAuthority: true, Template: true, MDMCertificate: true, CloudTGT: true}
+	EnterprisePRT: true, RegistrationAuthority: true, Template: true, MDMCertificate: true, CloudTGT: true, DomainAccount: true}
 
 func on() InForce {
 	return InForce{UsePassportForWork: Setting[bool]{Value: true}, RequireSecurityDevice: Setting[bool]{Value: true}}
@@ -119,7 +119,7 @@ func TestPrerequisitesOfDeployments(t *testing.T) {
 		if l := Prerequisites(route, on(), ready); !l.WillProvision {
 			t.Errorf("%v: %+v", c.shape, l)
 		}
-		basic := Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true}
+		basic := Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true, DomainAccount: true}
 		l := Prerequisites(route, on(), basic)
 		var failed []string
 		for _, check := range l.Checks {
@@ -143,5 +143,38 @@ func TestRegisteredDevicePrerequisite(t *testing.T) {
 	l := Prerequisites(routeOf(t, Shape{Registered, CloudOnly, Managed, NoTrust, NoDelivery}), on(), Facts{Joined: true, WorkAccount: true, TPM: true})
 	if c := l.Checks[1]; c.Name != "WorkplaceJoined" || c.Event != 7211 || c.Code != "no_prt" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Who signs in to a hybrid joined device is of its domain, and the tenant knows
+// them by the synchronization: each of the two can fail.
+func TestHybridPrerequisites(t *testing.T) {
+	route := routeOf(t, Shape{HybridJoined, Hybrid, Managed, KeyTrust, NoDelivery})
+	for _, c := range []struct {
+		name  string
+		spoil func(*Facts)
+		check string
+		event int
+		code  string
+	}{
+		{"not of the domain", func(f *Facts) { f.DomainAccount = false }, "DomainAccount", 0, "not_domain_account"},
+		{"no token", func(f *Facts) { f.PRT = false }, "IsUserAzureAD", 7201, "no_prt"},
+		{"not registered", func(f *Facts) { f.Joined = false }, "IsDeviceJoined", 7200, "device_not_joined"},
+	} {
+		facts := ready
+		c.spoil(&facts)
+		l := Prerequisites(route, on(), facts)
+		var failed []Check
+		for _, check := range l.Checks {
+			if !check.OK {
+				failed = append(failed, check)
+			}
+		}
+		if l.WillProvision || l.DeviceEvent != 360 || len(failed) != 1 || failed[0].Name != c.check || failed[0].Event != c.event || failed[0].Code != c.code {
+			t.Errorf("%s: %+v", c.name, l)
+		}
+	}
+	if l := Prerequisites(routeOf(t, entraManaged), on(), Facts{Joined: true, WorkAccount: true, PRT: true, TPM: true}); !l.WillProvision {
+		t.Errorf("an Entra joined device asks for an account of a domain: %+v", l)
 	}
 }

@@ -30,13 +30,16 @@ func (r Reason) Event() event.Reason {
 	return event.Reason{Code: code, Name: r.Name, Sentence: r.Sentence, Hint: r.Hint}
 }
 
-// reasons is every code a check may expect, grouped by who says it.
+// reasons is every code a check may expect.
+var reasons = slices.Concat(generalReasons, domainReasons)
+
+// generalReasons are those of the device and the tenant, grouped by who says it.
 //
 // Sources of the statuses: AADSTS numbers and names from Microsoft's error
 // reference; 0x801C… and 0x8009… from the vendor's list of errors during PIN
 // creation; 0xC00… from MS-ERREF; 0x8028… from winerror.h. Pairings that no
 // document states (which status Windows shows for a locked PIN, say) are ours.
-var reasons = []Reason{
+var generalReasons = []Reason{
 	{Success, "", "", "It worked.", ""},
 
 	// The device: gesture and container.

@@ -20,7 +20,7 @@ type settingOf[T any] struct {
 // user halves of the administrative templates.
 var (
 	everywhere = [...]bool{DeviceCSP: true, UserCSP: true, ComputerGPO: true, UserGPO: true}
-	notUserCSP = [...]bool{DeviceCSP: true, UserCSP: false, ComputerGPO: true, UserGPO: true}  // beside a switch of both halves, absent from the User tree
+	notUserCSP = [...]bool{DeviceCSP: true, UserCSP: false, ComputerGPO: true, UserGPO: true}  // in both halves of the templates, absent from the User tree
 	notUserGPO = [...]bool{DeviceCSP: true, UserCSP: true, ComputerGPO: true, UserGPO: false}  // System > PIN Complexity is a computer template
 	deviceOnly = [...]bool{DeviceCSP: true, UserCSP: false, ComputerGPO: true, UserGPO: false} // of the machine, whoever uses it
 )
@@ -30,6 +30,8 @@ var (
 	usePassportForWork    = settingOf[bool]{setting{"use_passport_for_work", everywhere}, func(p spec.Policy) (bool, bool) { return deref(p.UsePassportForWork) }}
 	disablePostLogon      = settingOf[bool]{setting{"disable_post_logon_provisioning", notUserCSP}, func(p spec.Policy) (bool, bool) { return deref(p.DisablePostLogonProvisioning) }}
 	requireSecurityDevice = settingOf[bool]{setting{"require_security_device", everywhere}, func(p spec.Policy) (bool, bool) { return deref(p.RequireSecurityDevice) }}
+	useCloudTrust         = settingOf[bool]{setting{"use_cloud_trust_for_on_prem_auth", deviceOnly}, func(p spec.Policy) (bool, bool) { return deref(p.UseCloudTrustForOnPremAuth) }}
+	useCertificate        = settingOf[bool]{setting{"use_certificate_for_on_prem_auth", notUserCSP}, func(p spec.Policy) (bool, bool) { return deref(p.UseCertificateForOnPremAuth) }}
 	useBiometrics         = settingOf[bool]{setting{"biometrics.use_biometrics", deviceOnly}, func(p spec.Policy) (bool, bool) {
 		if p.Biometrics == nil {
 			return false, false
@@ -73,7 +75,7 @@ func settingsOf(p spec.Policy) []setting {
 			set = append(set, s)
 		}
 	}
-	for _, s := range []settingOf[bool]{usePassportForWork, disablePostLogon, requireSecurityDevice, useBiometrics} {
+	for _, s := range []settingOf[bool]{usePassportForWork, disablePostLogon, requireSecurityDevice, useCloudTrust, useCertificate, useBiometrics} {
 		_, ok := s.get(p)
 		note(s.setting, ok)
 	}

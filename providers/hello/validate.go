@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hellolab/providers"
 )
 
 // Problem is something about declared objects that cannot work, or that works
@@ -25,7 +27,7 @@ type Problem struct {
 // attributes are passed over: whatever they turn out to be is checked by the
 // systems when it happens. Problems come ordered by address, attribute, rule.
 func Validate(w *World) []Problem {
-	v := &validation{World: w, otherMFA: map[string]bool{}, accounts: map[string]string{}}
+	v := &validation{World: w, otherMFA: map[string]bool{}, accounts: map[string]string{}, said: map[string]bool{}}
 	v.tenants()
 	v.domains()
 	v.authorities()
@@ -36,6 +38,8 @@ func Validate(w *World) []Problem {
 	v.enrollments()
 	v.applications()
 	v.services()
+	v.syncs()
+	v.trusts()
 	slices.SortStableFunc(v.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Rule, b.Rule))
 	})
@@ -47,6 +51,7 @@ type validation struct {
 	problems []Problem
 	otherMFA map[string]bool   // tenants whose third-party service was warned of
 	accounts map[string]string // domain and account name → user
+	said     map[string]bool   // warnings that are given once, though they concern many
 }
 
 func (v *validation) problem(addr, attribute, rule, summary, format string, args ...any) {
@@ -185,26 +190,35 @@ func (v *validation) groups() {
 
 // sameHome checks that a member, or a group, lives where its other end does.
 func (v *validation) sameHome(addr, attribute, other string) {
-	own, known := v.homeOf(addr)
-	its, ok := v.homeOf(other)
-	if ok && known && its != own {
+	own, its := v.homesOf(addr), v.homesOf(other)
+	shared := func(home string) bool { return slices.Contains(its, home) }
+	if len(own) > 0 && len(its) > 0 && !slices.ContainsFunc(own, shared) {
 		v.problem(addr, attribute, "member_elsewhere", "Member of another directory",
-			"%s lives in %s and %s in %s; a group holds members of its own tenant or domain only. Move one of them.", addr, own, other, its)
+			"%s lives in %s and %s in %s; a group holds members of its own tenant or domain only. Move one of them.", addr, strings.Join(own, " and "), other, strings.Join(its, " and "))
 	}
 }
 
-// homeOf returns the tenant or domain an object is declared in.
-func (w *World) homeOf(addr string) (home string, ok bool) {
+// homesOf returns the tenant and the domain that an object has an account in;
+// none when that is not known.
+func (w *World) homesOf(addr string) []string {
+	var homes []string
+	add := func(known bool, refs ...providers.Ref) {
+		for _, r := range refs {
+			if known && r != "" {
+				homes = append(homes, string(r))
+			}
+		}
+	}
 	if u := w.Users[addr]; u != nil {
-		home, ok = string(cmp.Or(u.In.Tenant, u.In.Domain)), u.Knows("tenant", "domain")
+		add(u.Knows("tenant", "domain"), u.In.Tenant, u.In.Domain)
 	}
 	if d := w.Devices[addr]; d != nil {
-		home, ok = string(d.In.Tenant), d.Knows("tenant")
+		add(d.Knows("tenant", "domain"), d.In.Tenant, d.In.Domain)
 	}
 	if g := w.Groups[addr]; g != nil {
-		home, ok = string(cmp.Or(g.In.Tenant, g.In.Domain)), g.Knows("tenant", "domain")
+		add(g.Knows("tenant", "domain"), g.In.Tenant, g.In.Domain)
 	}
-	return home, ok && home != ""
+	return homes
 }
 
 // dnsName reports whether s, in lower case, is a name of at least two labels

@@ -18,23 +18,17 @@ func (v *validation) devices() {
 		if !d.Knows("join") {
 			continue
 		}
-		joined := JoinType(d.In.Join) != NotJoined
-		switch {
-		case joined && d.In.Tenant == "" && d.Knows("tenant"):
-			v.problem(addr, "tenant", "join_needs_tenant", "No tenant",
-				"A device with join = %q is registered with a tenant, and none is named. Set tenant, or set join to \"none\".", d.In.Join)
-		case !joined && d.In.Tenant != "":
-			v.warn(addr, "tenant", "tenant_unused", "Tenant without effect",
-				"A device with join = \"none\" is registered nowhere. Remove tenant, or set join to \"entra\".")
-		}
+		v.homesOfDevice(d)
+		v.place(d)
+		v.kdcSettings(d)
 		switch JoinType(d.In.Join) {
 		case Registered:
 			v.registered(d)
-		case NotJoined:
-			v.unlock(d)
-		default:
+		case EntraJoined:
 			v.unlock(d)
 			v.joiner(d)
+		default:
+			v.unlock(d)
 		}
 		if n := len(v.EnrollmentsOn(addr)); n > enrollmentsPerDevice {
 			v.warn(addr, "", "too_many_enrollments", "Too many enrollments",
@@ -84,6 +78,7 @@ func (v *validation) policies() {
 		if p.Knows("source", "scope") {
 			v.scope(p)
 		}
+		v.namesTrust(p)
 		if c := p.In.PINComplexity; c != nil {
 			v.lengths(p)
 			if c.Digits == string(Forbid) && c.LowercaseLetters == string(Forbid) && c.UppercaseLetters == string(Forbid) && c.SpecialCharacters == string(Forbid) {
@@ -176,14 +171,17 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 				"%s is registered by its work accounts, and %s is none of them, so the device has no identity for its tenant. Add it to work_accounts of the device.", d.Addr, u.Addr)
 			return
 		}
-	} else if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
+	} else if u.Knows("tenant") && d.Knows("tenant", "join") && d.In.Tenant != "" && u.In.Tenant != "" && u.In.Tenant != d.In.Tenant {
 		v.problem(e.Addr, "user", "tenant_mismatch", "User and device in different tenants",
 			"%s lives in %s and %s is registered with %s; a container holds keys only of the tenant its device is registered with. Enroll a user of that tenant.", u.Addr, u.In.Tenant, d.Addr, d.In.Tenant)
 		return
 	}
-	if u.In.Tenant == "" && u.Knows("tenant") {
+	if u.In.Tenant == "" && u.Knows("tenant") && d.In.Join != string(DomainJoined) {
 		v.problem(e.Addr, "user", "user_without_tenant", "The user has no account in a tenant",
-			"%s lives in %s alone, and this version registers Hello keys with a tenant only. Enroll a user of a tenant.", u.Addr, u.In.Domain)
+			"%s lives in %s alone, and on %s Hello keys are registered with a tenant. Enroll a user of the tenant.", u.Addr, u.In.Domain, d.Addr)
+		return
+	}
+	if JoinType(d.In.Join) == HybridJoined && !v.member(e, u, d) {
 		return
 	}
 	if !e.Exists() {
@@ -198,13 +196,20 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 			"%s has join = \"none\", so there is no identity provider to register a Hello key with. Set its join to \"entra\".", d.Addr)
 		return
 	}
+	if !u.Knows("tenant", "domain") || !d.Knows("tenant", "domain") || v.deployment(u, d) != CloudOnly && !v.policyKnown(u.Addr, d.Addr) {
+		return // the trust is not known, so neither is the flow
+	}
 	route, problems := v.FlowFor(e)
 	v.problems = append(v.problems, problems...)
+	if !v.available(e, route) {
+		return
+	}
 	v.secondFactorService(t, e, route.Provision)
 	if route.Provision == "" || !v.policyKnown(u.Addr, d.Addr) || !d.Knows("tpm", "session") {
 		return
 	}
 	policy := v.InForce(u.Addr, d.Addr)
+	v.proof(e, u, d, route, policy)
 	v.launch(e, d, route, policy)
 	v.gestures(e, d, policy)
 	v.pin(e, policy)
@@ -230,6 +235,7 @@ func (v *validation) secondFactorService(t *Tenant, e *Enrollment, flow Flow) {
 
 // enrollable checks what a user needs to pass provisioning with two factors.
 func (v *validation) enrollable(e *Enrollment, u *User, d *Device) {
+	v.firstSignIn(e, u, d)
 	if !u.In.EnabledInTenant && u.Knows("enabled_in_tenant") {
 		v.problem(e.Addr, "user", "user_disabled", "User is disabled",
 			"%s is disabled in the tenant, which would refuse the sign-in before provisioning (AADSTS50057). Enable the user first, and disable it once enrolled.", u.Addr)
@@ -253,7 +259,7 @@ func (v *validation) enrollable(e *Enrollment, u *User, d *Device) {
 func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForce) {
 	facts := v.Planned(string(e.In.User), d.Addr)
 	// Accounts that are disabled, or in different tenants, have had their say.
-	facts.WorkAccount, facts.PRT = true, true
+	facts.WorkAccount, facts.PRT, facts.DomainAccount = true, true, true
 	for _, c := range Prerequisites(route, policy, facts).Checks {
 		if c.OK {
 			continue

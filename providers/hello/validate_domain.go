@@ -42,6 +42,22 @@ func (v *validation) domains() {
 		}
 		v.controllers(addr, d)
 		v.passwordPolicy(addr, d)
+		v.cachedLogons(addr, d)
+	}
+}
+
+// maxCachedLogons is the most that Windows keeps (CachedLogonsCount).
+const maxCachedLogons = 50
+
+func (v *validation) cachedLogons(addr string, d *Domain) {
+	if !d.Knows("cached_logons", "force_network_logon") {
+		return
+	}
+	switch n, age := d.In.CachedLogons, d.In.ForceNetwork; {
+	case n < 0 || n > maxCachedLogons:
+		v.problem(addr, "cached_logons", "cached_logons_range", "Out of range", "cached_logons is %d, and Windows takes 0 to %d.", n, maxCachedLogons)
+	case n == 0 && age > 0:
+		v.warn(addr, "force_network_logon", "force_network_unused", "Setting without effect", "No sign-in is kept (cached_logons = 0), so every sign-in needs a controller anyway. Remove force_network_logon, or raise cached_logons.")
 	}
 }
 
@@ -93,8 +109,8 @@ func (v *validation) authorities() {
 		}
 		for _, name := range sortedKeys(a.In.Templates) {
 			for _, ref := range a.In.Templates[name].Enroll {
-				if its, ok := v.homeOf(string(ref)); ok && a.Knows("domain") && its != string(a.In.Domain) {
-					v.problem(addr, "template", "enrollee_elsewhere", "Enrollee of another directory", "%s lives in %s, and the authority certifies accounts of %s. Name one of those.", ref, its, a.In.Domain)
+				if homes := v.homesOf(string(ref)); len(homes) > 0 && a.Knows("domain") && !slices.Contains(homes, string(a.In.Domain)) {
+					v.problem(addr, "template", "enrollee_elsewhere", "Enrollee of another directory", "%s lives in %s, and the authority certifies accounts of %s. Name one of those.", ref, strings.Join(homes, " and "), a.In.Domain)
 				}
 			}
 		}
@@ -114,18 +130,17 @@ func (v *validation) oneHome(addr, what string, tenant, domain providers.Ref, kn
 		v.problem(addr, "", what+"_without_home", "No directory", "A %s lives in a tenant or in a domain, and none is named. Set tenant or domain.", what)
 	case tenant != "" && domain != "" && what == "group":
 		v.problem(addr, "domain", "group_in_both", "Two directories", "A group lives in a tenant or in a domain. Remove one of them.")
-	case tenant != "" && domain != "":
-		v.problem(addr, "domain", "sync_unavailable", "No synchronization",
-			"An account in both is made in the domain and synchronized to the tenant, and this version has no Entra Connect. Remove one of them, or declare two users.")
 	}
 }
 
 // account checks what a user's home asks of the account.
 func (v *validation) account(addr string, u *User) {
 	v.oneHome(addr, "user", u.In.Tenant, u.In.Domain, u.Knows("tenant", "domain"))
-	if u.In.Domain == "" || u.In.Tenant != "" || !u.Knows("domain", "tenant") {
+	v.domainNames(addr, u)
+	if u.In.Domain == "" || !u.Knows("domain", "tenant") {
 		return
 	}
+	v.inBoth(addr, u)
 	if u.In.EnabledInDomain && !u.HasPassword && u.Knows("enabled_in_domain", "password") {
 		v.problem(addr, "password", "password_missing", "No password", "A domain enables no account without a password. Set password, or enabled_in_domain = false.")
 	}

@@ -26,6 +26,8 @@ type World struct {
 	Enrollments  map[string]*Enrollment
 	Applications map[string]*Application
 	Services     map[string]*Service
+	Syncs        map[string]*Sync
+	Trusts       map[string]*DeclaredTrust
 
 	memberOf map[string][]string      // user, device or group -> groups it is directly in
 	on       map[string][]*Enrollment // device -> enrollments, in address order
@@ -60,6 +62,11 @@ type (
 	Policy      = Declared[spec.Policy, spec.PolicyOut]
 	Application = Declared[spec.Application, spec.ApplicationOut]
 	Service     = Declared[spec.Service, spec.ServiceOut]
+	Sync        = Declared[spec.Sync, spec.SyncOut]
+
+	// DeclaredTrust is a block of kind trust. Trust is the vocabulary's word for
+	// what it declares.
+	DeclaredTrust = Declared[spec.Trust, spec.TrustOut]
 )
 
 // User is a declared user. In.Password is always nil.
@@ -78,6 +85,12 @@ type Device struct {
 // device.
 func (d *Device) HasWorkAccount(user string) bool {
 	return slices.Contains(d.In.WorkAccounts, providers.Ref(user))
+}
+
+// atController reports whether a device reaches the controllers of a domain
+// before anybody signed in. A device without a network position is on site.
+func atController(d *Device) bool {
+	return d.In.Network == "" || d.In.Network == string(OnSite)
 }
 
 // UnlockAccount is whose sign-in unlocks a device: as declared, else by its
@@ -117,6 +130,8 @@ func NewWorld(records []providers.Record) (*World, error) {
 		Enrollments:  map[string]*Enrollment{},
 		Applications: map[string]*Application{},
 		Services:     map[string]*Service{},
+		Syncs:        map[string]*Sync{},
+		Trusts:       map[string]*DeclaredTrust{},
 		memberOf:     map[string][]string{},
 		on:           map[string][]*Enrollment{},
 	}
@@ -130,8 +145,9 @@ func NewWorld(records []providers.Record) (*World, error) {
 }
 
 // Around builds the World that bears on one user on one device: both, their
-// tenants, every policy and every group. It is what a device asks for, without
-// the cost of the whole lab.
+// tenants and domains, and every policy, group, trust and sync. It is what a
+// device asks for, without the cost of the whole lab. Without a trust no sync
+// bears on them.
 func Around(objects providers.Objects, user, device string) (*World, error) {
 	var records []providers.Record
 	seen := map[string]bool{}
@@ -152,14 +168,19 @@ func Around(objects providers.Objects, user, device string) (*World, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := add(attribute(rec, "tenant")); err != nil {
-			return nil, err
+		for _, home := range []string{"tenant", "domain"} {
+			if _, err := add(attribute(rec, home)); err != nil {
+				return nil, err
+			}
 		}
 	}
-	for _, kind := range []string{"group", "policy"} {
+	for _, kind := range []string{"group", "policy", "trust", "sync"} {
 		all, err := objects.List(kind)
 		if err != nil {
 			return nil, err
+		}
+		if kind == "trust" && len(all) == 0 {
+			break
 		}
 		records = append(records, all...)
 	}
@@ -197,6 +218,10 @@ func (w *World) add(rec providers.Record) (err error) {
 		w.Applications[rec.Addr], err = declared[spec.Application, spec.ApplicationOut](rec)
 	case "service":
 		w.Services[rec.Addr], err = declared[spec.Service, spec.ServiceOut](rec)
+	case "sync":
+		w.Syncs[rec.Addr], err = declared[spec.Sync, spec.SyncOut](rec)
+	case "trust":
+		w.Trusts[rec.Addr], err = declared[spec.Trust, spec.TrustOut](rec)
 	case "user":
 		var d *Declared[spec.User, spec.UserOut]
 		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {

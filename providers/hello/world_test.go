@@ -280,7 +280,9 @@ func TestReprovision(t *testing.T) {
 		again bool
 	}{
 		{P1, NoTrust, Route{Shape: Shape{Trust: NoTrust}, Provision: P1}, false},
-		{P1, NoTrust, Route{Shape: Shape{Trust: NoTrust}, Provision: P2}, false}, // federated since
+		{P1, NoTrust, Route{Shape: Shape{Trust: NoTrust}, Provision: P2}, false},  // federated since
+		{P1, NoTrust, Route{Shape: Shape{Trust: KeyTrust}, Provision: P1}, false}, // linked to a domain since
+		{P1, KeyTrust, Route{Shape: Shape{Trust: NoTrust}, Provision: P1}, false},
 		{P4, KeyTrust, Route{Shape: Shape{Trust: CloudKerberos}, Provision: P3}, false},
 		{P5, CertTrust, Route{Shape: Shape{Trust: CloudKerberos}, Provision: P3}, true},
 		{P5, CertTrust, hybridKey, false},

@@ -16,33 +16,65 @@ import (
 // application is an application that is to be reached.
 type application = providers.Object[spec.Application, spec.ApplicationOut]
 
-// destinations resolves what a sign-in is to reach besides the device: nil
-// stands for the tenant itself. All of it belongs to one tenant.
-func destinations(env providers.Env, device string, tenant providers.Ref, to []string) (found []*application, err error) {
+// target is what a sign-in is to reach: an application, a domain, a service of
+// one, or, where none of them is set, the tenant itself.
+type target struct {
+	app     *application
+	domain  providers.Ref // of a domain, and of a service
+	service *serviceObject
+}
+
+// serviceObject is a member server that is to be reached.
+type serviceObject = providers.Object[spec.Service, spec.ServiceOut]
+
+// destinations resolves what a sign-in is to reach besides the device. The
+// applications belong to the one tenant that is signed in to.
+func destinations(env providers.Env, device string, tenant providers.Ref, to []string) (found []target, err error) {
 	for _, addr := range to {
 		if addr == string(tenant) {
-			found = append(found, nil)
+			found = append(found, target{})
 			continue
 		}
 		rec, err := env.Objects.Lookup(addr)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", addr, err)
 		}
-		if rec.Kind != "application" {
-			return nil, fmt.Errorf("%s signs in to %s and its applications, not to %s", device, tenant, addr)
+		t, err := destination(env, device, tenant, rec)
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, t)
+	}
+	return found, nil
+}
+
+func destination(env providers.Env, device string, tenant providers.Ref, rec providers.Record) (target, error) {
+	addr := rec.Addr
+	switch rec.Kind {
+	case "domain":
+		return target{domain: providers.Ref(addr)}, nil
+	case "service":
+		service, err := providers.Resolve[spec.Service, spec.ServiceOut](env, providers.Ref(addr))
+		if err == nil && service.Out.URL == "" {
+			err = errNotCreated
+		}
+		if err != nil {
+			return target{}, fmt.Errorf("%s: %w", addr, err)
+		}
+		return target{domain: service.In.Domain, service: &service}, nil
+	case "application":
 		app, err := providers.Resolve[spec.Application, spec.ApplicationOut](env, providers.Ref(addr))
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", addr, err)
+			return target{}, fmt.Errorf("%s: %w", addr, err)
 		case app.Out.ClientID == "":
-			return nil, fmt.Errorf("%s: %w", addr, errNotCreated)
+			return target{}, fmt.Errorf("%s: %w", addr, errNotCreated)
 		case app.In.Tenant != tenant:
-			return nil, fmt.Errorf("%s is an application of %s, and the sign-in is to %s", addr, app.In.Tenant, tenant)
+			return target{}, fmt.Errorf("%s is an application of %s, and the sign-in is to %s", addr, app.In.Tenant, tenant)
 		}
-		found = append(found, &app)
+		return target{app: &app}, nil
 	}
-	return found, nil
+	return target{}, fmt.Errorf("%s signs in to %s, its applications, domains and their services, not to %s", device, tenant, addr)
 }
 
 // withoutToken is what a person meets who sits at a device that is joined to
@@ -51,7 +83,11 @@ func destinations(env providers.Env, device string, tenant providers.Ref, to []s
 func (s *signingIn) withoutToken(ctx context.Context) error {
 	t := s.trace
 	t.step(event.Winlogon, event.User, local, "local_session", "The user sits at the device with a local account: there is no primary refresh token.", nil)
-	for _, app := range s.to {
+	for _, to := range s.to {
+		app := to.app
+		if app == nil {
+			return because("device_not_joined", nil, "A device that is joined to nothing reaches applications only.")
+		}
 		token, err := s.askForToken(ctx, app)
 		if err != nil {
 			t.refused(event.WAM, "", local, "app_token_refused", "The application gets no token.", err)

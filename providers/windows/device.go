@@ -23,7 +23,7 @@ func (w *Windows) device() providers.Kind[spec.Device, spec.DeviceOut] {
 	return providers.Kind[spec.Device, spec.DeviceOut]{
 		Name:  "device",
 		Doc:   "A Windows device with its TPM, joined to a tenant, registered with one or more, or known to none.",
-		After: []string{"tenant", "user"},
+		After: []string{"tenant", "user", "domain", "authority", "sync"},
 		Home:  deviceHome,
 		Key:   deviceKey,
 		Find:  w.findDevice, Create: w.createDevice, Read: w.readDevice, Update: w.updateDevice, Delete: w.deleteDevice,
@@ -69,21 +69,28 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	if in.Join == string(hello.NotJoined) {
 		return m.out(), nil
 	}
-	if in.Tenant == "" {
-		return spec.DeviceOut{}, fmt.Errorf("%s: join = %q needs a tenant", env.Addr, in.Join)
-	}
-	if m.personal() {
+	switch {
+	case m.inDomain():
+		err = m.joinDomain(ctx)
+	case in.Tenant == "":
+		err = fmt.Errorf("%s: join = %q needs a tenant", env.Addr, in.Join)
+	case m.personal():
 		if err := m.setUp(ctx, in.UnlockPIN); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: set up Windows: %w", env.Addr, err)
 		}
 		err = m.addWorkAccounts(ctx)
-	} else {
+	default:
 		err = m.joinTenant(ctx)
 	}
 	if err != nil {
 		return spec.DeviceOut{}, err
 	}
-	if !in.EnabledInTenant || in.Compliant {
+	if m.rec.Member != nil && !in.EnabledInDomain {
+		if err := m.enableComputer(ctx, false); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: disable the computer: %w", env.Addr, err)
+		}
+	}
+	if m.rec.Registration != nil && (!in.EnabledInTenant || in.Compliant) {
 		if err := m.change(ctx, standing(in)); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
@@ -134,7 +141,7 @@ func (m *machine) change(ctx context.Context, change graph.Device) error {
 		if err != nil {
 			return err
 		}
-		a, err := m.w.newAdmin(ctx, m.env, tenant)
+		a, err := m.w.newAdmin(ctx, m.desk, tenant)
 		if err != nil {
 			return err
 		}
@@ -192,14 +199,24 @@ func joinerOf(env providers.Env) (person, error) {
 	return userOf(env, providers.Ref(addr))
 }
 
-// registered reports whether registration is complete.
+// registered reports whether registration is complete, in the domain and with
+// the tenant.
 func (m *machine) registered() bool {
+	if m.inDomain() && m.rec.Member == nil {
+		return false
+	}
+	if m.in.Join == string(hello.DomainJoined) {
+		return true
+	}
 	r := m.rec.Registration
 	return r != nil && r.ObjectID != "" && (m.tpm == nil || len(m.rec.AIKChain) > 0)
 }
 
 func (m *machine) out() spec.DeviceOut {
 	out := spec.DeviceOut{DeviceID: m.rec.MachineID, EKHash: m.rec.ekHash()}
+	if j := m.rec.Member; j != nil {
+		out.DeviceID, out.SID = j.ObjectGUID, j.SID
+	}
 	if r := m.rec.Registration; r != nil {
 		out.DeviceID, out.ObjectID, out.Thumbprint = r.DeviceID, r.ObjectID, r.Thumbprint
 		if blob, err := m.transportBlob(); err == nil {
@@ -255,7 +272,7 @@ func (w *Windows) findDevice(ctx context.Context, env providers.Env, key string)
 	}
 	if !whole {
 		o.In.Join, o.In.Tenant, o.In.JoinedBy = string(hello.NotJoined), "", ""
-		o.In.UnlockAccount, o.In.WorkAccounts = "", nil
+		o.In.UnlockAccount, o.In.WorkAccounts, o.In.Domain = "", nil, ""
 		return o, nil
 	}
 	return w.readDevice(ctx, env, o)
@@ -269,6 +286,13 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 	}
 	if err != nil {
 		return o, err
+	}
+	if m.inDomain() {
+		enabled, err := m.inItsDomain(ctx)
+		if err != nil {
+			return o, err
+		}
+		o.In.EnabledInDomain = enabled
 	}
 	// A join that was cut off half way is remembered as no join; what there is
 	// of a registration goes when the device is made anew.
@@ -311,7 +335,7 @@ func (m *machine) object(ctx context.Context) (*graph.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := m.w.newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.desk, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -327,6 +351,11 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 		return spec.DeviceOut{}, err
 	}
 	name := computerName(in, env.Addr)
+	if m.rec.Member != nil && in.EnabledInDomain != o.In.EnabledInDomain {
+		if err := m.enableComputer(ctx, in.EnabledInDomain); err != nil {
+			return spec.DeviceOut{}, fmt.Errorf("%s: change the computer: %w", env.Addr, err)
+		}
+	}
 	if m.rec.Registration != nil {
 		change := standing(in)
 		change.DisplayName, change.OSVersion = name, osVersion(in.OS)
@@ -361,7 +390,7 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 			return err
 		}
 	}
-	return nil
+	return m.leaveDomain(ctx)
 }
 
 // depart ends a registration, or what a join that was cut off left of one.
@@ -382,7 +411,7 @@ func (m *machine) depart(ctx context.Context) error {
 	}
 	// The service turns away a certificate whose device is gone already; and a
 	// device whose TPM is broken cannot show its certificate.
-	a, err := m.w.newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.desk, tenant)
 	if err != nil {
 		return errors.Join(leaveErr, err)
 	}

@@ -207,7 +207,7 @@ func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key str
 
 // inDirectory returns the user's key as the tenant's directory has it, nil when it has not.
 func (e *enrolling) inDirectory(ctx context.Context, rec enrollmentRecord) (*graph.DeviceKey, error) {
-	a, err := e.w.newAdmin(ctx, e.env, e.tenant)
+	a, err := e.w.newAdmin(ctx, e.desk, e.tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +271,7 @@ func (w *Windows) deleteEnrollment(ctx context.Context, env providers.Env, o enr
 
 // undo removes a credential, whole or half made.
 func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
-	a, err := e.w.newAdmin(ctx, e.env, e.tenant)
+	a, err := e.w.newAdmin(ctx, e.desk, e.tenant)
 	if err != nil {
 		return err
 	}

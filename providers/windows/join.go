@@ -292,7 +292,7 @@ func postDRS[T any](ctx context.Context, c *http.Client, tenant spec.TenantOut, 
 // administrator: no step of the flow, and so without its correlation id.
 func (r *registering) finish(ctx context.Context) error {
 	ctx = web.WithCorrelation(ctx, "")
-	a, err := r.w.newAdmin(ctx, r.env, r.tenant)
+	a, err := r.w.newAdmin(ctx, r.desk, r.tenant)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (m *machine) settle(ctx context.Context, tenant spec.TenantOut) error {
 		return nil
 	}
 	if m.rec.Registration.TenantID == tenant.TenantID {
-		a, err := m.w.newAdmin(ctx, m.env, tenant)
+		a, err := m.w.newAdmin(ctx, m.desk, tenant)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (m *machine) leave(ctx context.Context, tenant spec.TenantOut) error {
 // abandonJoin removes the device object of a join whose reply was never kept:
 // nobody has its certificate.
 func (m *machine) abandonJoin(ctx context.Context, tenant spec.TenantOut) error {
-	a, err := m.w.newAdmin(ctx, m.env, tenant)
+	a, err := m.w.newAdmin(ctx, m.desk, tenant)
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/domainjoin"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/position"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/web"
@@ -40,6 +42,9 @@ type machineRecord struct {
 	Joining      string        `json:"joining,omitempty"` // tenant id
 	Registration *registration `json:"registration,omitempty"`
 
+	// Of a computer of a domain: its account there.
+	Member *domainjoin.Joined `json:"member,omitempty"`
+
 	// Of a personal device: what kind of account unlocks it, as in spec.Device, and its SID.
 	Unlock string `json:"unlock,omitempty"`
 	Owner  string `json:"owner,omitempty"`
@@ -59,7 +64,8 @@ type registration struct {
 // machine is an installed device at work in one call of its kind.
 type machine struct {
 	w    *Windows
-	env  providers.Env // section: the device's
+	env  providers.Env // section: the device's; network: as the device sees it
+	desk providers.Env // the same with the lab's network: where its administrator sits
 	addr string        // of the device
 	in   spec.Device
 	rec  machineRecord
@@ -74,7 +80,8 @@ var errNotInstalled = errors.New("the device is not installed")
 
 // machine loads the device at addr, whose section env has.
 func (w *Windows) machine(env providers.Env, addr string, in spec.Device) (*machine, error) {
-	m := &machine{w: w, env: env, addr: addr, in: in}
+	m := &machine{w: w, env: env, desk: env, addr: addr, in: in}
+	m.env.Network = position.Of(env, place(in, false))
 	rec, ok, err := view[machineRecord](env.Section, tableMachine, "record")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", addr, err)
@@ -159,30 +166,8 @@ func osVersion(os string) string {
 	}
 }
 
-// computerName is the device's name: as written, else the last part of its
-// address, with anything but letters, digits and hyphens as hyphens.
-func computerName(in spec.Device, addr string) string {
-	if in.Name != "" {
-		return in.Name
-	}
-	name := addr
-	if _, after, ok := strings.Cut(addr, "device."); ok {
-		name = after
-		for strings.Contains(name, "device.") {
-			_, name, _ = strings.Cut(name, "device.")
-		}
-	}
-	return strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
-			return r
-		case r == '"', r == ']':
-			return -1
-		default:
-			return '-'
-		}
-	}, name), "-")
-}
+// computerName is the device's name in the directory.
+func computerName(in spec.Device, addr string) string { return hello.ComputerName(addr, in) }
 
 // ekHash is the hex SHA-256 of the public endorsement key; empty without a TPM.
 func (r machineRecord) ekHash() string {

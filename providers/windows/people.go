@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -16,6 +17,8 @@ type person struct {
 	objectID   string // in their tenant
 	sid        string // that a device knows them by, made of the object id
 	tenant     providers.Ref
+	domain     providers.Ref
+	upnOnPrem  string // user principal name in the domain; empty without an account there
 	password   providers.Secret
 	totpSecret string // base32, of the authenticator app's codes; empty without one
 	phone      string // secret of the phone that takes notifications; empty without one
@@ -34,10 +37,15 @@ func userOf(env providers.Env, ref providers.Ref) (person, error) {
 	if err != nil {
 		return person{}, fmt.Errorf("%s: object id: %w", ref, err)
 	}
-	return person{
+	p := person{
 		addr: string(ref), upn: o.In.UPN, objectID: o.Out.ObjectID, sid: id.SID(), tenant: o.In.Tenant,
 		password: o.In.Password, totpSecret: o.Out.TOTPSecret, phone: o.Out.PhoneSecret,
-	}, nil
+		domain: o.In.Domain,
+	}
+	if o.In.Domain != "" {
+		p.upnOnPrem = cmp.Or(o.In.UPNOnPrem, o.In.UPN)
+	}
+	return p, nil
 }
 
 // errNotCreated is a reference to what is declared and does not exist yet.

@@ -10,7 +10,9 @@ import (
 
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/position"
 	"hellolab/providers/windows/sensor"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/oauth"
@@ -60,6 +62,15 @@ func reasonOf(err error) hello.Reason {
 	var own *Refusal
 	if errors.As(err, &own) {
 		return own.Reason
+	}
+	var domain *kerberos.Error
+	if errors.As(err, &domain) {
+		return domainReason(domain)
+	}
+	var far *position.NoLineOfSight
+	if errors.As(err, &far) {
+		r, _ := hello.ReasonFor("no_line_of_sight")
+		return r
 	}
 	var token *oauth.Error
 	if errors.As(err, &token) {

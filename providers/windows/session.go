@@ -57,7 +57,7 @@ func (w *Windows) endOrLock(ctx context.Context, env providers.Env, user, device
 // endSession drops what a user's session holds. What an interactive sign-in
 // left with the Web Account Manager is not of the session.
 func endSession(w providers.Writer, sid string) error {
-	errs := []error{w.Delete(tableSession, sid)}
+	errs := []error{w.Delete(tableSession, sid), w.Delete(tableKerberos, sid)}
 	for _, credential := range []string{byHello, byPassword, byRefresh} {
 		errs = append(errs, w.Delete(tablePRT, sid+"|"+credential))
 	}

@@ -45,7 +45,7 @@ type signingIn struct {
 	request Request
 	route   hello.Route
 	policy  hello.InForce
-	to      []*application // nil is the tenant itself
+	to      []target
 
 	kid       string
 	released  *container.Released
@@ -87,7 +87,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	var to []*application
+	var to []target
 	if refusal == nil {
 		if to, err = destinations(env, r.Device, tenant.ref, r.To); err != nil {
 			return Verdict{}, err

@@ -155,18 +155,30 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 
 // reach goes with the session where the request asks for.
 func (s *signingIn) reach(ctx context.Context) error {
-	for _, app := range s.to {
+	for _, to := range s.to {
 		var err error
-		if app == nil {
+		switch {
+		case to.domain != "":
+			err = s.reachDomain(ctx, to)
+		case to.app != nil:
+			err = s.reachApplication(ctx, to.app)
+		default:
 			err = s.reachTenant(ctx)
-		} else {
-			err = s.reachApplication(ctx, app)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reachDomain goes to a domain, or a service of one, by the flow that the trust
+// has for it; with the session's ticket where there is one.
+func (s *signingIn) reachDomain(ctx context.Context, to target) error {
+	if s.route.Domain == hello.A3 {
+		return s.a3(ctx, to)
+	}
+	return because("domain_not_reached", nil, "No trust leads from %s on %s to %s.", s.user.addr, s.addr, to.domain)
 }
 
 // postLogon is Windows' look, after a sign-in with a password, whether to offer

@@ -20,6 +20,7 @@ const (
 	tablePRT        = "prt"
 	tableWAM        = "wam"
 	tableWork       = "work"
+	tableKerberos   = "kerberos"
 )
 
 // load reads one JSON value; ok is false when there is none.

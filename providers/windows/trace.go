@@ -74,27 +74,29 @@ func (t *trace) refused(actor, peer event.Actor, protocol, name, text string, er
 	t.write(actor, peer, protocol, name, text, nil, outcome, &shown)
 }
 
+// exchange is step with a name that the peer knows the exchange by, too.
+func (t *trace) exchange(actor, peer event.Actor, protocol, name, text string, m message, id string) {
+	t.refusing = false
+	e := t.event(actor, peer, protocol, name, text, m)
+	e.Exchange = id
+	t.sink.Emit(e)
+}
+
+func (t *trace) event(actor, peer event.Actor, protocol, name, text string, m message) event.Event {
+	return event.Event{
+		At: t.env.Now(), Correlation: t.id, Flow: string(t.flow), Phase: t.phase, Actor: actor, Peer: peer, Protocol: protocol,
+		Step: name, Text: text, User: t.user, Device: t.device, Message: m,
+	}
+}
+
 func (t *trace) write(actor, peer event.Actor, protocol, name, text string, m message, o event.Outcome, r *event.Reason) {
 	t.refusing = o == event.Refused || o == event.Failed
 	if t.broker {
 		actor, peer, text = brokered(actor, peer, text)
 	}
-	t.sink.Emit(event.Event{
-		At:          t.env.Now(),
-		Correlation: t.id,
-		Flow:        string(t.flow),
-		Phase:       t.phase,
-		Actor:       actor,
-		Peer:        peer,
-		Protocol:    protocol,
-		Step:        name,
-		Text:        text,
-		User:        t.user,
-		Device:      t.device,
-		Message:     m,
-		Outcome:     o,
-		Reason:      r,
-	})
+	e := t.event(actor, peer, protocol, name, text, m)
+	e.Outcome, e.Reason = o, r
+	t.sink.Emit(e)
 }
 
 func brokered(actor, peer event.Actor, text string) (event.Actor, event.Actor, string) {

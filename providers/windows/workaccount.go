@@ -245,8 +245,11 @@ func (m *machine) itsTenant() (spec.TenantOut, error) {
 
 // joinType is the registration service's number for how a device is known.
 func (m *machine) joinType() int {
-	if m.personal() {
+	switch {
+	case m.personal():
 		return drs.JoinRegister
+	case m.rec.Member != nil:
+		return drs.JoinHybrid
 	}
 	return drs.JoinEntra
 }

@@ -193,7 +193,7 @@ func (p *provision) groups() {
 	for _, g := range []struct {
 		name string
 		rid  uint32
-	}{{"Administrators", 544}, {"Users", 545}, {"Guests", 546}, {"Account Operators", 548}, {"Server Operators", 549}, {"Backup Operators", 551}} {
+	}{{"Administrators", 544}, {"Users", 545}, {"Guests", 546}, {"Account Operators", 548}, {"Server Operators", 549}, {"Backup Operators", 551}, {"Replicator", 552}} {
 		p.group("CN="+g.name+",CN=Builtin,"+cfg.DN(), sid.New(5, 32, g.rid), groupLocal|groupBuiltin, "Built-in group")
 	}
 }

@@ -30,10 +30,14 @@ func (r *Requester) in(groups ...sid.SID) bool {
 //	Cert Publishers                                    write userCertificate of any account
 //	the account itself                                 its personal attributes; of a computer, validated, its
 //	                                                   DNS name, service names, certificate and one key credential
+//	Replicator                                         read accounts' secrets, by replication
 //	every account of the domain                        read everything but secrets
 //	nobody in particular                               read the root DSE
 //
-// An object's own access control list cannot be changed.
+// An object's own access control list cannot be changed. In AD the right to
+// replicate secrets is two control access rights on the domain's object, which
+// an installer of Entra Connect grants to its account; here it is membership in
+// the built-in group Replicator.
 type rights struct {
 	domain sid.SID
 }
@@ -46,6 +50,9 @@ func (r rights) mayRead(who *Requester) bool { return !who.Anonymous() }
 
 // mayManage says whether who may add, delete and rename objects.
 func (r rights) mayManage(who *Requester) bool { return r.admin(who) }
+
+// mayReplicate says whether who may read the secrets of accounts.
+func (r rights) mayReplicate(who *Requester) bool { return r.admin(who) || who.in(sid.Replicator) }
 
 // right is on what ground somebody may write an attribute.
 type right int

@@ -9,6 +9,7 @@ import (
 
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 // secrets are an account's keys. They lie apart from the object: nothing that
@@ -124,6 +125,36 @@ func (s *secrets) remembers(password string) bool {
 		found = hmac.Equal(try.Value, h) || found
 	}
 	return found
+}
+
+// Replicate returns the NT hash of an account and the version of its keys, for
+// who may replicate secrets, on a connection that nobody can read. Without a
+// password the hash is nil.
+func (d *Directory) Replicate(who *Requester, id guid.GUID) (hash []byte, version int, err error) {
+	if !d.rights.mayReplicate(who) {
+		return nil, 0, ldapmsg.Errorf(ldapmsg.InsufficientAccessRights, ldapmsg.ErrorInsufficientAccessRights, "You may not replicate the domain's secrets.")
+	}
+	if !who.Sealed {
+		return nil, 0, ldapmsg.Errorf(ldapmsg.ConfidentialityRequired, ldapmsg.ErrorConfidentialityRequired, "Secrets are replicated on an encrypted connection only.")
+	}
+	err = d.view(func(r reader) error {
+		if _, err := r.object(id.String()); err != nil {
+			return ldapmsg.NotFound("")
+		}
+		s, err := get[secrets](r, tableSecrets, id.String())
+		if errors.Is(err, errNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		version = s.Current.KVNO
+		if nt, ok := s.Current.key(krb.RC4); ok {
+			hash = nt.Value
+		}
+		return nil
+	})
+	return hash, version, err
 }
 
 // quoted reads a value of unicodePwd: the password in quotation marks, UTF-16LE

@@ -39,7 +39,7 @@ func (x *exchange) emit(e *krb.Error) {
 	}
 	x.tell("client", x.client.String())
 	x.tell("server", x.server.String())
-	ev := event.Event{At: x.now, Actor: Actor, Protocol: "Kerberos", Step: x.step, Message: x.note}
+	ev := event.Event{At: x.now, Actor: Actor, Protocol: "Kerberos", Step: x.step, Message: x.note, Exchange: x.id}
 	switch {
 	case e == nil:
 		ev.Text = "The KDC issues " + x.client.String() + " a ticket for " + x.server.String() + "."

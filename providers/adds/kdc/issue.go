@@ -19,6 +19,8 @@ type issue struct {
 	part    krb.EncTicketPart
 	kvno    uint32 // after sealing
 	etype   int32  // after sealing
+
+	peer *krb.Key // of a user-to-user ticket: what it is encrypted with; nil: the account's key
 }
 
 // span is how long a ticket lives; renew is zero for one that is not renewable.
@@ -28,7 +30,7 @@ type span struct{ end, renew time.Time }
 func (x *exchange) findServer(ctx context.Context, name krb.Name) (*Account, error) {
 	k := x.kdc
 	if k.isTGS(name) {
-		name = krb.TGS(k.Realm)
+		return x.ticketGranting(ctx)
 	}
 	server, err := k.Directory.Server(ctx, name)
 	if errors.Is(err, ErrUnknownPrincipal) {
@@ -36,11 +38,22 @@ func (x *exchange) findServer(ctx context.Context, name krb.Name) (*Account, err
 	} else if err != nil {
 		return nil, fmt.Errorf("look up the service: %w", err)
 	}
-	// krbtgt's account is disabled for signing in, always.
-	if server.has(Disabled) && !k.isTGS(name) && !name.IsChangePassword() {
+	if server.has(Disabled) && !name.IsChangePassword() {
 		return nil, krb.NewError(krb.ErrServiceRevoked, "The account of the service %s is disabled.", name)
 	}
 	return server, nil
+}
+
+// ticketGranting is krbtgt's account, looked up once for an exchange, which
+// needs it several times. It is disabled for signing in, always.
+func (x *exchange) ticketGranting(ctx context.Context) (*Account, error) {
+	if x.krbtgt == nil {
+		var err error
+		if x.krbtgt, err = x.kdc.Directory.Server(ctx, krb.TGS(x.kdc.Realm)); err != nil {
+			return nil, fmt.Errorf("look up krbtgt: %w", err)
+		}
+	}
+	return x.krbtgt, nil
 }
 
 // serverName is the server's name for the ticket: as asked for, but canonical
@@ -90,9 +103,14 @@ func (k *KDC) asTimes(body *krb.KDCReqBody, now time.Time) (span, krb.Flags, err
 // server. A nil PAC leaves the ticket without one.
 func (x *exchange) seal(ctx context.Context, t *issue, content *pac.PAC) (*krb.Ticket, error) {
 	k := x.kdc
-	key, err := k.ticketKey(t.account)
-	if err != nil {
-		return nil, err
+	var key VersionedKey
+	if t.peer != nil {
+		key.Key = *t.peer // such a key has no version
+	} else {
+		var err error
+		if key, err = k.ticketKey(t.account); err != nil {
+			return nil, err
+		}
 	}
 	t.kvno, t.etype = key.KVNO, key.Key.EType
 	if t.account.has(TrustedForDelegation) && !k.isTGS(t.name) {
@@ -100,9 +118,9 @@ func (x *exchange) seal(ctx context.Context, t *issue, content *pac.PAC) (*krb.T
 	}
 	part := &t.part
 	if content != nil {
-		krbtgt, err := k.Directory.Server(ctx, krb.TGS(k.Realm))
+		krbtgt, err := x.ticketGranting(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look up krbtgt: %w", err)
+			return nil, err
 		}
 		kdcKey, err := k.ticketKey(krbtgt)
 		if err != nil {

@@ -25,7 +25,7 @@ import (
 )
 
 // Actor is the KDC in events.
-const Actor event.Actor = "KDC"
+const Actor = event.KDC
 
 // Config is what a KDC needs to know.
 type Config struct {
@@ -106,11 +106,13 @@ type exchange struct {
 	kdc    *KDC
 	now    time.Time
 	step   string         // of the event
+	id     string         // of the exchange, for the event
 	client krb.Name       // as asked for, or as the ticket says
 	server krb.Name       // as asked for
 	note   map[string]any // for the event
 	quiet  string         // set when a refusal is a step of the protocol's: the event's text
 	shown  []proofShown   // what the KDC has remembered of the request
+	krbtgt *Account       // once it was looked up
 }
 
 // proofShown is an entry of the memory of replays.
@@ -140,7 +142,7 @@ func (x *exchange) handle(ctx context.Context, message []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.client, x.server = req.Body.Client, req.Body.Server
+	x.client, x.server, x.id = req.Body.Client, req.Body.Server, krb.ExchangeID(req.RawBody)
 	x.tell("etypes", req.Body.ETypes)
 	x.tell("padata", types(req.PAData))
 	if !x.kdc.isRealm(req.Body.Realm) {

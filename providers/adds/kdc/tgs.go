@@ -44,7 +44,16 @@ func (x *exchange) tgs(ctx context.Context, req *krb.KDCReq) ([]byte, error) {
 	if t.part.AuthData, err = authData(g); err != nil {
 		return nil, err
 	}
-	ticket, err := x.seal(ctx, t, k.nextPAC(g.pac, server, t.name))
+	content := k.nextPAC(g.pac, server, t.name)
+	if body.Options.Has(krb.OptEncTktInSkey) {
+		if t.peer, err = x.userToUser(ctx, g, server); err != nil {
+			return nil, err
+		}
+		if content != nil {
+			content.Credentials = g.pac.Credentials
+		}
+	}
+	ticket, err := x.seal(ctx, t, content)
 	if err != nil {
 		return nil, err
 	}
@@ -124,9 +133,9 @@ func (x *exchange) tgtKey(ctx context.Context, t *krb.Ticket) (krb.Key, error) {
 	if n := kvno >> 16; n != 0 {
 		return krb.Key{}, krb.NewError(krb.ErrServerUnknown, "The domain has no read-only domain controller of number %d.", n)
 	}
-	krbtgt, err := k.Directory.Server(ctx, krb.TGS(k.Realm))
+	krbtgt, err := x.ticketGranting(ctx)
 	if err != nil {
-		return krb.Key{}, fmt.Errorf("look up krbtgt: %w", err)
+		return krb.Key{}, err
 	}
 	key, ok := krbtgt.version(t.EncPart.EType, kvno)
 	if !ok {
@@ -155,8 +164,8 @@ func (x *exchange) bodyProved(req *krb.KDCReq, tgt *krb.EncTicketPart, auth *krb
 func (x *exchange) tgsOptions(g *tgsExchange) error {
 	o, have := g.req.Body.Options, g.tgt.Flags
 	switch {
-	case o.Has(krb.OptEncTktInSkey):
-		return krb.NewError(krb.ErrBadOption, "User-to-user tickets are not issued here.")
+	case o.Has(krb.OptEncTktInSkey) && (o.Has(krb.OptRenew) || x.kdc.isTGS(g.req.Body.Server)):
+		return krb.NewError(krb.ErrBadOption, "A ticket-granting ticket is not issued from user to user.")
 	case o.Has(krb.OptConstrained):
 		return krb.NewError(krb.ErrBadOption, "Constrained delegation is not offered here.")
 	case o.Has(krb.OptValidate), o.Has(krb.FlagPostdated), g.req.Body.From.After(x.now.Add(krb.Skew)):
@@ -217,8 +226,8 @@ func (k *KDC) tgsPart(g *tgsExchange, session krb.Key, now time.Time) (krb.EncTi
 
 // nextPAC is the ticket-granting ticket's PAC as the new ticket shall have it,
 // still to be signed: of another ticket-granting ticket everything but the
-// credentials; of a service what concerns services, or nothing when the client
-// or the service does not want it.
+// credentials, which only user-to-user tickets get; of a service what concerns
+// services, or nothing when the client or the service does not want it.
 func (k *KDC) nextPAC(p *pac.PAC, server *Account, name krb.Name) *pac.PAC {
 	next := &pac.PAC{LogonInfo: p.LogonInfo, ClientInfo: p.ClientInfo, UPNDNSInfo: p.UPNDNSInfo, Others: p.Others}
 	if k.isTGS(name) {

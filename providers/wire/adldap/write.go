@@ -30,6 +30,11 @@ func (c *Conn) Add(dn string, attributes Attributes) error {
 // Delete removes an object.
 func (c *Conn) Delete(name string) error { return explain(c.ldap.Del(ldap.NewDelRequest(name, nil))) }
 
+// Rename gives an object a relative name, such as "CN=Alice", where it stands.
+func (c *Conn) Rename(name, rdn string) error {
+	return explain(c.ldap.ModifyDN(ldap.NewModifyDNRequest(name, rdn, true, "")))
+}
+
 // Replace makes the values of attributes these; no values remove the attribute.
 func (c *Conn) Replace(name string, attributes Attributes) error {
 	if len(attributes) == 0 {

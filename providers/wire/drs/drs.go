@@ -5,6 +5,7 @@
 //	GET    /{tenant}/Discover?api-version=1.9        Discovery
 //	GET    /EnrollmentServer/nonce/{tenant}/         NonceReply
 //	POST   /EnrollmentServer/device/?api-version=2.0 JoinRequest → JoinReply
+//	PUT    /EnrollmentServer/device/{id}?api-version=2.0 HybridRequest → JoinReply
 //	DELETE /EnrollmentServer/device/{id}             device certificate over TLS
 //	POST   /EnrollmentServer/key/?api-version=1.0    KeyRequest → KeyReply
 //

@@ -281,10 +281,20 @@ func FuzzParseIdentity(f *testing.F) {
 
 func FuzzParseMessages(f *testing.F) {
 	f.Add([]byte(`{"CertificateRequest":{"Type":"pkcs10","Data":"AA=="},"JoinType":0,"kngc":"AA==","attestation":{"statement":"AA==","aik_certificates":["AA=="]}}`))
+	f.Add([]byte(`{"ServerAdJoinData":{"TargetDomainId":"x","ClientIdentity":{"Type":"sha256signed","Sid":"S-1-5-21-1-2-3-1104.2026-03-02 09:00:00Z","SignedBlob":"AA=="}},"JoinType":6}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = ParseJoinRequest(data)
 		_, _ = ParseJoinReply(data)
 		_, _ = ParseKeyRequest(data)
+		if r, err := ParseHybridRequest(data); err == nil {
+			if id, at, err := r.ServerAdJoinData.ClientIdentity.Parse(); err == nil && r.ServerAdJoinData.ClientIdentity.Sid != id.String()+"."+at.Format(identityTime) {
+				// Other spellings of one identifier and time are not signed alike, and
+				// are read; none may come out as another computer's.
+				if again, _, err := (ClientIdentity{Type: IdentitySigned, Sid: id.String() + "." + at.Format(identityTime)}).Parse(); err != nil || again != id {
+					t.Fatal("an identity reads as two")
+				}
+			}
+		}
 		_, _ = ParseKeyReply(data)
 		_, _ = ParseDiscovery(data)
 		_, _ = ParseNonceReply(data)

@@ -51,6 +51,10 @@ func Published(c *adldap.Conn) ([]Service, error) {
 // Roots returns the root authorities that a directory publishes.
 func Roots(c *adldap.Conn) ([]*x509.Certificate, error) { return certificates(c, Authorities) }
 
+// Intermediates returns further authorities' certificates that a directory
+// publishes.
+func Intermediates(c *adldap.Conn) ([]*x509.Certificate, error) { return certificates(c, AIA) }
+
 func certificates(c *adldap.Conn, container string) ([]*x509.Certificate, error) {
 	found, err := c.Children(Container(c, container), "cACertificate")
 	if err != nil {

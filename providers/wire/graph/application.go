@@ -10,6 +10,35 @@ type Application struct {
 	IdentifierURIs []string      `json:"identifierUris,omitempty"` // "api://{appId}", which the lab's tenant gives each application
 	PublicClient   *PublicClient `json:"publicClient,omitempty"`
 	Created        string        `json:"createdDateTime,omitempty"`
+
+	RequiredAccess []ResourceAccess     `json:"requiredResourceAccess,omitempty"` // permissions without a user; the lab's administrator consents by asking
+	Passwords      []PasswordCredential `json:"passwordCredentials,omitempty"`
+}
+
+// ResourceAccess is what an application may do at a resource.
+type ResourceAccess struct {
+	ResourceAppID string       `json:"resourceAppId"`
+	Access        []Permission `json:"resourceAccess"`
+}
+
+// Permission is one permission of a resource.
+type Permission struct {
+	ID   string `json:"id"`
+	Type string `json:"type"` // "Role": an application role
+}
+
+// RoleSync is the id of the application role of Entra Connect,
+// ADSynchronization.ReadWrite.All: to write synchronized users, groups and
+// devices, and to read what changed. The id is the lab's.
+const RoleSync = "5f1e8914-a3e5-4a0c-9d7f-3c1b2b6f6a01"
+
+// PasswordCredential is a secret of an application. SecretText is in the reply
+// that made it, and nowhere else.
+type PasswordCredential struct {
+	KeyID       string   `json:"keyId,omitempty"`
+	DisplayName string   `json:"displayName,omitempty"`
+	Start       string   `json:"startDateTime,omitempty"`
+	SecretText  Password `json:"secretText,omitempty"`
 }
 
 // PublicClient is an application's half that has no secret.

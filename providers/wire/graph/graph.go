@@ -3,6 +3,7 @@
 // access, in the JSON of the v1.0 reference. Paths are below https://<graph host>/v1.0:
 //
 //	GET, POST           /users                     ?$filter=userPrincipalName eq '…'
+//	GET                 /users/delta, /groups/delta, /devices/delta      ?$select=…  ?$deltatoken=…
 //	GET, PATCH, DELETE  /users/{id or UPN}
 //	POST                /users/{id}/revokeSignInSessions
 //	GET, POST           /users/{id}/authentication/softwareOathMethods   (beta)
@@ -17,14 +18,16 @@
 //	GET                 /groups/{id}/members
 //	POST                /groups/{id}/members/$ref
 //	DELETE              /groups/{id}/members/{member}/$ref
-//	GET                 /devices                   ?$filter=deviceId eq '…'
+//	GET, POST           /devices                   ?$filter=deviceId eq '…'
 //	GET, PATCH, DELETE  /devices/{object id}, /devices(deviceId='{device id}')
 //	GET, POST           /applications              ?$filter=displayName | appId | uniqueName eq '…'
 //	GET, PATCH, DELETE  /applications/{object id}, /applications(appId='{client id}')
+//	POST                /applications/{object id}/addPassword, …/removePassword
 //	GET, POST           /identity/conditionalAccess/policies   ?$filter=displayName eq '…'
 //	GET, PATCH, DELETE  /identity/conditionalAccess/policies/{id}
 //	GET                 /identityProtection/riskyUsers
 //	GET, PATCH          /identityProtection/riskyUsers/{user's object id}
+//	GET                 /domains
 //
 // Lists are pages with @odata.nextLink; $top sets the size of a page.
 package graph
@@ -52,6 +55,7 @@ type User struct {
 	SessionsValidFrom string           `json:"signInSessionsValidFromDateTime,omitempty"`
 	PasswordChanged   string           `json:"lastPasswordChangeDateTime,omitempty"`
 	OnPremSID         string           `json:"onPremisesSecurityIdentifier,omitempty"` // of a user that Connect synchronizes
+	OnPremises
 
 	// HelloKeys is searchableDeviceKey, the multi-valued attribute that the
 	// registration service writes. Graph's reference does not show it; the
@@ -95,9 +99,13 @@ type Group struct {
 	MailEnabled     bool   `json:"mailEnabled"`
 	SecurityEnabled bool   `json:"securityEnabled"`
 	Created         string `json:"createdDateTime,omitempty"`
+
+	OnPremSID string `json:"onPremisesSecurityIdentifier,omitempty"`
+	OnPremises
 }
 
-// Device is a registered device.
+// Device is a registered device. One that Connect made is pending, without
+// registrationDateTime, until the computer itself registers.
 type Device struct {
 	ID                    string   `json:"id,omitempty"`
 	DeviceID              string   `json:"deviceId,omitempty"`
@@ -105,19 +113,27 @@ type Device struct {
 	AccountEnabled        *bool    `json:"accountEnabled,omitempty"`
 	OperatingSystem       string   `json:"operatingSystem,omitempty"`
 	OSVersion             string   `json:"operatingSystemVersion,omitempty"`
-	TrustType             string   `json:"trustType,omitempty"` // TrustJoined or TrustRegistered
+	TrustType             string   `json:"trustType,omitempty"` // TrustJoined, TrustRegistered or TrustHybrid
 	IsManaged             *bool    `json:"isManaged,omitempty"`
 	IsCompliant           *bool    `json:"isCompliant,omitempty"`
 	Registered            string   `json:"registrationDateTime,omitempty"`
 	AlternativeSecurityID []string `json:"alternativeSecurityIds,omitempty"` // "X509:<SHA1-TP-PUBKEY>…"
 	TransportKey          []byte   `json:"transportKey,omitempty"`           // CNG blob of Kstk's public half
 	RegisteredOwner       string   `json:"registeredOwner,omitempty"`        // object id of the user
+
+	OnPremSID string `json:"onPremisesSecurityIdentifier,omitempty"` // of the computer
+	OnPremises
+	// UserCertificates is the computer's userCertificate, DER: what it proves
+	// itself with when it registers. Graph's reference does not show it; Connect
+	// synchronizes it (Microsoft, "Attributes synchronized").
+	UserCertificates [][]byte `json:"userCertificate,omitempty"`
 }
 
 // Values of trustType (Graph, resource type device).
 const (
 	TrustJoined     = "AzureAd"
 	TrustRegistered = "Workplace" // a personal device with a work account
+	TrustHybrid     = "ServerAd"  // a computer of a domain
 )
 
 // DirectoryObject is a member of a group.
@@ -183,9 +199,10 @@ const TypeHelloMethod = "#microsoft.graph.windowsHelloForBusinessAuthenticationM
 
 // Page is one page of a list.
 type Page[T any] struct {
-	Context  string `json:"@odata.context,omitempty"`
-	NextLink string `json:"@odata.nextLink,omitempty"`
-	Value    []T    `json:"value"`
+	Context   string `json:"@odata.context,omitempty"`
+	NextLink  string `json:"@odata.nextLink,omitempty"`
+	DeltaLink string `json:"@odata.deltaLink,omitempty"` // on the last page of changes
+	Value     []T    `json:"value"`
 }
 
 // Parse reads one object or page.
@@ -214,6 +231,7 @@ const (
 	CodeForbidden    = "Authorization_RequestDenied"
 	CodeConflict     = "Request_MultipleObjectsWithSameKeyValue"
 	CodeInternal     = "InternalServerError"
+	CodeResync       = "resyncRequired" // 410: changes since so long ago are not known any more
 )
 
 type errorBody struct {

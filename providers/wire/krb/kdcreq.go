@@ -1,6 +1,8 @@
 package krb
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -100,8 +102,8 @@ func ParseKDCReq(b []byte) (*KDCReq, error) {
 
 func (k *KDCReqBody) parse(b []byte) error {
 	var w kdcReqBody
-	if rest, err := asn1.Unmarshal(b, &w); err != nil || len(rest) > 0 {
-		return errors.Join(err, checkEmpty(rest))
+	if err := decode(b, &w, 0); err != nil {
+		return err
 	}
 	if w.Nonce < -1<<31 || w.Nonce >= 1<<32 {
 		return errors.New("nonce beyond 32 bits")
@@ -129,13 +131,6 @@ func (k *KDCReqBody) parse(b []byte) error {
 	}
 	k.Tickets, err = parseTickets(w.Tickets.Bytes)
 	return err
-}
-
-func checkEmpty(rest []byte) error {
-	if len(rest) > 0 {
-		return errTail
-	}
-	return nil
 }
 
 // parseTickets reads SEQUENCE OF Ticket.
@@ -208,4 +203,12 @@ func (r *KDCReq) Encode() ([]byte, error) {
 	}
 	r.Raw = b
 	return b, nil
+}
+
+// ExchangeID names an exchange to both of its parties, which Kerberos itself
+// does not: the beginning of the digest of the KDC-REQ-BODY as it was sent, in
+// hexadecimal.
+func ExchangeID(rawBody []byte) string {
+	sum := sha256.Sum256(rawBody)
+	return hex.EncodeToString(sum[:8])
 }

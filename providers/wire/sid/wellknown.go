@@ -8,6 +8,7 @@ var (
 	AuthenticatedUsers = New(5, 11)
 	LocalSystem        = New(5, 18)
 	Administrators     = New(5, 32, 544)
+	Replicator         = New(5, 32, 552)
 
 	// What the identity of a logon rests on: in tickets, among the extra
 	// identifiers.

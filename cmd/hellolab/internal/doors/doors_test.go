@@ -47,6 +47,7 @@ var rules = []struct {
 	{"providers/application", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adds", []string{"providers/adds", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adcs", []string{"providers/adcs", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/trust", []string{"providers/spec", "providers"}},
 	{"providers/value", []string{"providers/spec", "providers"}},
 	{"providers", []string{"providers/event"}},
 	{"engine/graph", nil},
@@ -58,7 +59,7 @@ var rules = []struct {
 }
 
 // systems may be imported by nobody but the list of kinds and the command.
-var systems = []string{"providers/entra", "providers/windows", "providers/identity", "providers/application", "providers/value", "providers/adds", "providers/adcs", "providers/adfs", "providers/connect"}
+var systems = []string{"providers/entra", "providers/windows", "providers/identity", "providers/application", "providers/value", "providers/trust", "providers/adds", "providers/adcs", "providers/adfs", "providers/connect"}
 
 // support are packages that only tests import: they may build on systems.
 var support = []string{"engine/internal/rig", "providers/windows/tpm/tpmtest"}

@@ -1,0 +1,5 @@
+sync "corp" {
+  tenant   = tenant.contoso
+  domain   = domain.corp
+  interval = "30m"
+}

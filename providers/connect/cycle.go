@@ -1,0 +1,261 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/connect"
+	"hellolab/providers/wire/graph"
+	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/web"
+)
+
+// cycle is one run.
+type cycle struct {
+	env    providers.Env
+	set    *settings
+	report *connect.Report
+
+	domain *adldap.Conn
+	tenant *graph.Client
+
+	objects map[string]*imported // of the domain, by objectGUID
+	joined  map[string]*joined   // what was written to the tenant, by objectGUID
+	dirty   map[string]bool      // of joined: to be stored
+	seen    map[string]*seen     // of the tenant, by collection "/" object id
+}
+
+// run is a cycle from beginning to end. What a directory refuses is in the
+// report; an error is the server's own failure.
+func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Report, error) {
+	set, err := loadSettings(env)
+	if err != nil {
+		return nil, err
+	}
+	at, err := loadSchedule(env)
+	if err != nil {
+		return nil, err
+	}
+	c := &cycle{env: env, set: set, dirty: map[string]bool{}, report: &connect.Report{Began: stamp(env.Now()), Reason: q.Reason, Initial: q.Initial, Staging: set.In.Staging, Result: connect.Success}}
+	c.tell(ctx, event.Event{Step: "cycle_began", Text: "Connect begins a synchronization cycle.", Message: map[string]any{"reason": q.Reason, "initial": q.Initial, "staging": set.In.Staging}})
+	if c.joined, err = c.load(); err != nil {
+		return nil, err
+	}
+	if err := c.phases(ctx, q.Initial); err != nil {
+		var stopped *stop
+		if !errors.As(err, &stopped) {
+			return nil, err
+		}
+		c.report.Result = connect.Stopped
+		c.problem(ctx, stopped.stage, "", stopped.err, true)
+	} else if len(c.report.Errors) > 0 {
+		c.report.Result = connect.CompletedErrors
+	}
+	c.report.Ended = stamp(env.Now())
+	c.tell(ctx, event.Event{Step: "cycle_ended", Text: "Connect ends the synchronization cycle.", Message: map[string]any{
+		"result": string(c.report.Result), "users": c.report.Counts.Users, "groups": c.report.Counts.Groups, "devices": c.report.Counts.Devices,
+		"passwords": c.report.Counts.Passwords, "keys": c.report.Counts.Keys, "errors": len(c.report.Errors), "warnings": len(c.report.Warnings)}})
+	at.Last, at.Next = c.report, env.Now().Add(set.In.Interval)
+	return c.report, storeSchedule(ctx, env, at)
+}
+
+// phases are the steps of a cycle, in order.
+func (c *cycle) phases(ctx context.Context, initial bool) error {
+	if err := c.importDomain(ctx); err != nil {
+		return err
+	}
+	defer c.domain.Close()
+	if err := c.importTenant(ctx, initial); err != nil {
+		return err
+	}
+	defer c.tenant.Close()
+	if c.set.In.Staging {
+		c.tell(ctx, event.Event{Step: "export_skipped", Text: "Connect exports nothing: it is in staging mode.", Outcome: event.Skipped,
+			Reason: &event.Reason{Code: "staging", Sentence: "The server is in staging mode.", Hint: "Set staging = false."}})
+		return nil
+	}
+	if err := c.exportTenant(ctx); err != nil {
+		return err
+	}
+	return c.exportDomain(ctx)
+}
+
+// Stages of a cycle, as reports name them.
+const (
+	stageImportDomain = "import domain"
+	stageImportTenant = "import tenant"
+	stageExportTenant = "export tenant"
+	stageExportDomain = "export domain"
+)
+
+// stop is what ends a cycle before its end: a directory that does not answer.
+type stop struct {
+	stage string
+	err   error
+}
+
+func (s *stop) Error() string { return s.stage + ": " + s.err.Error() }
+func (s *stop) Unwrap() error { return s.err }
+
+// joined is an object of the domain that was written to the tenant.
+type joined struct {
+	Collection string      `json:"collection"` // "users", "groups", "devices"
+	ID         string      `json:"id"`         // object id in the tenant; "" when it is gone there
+	Sent       *attributes `json:"sent,omitempty"`
+	KeyVersion int         `json:"key_version,omitempty"` // of the password that was carried
+	Members    []string    `json:"members,omitempty"`     // object ids in the tenant, of a group
+	Keys       [][]byte    `json:"keys,omitempty"`        // values of msDS-KeyCredentialLink that are Connect's; more may stand here than there
+}
+
+func (c *cycle) load() (out map[string]*joined, err error) {
+	err = c.env.Section.View(func(r providers.Reader) error {
+		out, err = all[joined](r, tableJoined)
+		return err
+	})
+	return out, err
+}
+
+// save stores what was written so far. A cycle that is cut off before finds
+// again what it wrote: users by their anchor, groups by identifier, devices by
+// device id.
+func (c *cycle) save(ctx context.Context) error {
+	if len(c.dirty) == 0 {
+		return nil
+	}
+	err := c.env.Section.Record(ctx, func(w providers.Writer) error {
+		for id := range c.dirty {
+			j, ok := c.joined[id]
+			if !ok {
+				if err := w.Delete(tableJoined, id); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := put(w, tableJoined, id, j); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	clear(c.dirty)
+	return err
+}
+
+// maxProblems bounds what a report holds.
+const maxProblems = 200
+
+// problem notes what went wrong with an object, and tells of it.
+func (c *cycle) problem(ctx context.Context, stage, dn string, err error, isError bool) {
+	p := connect.Problem{Stage: stage, Object: dn, Code: codeOf(err), Sentence: sentenceOf(err)}
+	list, outcome := &c.report.Warnings, event.Done
+	if isError {
+		list, outcome = &c.report.Errors, event.Refused
+	}
+	if len(*list) < maxProblems {
+		*list = append(*list, p)
+	}
+	c.tell(ctx, event.Event{Step: "object_not_synchronized", Text: "Connect cannot " + verb[stage] + of(dn) + ".", Outcome: outcome,
+		Message: map[string]any{"object": dn, "stage": stage}, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: hintOf(err)}})
+}
+
+var verb = map[string]string{
+	stageImportDomain: "read the domain", stageImportTenant: "read the tenant", stageExportTenant: "write to the tenant", stageExportDomain: "write to the domain",
+}
+
+func of(dn string) string {
+	if dn == "" {
+		return ""
+	}
+	return ": " + dn
+}
+
+// warn notes what was not written as the domain says.
+func (c *cycle) warn(ctx context.Context, stage, dn, format string, args ...any) {
+	p := connect.Problem{Stage: stage, Object: dn, Sentence: fmt.Sprintf(format, args...)}
+	if len(c.report.Warnings) < maxProblems {
+		c.report.Warnings = append(c.report.Warnings, p)
+	}
+	c.tell(ctx, event.Event{Step: "synchronized_otherwise", Text: p.Sentence, Message: map[string]any{"object": dn, "stage": stage}})
+}
+
+// codeOf is the protocol's code of a refusal.
+func codeOf(err error) string {
+	var l *adldap.Error
+	var g *graph.Error
+	switch {
+	case errors.As(err, &l):
+		return ldapmsg.ResultCode(l.Code).String()
+	case errors.As(err, &g):
+		return g.Code
+	}
+	return ""
+}
+
+func sentenceOf(err error) string {
+	var l *adldap.Error
+	var g *graph.Error
+	switch {
+	case errors.As(err, &l):
+		return l.Sentence
+	case errors.As(err, &g):
+		return g.Sentence
+	}
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+}
+
+func hintOf(err error) string {
+	if adldap.IsCode(err, ldapmsg.InsufficientAccessRights) {
+		return "Set key_writeback_right = true, or make the server's account a member of Key Admins."
+	}
+	return ""
+}
+
+// refused says whether an error is one directory's word about one object, and
+// not a directory that fails.
+func refused(err error) bool {
+	var l *adldap.Error
+	var g *graph.Error
+	if errors.As(err, &g) {
+		return g.Status < 500 && g.Status != 401
+	}
+	return errors.As(err, &l) && l.Code != uint16(ldapmsg.Busy) && l.Code != uint16(ldapmsg.Unavailable)
+}
+
+// tell tells of a step of the server's.
+func (c *cycle) tell(ctx context.Context, e event.Event) {
+	e.At, e.Actor, e.Correlation = c.env.Now(), event.Connect, web.Correlation(ctx)
+	if e.Protocol == "" {
+		e.Protocol = "local"
+	}
+	c.env.Emit.Emit(e)
+}
+
+// sorted are the imported objects of a collection, in the order of their names,
+// so that two runs do the same.
+func (c *cycle) sorted(collection string) []*imported {
+	var out []*imported
+	for _, o := range c.objects {
+		if o.collection == collection {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b *imported) int { return strings.Compare(strings.ToLower(a.DN), strings.ToLower(b.DN)) })
+	return out
+}
+
+// created reads the time of a key, which is the tenant's.
+func created(text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the time %q of a key is not RFC 3339", text)
+	}
+	return at, nil
+}

@@ -1,0 +1,196 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/domainjoin"
+	"hellolab/providers/wire/connect"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/sid"
+	"hellolab/providers/wire/web"
+)
+
+// joinDomain makes the device a computer of its domain and, where it is hybrid
+// joined, has it registered with the tenant (flow DR of a managed domain;
+// Microsoft, "How it works: device registration"): the computer writes a
+// self-signed certificate of its device key to its own object, Connect carries
+// the object up, and the computer completes the registration with a proof by
+// that key.
+func (m *machine) joinDomain(ctx context.Context) error {
+	hybrid := m.in.Join == string(hello.HybridJoined)
+	t, ctx, err := newTrace(ctx, m.env, hello.DR, "", m.addr)
+	if err != nil {
+		return err
+	}
+	r := &registering{machine: m, trace: t}
+	steps := []func(context.Context) error{r.enterDomain}
+	if hybrid {
+		if r.tenant, err = tenantOf(m.env, m.in.Tenant); err != nil {
+			return err
+		}
+		if err := m.settle(ctx, r.tenant); err != nil {
+			return fmt.Errorf("%s: what an earlier join left: %w", m.addr, err)
+		}
+		steps = append(steps, r.discover, r.publish, r.synchronize, r.complete, r.certifyIdentityKey, r.attestPool, r.finish)
+	}
+	if m.registered() {
+		return nil
+	}
+	if r.http, err = m.client(ctx, false); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			t.refused(event.Device, "", local, "registration_failed", "The device is not joined.", err)
+			return fmt.Errorf("%s: join: %w", m.addr, err)
+		}
+	}
+	return nil
+}
+
+// publish writes the certificate of the device key to the computer's object, as
+// the computer.
+func (r *registering) publish(ctx context.Context) error {
+	if r.rec.Registration != nil {
+		return nil
+	}
+	ms, err := r.membershipOf(kerberosLane(r.trace, nil))
+	if err != nil {
+		return err
+	}
+	key, err := r.deviceSigner(ctx)
+	if err != nil {
+		return err
+	}
+	der, err := domainjoin.NewCertificate(r.env.Rand, key, r.rec.Member.ObjectGUID, r.env.Now())
+	if err != nil {
+		return fmt.Errorf("certificate of the device key: %w", err)
+	}
+	conn, err := r.rec.Member.Directory(ctx, r.env, ms.provider)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := r.rec.Member.Publish(conn, der); err != nil {
+		return fmt.Errorf("write userCertificate: %w", err)
+	}
+	r.trace.step(event.Device, event.ActiveDirectory, "LDAP", "certificate_published",
+		"The computer writes a self-signed certificate of its device key to its own object.",
+		message{"attribute": "userCertificate", "thumbprint": drs.Thumbprint(der), "device_key": poolKey(r.rec.DeviceKey)})
+	return nil
+}
+
+// synchronize has Connect carry the computer up now. In the field the device
+// waits for the next cycle, and tries again when somebody signs in.
+func (r *registering) synchronize(ctx context.Context) error {
+	if r.rec.Registration != nil {
+		return nil
+	}
+	server, err := syncBetween(r.desk, r.in.Tenant, r.in.Domain)
+	if err != nil {
+		return err
+	}
+	report, err := connect.Cycle(ctx, r.desk, connect.Server{Host: server.Out.Host, Secret: server.Out.Admin},
+		connect.Request{Reason: "hybrid join of " + r.rec.Name})
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", server.Addr, err)
+	}
+	return nil
+}
+
+// complete sends the proof, the device key as a certificate request, and the
+// transport key.
+func (r *registering) complete(ctx context.Context) error {
+	if r.rec.Registration != nil {
+		return nil
+	}
+	key, err := r.deviceSigner(ctx)
+	if err != nil {
+		return err
+	}
+	csr, err := drs.NewCSR(r.env.Rand, key)
+	if err != nil {
+		return fmt.Errorf("certificate request: %w", err)
+	}
+	transport, err := r.transportBlob()
+	if err != nil {
+		return err
+	}
+	computer, err := sid.Parse(r.rec.Member.SID)
+	if err != nil {
+		return err
+	}
+	identity, err := drs.SignIdentity(r.env.Rand, key, computer, r.env.Now())
+	if err != nil {
+		return err
+	}
+	body := drs.HybridRequest{
+		CertificateRequest: drs.CertificateRequest{Type: "pkcs10", Data: csr},
+		ServerAdJoinData: drs.ServerAdJoinData{
+			TransportKey: transport, TargetDomain: r.rec.Member.Account.Realm, DeviceType: "Windows", OSVersion: osVersion(r.in.OS),
+			DeviceDisplayName: r.rec.Name, SourceDomainController: r.rec.Member.Account.Controller,
+			TargetDomainID: r.tenant.TenantID, ClientIdentity: identity,
+		},
+		JoinType:   drs.JoinHybrid,
+		Attributes: map[string]any{"ReuseDevice": "true", "ReturnClientSid": "true"},
+	}
+	r.trace.step(event.Device, event.DRS, https, "join_request", "The computer asks for its registration to be completed, with a proof by the key of its certificate.",
+		message{"join_type": body.JoinType, "device_id": r.rec.Member.ObjectGUID, "identity": identity.Sid,
+			"device_key": poolKey(r.rec.DeviceKey), "transport_key": poolKey(r.rec.TransportKey), "storage": string(r.rec.Storage)})
+	target := "https://" + r.tenant.RegistrationHost + drs.PathDevice + url.PathEscape(r.rec.Member.ObjectGUID) + "?api-version=2.0"
+	req, err := web.NewJSON(ctx, http.MethodPut, target, body)
+	if err != nil {
+		return err
+	}
+	reply, err := web.Do(r.http, req)
+	if err != nil {
+		return err
+	}
+	if reply.Status/100 != 2 {
+		return drs.ParseError(reply.Status, reply.Body)
+	}
+	joined, err := drs.ParseJoinReply(reply.Body)
+	if err != nil {
+		return err
+	}
+	if r.rec.Registration, err = r.registrationOf(joined.Certificate.RawBody); err != nil {
+		return err
+	}
+	if r.rec.Registration.DeviceID != r.rec.Member.ObjectGUID {
+		return errors.New("device certificate: it is for another computer")
+	}
+	if err := r.save(ctx); err != nil {
+		return err
+	}
+	failpoint(r.env, "device:joined")
+	r.trace.step(event.Device, keyHolder(r.machine), local, "join_reply", "The device keeps the certificate that came back for its device key.",
+		message{"device_id": r.rec.Registration.DeviceID, "thumbprint": r.rec.Registration.Thumbprint})
+	return nil
+}
+
+type syncObject = providers.Object[spec.Sync, spec.SyncOut]
+
+// syncBetween is the server that synchronizes a domain to a tenant.
+func syncBetween(env providers.Env, tenant, domain providers.Ref) (syncObject, error) {
+	all, err := providers.ResolveAll[spec.Sync, spec.SyncOut](env, "sync")
+	if err != nil {
+		return syncObject{}, err
+	}
+	for _, s := range all {
+		if s.In.Tenant == tenant && s.In.Domain == domain && s.Out.Host != "" {
+			return s, nil
+		}
+	}
+	return syncObject{}, fmt.Errorf("no Connect server synchronizes %s to %s yet: declare a sync", domain, tenant)
+}

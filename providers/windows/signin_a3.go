@@ -1,0 +1,164 @@
+package windows
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/kerberos"
+	"hellolab/providers/wire/gss"
+	"hellolab/providers/wire/krb"
+)
+
+// a3Letters are the phases of flow A3 by the Kerberos provider's steps (seed
+// 002): A, it finds a controller and signs; B, the controller checks; C, it
+// checks the controller, and LSASS caches the ticket.
+var a3Letters = map[string]string{"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "C"}
+
+// a3 is flow A3: the first use of a domain's resource after the sign-in on an
+// Entra joined device, by the key (key trust). It has a trace of its own; a
+// later use finds the ticket.
+func (s *signingIn) a3(ctx context.Context, to target) error {
+	outer := s.trace
+	t, ctx, err := newTrace(ctx, s.env, hello.A3, s.request.User, s.addr)
+	if err != nil {
+		return err
+	}
+	s.trace = t
+	defer func() { s.trace = outer }()
+	s.verdict.Flow = string(hello.A3)
+	defer func() { s.verdict.Phase, outer.phase, outer.refusing = t.phase, t.phase, t.refusing }()
+	t.in("A")
+	provider, d, err := s.kerberosOf(to.domain, kerberosLane(t, a3Letters))
+	if err != nil {
+		return err
+	}
+	t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the hint for the domain from the Hello key's metadata.", message{"domain": d.In.DNSName, "kid": s.kid})
+	session, err := s.domainSignIn(ctx, provider)
+	if err != nil {
+		return err
+	}
+	if err := s.keepKerberos(ctx, s.user, session); err != nil {
+		return err
+	}
+	return s.ticket(ctx, provider, session, to)
+}
+
+// domainSignIn proves the released key, or the password, to the domain.
+func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
+	t := s.trace
+	if s.user.upnOnPrem == "" {
+		err := because("no_domain_account", nil, "%s has no account in the domain.", s.user.addr)
+		t.refused(event.Kerberos, event.LSASS, local, "domain_account_missing", "The Kerberos provider knows no account of the user in the domain.", err)
+		return nil, err
+	}
+	var session *kerberos.Session
+	var err error
+	if s.released == nil {
+		session, err = provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+	} else {
+		section := s.released.Section(s.rec.Registration.TenantID)
+		key, kerr := section.Signer(ctx, s.kid)
+		if kerr != nil {
+			return nil, kerr
+		}
+		session, err = provider.SignInKey(ctx, s.user.onPremName(), kerberos.Key{
+			Signer: key, Subject: kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn),
+		})
+	}
+	if err != nil {
+		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
+	}
+	return session, err
+}
+
+// ticket uses the session's ticket-granting ticket for what is asked for: a
+// service, or, of the domain itself, its directory.
+func (s *signingIn) ticket(ctx context.Context, provider *kerberos.Provider, session *kerberos.Session, to target) error {
+	t := s.trace
+	host, err := provider.Controller(ctx)
+	if err != nil {
+		t.refused(event.DCLocator, event.LSASS, local, "dc_not_found", "No controller is in sight.", err)
+		return err
+	}
+	name := krb.Service("ldap", host)
+	if to.service != nil {
+		if name, err = krb.ParseName(to.service.Out.SPN); err != nil {
+			return fmt.Errorf("%s: %w", to.service.Addr, err)
+		}
+	}
+	ticket, err := provider.Ticket(ctx, session, name)
+	if err != nil {
+		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "service_ticket_refused", "There is no ticket for the service.", err)
+		return err
+	}
+	if err := s.keepKerberos(ctx, s.user, session); err != nil {
+		return err
+	}
+	if to.service == nil {
+		return nil
+	}
+	return s.callService(ctx, ticket, to.service)
+}
+
+// callService is a program on the device that opens a member server's page with
+// the user's ticket (RFC 4559).
+func (s *signingIn) callService(ctx context.Context, ticket *krb.Credential, service *serviceObject) error {
+	t := s.trace
+	credential, err := kerberos.GSS(ticket)
+	if err != nil {
+		return err
+	}
+	exchange := gss.NewNegotiator(gss.InitiatorConfig{Credential: credential, Flags: gss.Mutual | gss.Integrity, Now: s.env.Now(), Rand: s.env.Rand})
+	token, _, err := exchange.Step(nil)
+	if err != nil {
+		return err
+	}
+	t.step(event.Device, event.Service, "HTTP", "service_request", "A program on the device calls the service with the ticket.", message{"url": service.Out.URL, "service": ticket.Server.String()})
+	status, said, err := s.ask(ctx, service, gss.Header(token))
+	if err == nil && status != http.StatusOK {
+		err = because("service_refused", nil, "%s does not let the user in: %s", service.Addr, said)
+	}
+	if err != nil {
+		t.refused(event.Device, event.User, local, "service_refused", "The service does not let the user in.", err)
+		return err
+	}
+	t.step(event.Device, event.User, local, "service_answered", "The service answers: the user is signed in to it.", message{"service": service.Addr})
+	return nil
+}
+
+// maxAnswer bounds what is read of a service's answer.
+const maxAnswer = 64 << 10
+
+// ask sends one request and returns what the service said.
+func (s *signingIn) ask(ctx context.Context, service *serviceObject, authorization string) (status int, said string, err error) {
+	client := &http.Client{Timeout: serviceTimeout, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return s.env.Network.Dial(ctx, service.Out.Host, 80)
+		}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, service.Out.URL, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", authorization)
+	reply, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(reply.Body, maxAnswer))
+	var answer struct {
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(body, &answer) // the status says what counts
+	return reply.StatusCode, answer.Description, err
+}
+
+// serviceTimeout bounds one request to a service, in real time.
+const serviceTimeout = 30 * time.Second

@@ -1,0 +1,180 @@
+// Package connect is how Entra Connect is administered in a lab: HTTPS on the
+// server's host, with a bearer secret. In Windows these are cmdlets of its
+// module ADSync (Start-ADSyncSyncCycle, Get-ADSyncScheduler); the form is ours.
+//
+//	POST /cycle   Request → Report   run a cycle now, and wait for its end
+//	GET  /status  → Status
+//
+// One cycle runs at a time. Who asks while one runs waits for the next, which
+// serves all who wait.
+package connect
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/wire/strict"
+	"hellolab/providers/wire/web"
+)
+
+// Paths of the service.
+const (
+	PathCycle  = "/cycle"
+	PathStatus = "/status"
+)
+
+// Request asks for a cycle.
+type Request struct {
+	Reason  string `json:"reason,omitempty"`  // why, for the trace: ReasonSchedule, or a few words
+	Initial bool   `json:"initial,omitempty"` // read everything anew, not only what changed
+}
+
+// ReasonSchedule is the reason of a cycle that the time made due.
+const ReasonSchedule = "schedule"
+
+// Report is what a cycle did.
+type Report struct {
+	Began    string    `json:"began"` // RFC 3339
+	Ended    string    `json:"ended"`
+	Reason   string    `json:"reason,omitempty"`
+	Initial  bool      `json:"initial,omitempty"`
+	Staging  bool      `json:"staging,omitempty"` // nothing was exported
+	Result   Result    `json:"result"`
+	Counts   Counts    `json:"counts"`
+	Warnings []Problem `json:"warnings,omitempty"`
+	Errors   []Problem `json:"errors,omitempty"`
+}
+
+// Result says how a cycle ended.
+type Result string
+
+const (
+	Success         Result = "success"
+	CompletedErrors Result = "completed_errors" // some objects were not written
+	Stopped         Result = "stopped"          // a directory could not be read, or does not answer
+)
+
+// Counts are how many objects a cycle wrote.
+type Counts struct {
+	Users     Count `json:"users"`
+	Groups    Count `json:"groups"`
+	Devices   Count `json:"devices"`
+	Passwords int   `json:"passwords"` // verifiers carried up
+	Keys      Count `json:"keys"`      // values of msDS-KeyCredentialLink
+}
+
+// Count is of one kind of object.
+type Count struct {
+	Added   int `json:"added"`
+	Updated int `json:"updated"`
+	Deleted int `json:"deleted"`
+}
+
+// None says whether nothing was written.
+func (c Count) None() bool { return c == Count{} }
+
+// Problem is what kept an object from being written, or was not written as the
+// domain says.
+type Problem struct {
+	Stage    string `json:"stage"`            // "import domain", "import tenant", "export tenant", "export domain"
+	Object   string `json:"object,omitempty"` // distinguished name
+	Code     string `json:"code,omitempty"`   // LDAP's result code, or Graph's error code
+	Sentence string `json:"sentence"`
+}
+
+func (p Problem) String() string {
+	text := p.Stage
+	if p.Object != "" {
+		text += ", " + p.Object
+	}
+	text += ": " + p.Sentence
+	if p.Code != "" {
+		text += " (" + p.Code + ")"
+	}
+	return text
+}
+
+// Of returns the problems of an object.
+func (r *Report) Of(dn string) (out []Problem) {
+	for _, list := range [][]Problem{r.Errors, r.Warnings} {
+		for _, p := range list {
+			if p.Object == "" || strings.EqualFold(p.Object, dn) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// Err is nil for a cycle that read both directories. What it could not write is
+// in Errors.
+func (r *Report) Err() error {
+	if r.Result != Stopped {
+		return nil
+	}
+	if len(r.Errors) == 0 {
+		return fmt.Errorf("the synchronization cycle was stopped")
+	}
+	return fmt.Errorf("the synchronization cycle was stopped: %s", r.Errors[0])
+}
+
+// Status is how the server stands.
+type Status struct {
+	Enabled   bool    `json:"enabled"` // cycles run by themselves
+	Staging   bool    `json:"staging"`
+	KeyExport bool    `json:"key_export"`
+	Interval  string  `json:"interval"`
+	NextCycle string  `json:"next_cycle,omitempty"` // RFC 3339
+	Running   bool    `json:"running"`
+	Last      *Report `json:"last,omitempty"`
+}
+
+// Server is where Connect is administered.
+type Server struct {
+	Host   string
+	Secret string
+}
+
+// Cycle runs a cycle.
+func Cycle(ctx context.Context, env providers.Env, at Server, q Request) (*Report, error) {
+	return call[Report](ctx, env, at, http.MethodPost, PathCycle, q)
+}
+
+// StatusOf asks how the server stands.
+func StatusOf(ctx context.Context, env providers.Env, at Server) (*Status, error) {
+	return call[Status](ctx, env, at, http.MethodGet, PathStatus, nil)
+}
+
+// Refusal is the body of a request that was not served.
+type Refusal struct {
+	Error string `json:"error"`
+}
+
+func call[T any](ctx context.Context, env providers.Env, at Server, method, path string, body any) (*T, error) {
+	client := web.Client(env)
+	defer client.CloseIdleConnections()
+	req, err := web.NewJSON(ctx, method, "https://"+at.Host+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+at.Secret)
+	reply, err := web.Do(client, req)
+	if err != nil {
+		return nil, fmt.Errorf("entra connect at %s: %w", at.Host, err)
+	}
+	if reply.Status != http.StatusOK {
+		var no Refusal
+		if strict.Unmarshal(reply.Body, &no) != nil || no.Error == "" {
+			no.Error = fmt.Sprintf("it answered %d %s", reply.Status, http.StatusText(reply.Status))
+		}
+		return nil, fmt.Errorf("entra connect at %s: %s", at.Host, no.Error)
+	}
+	var v T
+	if err := strict.Unmarshal(reply.Body, &v); err != nil {
+		return nil, fmt.Errorf("entra connect at %s: %w", at.Host, err)
+	}
+	return &v, nil
+}
