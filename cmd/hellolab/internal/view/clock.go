@@ -10,6 +10,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/wire/connect"
 )
 
 // Span is a duration as the language reads it: "14d", "3d7h", "1h30m".
@@ -115,10 +116,34 @@ func WriteClockMoved(w io.Writer, m ClockMoved) error {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(h.Details)) {
-			if _, err := fmt.Fprintf(w, "      %s: %s\n", Escape(name), Escape(fmt.Sprint(h.Details[name]))); err != nil {
+			value, ok := detail(h.Details[name])
+			if !ok {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "      %s: %s\n", Escape(name), Escape(value)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// detail is a value as a line has it; ok is false when it says nothing.
+func detail(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case connect.Count:
+		var parts []string
+		for _, p := range []struct {
+			n    int
+			what string
+		}{{v.Added, "added"}, {v.Updated, "updated"}, {v.Deleted, "deleted"}} {
+			if p.n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+			}
+		}
+		return strings.Join(parts, ", "), len(parts) > 0
+	case []string:
+		return strings.Join(v, ", "), len(v) > 0
+	}
+	return fmt.Sprint(v), true
 }
