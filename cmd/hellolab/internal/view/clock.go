@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -144,6 +145,8 @@ func detail(v any) (text string, ok bool) {
 		return strings.Join(parts, ", "), len(parts) > 0
 	case []string:
 		return strings.Join(v, ", "), len(v) > 0
+	case int:
+		return strconv.Itoa(v), v != 0
 	}
 	return fmt.Sprint(v), true
 }
