@@ -118,7 +118,7 @@ func TestRegistration(t *testing.T) {
 	t.Run("join types", func(t *testing.T) {
 		seed.Proves(t, "DR-06", "DR")
 		for _, a := range l.kind("device").Schema.In.Attrs {
-			if a.Name == "join" && !slices.Equal(a.Enum, []string{"entra", "registered", "none"}) {
+			if a.Name == "join" && !slices.Equal(a.Enum, []string{"entra", "hybrid", "domain", "registered", "none"}) {
 				t.Errorf("join takes %q", a.Enum)
 			}
 		}

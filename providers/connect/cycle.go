@@ -54,7 +54,7 @@ func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Re
 			return nil, err
 		}
 		c.report.Result = connect.Stopped
-		c.problem(ctx, stopped.stage, "", stopped.err, true)
+		c.problem(ctx, stopped.stage, stopped.object, stopped.err, true)
 	} else if len(c.report.Errors) > 0 {
 		c.report.Result = connect.CompletedErrors
 	}
@@ -97,8 +97,9 @@ const (
 
 // stop is what ends a cycle before its end: a directory that does not answer.
 type stop struct {
-	stage string
-	err   error
+	stage  string
+	object string // distinguished name, where it is one object that cannot be read
+	err    error
 }
 
 func (s *stop) Error() string { return s.stage + ": " + s.err.Error() }

@@ -85,7 +85,7 @@ func (c *cycle) exportKeys(ctx context.Context, o *imported) error {
 	case refused(err):
 		c.problem(ctx, stageExportDomain, o.DN, err, true)
 	default:
-		return &stop{stageExportDomain, err}
+		return &stop{stageExportDomain, "", err}
 	}
 	return nil
 }

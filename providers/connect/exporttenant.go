@@ -21,7 +21,7 @@ import (
 func (c *cycle) exportTenant(ctx context.Context) error {
 	domains, err := c.domains(ctx)
 	if err != nil {
-		return &stop{stageExportTenant, err}
+		return &stop{stageExportTenant, "", err}
 	}
 	c.names(ctx, domains)
 	at := c.index()
@@ -128,7 +128,7 @@ func (c *cycle) removals(ctx context.Context) error {
 		if j.ID != "" {
 			if err := c.tenant.Delete(ctx, j.Collection, j.ID); err != nil {
 				if !refused(err) {
-					return &stop{stageExportTenant, err}
+					return &stop{stageExportTenant, "", err}
 				}
 				c.problem(ctx, stageExportTenant, dn, err, true)
 				continue
@@ -166,7 +166,7 @@ func (c *cycle) withdraw(ctx context.Context, id, dn string, keys [][]byte) (kep
 			c.problem(ctx, stageExportDomain, dn, err, true)
 			return keys[i:], nil
 		default:
-			return nil, &stop{stageExportDomain, err}
+			return nil, &stop{stageExportDomain, "", err}
 		}
 	}
 	return nil, nil
@@ -188,7 +188,7 @@ func (c *cycle) export(ctx context.Context, o *imported, at map[string]string) e
 	}
 	err := c.write(ctx, o, j)
 	if err != nil && !refused(err) {
-		return &stop{stageExportTenant, err}
+		return &stop{stageExportTenant, "", err}
 	}
 	if err != nil {
 		c.problem(ctx, stageExportTenant, o.DN, err, true)
@@ -344,7 +344,7 @@ func (c *cycle) member(ctx context.Context, o *imported, member string, err erro
 		c.problem(ctx, stageExportTenant, o.DN, fmt.Errorf("member %s: %w", member, err), true)
 		return nil
 	}
-	return &stop{stageExportTenant, err}
+	return &stop{stageExportTenant, "", err}
 }
 
 // passwords carries what tells a password of the domain to the tenant, each
@@ -358,7 +358,7 @@ func (c *cycle) passwords(ctx context.Context) error {
 		}
 		version, err := c.password(ctx, o, j)
 		if err != nil && !refused(err) {
-			return &stop{stageExportTenant, err}
+			return &stop{stageExportTenant, "", err}
 		}
 		if err != nil {
 			c.problem(ctx, stageExportTenant, o.DN, fmt.Errorf("password: %w", err), true)

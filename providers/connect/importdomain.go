@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -71,7 +70,7 @@ const (
 func (c *cycle) importDomain(ctx context.Context) error {
 	conn, err := c.set.Account.Directory(ctx, c.env)
 	if err != nil {
-		return &stop{stageImportDomain, err}
+		return &stop{stageImportDomain, "", err}
 	}
 	c.domain = conn
 	var types ldapmsg.Or
@@ -88,7 +87,7 @@ func (c *cycle) importDomain(ctx context.Context) error {
 		found, err := conn.List(base, types, wanted...)
 		if err != nil {
 			conn.Close()
-			return &stop{stageImportDomain, fmt.Errorf("read %s: %w", base, err)}
+			return &stop{stageImportDomain, base, err}
 		}
 		for _, e := range found {
 			if strings.EqualFold(e.Text("isCriticalSystemObject"), "TRUE") {
@@ -97,7 +96,7 @@ func (c *cycle) importDomain(ctx context.Context) error {
 			o, err := objectOf(e)
 			if err != nil {
 				conn.Close()
-				return &stop{stageImportDomain, fmt.Errorf("read %s: %w", e.DN, err)}
+				return &stop{stageImportDomain, e.DN, err}
 			}
 			if o.collection == devices && len(o.certificates) == 0 {
 				continue

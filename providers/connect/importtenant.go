@@ -30,7 +30,7 @@ var queries = []struct{ collection, selected string }{
 func (c *cycle) importTenant(ctx context.Context, initial bool) error {
 	client, err := graph.SignIn(ctx, c.env, c.set.Tenant)
 	if err != nil {
-		return &stop{stageImportTenant, err}
+		return &stop{stageImportTenant, "", err}
 	}
 	c.tenant = client
 	if err := c.updates(ctx, initial); err != nil {
@@ -50,7 +50,7 @@ func (c *cycle) updates(ctx context.Context, initial bool) error {
 	changes := map[string]*seen{} // nil: removed
 	for _, q := range queries {
 		if links[q.collection], err = c.ask(ctx, q.collection, q.selected, links[q.collection], changes); err != nil {
-			return &stop{stageImportTenant, fmt.Errorf("read %s: %w", q.collection, err)}
+			return &stop{stageImportTenant, "", fmt.Errorf("read %s: %w", q.collection, err)}
 		}
 	}
 	for key, s := range changes {

@@ -60,7 +60,7 @@ func far(values [][]byte) (map[string]bool, error) {
 // setMemberships makes the memberships of one end what is declared: edge tells
 // for the GUID of a far end which group and which member it is.
 func setMemberships(ctx context.Context, env providers.Env, c *adldap.Conn, was, is []providers.Ref, edge func(id string) (group, member string)) error {
-	return change(ctx, env, was, is,
+	return change(ctx, env, inDomain, was, is,
 		func(_ context.Context, id string) error {
 			group, member := edge(id)
 			return c.AddValue(adldap.ByGUID(group), "member", adldap.ByGUID(member))

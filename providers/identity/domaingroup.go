@@ -117,7 +117,7 @@ func domainGroupAs(env providers.Env, o groupObject, e *adldap.Entry) (groupObje
 	if name := e.Text("sAMAccountName"); o.In.WellKnown == "" && name != groupName(env.Addr, o.In) {
 		o.In.Name = name
 	}
-	o.In.Members = held(env, o.In.Members, ids)
+	o.In.Members = held(env, inDomain, o.In.Members, ids)
 	o.Addr = env.Addr
 	if o.Out, err = domainGroupOut(e); err != nil {
 		return groupObject{}, err

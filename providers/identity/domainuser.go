@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -21,7 +22,7 @@ const (
 )
 
 // domainAttributes are read of an account.
-var domainAttributes = []string{"userPrincipalName", "sAMAccountName", "displayName", "userAccountControl", "pwdLastSet", "memberOf", "objectSid"}
+var domainAttributes = []string{"description", "userPrincipalName", "sAMAccountName", "displayName", "userAccountControl", "pwdLastSet", "memberOf", "objectSid"}
 
 func control(in spec.User) string {
 	bits := uacNormal
@@ -31,21 +32,13 @@ func control(in spec.User) string {
 	return strconv.Itoa(bits)
 }
 
-func createDomainUser(ctx context.Context, env providers.Env, in spec.User) (spec.UserOut, error) {
-	c, err := domainConn(ctx, env, in.Domain)
-	if err != nil {
-		return spec.UserOut{}, err
-	}
-	defer c.Close()
-	account := hello.SAMAccountName(in)
-	dn, err := named(c, account)
-	if err != nil {
-		return spec.UserOut{}, err
-	}
+// domainAccount is what an account is made with.
+func domainAccount(in spec.User) adldap.Attributes {
 	a := adldap.Attributes{}
 	a.Set("objectClass", "user")
-	a.Set("sAMAccountName", account)
-	a.Set("userPrincipalName", in.UPN)
+	a.Set("sAMAccountName", hello.SAMAccountName(in))
+	a.Set("userPrincipalName", domainUPN(in))
+	a.Set("mail", domainMail(in))
 	a.Set("displayName", displayName(in))
 	a.Set("userAccountControl", control(in))
 	if len(in.Password) > 0 {
@@ -54,6 +47,32 @@ func createDomainUser(ctx context.Context, env providers.Env, in spec.User) (spe
 	if in.PasswordExpired {
 		a.Set("pwdLastSet", "0")
 	}
+	return a
+}
+
+// domainUPN is the user principal name in the domain.
+func domainUPN(in spec.User) string { return cmp.Or(in.UPNOnPrem, in.UPN) }
+
+// domainMail is the mail address of a user who signs in to the tenant by it,
+// because the name in the domain is another (alternate login id).
+func domainMail(in spec.User) string {
+	if domainUPN(in) == in.UPN {
+		return ""
+	}
+	return in.UPN
+}
+
+func createDomainUser(ctx context.Context, env providers.Env, in spec.User) (spec.UserOut, error) {
+	c, err := domainConn(ctx, env, in.Domain)
+	if err != nil {
+		return spec.UserOut{}, err
+	}
+	defer c.Close()
+	dn, err := named(c, hello.SAMAccountName(in))
+	if err != nil {
+		return spec.UserOut{}, err
+	}
+	a := domainAccount(in)
 	if err := c.Add(dn, a); err != nil {
 		return spec.UserOut{}, err
 	}
@@ -73,7 +92,7 @@ func domainOut(e *adldap.Entry) (spec.UserOut, error) {
 	if err != nil {
 		return spec.UserOut{}, fmt.Errorf("identifier of %s: %w", e.DN, err)
 	}
-	return spec.UserOut{ObjectID: e.GUID.String(), SID: id.String(), DN: e.DN}, nil
+	return spec.UserOut{ObjectID: e.GUID.String(), DomainID: e.GUID.String(), SID: id.String(), DN: e.DN}, nil
 }
 
 func setDomainGroups(ctx context.Context, env providers.Env, c *adldap.Conn, user string, was, is []providers.Ref) error {
@@ -86,7 +105,7 @@ func findDomainUser(ctx context.Context, env providers.Env, o userObject, upn st
 		return userObject{}, err
 	}
 	defer c.Close()
-	e, err := c.First(ldapmsg.EqualTo("userPrincipalName", upn), domainAttributes...)
+	e, err := c.First(ldapmsg.EqualTo("userPrincipalName", cmp.Or(o.In.UPNOnPrem, upn)), domainAttributes...)
 	if err != nil {
 		return userObject{}, gone(err)
 	}
@@ -103,8 +122,12 @@ func domainUserAs(env providers.Env, o userObject, e *adldap.Entry) (userObject,
 	if err != nil {
 		return userObject{}, fmt.Errorf("userAccountControl of %s: %w", e.DN, err)
 	}
-	if upn := e.Text("userPrincipalName"); !strings.EqualFold(upn, o.In.UPN) {
-		o.In.UPN = upn
+	if upn := e.Text("userPrincipalName"); !strings.EqualFold(upn, domainUPN(o.In)) {
+		if o.In.UPNOnPrem != "" || o.In.Tenant != "" {
+			o.In.UPNOnPrem = upn
+		} else {
+			o.In.UPN = upn
+		}
 	}
 	if name := e.Text("sAMAccountName"); name != hello.SAMAccountName(o.In) {
 		o.In.SAMAccountName = name
@@ -114,7 +137,7 @@ func domainUserAs(env providers.Env, o userObject, e *adldap.Entry) (userObject,
 	}
 	o.In.EnabledInDomain = bits&uacDisabled == 0
 	o.In.PasswordExpired = e.Text("pwdLastSet") == "0"
-	o.In.Groups = held(env, o.In.Groups, ids)
+	o.In.Groups = held(env, inDomain, o.In.Groups, ids)
 	o.Addr = env.Addr
 	if o.Out, err = domainOut(e); err != nil {
 		return userObject{}, err
@@ -142,16 +165,28 @@ func updateDomainUser(ctx context.Context, env providers.Env, o userObject, in s
 		return o.Out, err
 	}
 	defer c.Close()
-	a := adldap.Attributes{"displayName": {displayName(in)}, "sAMAccountName": {hello.SAMAccountName(in)}}
-	if in.PasswordVersion != o.In.PasswordVersion {
+	if err := changeDomainAccount(c, adldap.ByGUID(o.ID), o.In, in); err != nil {
+		return o.Out, err
+	}
+	return o.Out, setDomainGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups)
+}
+
+// changeDomainAccount makes an account what is declared, where it was not.
+func changeDomainAccount(c *adldap.Conn, name string, was, in spec.User) error {
+	a := adldap.Attributes{"displayName": {displayName(in)}, "sAMAccountName": {hello.SAMAccountName(in)}, "userPrincipalName": {domainUPN(in)}}
+	if mail := domainMail(in); mail != "" {
+		a["mail"] = []string{mail}
+	} else if domainMail(was) != "" {
+		a["mail"] = nil
+	}
+	if in.PasswordVersion != was.PasswordVersion {
 		if len(in.Password) == 0 {
-			return o.Out, fmt.Errorf("password_version changed, but there is no password to set")
+			return fmt.Errorf("password_version changed, but there is no password to set")
 		}
 		a["unicodePwd"] = []string{adldap.QuotedPassword(string(in.Password))}
 	}
-	name := adldap.ByGUID(o.ID)
 	if err := c.Replace(name, a); err != nil {
-		return o.Out, err
+		return err
 	}
 	// A password may not be in force before the account is enabled, and a new
 	// one does away with its expiry.
@@ -159,13 +194,10 @@ func updateDomainUser(ctx context.Context, env providers.Env, o userObject, in s
 	switch _, reset := a["unicodePwd"]; {
 	case in.PasswordExpired:
 		after["pwdLastSet"] = []string{"0"}
-	case o.In.PasswordExpired && !reset:
+	case was.PasswordExpired && !reset:
 		after["pwdLastSet"] = []string{"-1"}
 	}
-	if err := c.Replace(name, after); err != nil {
-		return o.Out, err
-	}
-	return o.Out, setDomainGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups)
+	return c.Replace(name, after)
 }
 
 func deleteDomainUser(ctx context.Context, env providers.Env, o userObject) error {

@@ -15,12 +15,12 @@ import (
 
 // change applies the difference between two declarations of one side: edge is
 // called with the directory ids of the far ends to add and to remove.
-func change(ctx context.Context, env providers.Env, was, is []providers.Ref, add, remove func(context.Context, string) error) error {
+func change(ctx context.Context, env providers.Env, at place, was, is []providers.Ref, add, remove func(context.Context, string) error) error {
 	for _, ref := range was {
 		if slices.Contains(is, ref) {
 			continue
 		}
-		id, err := directoryID(env, ref)
+		id, err := directoryID(env, ref, at)
 		if err != nil || id == "" {
 			continue // the far end is gone, and the membership with it
 		}
@@ -29,7 +29,7 @@ func change(ctx context.Context, env providers.Env, was, is []providers.Ref, add
 		}
 	}
 	for _, ref := range is {
-		id, err := directoryID(env, ref)
+		id, err := directoryID(env, ref, at)
 		if err != nil {
 			return err
 		}
@@ -45,13 +45,13 @@ func change(ctx context.Context, env providers.Env, was, is []providers.Ref, add
 
 // held returns the declared far ends that the directory still has, in the
 // order they were declared.
-func held(env providers.Env, refs []providers.Ref, ids map[string]bool) []providers.Ref {
+func held(env providers.Env, at place, refs []providers.Ref, ids map[string]bool) []providers.Ref {
 	if refs == nil {
 		return nil
 	}
 	out := make([]providers.Ref, 0, len(refs))
 	for _, ref := range refs {
-		if id, err := directoryID(env, ref); err == nil && ids[id] {
+		if id, err := directoryID(env, ref, at); err == nil && ids[id] {
 			out = append(out, ref)
 		}
 	}

@@ -56,7 +56,7 @@ func groupAs(ctx context.Context, env providers.Env, c *graph.Client, o groupObj
 	if g.DisplayName != groupName(env.Addr, o.In) {
 		o.In.Name = g.DisplayName
 	}
-	o.In.Members = held(env, o.In.Members, ids)
+	o.In.Members = held(env, inTenant, o.In.Members, ids)
 	o.Addr, o.ID, o.Out = env.Addr, g.ID, spec.GroupOut{ObjectID: g.ID}
 	return o, nil
 }
@@ -75,7 +75,7 @@ func createTenantGroup(ctx context.Context, env providers.Env, in spec.Group) (s
 }
 
 func setMembers(ctx context.Context, env providers.Env, c *graph.Client, group string, was, is []providers.Ref) error {
-	return change(ctx, env, was, is,
+	return change(ctx, env, inTenant, was, is,
 		func(ctx context.Context, id string) error { return c.AddMember(ctx, group, id) },
 		func(ctx context.Context, id string) error { return c.RemoveMember(ctx, group, id) })
 }

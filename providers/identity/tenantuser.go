@@ -125,7 +125,7 @@ func setApp(ctx context.Context, c *graph.Client, user, mfa string) (app, error)
 }
 
 func setGroups(ctx context.Context, env providers.Env, c *graph.Client, user string, was, is []providers.Ref) error {
-	return change(ctx, env, was, is,
+	return change(ctx, env, inTenant, was, is,
 		func(ctx context.Context, id string) error { return c.AddMember(ctx, id, user) },
 		func(ctx context.Context, id string) error { return c.RemoveMember(ctx, id, user) })
 }
@@ -162,7 +162,7 @@ func userAs(ctx context.Context, env providers.Env, c *graph.Client, o userObjec
 		o.In.DisplayName = u.DisplayName
 	}
 	o.In.EnabledInTenant = u.AccountEnabled == nil || *u.AccountEnabled
-	o.In.Groups = held(env, o.In.Groups, ids)
+	o.In.Groups = held(env, inTenant, o.In.Groups, ids)
 	a, err := appOf(ctx, c, u.ID)
 	if err != nil {
 		return userObject{}, err

@@ -11,14 +11,19 @@ import (
 
 type userObject = providers.Object[spec.User, spec.UserOut]
 
-// User is the kind user: a person's account in a tenant or in a domain.
+// User is the kind user: a person's account in a tenant, in a domain, or in both.
 func User() providers.Type {
 	return providers.Of(providers.Kind[spec.User, spec.UserOut]{
 		Name:  "user",
 		Doc:   "A person with an account.",
-		After: []string{"tenant", "domain"},
-		Home:  func(in spec.User) providers.Ref { return cmp.Or(in.Tenant, in.Domain) },
-		Key:   func(in spec.User) string { return strings.ToLower(in.UPN) },
+		After: []string{"tenant", "domain", "sync"},
+		Home: func(in spec.User) providers.Ref {
+			if in.Tenant != "" && in.Domain != "" {
+				return "" // no directory alone takes the account with it
+			}
+			return cmp.Or(in.Tenant, in.Domain)
+		},
+		Key: func(in spec.User) string { return strings.ToLower(in.UPN) },
 		Find: func(ctx context.Context, env providers.Env, upn string) (userObject, error) {
 			o, err := declared[spec.User, spec.UserOut](env)
 			if err != nil {
@@ -52,7 +57,10 @@ type users struct {
 
 // usersOf returns the life of the accounts where a user lives.
 func usersOf(in spec.User) users {
-	if in.Domain != "" {
+	switch {
+	case in.Domain != "" && in.Tenant != "":
+		return users{findHybridUser, createHybridUser, readHybridUser, updateHybridUser, deleteHybridUser}
+	case in.Domain != "":
 		return users{findDomainUser, createDomainUser, readDomainUser, updateDomainUser, deleteDomainUser}
 	}
 	return users{findTenantUser, createTenantUser, readTenantUser, updateTenantUser, deleteTenantUser}

@@ -84,7 +84,8 @@ type User struct {
 
 // UserOut is what a user learns.
 type UserOut struct {
-	ObjectID    string `lab:"object_id,id" doc:"GUID in the directory."`
+	ObjectID    string `lab:"object_id,id" doc:"GUID in the directory; in the tenant, of an account in both."`
+	DomainID    string `lab:"domain_object_id" doc:"objectGUID in the domain; empty in a tenant alone."`
 	SID         string `lab:"sid" doc:"Security identifier in the domain; empty in a tenant."`
 	DN          string `lab:"dn" doc:"Distinguished name in the domain; empty in a tenant."`
 	TOTPSecret  string `lab:"totp_secret,sensitive" follows:"mfa" doc:"Base32 secret of the authenticator app's codes; empty without one."`

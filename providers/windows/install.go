@@ -21,7 +21,8 @@ func (w *Windows) install(ctx context.Context, env providers.Env, in spec.Device
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{w: w, env: env, addr: env.Addr, in: in, rec: machineRecord{MachineID: id.String(), Name: computerName(in, env.Addr)}}
+	m := w.newMachine(env, env.Addr, in)
+	m.rec = machineRecord{MachineID: id.String(), Name: computerName(in, env.Addr)}
 	m.rec.makePersonal(in, id)
 	var image []byte
 	var spare ksp.Key

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"hellolab/providers"
+	"hellolab/providers/windows/position"
 	"hellolab/providers/wire/web"
 )
 
@@ -41,7 +42,7 @@ func (l *lines) of(env providers.Env, device string) *http.Client {
 	defer l.mu.Unlock()
 	at := len(l.kept)
 	for i, k := range l.kept {
-		if k.device == device && sameLab(k.env, env) {
+		if k.device == device && sameLab(k.env, env) && samePlace(k.env, env) {
 			at = i
 		}
 	}
@@ -62,6 +63,25 @@ func (l *lines) of(env providers.Env, device string) *http.Client {
 
 // sameLab reports whether two objects are of one running lab, by its network.
 // One that a test wrapped in something that cannot be compared is of none.
+// A device's own network is that of its lab, seen from where it is.
 func sameLab(a, b providers.Env) bool {
-	return reflect.ValueOf(a.Network).Comparable() && reflect.ValueOf(b.Network).Comparable() && a.Network == b.Network
+	one, _ := inner(a.Network)
+	other, _ := inner(b.Network)
+	return reflect.ValueOf(one).Comparable() && reflect.ValueOf(other).Comparable() && one == other
+}
+
+// samePlace reports whether two see the network from one place: a connection
+// does not outlive a move.
+func samePlace(a, b providers.Env) bool {
+	_, from := inner(a.Network)
+	_, at := inner(b.Network)
+	return from == at
+}
+
+// inner is the lab's network behind a machine's, and where the machine is.
+func inner(n providers.Network) (providers.Network, position.Position) {
+	if p, ok := n.(position.Network); ok {
+		return p.Network, p.Position
+	}
+	return n, position.Position{}
 }

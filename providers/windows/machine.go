@@ -78,10 +78,17 @@ type machine struct {
 // errNotInstalled says that the section holds no device yet.
 var errNotInstalled = errors.New("the device is not installed")
 
-// machine loads the device at addr, whose section env has.
-func (w *Windows) machine(env providers.Env, addr string, in spec.Device) (*machine, error) {
+// newMachine is a device before anything is known of it, where it is declared
+// to be.
+func (w *Windows) newMachine(env providers.Env, addr string, in spec.Device) *machine {
 	m := &machine{w: w, env: env, desk: env, addr: addr, in: in}
 	m.env.Network = position.Of(env, place(in, false))
+	return m
+}
+
+// machine loads the device at addr, whose section env has.
+func (w *Windows) machine(env providers.Env, addr string, in spec.Device) (*machine, error) {
+	m := w.newMachine(env, addr, in)
 	rec, ok, err := view[machineRecord](env.Section, tableMachine, "record")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", addr, err)

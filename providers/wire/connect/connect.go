@@ -97,7 +97,7 @@ func (p Problem) String() string {
 	return text
 }
 
-// Of returns the problems of an object.
+// Of returns the problems of an object, and those that are of none.
 func (r *Report) Of(dn string) (out []Problem) {
 	for _, list := range [][]Problem{r.Errors, r.Warnings} {
 		for _, p := range list {
