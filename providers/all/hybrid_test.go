@@ -69,6 +69,8 @@ func TestEntraJoinedKeyTrust(t *testing.T) {
 func TestHybridJoinedKeyTrust(t *testing.T) {
 	l := newHybridLab(t)
 	l.Create(desk, spec.Device{Join: "hybrid", Tenant: "tenant.contoso", Domain: corp})
+	on := true
+	l.Create("policy.hello", spec.Policy{Source: "gpo", Trust: "trust.key", UsePassportForWork: &on})
 	l.Create("enrollment.alice_desk", enrollment(alice, desk))
 	byKey := func() windows.Request { return windows.Request{Device: desk, PIN: providers.Secret(pin)} }
 	l.expect(byKey(), "key_not_synced")
