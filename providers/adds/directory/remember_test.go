@@ -38,7 +38,7 @@ func (s versioned) Record(ctx context.Context, fn func(providers.Writer) error) 
 }
 
 // on is a lab on a section.
-func on(t *testing.T, s providers.Section) *lab {
+func on(t testing.TB, s providers.Section) *lab {
 	t.Helper()
 	l := &lab{t: t, clock: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	id, err := guid.New(rand.Reader)
