@@ -65,11 +65,26 @@ func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Re
 		c.report.Result = connect.CompletedErrors
 	}
 	c.report.Ended, c.phase = stamp(env.Now()), ""
-	c.tell(ctx, event.Event{Step: "cycle_ended", Text: "Connect ends the synchronization cycle.", Message: map[string]any{
-		"result": string(c.report.Result), "users": c.report.Counts.Users, "groups": c.report.Counts.Groups, "devices": c.report.Counts.Devices,
-		"passwords": c.report.Counts.Passwords, "keys": c.report.Counts.Keys, "errors": len(c.report.Errors), "warnings": len(c.report.Warnings)}})
+	c.tell(ctx, event.Event{Step: "sync_cycle", Text: "Connect ends the synchronization cycle.", Message: summary(c.report)})
 	at.Last, at.Next = c.report, env.Now().Add(set.In.Interval)
 	return c.report, storeSchedule(ctx, env, at)
+}
+
+// summary is what a cycle did, without what it did not.
+func summary(r *connect.Report) map[string]any {
+	m := map[string]any{"result": string(r.Result)}
+	n := r.Counts
+	for name, count := range map[string]int{
+		"users_added": n.Users.Added, "users_changed": n.Users.Updated, "users_removed": n.Users.Deleted,
+		"groups_added": n.Groups.Added, "groups_changed": n.Groups.Updated, "groups_removed": n.Groups.Deleted,
+		"devices_added": n.Devices.Added, "devices_changed": n.Devices.Updated, "devices_removed": n.Devices.Deleted,
+		"passwords": n.Passwords, "keys_written": n.Keys.Added, "keys_removed": n.Keys.Deleted, "errors": len(r.Errors), "warnings": len(r.Warnings),
+	} {
+		if count != 0 {
+			m[name] = count
+		}
+	}
+	return m
 }
 
 // phases are the steps of a cycle, in order.
@@ -89,6 +104,7 @@ func (c *cycle) phases(ctx context.Context, initial bool) error {
 			Reason: &event.Reason{Code: "staging", Sentence: "The server is in staging mode.", Hint: "Set staging = false."}})
 		return nil
 	}
+	c.tell(ctx, event.Event{Peer: event.Graph, Protocol: "HTTPS", Step: "tenant_export_began", Text: "Connect writes to the tenant what the domain says otherwise."})
 	if err := c.exportTenant(ctx); err != nil {
 		return err
 	}
