@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,8 @@ func accountOf(e *adldap.Entry, o domainObject, addresses map[string]string) (ke
 		if err != nil {
 			return a, err
 		}
-		a.Address = addresses[id.String()]
+		a.SID = id.String()
+		a.Address = addresses[a.SID]
 	}
 	for _, class := range e.Values("objectClass") {
 		a.Computer = a.Computer || strings.EqualFold(string(class), "computer") || strings.EqualFold(string(class), "msDS-Device")
@@ -137,13 +139,13 @@ func accountOf(e *adldap.Entry, o domainObject, addresses map[string]string) (ke
 	return a, nil
 }
 
-// keysInTenant reads the keys of a tenant's users.
-func (d *directories) keysInTenant(ctx context.Context, o tenantObject) ([]keylist.Key, error) {
+// keysInTenant reads the keys of a tenant's users, and the ids of its devices.
+func (d *directories) keysInTenant(ctx context.Context, o tenantObject) (keys []keylist.Key, devices map[string]bool, err error) {
 	c, err := graph.SignIn(ctx, d.env, graph.Tenant{
 		ID: o.Out.TenantID, LoginHost: o.Out.LoginHost, GraphHost: o.Out.GraphHost, ClientID: o.Out.AdminClientID, ClientSecret: o.Out.AdminSecret,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer c.Close()
 	addresses := map[string]string{}
@@ -152,14 +154,49 @@ func (d *directories) keysInTenant(ctx context.Context, o tenantObject) ([]keyli
 			addresses[u.Out.ObjectID] = u.Addr
 		}
 	}
-	var out []keylist.Key
 	for u, err := range graph.List[graph.User](ctx, c, "", "users") {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, k := range u.HelloKeys {
-			out = append(out, keylist.FromEntra(keylist.Account{Address: addresses[u.ID], Name: u.UserPrincipalName, Home: o.Addr}, k))
+			keys = append(keys, keylist.FromEntra(keylist.Account{Address: addresses[u.ID], Name: u.UserPrincipalName, Home: o.Addr, SID: u.OnPremSID}, k))
 		}
 	}
-	return out, nil
+	devices = map[string]bool{}
+	for m, err := range graph.List[graph.Device](ctx, c, "", "devices") {
+		if err != nil {
+			return nil, nil, err
+		}
+		devices[strings.ToLower(m.DeviceID)] = true
+	}
+	return keys, devices, nil
+}
+
+// links are the synchronizations between the lab's directories.
+func (d *directories) links(registry *providers.Registry) ([]keylist.Link, error) {
+	if registry.Type("sync") == nil {
+		return nil, nil
+	}
+	syncs, err := providers.ResolveAll[spec.Sync, spec.SyncOut](d.env, "sync")
+	if err != nil {
+		return nil, err
+	}
+	var links []keylist.Link
+	for _, o := range syncs {
+		i := slices.IndexFunc(d.domains, func(dom domainObject) bool { return dom.Addr == string(o.In.Domain) })
+		if o.ID == "" || i < 0 {
+			continue
+		}
+		l := keylist.Link{Tenant: string(o.In.Tenant), Domain: string(o.In.Domain), DomainSID: d.domains[i].Out.SID, Keys: true}
+		switch {
+		case o.In.Staging:
+			l.Keys, l.Why = false, o.Addr+" is in staging mode"
+		case !o.In.KeyExport:
+			l.Keys, l.Why = false, "key_export of "+o.Addr+" is off"
+		case !o.In.KeyRight:
+			l.Keys, l.Why = false, o.Addr+" may not write keys (key_writeback_right)"
+		}
+		links = append(links, l)
+	}
+	return links, nil
 }

@@ -58,11 +58,16 @@ func (s *session) keysOf(ctx context.Context, l *lab.Lab, user string) ([]keyed,
 	if err != nil {
 		return nil, err
 	}
-	who, err := s.named(l, d, user)
+	links, err := d.links(s.registry)
+	if err != nil {
+		return nil, err
+	}
+	who, err := s.named(l, d, links, user)
 	if err != nil {
 		return nil, err
 	}
 	var out []keyed
+	related := keylist.Relations{Links: links, Devices: map[string]map[string]bool{}}
 	for _, o := range d.domains {
 		if o.ID == "" || !who.livesIn(o.Addr) {
 			continue
@@ -78,26 +83,34 @@ func (s *session) keysOf(ctx context.Context, l *lab.Lab, user string) ([]keyed,
 		if o.ID == "" || !who.livesIn(o.Addr) {
 			continue
 		}
-		keys, err := d.keysInTenant(ctx, o)
+		keys, devices, err := d.keysInTenant(ctx, o)
 		if err != nil {
 			return nil, err
 		}
+		related.Devices[o.Addr] = devices
 		for _, k := range keys {
 			out = append(out, keyed{aliases: []string{k.Name}, keys: []keylist.Key{k}})
 		}
 	}
+	var all []*keylist.Key
+	for i := range out {
+		for n := range out[i].keys {
+			all = append(all, &out[i].keys[n])
+		}
+	}
+	keylist.Relate(all, related)
 	return slices.DeleteFunc(out, func(k keyed) bool { return !who.is(k) }), nil
 }
 
 // name is how a user was named on the command line; the zero name is everybody.
 type name struct {
-	address string // user.alice
-	home    string // of that one
-	other   string // UPN or DOMAIN\name
+	address string   // user.alice
+	homes   []string // directories that may hold keys of that one
+	other   string   // UPN or DOMAIN\name
 }
 
 // named understands what the command line calls a user.
-func (s *session) named(l *lab.Lab, d *directories, text string) (name, error) {
+func (s *session) named(l *lab.Lab, d *directories, links []keylist.Link, text string) (name, error) {
 	if text == "" || strings.ContainsAny(text, `@\`) && !strings.Contains(text, `[`) {
 		return name{other: text}, nil
 	}
@@ -105,14 +118,17 @@ func (s *session) named(l *lab.Lab, d *directories, text string) (name, error) {
 		return name{}, err
 	}
 	i := slices.IndexFunc(d.users, func(u userObject) bool { return u.Addr == text })
-	home := d.users[i].In.Domain
-	if home == "" {
-		home = d.users[i].In.Tenant
+	in := d.users[i].In
+	n := name{address: text, homes: []string{string(in.Domain), string(in.Tenant)}}
+	for _, l := range links { // it is in the other directory, too
+		if l.Domain == string(in.Domain) {
+			n.homes = append(n.homes, l.Tenant)
+		}
 	}
-	return name{address: text, home: string(home)}, nil
+	return n, nil
 }
 
-func (n name) livesIn(home string) bool { return n.home == "" || n.home == home }
+func (n name) livesIn(home string) bool { return n.homes == nil || slices.Contains(n.homes, home) }
 
 func (n name) is(k keyed) bool {
 	switch {

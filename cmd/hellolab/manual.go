@@ -74,7 +74,7 @@ func manuals() map[string]manual {
 		"serve": {
 			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
 				"With a domain it also holds `krb5.conf`, `ldap.conf`, and PEM files of the authorities that the domain's directory publishes; its roots are in `ca.pem`, too. Kerberos clients are led to addresses. The URLs of `ldap.conf` have controllers' names where /etc/hosts knows them, else addresses, which do for passwords; LDAP by Kerberos or TLS needs the names. One program gets them without that file by nss_wrapper: `LD_PRELOAD=libnss_wrapper.so`, for which `env` names `hosts`. " +
-				"The state is held meanwhile; `signin`, `mfa`, `keys`, `status` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
+				"The state is held meanwhile; `signin`, `mfa`, `keys`, `status`, `sync run` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {
@@ -100,7 +100,8 @@ func manuals() map[string]manual {
 		},
 		"keys": {
 			detail: "USER is an address, a UPN or DOMAIN\\name; without it, every account that has a key. Domains are read over LDAP, tenants over Graph. " +
-				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key whose source is the domain itself.",
+				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key that no synchronization wrote: the domain itself is its source, or the tenant has it for another account. " +
+				"Between a tenant and a domain that are synchronized: `synced`, a key that both have; `waiting for sync`, one that the domain has not got yet, or will not get, with the reason; `orphaned`, one that the tenant does not have any more, or whose device is gone.",
 			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
 		},
 		"keys revoke": {
@@ -117,6 +118,11 @@ func manuals() map[string]manual {
 				"hellolab inspect -keytab=service.keytab /tmp/krb5cc_1000", "hellolab inspect -key=ca.pem corp.crl",
 				"hellolab inspect -lab prt.txt", "hellolab inspect -device=device.laptop",
 			},
+		},
+		"sync run": {
+			detail:   "A cycle runs on the server and is waited for; what it wrote is told, and what it could not write. ADDRESS is that of a sync; it may be left out where there is one. It works with `enabled = false`, too.",
+			exits:    []reference.Exit{{Code: "1", When: "something was not synchronized"}},
+			examples: []string{"hellolab sync run", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
 		},
 		"clock": {
 			detail:   "Lab time is this machine's, moved by the offset that the state stores. While the lab is served it is the time of the services.",

@@ -127,6 +127,10 @@ func (r *registering) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tenant, err := providers.Resolve[spec.Tenant, spec.TenantOut](r.env, r.in.Tenant)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.in.Tenant, err)
+	}
 	computer, err := sid.Parse(r.rec.Member.SID)
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func (r *registering) complete(ctx context.Context) error {
 	body := drs.HybridRequest{
 		CertificateRequest: drs.CertificateRequest{Type: "pkcs10", Data: csr},
 		ServerAdJoinData: drs.ServerAdJoinData{
-			TransportKey: transport, TargetDomain: r.rec.Member.Account.Realm, DeviceType: "Windows", OSVersion: osVersion(r.in.OS),
+			TransportKey: transport, TargetDomain: tenant.In.Domains[0], DeviceType: "Windows", OSVersion: osVersion(r.in.OS),
 			DeviceDisplayName: r.rec.Name, SourceDomainController: r.rec.Member.Account.Controller,
 			TargetDomainID: r.tenant.TenantID, ClientIdentity: identity,
 		},

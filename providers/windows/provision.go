@@ -71,10 +71,10 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 	if err := p.launch(ctx); err != nil {
 		return enrollmentRecord{}, err
 	}
-	if flow != hello.P1 {
+	if flow != hello.P1 && flow != hello.P4 {
 		return enrollmentRecord{}, fmt.Errorf("flow %s (%s) is not part of this version", flow, flow.Title())
 	}
-	rec, err := p.p1(ctx)
+	rec, err := p.p1(ctx) // P4 is P1 until the key is registered; Connect takes it further
 	if err != nil && !t.refusing {
 		t.refused(event.CXH, "", local, "provisioning_failed", "Provisioning cannot go on; the application exits.", err)
 	}
@@ -96,6 +96,11 @@ func (p *provisioning) close() {
 func (p *provisioning) launch(ctx context.Context) error {
 	t := p.trace
 	facts := p.facts(p.user)
+	if p.inDomain() {
+		if err := p.domainFirst(ctx); err != nil {
+			return fmt.Errorf("first sign-in of %s: %w", p.user.addr, err)
+		}
+	}
 	if facts.WorkAccount {
 		var err error
 		if p.prt, err = p.cloud.firstSignIn(ctx, p.user); err != nil {
@@ -128,6 +133,8 @@ func (m *machine) facts(user person) hello.Facts {
 		WorkAccount: m.rec.Registration != nil && user.tenant == m.in.Tenant,
 		TPM:         m.tpm != nil,
 		Remote:      m.in.Session == "remote",
+
+		DomainAccount: m.inDomain() && user.domain == m.in.Domain,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 )
 
 // sessionRecord is a user's logon session. It begins with a sign-in and ends
@@ -91,6 +92,9 @@ func (s *signingIn) unlock(ctx context.Context) error {
 		s.trace.in("A")
 		return because("not_locked", nil, "%s has no locked session on %s.", s.user.addr, s.addr)
 	}
+	if s.route.SignIn == hello.A6 {
+		return s.a6(ctx)
+	}
 	if err := s.phaseA(ctx); err != nil {
 		return err
 	}
@@ -105,6 +109,29 @@ func (s *signingIn) unlock(ctx context.Context) error {
 // resume goes on with the token of the session. It reports whether there is
 // none that the tenant takes.
 func (s *signingIn) resume(ctx context.Context) (over bool, err error) {
+	if over, err = s.sessionToken(ctx); err != nil || over {
+		return over, err
+	}
+	s.trace.in("E")
+	err = s.env.Section.Record(ctx, func(w providers.Writer) error {
+		return put(w, tableSession, s.user.sid, sessionRecord{UPN: s.user.upn, Since: s.env.Now()})
+	})
+	if err != nil {
+		return false, err
+	}
+	s.sessionUnlocked(message{"obtained": s.prt.Obtained, "expires": s.prt.Expires})
+	return false, s.reach(ctx)
+}
+
+// sessionUnlocked is Winlogon's part of an unlock.
+func (s *signingIn) sessionUnlocked(m message) {
+	s.trace.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
+	s.trace.step(event.Winlogon, event.User, local, "session_unlocked", "Winlogon unlocks the session.", m)
+}
+
+// sessionToken takes the session's token, renewed when it is of age. It reports
+// whether there is none that the tenant takes.
+func (s *signingIn) sessionToken(ctx context.Context) (over bool, err error) {
 	t := s.trace
 	held, ok, err := view[prtRecord](s.env.Section, tablePRT, s.user.sid+"|"+byHello)
 	if err != nil {
@@ -123,14 +150,5 @@ func (s *signingIn) resume(ctx context.Context) (over bool, err error) {
 		return false, err
 	}
 	s.prt = &held
-	t.in("E")
-	err = s.env.Section.Record(ctx, func(w providers.Writer) error {
-		return put(w, tableSession, s.user.sid, sessionRecord{UPN: s.user.upn, Since: s.env.Now()})
-	})
-	if err != nil {
-		return false, err
-	}
-	t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
-	t.step(event.Winlogon, event.User, local, "session_unlocked", "Winlogon unlocks the session.", message{"obtained": held.Obtained, "expires": held.Expires})
-	return false, s.reach(ctx)
+	return false, nil
 }

@@ -53,6 +53,7 @@ type signingIn struct {
 	assertion string
 	reply     *oauth.TokenResponse
 	prt       *prtRecord
+	cloudless error // why the session has no primary refresh token, where it opened without one
 	verdict   *Verdict
 }
 
@@ -118,7 +119,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	case r.Unlock:
 		err = s.unlock(ctx)
 	default:
-		err = s.a1(ctx)
+		err = s.signInFlow(ctx)
 	}
 	v.Phase = t.phase
 	if err == nil {
@@ -174,7 +175,7 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1:
+	case route.SignIn != hello.A1 && route.SignIn != hello.A6:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
 	tenant, err = signInTenantOf(env, m.in.Tenant)

@@ -29,7 +29,7 @@ func (s *signingIn) inOrder(ctx context.Context, phases ...func(context.Context)
 	return nil
 }
 
-// phaseA: from the lock screen to Cloud AP.
+// phaseA: from the lock screen to LSASS, and the key out of its container.
 func (s *signingIn) phaseA(ctx context.Context) error {
 	t, with := s.trace, s.with()
 	t.in("A")
@@ -43,12 +43,16 @@ func (s *signingIn) phaseA(ctx context.Context) error {
 	t.step(event.CredentialProvider, event.User, local, "gesture_provided", "The credential provider takes what the user gives.", message{"credential": with})
 	t.step(event.CredentialProvider, event.Winlogon, local, "credentials_packed", "The credential provider packs it and returns it to Winlogon.", nil)
 	t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
-	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
+	to, step, text := event.CloudAP, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP."
+	if s.inDomain() {
+		to, step, text = event.Kerberos, "credentials_to_kerberos", "LSASS passes the credentials to the Kerberos provider."
+	}
+	t.step(event.LSASS, to, local, step, text, nil)
 	if with == byPassword {
 		return nil
 	}
 	if err := s.release(ctx); err != nil {
-		t.refused(event.Container, event.CloudAP, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+		t.refused(event.Container, to, tpm20, "key_release_refused", "The gesture does not open the container.", err)
 		return err
 	}
 	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the key is released.",
@@ -129,6 +133,22 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 
 // phaseE: LSASS has the token, Winlogon opens the session.
 func (s *signingIn) phaseE(ctx context.Context) error {
+	if err := s.keepToken(ctx); err != nil {
+		return err
+	}
+	if s.personal() {
+		s.trace.step(event.WAM, event.User, local, "account_signed_in", "The work account is signed in; the Windows session stays its owner's.", nil)
+	} else {
+		s.desktopOpens()
+	}
+	if err := s.postLogon(); err != nil {
+		return err
+	}
+	return s.reach(ctx)
+}
+
+// keepToken has LSASS keep the primary refresh token.
+func (s *signingIn) keepToken(ctx context.Context) error {
 	t := s.trace
 	t.in("E")
 	if !s.personal() {
@@ -139,18 +159,16 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 	}
 	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.",
 		message{"credential": s.prt.Credential, "expires": s.prt.Expires, "claims": claims(s.reply.IDToken)})
-	if s.personal() {
-		t.step(event.WAM, event.User, local, "account_signed_in", "The work account is signed in; the Windows session stays its owner's.", nil)
-	} else {
-		t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
-		t.step(event.Winlogon, "", local, "logon_session", "Winlogon creates the logon session.", nil)
-		t.step(event.Winlogon, "", local, "profile_loaded", "Winlogon loads the user's profile.", nil)
-		t.step(event.Winlogon, event.User, local, "explorer_started", "Winlogon starts explorer: the user is signed in.", nil)
-	}
-	if err := s.postLogon(); err != nil {
-		return err
-	}
-	return s.reach(ctx)
+	return nil
+}
+
+// desktopOpens is Winlogon's part of a sign-in.
+func (s *signingIn) desktopOpens() {
+	t := s.trace
+	t.step(event.LSASS, event.Winlogon, local, "success_to_winlogon", "LSASS tells Winlogon of the success.", nil)
+	t.step(event.Winlogon, "", local, "logon_session", "Winlogon creates the logon session.", nil)
+	t.step(event.Winlogon, "", local, "profile_loaded", "Winlogon loads the user's profile.", nil)
+	t.step(event.Winlogon, event.User, local, "explorer_started", "Winlogon starts explorer: the user is signed in.", nil)
 }
 
 // reach goes with the session where the request asks for.
@@ -160,6 +178,8 @@ func (s *signingIn) reach(ctx context.Context) error {
 		switch {
 		case to.domain != "":
 			err = s.reachDomain(ctx, to)
+		case s.cloudless != nil:
+			err = s.cloudless
 		case to.app != nil:
 			err = s.reachApplication(ctx, to.app)
 		default:
@@ -175,7 +195,10 @@ func (s *signingIn) reach(ctx context.Context) error {
 // reachDomain goes to a domain, or a service of one, by the flow that the trust
 // has for it; with the session's ticket where there is one.
 func (s *signingIn) reachDomain(ctx context.Context, to target) error {
-	if s.route.Domain == hello.A3 {
+	switch {
+	case s.inDomain():
+		return s.reachByTicket(ctx, to)
+	case s.route.Domain == hello.A3:
 		return s.a3(ctx, to)
 	}
 	return because("domain_not_reached", nil, "No trust leads from %s on %s to %s.", s.user.addr, s.addr, to.domain)

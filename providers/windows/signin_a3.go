@@ -54,7 +54,7 @@ func (s *signingIn) a3(ctx context.Context, to target) error {
 func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
 	t := s.trace
 	if s.user.upnOnPrem == "" {
-		err := because("no_domain_account", nil, "%s has no account in the domain.", s.user.addr)
+		err := because("not_domain_account", nil, "%s has no account in the domain.", s.user.addr)
 		t.refused(event.Kerberos, event.LSASS, local, "domain_account_missing", "The Kerberos provider knows no account of the user in the domain.", err)
 		return nil, err
 	}

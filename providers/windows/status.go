@@ -9,6 +9,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
 )
 
@@ -217,7 +218,13 @@ func (s *Status) ofUser(m *machine, user string) error {
 			}
 			return err
 		})
+		if err == nil && sid == "" {
+			sid, err = s.newestSession(r)
+		}
 		if err != nil || sid == "" {
+			return err
+		}
+		if err := s.ofTickets(r, sid, m.env.Now()); err != nil {
 			return err
 		}
 		if s.PRT = m.env.Now().Before(newest.Expires); s.PRT {
@@ -240,4 +247,28 @@ func (s *Status) ofUser(m *machine, user string) error {
 		}
 		return nil
 	})
+}
+
+// newestSession finds who signed in last, where nobody has a primary refresh
+// token: a domain signs people in without one.
+func (s *Status) newestSession(r providers.Reader) (sid string, err error) {
+	var newest time.Time
+	err = r.Scan(tableSession, "", func(key string, _ []byte) error {
+		rec, _, err := load[sessionRecord](r, tableSession, key)
+		if err == nil && rec.Since.After(newest) {
+			newest, sid, s.User = rec.Since, key, rec.UPN
+		}
+		return err
+	})
+	return sid, err
+}
+
+// ofTickets adds what the user's logon session has of Kerberos.
+func (s *Status) ofTickets(r providers.Reader, sid string, now time.Time) error {
+	session, ok, err := load[*kerberos.Session](r, tableKerberos, sid)
+	if !ok || err != nil || session.TGT == nil || !now.Before(session.TGT.EndTime) {
+		return err
+	}
+	s.Tickets.DomainTGT, s.Tickets.DomainUntil = true, session.TGT.EndTime
+	return nil
 }

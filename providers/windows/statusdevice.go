@@ -20,7 +20,7 @@ func (s *Status) ofDevice(m *machine) error {
 	}
 	m.in = o.In
 	s.Windows11 = !strings.HasPrefix(o.In.OS, "windows-10")
-	if o.In.Domain != "" && o.Out.SID != "" {
+	if o.In.Domain != "" && m.rec.Member != nil {
 		d, err := providers.Resolve[spec.Domain, spec.DomainOut](m.env, o.In.Domain)
 		if err != nil {
 			return err

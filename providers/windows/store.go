@@ -21,6 +21,7 @@ const (
 	tableWAM        = "wam"
 	tableWork       = "work"
 	tableKerberos   = "kerberos"
+	tableCached     = "cached"
 )
 
 // load reads one JSON value; ok is false when there is none.

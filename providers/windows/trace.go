@@ -33,6 +33,10 @@ type trace struct {
 	id           string // correlation
 	refusing     bool   // the last event was a refusal or a failure
 
+	// letters are what the flow calls phases that it shares with another, by the
+	// other's letters.
+	letters map[string]string
+
 	// broker puts Cloud AP's and LSASS's steps into Web Account Manager's lane:
 	// its plug-in holds the primary refresh token where nobody logs on to Windows
 	// with the account (Microsoft, "Understanding Primary Refresh Token").
@@ -51,7 +55,12 @@ func newTrace(ctx context.Context, env providers.Env, flow hello.Flow, user, dev
 }
 
 // in enters a lettered phase.
-func (t *trace) in(letter string) { t.phase = letter }
+func (t *trace) in(letter string) {
+	if its := t.letters[letter]; its != "" {
+		letter = its
+	}
+	t.phase = letter
+}
 
 // step says what one actor did, to itself when peer is empty.
 func (t *trace) step(actor, peer event.Actor, protocol, name, text string, m message) {

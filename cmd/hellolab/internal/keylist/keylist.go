@@ -46,6 +46,7 @@ type Account struct {
 	Address  string // user.alice; "" when the account is nobody's block
 	Name     string // UPN, or DOMAIN\name
 	Home     string // address of the domain or tenant
+	SID      string // in the domain; of a tenant's account, in the domain that it is synchronized from, else ""
 	Computer bool
 }
 
@@ -66,8 +67,9 @@ type Key struct {
 	Attested  *bool      `json:"attested,omitempty"`
 	Strength  string     `json:"strength,omitempty"`
 	Marks     []string   `json:"marks"`
-	Why       []string   `json:"why,omitempty"` // a sentence for each mark
+	Why       []string   `json:"why,omitempty"` // a sentence for each mark but Synced
 
+	SID   string `json:"-"` // as of Account
 	Value string `json:"-"` // of msDS-KeyCredentialLink as it is to be named to the directory
 }
 
@@ -79,7 +81,7 @@ func (k *Key) mark(mark, format string, args ...any) {
 }
 
 func (a *Account) key(d Directory) Key {
-	return Key{Account: cmp.Or(a.Address, a.Name), Name: a.Name, Home: a.Home, Directory: d, Marks: []string{}}
+	return Key{Account: cmp.Or(a.Address, a.Name), Name: a.Name, Home: a.Home, SID: a.SID, Directory: d, Marks: []string{}}
 }
 
 // FromAD decodes a value of msDS-KeyCredentialLink at a time. What cannot be

@@ -5,11 +5,13 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/wire/connect"
 )
 
 // Span is a duration as the language reads it: "14d", "3d7h", "1h30m".
@@ -82,7 +84,7 @@ type Undone struct {
 
 // dueSteps are the steps that say what due work achieved; the rest of it, such
 // as signing in to a directory, is in the trace.
-var dueSteps = []string{"kdc_certificate_enrolled", "server_certificate_renewed", "revocation_list_published", "sync_cycle"}
+var dueSteps = []string{"kdc_certificate_enrolled", "server_certificate_renewed", "revocation_list_published", "cycle_ended"}
 
 // HappenedBy says whether an event tells that due work is done.
 func HappenedBy(e event.Event) (Happened, bool) {
@@ -115,10 +117,36 @@ func WriteClockMoved(w io.Writer, m ClockMoved) error {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(h.Details)) {
-			if _, err := fmt.Fprintf(w, "      %s: %s\n", Escape(name), Escape(fmt.Sprint(h.Details[name]))); err != nil {
+			value, ok := detail(h.Details[name])
+			if !ok {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "      %s: %s\n", Escape(name), Escape(value)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// detail is a value as a line has it; ok is false when it says nothing.
+func detail(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case connect.Count:
+		var parts []string
+		for _, p := range []struct {
+			n    int
+			what string
+		}{{v.Added, "added"}, {v.Updated, "updated"}, {v.Deleted, "deleted"}} {
+			if p.n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+			}
+		}
+		return strings.Join(parts, ", "), len(parts) > 0
+	case []string:
+		return strings.Join(v, ", "), len(v) > 0
+	case int:
+		return strconv.Itoa(v), v != 0
+	}
+	return fmt.Sprint(v), true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hellolab/providers/event"
+	"hellolab/providers/wire/connect"
 )
 
 func TestSpanIsADurationOfTheLanguage(t *testing.T) {
@@ -41,12 +42,12 @@ func TestClockMovedTellsWhatWasDone(t *testing.T) {
 	if _, ok := HappenedBy(event.Event{Step: "ticket_granted"}); ok {
 		t.Error("a ticket is told of")
 	}
-	h, ok := HappenedBy(event.Event{At: noon, Step: "sync_cycle", Text: "A cycle ran", Message: map[string]any{"users": 2, "devices": "\x1b[1m"}})
+	h, ok := HappenedBy(event.Event{At: noon, Step: "cycle_ended", Text: "A cycle ran", Message: map[string]any{"users": connect.Count{Added: 2, Deleted: 1}, "groups": connect.Count{}, "errors": 0, "passwords": 4, "devices": "\x1b[1m"}})
 	if !ok {
 		t.Fatal("a cycle is not told of")
 	}
 	m.Due = append(m.Due, h)
-	if got, want := text(), "Became due and is done:\n  - A cycle ran.\n      devices: \\u001b[1m\n      users: 2\n"; !strings.HasSuffix(got, want) {
+	if got, want := text(), "Became due and is done:\n  - A cycle ran.\n      devices: \\u001b[1m\n      passwords: 4\n      users: 2 added, 1 deleted\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("got %q", got)
 	}
 	data, err := json.Marshal(m)

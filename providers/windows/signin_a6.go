@@ -1,0 +1,143 @@
+package windows
+
+import (
+	"context"
+
+	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
+	"hellolab/providers/windows/position"
+)
+
+// a6Letters are the phases of flow A6 by the Kerberos provider's steps (seed
+// 002): A, it finds a controller and signs; B, the controller checks; C, it
+// checks the controller; D, LSASS caches the ticket.
+var a6Letters = map[string]string{"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "D"}
+
+// a6Cloud are the phases of flow A6 that A1's are, which it runs behind the
+// desktop.
+var a6Cloud = map[string]string{"B": "F", "C": "G", "D": "G", "E": "G"}
+
+// a6 is flow A6: sign-in on a hybrid joined device, to the domain, and to the
+// tenant while the desktop loads (seed 002). A password goes the same way, and
+// so does an unlock.
+func (s *signingIn) a6(ctx context.Context) error {
+	return s.inOrder(ctx, s.phaseA, s.domainPhases, s.desktop, s.cloudPhases, s.reach)
+}
+
+// domainPhases prove the user to the domain. Where no controller is in sight,
+// what LSASS kept of an earlier sign-in opens the desktop.
+func (s *signingIn) domainPhases(ctx context.Context) error {
+	t := s.trace
+	provider, d, err := s.kerberosOf(s.in.Domain, kerberosLane(t, a6Letters))
+	if err != nil {
+		return err
+	}
+	t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the domain from the computer's own account.",
+		message{"domain": d.In.DNSName, "computer": s.rec.Name})
+	session, err := s.domainSignIn(ctx, provider)
+	switch {
+	case outOfSight(err):
+		return s.byCachedLogon(d.In, err)
+	case err != nil:
+		return err
+	}
+	if err := s.keepKerberos(ctx, s.user, session); err != nil {
+		return err
+	}
+	return s.cacheLogon(ctx, s.user, s.kid, s.request.Password, d.In)
+}
+
+// desktop opens the session, or unlocks it. A machine that is away raises its
+// tunnel then.
+func (s *signingIn) desktop(ctx context.Context) error {
+	t := s.trace
+	t.in("E")
+	err := s.env.Section.Record(ctx, func(w providers.Writer) error {
+		return put(w, tableSession, s.user.sid, sessionRecord{UPN: s.user.upn, Since: s.env.Now()})
+	})
+	if err != nil {
+		return err
+	}
+	if s.request.Unlock {
+		s.sessionUnlocked(nil)
+	} else {
+		s.desktopOpens()
+	}
+	return s.raiseTunnel(ctx)
+}
+
+// raiseTunnel moves the machine onto the domain's network where it is at its
+// VPN's other end.
+func (s *signingIn) raiseTunnel(ctx context.Context) (err error) {
+	if s.in.Network != position.VPN {
+		return nil
+	}
+	s.env.Network = position.Of(s.desk, place(s.in, true))
+	s.trace.step(event.Device, event.ActiveDirectory, local, "vpn_connected", "The device raises its VPN tunnel: the domain's network is in sight.", nil)
+	s.cloud.http, err = s.client(ctx, false)
+	return err
+}
+
+// cloudPhases get the primary refresh token behind the desktop. What stops them
+// does not end the session: it is the answer of whoever needs the tenant.
+func (s *signingIn) cloudPhases(ctx context.Context) error {
+	t := s.trace
+	t.letters = a6Cloud
+	defer func() { t.letters = nil }()
+	t.in("B")
+	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "While the desktop loads, LSASS passes the credentials to Cloud AP.", nil)
+	s.cloudless = s.tokenBehindDesktop(ctx)
+	if s.cloudless == nil {
+		return s.postLogon()
+	}
+	s.prt = nil
+	if !t.refusing {
+		t.refused(event.CloudAP, event.LSASS, local, "prt_missing", "There is no primary refresh token; the session in Windows stays.", s.cloudless)
+	}
+	return ctx.Err()
+}
+
+// tokenBehindDesktop goes on with the session's token at an unlock, and gets one
+// by A1's phases else.
+func (s *signingIn) tokenBehindDesktop(ctx context.Context) error {
+	if s.request.Unlock && s.released != nil {
+		if over, err := s.sessionToken(ctx); err != nil || !over {
+			return err
+		}
+	}
+	return s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD, s.keepToken)
+}
+
+// reachByTicket goes to a domain, or a service of one, with the session's
+// ticket. A session that a cached logon opened gets its ticket now.
+func (s *signingIn) reachByTicket(ctx context.Context, to target) error {
+	provider, d, err := s.kerberosOf(to.domain, kerberosLane(s.trace, nil))
+	if err != nil {
+		return err
+	}
+	if to.domain != s.in.Domain {
+		return because("domain_not_reached", nil, "%s is a computer of another domain than %s.", s.addr, to.domain)
+	}
+	session, err := s.kerberosSession(s.user)
+	if err != nil {
+		return err
+	}
+	if session == nil || session.TGT == nil || !s.env.Now().Before(session.TGT.EndTime) {
+		if session, err = s.domainSignIn(ctx, provider); err != nil {
+			return err
+		}
+		if err := s.cacheLogon(ctx, s.user, s.kid, s.request.Password, d.In); err != nil {
+			return err
+		}
+	}
+	return s.ticket(ctx, provider, session, to)
+}
+
+// signInFlow is how a user signs in, by the flow that the route names.
+func (s *signingIn) signInFlow(ctx context.Context) error {
+	if s.route.SignIn == hello.A6 {
+		return s.a6(ctx)
+	}
+	return s.a1(ctx)
+}
