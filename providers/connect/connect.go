@@ -132,11 +132,11 @@ func create(ctx context.Context, env providers.Env, in spec.Sync) (spec.SyncOut,
 	}
 	// What Find looks for comes last.
 	s.Ready = true
-	now := env.Now()
-	if err := storeSchedule(ctx, env, &schedule{Next: now.Add(in.Interval)}); err != nil {
+	at := &schedule{Next: env.Now().Add(in.Interval)}
+	if err := storeSchedule(ctx, env, at); err != nil {
 		return spec.SyncOut{}, err
 	}
-	return s.out(env, nil), s.store(ctx, env)
+	return s.out(at), s.store(ctx, env)
 }
 
 // prepare keeps what must be the same when an interrupted creation is done
@@ -265,12 +265,8 @@ func (s *settings) register(ctx context.Context, env providers.Env) error {
 	return s.store(ctx, env)
 }
 
-func (s *settings) out(_ providers.Env, at *schedule) spec.SyncOut {
-	o := spec.SyncOut{Host: s.Account.Host, Account: s.NetBIOS + `\` + s.Account.Name(), Admin: s.Secret}
-	if at != nil {
-		o.LastCycle, o.NextCycle = stamp(at.ended()), s.next(at)
-	}
-	return o
+func (s *settings) out(at *schedule) spec.SyncOut {
+	return spec.SyncOut{Host: s.Account.Host, Account: s.NetBIOS + `\` + s.Account.Name(), Admin: s.Secret, LastCycle: stamp(at.ended()), NextCycle: s.next(at)}
 }
 
 func find(ctx context.Context, env providers.Env, key string) (object, error) {
@@ -338,7 +334,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 		in.KeyRight = in.KeyRight || id.String() == keyAdmins
 	}
 	in.Scope = providers.Elements(o.In.Scope, in.Scope)
-	o.Addr, o.In, o.Out = env.Addr, in, s.out(env, at)
+	o.Addr, o.In, o.Out = env.Addr, in, s.out(at)
 	o.ID = o.Out.Host
 	return o, nil
 }
@@ -381,7 +377,7 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Sync) (spe
 			return o.Out, err
 		}
 	}
-	return s.out(env, at), s.store(ctx, env)
+	return s.out(at), s.store(ctx, env)
 }
 
 func remove(ctx context.Context, env providers.Env, o object) error {

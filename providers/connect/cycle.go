@@ -10,6 +10,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/graph"
@@ -22,6 +23,8 @@ type cycle struct {
 	env    providers.Env
 	set    *settings
 	report *connect.Report
+	flow   hello.Flow // "" when the caller's flow asked for the cycle
+	phase  string     // of it
 
 	domain *adldap.Conn
 	tenant *graph.Client
@@ -44,6 +47,9 @@ func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Re
 		return nil, err
 	}
 	c := &cycle{env: env, set: set, dirty: map[string]bool{}, report: &connect.Report{Began: stamp(env.Now()), Reason: q.Reason, Initial: q.Initial, Staging: set.In.Staging, Result: connect.Success}}
+	if q.Own {
+		c.flow = hello.KS
+	}
 	c.tell(ctx, event.Event{Step: "cycle_began", Text: "Connect begins a synchronization cycle.", Message: map[string]any{"reason": q.Reason, "initial": q.Initial, "staging": set.In.Staging}})
 	if c.joined, err = c.load(); err != nil {
 		return nil, err
@@ -58,12 +64,27 @@ func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Re
 	} else if len(c.report.Errors) > 0 {
 		c.report.Result = connect.CompletedErrors
 	}
-	c.report.Ended = stamp(env.Now())
-	c.tell(ctx, event.Event{Step: "cycle_ended", Text: "Connect ends the synchronization cycle.", Message: map[string]any{
-		"result": string(c.report.Result), "users": c.report.Counts.Users, "groups": c.report.Counts.Groups, "devices": c.report.Counts.Devices,
-		"passwords": c.report.Counts.Passwords, "keys": c.report.Counts.Keys, "errors": len(c.report.Errors), "warnings": len(c.report.Warnings)}})
+	c.report.Ended, c.phase = stamp(env.Now()), ""
+	c.tell(ctx, event.Event{Step: "sync_cycle", Text: "Connect ends the synchronization cycle.", Message: summary(c.report)})
 	at.Last, at.Next = c.report, env.Now().Add(set.In.Interval)
 	return c.report, storeSchedule(ctx, env, at)
+}
+
+// summary is what a cycle did, without what it did not.
+func summary(r *connect.Report) map[string]any {
+	m := map[string]any{"result": string(r.Result)}
+	n := r.Counts
+	for name, count := range map[string]int{
+		"users_added": n.Users.Added, "users_changed": n.Users.Updated, "users_removed": n.Users.Deleted,
+		"groups_added": n.Groups.Added, "groups_changed": n.Groups.Updated, "groups_removed": n.Groups.Deleted,
+		"devices_added": n.Devices.Added, "devices_changed": n.Devices.Updated, "devices_removed": n.Devices.Deleted,
+		"passwords": n.Passwords, "keys_written": n.Keys.Added, "keys_removed": n.Keys.Deleted, "errors": len(r.Errors), "warnings": len(r.Warnings),
+	} {
+		if count != 0 {
+			m[name] = count
+		}
+	}
+	return m
 }
 
 // phases are the steps of a cycle, in order.
@@ -72,20 +93,28 @@ func (c *cycle) phases(ctx context.Context, initial bool) error {
 		return err
 	}
 	defer c.domain.Close()
+	c.phase = phaseKeys
 	if err := c.importTenant(ctx, initial); err != nil {
 		return err
 	}
 	defer c.tenant.Close()
+	c.phase = ""
 	if c.set.In.Staging {
 		c.tell(ctx, event.Event{Step: "export_skipped", Text: "Connect exports nothing: it is in staging mode.", Outcome: event.Skipped,
 			Reason: &event.Reason{Code: "staging", Sentence: "The server is in staging mode.", Hint: "Set staging = false."}})
 		return nil
 	}
+	c.tell(ctx, event.Event{Peer: event.Graph, Protocol: "HTTPS", Step: "tenant_export_began", Text: "Connect writes to the tenant what the domain says otherwise."})
 	if err := c.exportTenant(ctx); err != nil {
 		return err
 	}
+	c.phase = phaseKeys
 	return c.exportDomain(ctx)
 }
+
+// phaseKeys is the documents' letter for the way of a key: Connect asks for
+// updates, the tenant sends the key, Connect writes it (P4, phase D).
+const phaseKeys = "D"
 
 // Stages of a cycle, as reports name them.
 const (
@@ -235,6 +264,9 @@ func (c *cycle) tell(ctx context.Context, e event.Event) {
 	e.At, e.Actor, e.Correlation = c.env.Now(), event.Connect, web.Correlation(ctx)
 	if e.Protocol == "" {
 		e.Protocol = "local"
+	}
+	if c.flow != "" {
+		e.Flow, e.Phase = string(c.flow), c.phase
 	}
 	c.env.Emit.Emit(e)
 }

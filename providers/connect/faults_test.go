@@ -117,7 +117,7 @@ func TestParallelCycles(t *testing.T) {
 			if open++; open > 1 {
 				t.Error("two cycles at a time")
 			}
-		case e.Step == "cycle_ended":
+		case e.Step == "sync_cycle":
 			open--
 		case e.Step == "key_written":
 			written++
@@ -243,6 +243,7 @@ func TestStagingAndKeyExport(t *testing.T) {
 // Cycles run when they are due, and not when they are paused; what the tenant
 // has forgotten is read anew.
 func TestSchedule(t *testing.T) {
+	seed.Proves(t, "KS-05")
 	seed.Proves(t, "KS-06")
 	l := newLab(t)
 	due := func(what string, runs bool) {

@@ -131,7 +131,7 @@ func due(ctx context.Context, env providers.Env, o object) error {
 	if err != nil || !set.In.Enabled || env.Now().Before(at.Next) {
 		return err
 	}
-	report, err := connect.Cycle(ctx, env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin}, connect.Request{Reason: connect.ReasonSchedule})
+	report, err := connect.Cycle(ctx, env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin}, connect.Request{Reason: connect.ReasonSchedule, Own: true})
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,8 @@ func Deliveries(t Trust) []Delivery {
 
 // Flow names one message exchange of the documents: P for provisioning, A for
 // authentication, DR for device registration. APP is ours: a person without a
-// sign-in to the tenant, whom each application asks.
+// sign-in to the tenant, whom each application asks. So is KS: a cycle of Entra
+// Connect that nobody's flow asked for.
 type Flow string
 
 const (
@@ -113,15 +114,17 @@ const (
 	DR Flow = "DR"
 
 	APP Flow = "APP"
+	KS  Flow = "KS"
 )
 
 // Flows are all flows, registration first.
 func Flows() []Flow {
-	return []Flow{DR, P1, P2, P3, P4, P5, P6, P7, P8, A1, A2, A3, A4, A5, A6, A7, A8, APP}
+	return []Flow{DR, P1, P2, P3, P4, P5, P6, P7, P8, A1, A2, A3, A4, A5, A6, A7, A8, APP, KS}
 }
 
 // Phase is one lettered step of a flow. Registration and APP have no letters in
-// the documents; their one phase has none either.
+// the documents; their one phase has none either. The lettered phase of KS is
+// P4's, which it performs.
 type Phase struct {
 	Letter string
 	Title  string
@@ -196,6 +199,7 @@ var (
 // Letters are those of the tables in the documents.
 var flowBook = map[Flow]flowEntry{
 	DR: {"Device registration", []Phase{{"", "Make the device's keys and register them"}}},
+	KS: {"Synchronization cycle", []Phase{{"", "Carry accounts from the domain to the tenant"}, connectWritesKey}},
 
 	P1: {"Provisioning, Entra joined, managed", []Phase{tokenFromTenant, gestureAndKey, registerInTenant}},
 	P2: {"Provisioning, Entra joined, federated", []Phase{tokenThroughSTS, gestureAndKey, registerInTenant}},

@@ -30,6 +30,7 @@ const (
 type Request struct {
 	Reason  string `json:"reason,omitempty"`  // why, for the trace: ReasonSchedule, or a few words
 	Initial bool   `json:"initial,omitempty"` // read everything anew, not only what changed
+	Own     bool   `json:"own,omitempty"`     // a flow of its own in the trace, and no step of the caller's
 }
 
 // ReasonSchedule is the reason of a cycle that the time made due.
