@@ -49,7 +49,7 @@ func (c *syncRunCommand) run(ctx context.Context, s *session, args []string) err
 		}
 		env := l.Env(o.Addr, &providers.Type{}, cty.NilVal)
 		report, err := connect.Cycle(web.WithCorrelation(ctx, id.String()), env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin},
-			connect.Request{Reason: "sync run", Initial: c.initial})
+			connect.Request{Own: true, Reason: "sync run", Initial: c.initial})
 		if err != nil {
 			return err
 		}
