@@ -42,7 +42,7 @@ func TestClockMovedTellsWhatWasDone(t *testing.T) {
 	if _, ok := HappenedBy(event.Event{Step: "ticket_granted"}); ok {
 		t.Error("a ticket is told of")
 	}
-	h, ok := HappenedBy(event.Event{At: noon, Step: "cycle_ended", Text: "A cycle ran", Message: map[string]any{"users": connect.Count{Added: 2, Deleted: 1}, "groups": connect.Count{}, "errors": 0, "passwords": 4, "devices": "\x1b[1m"}})
+	h, ok := HappenedBy(event.Event{At: noon, Step: "sync_cycle", Text: "A cycle ran", Message: map[string]any{"users": connect.Count{Added: 2, Deleted: 1}, "groups": connect.Count{}, "errors": 0, "passwords": 4, "devices": "\x1b[1m"}})
 	if !ok {
 		t.Fatal("a cycle is not told of")
 	}
