@@ -130,6 +130,9 @@ func create(ctx context.Context, env providers.Env, in spec.Sync) (spec.SyncOut,
 	if err := s.register(ctx, env); err != nil {
 		return spec.SyncOut{}, fmt.Errorf("register %s with the tenant: %w", s.Account.Host, err)
 	}
+	if err := s.point(env, c); err != nil {
+		return spec.SyncOut{}, fmt.Errorf("write the service connection point: %w", err)
+	}
 	// What Find looks for comes last.
 	s.Ready = true
 	at := &schedule{Next: env.Now().Add(in.Interval)}
@@ -401,5 +404,8 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 		return err
 	}
 	defer c.Close()
+	if err := s.unpoint(c); err != nil {
+		return err
+	}
 	return s.Account.Leave(c)
 }

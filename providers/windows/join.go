@@ -33,6 +33,7 @@ type registering struct {
 	http   *http.Client
 	token  *oauth.TokenResponse
 	found  *drs.Discovery
+	point  drs.ServiceConnectionPoint // of a domain's computer
 }
 
 // register joins the device. A run after a killed one goes on behind what is durable.

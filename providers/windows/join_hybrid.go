@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/domainjoin"
+	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/sid"
@@ -39,7 +40,7 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		if err := m.settle(ctx, r.tenant); err != nil {
 			return fmt.Errorf("%s: what an earlier join left: %w", m.addr, err)
 		}
-		steps = append(steps, r.discover, r.publish, r.synchronize, r.complete, r.certifyIdentityKey, r.attestPool, r.finish)
+		steps = append(steps, r.findTenant, r.discover, r.publish, r.synchronize, r.complete, r.certifyIdentityKey, r.attestPool, r.finish)
 	}
 	if m.registered() {
 		return nil
@@ -56,15 +57,42 @@ func (m *machine) joinDomain(ctx context.Context) error {
 	return nil
 }
 
+// findTenant reads the forest's service connection point, as the computer.
+func (r *registering) findTenant(ctx context.Context) error {
+	conn, err := r.directory(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	e, err := conn.Read(drs.ServiceConnectionPointDN(r.rec.Member.Account.Base), "keywords")
+	if err != nil {
+		return fmt.Errorf("read the service connection point: %w", err)
+	}
+	if r.point, err = drs.ParseKeywords(e.Values("keywords")); err != nil {
+		return err
+	}
+	if r.point.TenantID != r.tenant.TenantID {
+		return fmt.Errorf("the domain's service connection point leads to the tenant %s, the device is declared in %s", r.point.TenantID, r.in.Tenant)
+	}
+	r.trace.step(event.Device, event.ActiveDirectory, "LDAP", "tenant_found", "The computer reads the service connection point: it knows which tenant to register with.",
+		message{"azureADId": r.point.TenantID, "azureADName": r.point.Domain})
+	return nil
+}
+
+// directory signs the computer in to the directory.
+func (r *registering) directory(ctx context.Context) (*adldap.Conn, error) {
+	ms, err := r.membershipOf(kerberosLane(r.trace, nil))
+	if err != nil {
+		return nil, err
+	}
+	return r.rec.Member.Directory(ctx, r.env, ms.provider)
+}
+
 // publish writes the certificate of the device key to the computer's object, as
 // the computer.
 func (r *registering) publish(ctx context.Context) error {
 	if r.rec.Registration != nil {
 		return nil
-	}
-	ms, err := r.membershipOf(kerberosLane(r.trace, nil))
-	if err != nil {
-		return err
 	}
 	key, err := r.deviceSigner(ctx)
 	if err != nil {
@@ -74,7 +102,7 @@ func (r *registering) publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("certificate of the device key: %w", err)
 	}
-	conn, err := r.rec.Member.Directory(ctx, r.env, ms.provider)
+	conn, err := r.directory(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,10 +155,6 @@ func (r *registering) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tenant, err := providers.Resolve[spec.Tenant, spec.TenantOut](r.env, r.in.Tenant)
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.in.Tenant, err)
-	}
 	computer, err := sid.Parse(r.rec.Member.SID)
 	if err != nil {
 		return err
@@ -142,7 +166,7 @@ func (r *registering) complete(ctx context.Context) error {
 	body := drs.HybridRequest{
 		CertificateRequest: drs.CertificateRequest{Type: "pkcs10", Data: csr},
 		ServerAdJoinData: drs.ServerAdJoinData{
-			TransportKey: transport, TargetDomain: tenant.In.Domains[0], DeviceType: "Windows", OSVersion: osVersion(r.in.OS),
+			TransportKey: transport, TargetDomain: r.point.Domain, DeviceType: "Windows", OSVersion: osVersion(r.in.OS),
 			DeviceDisplayName: r.rec.Name, SourceDomainController: r.rec.Member.Account.Controller,
 			TargetDomainID: r.tenant.TenantID, ClientIdentity: identity,
 		},
