@@ -119,12 +119,12 @@ func TestDomainJoin(t *testing.T) {
 	}
 
 	// Disabled, enabled, joined anew after an interruption, and gone.
-	if err := domainjoin.Enable(t.Context(), env, m, d, by, *j, false); err != nil {
+	if err := domainjoin.Change(t.Context(), env, m, d, by, *j, false, "Windows 11 Enterprise", "10.0 (26100)"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = m.SignInComputer(t.Context(), "LAPTOP$", computer.Password)
 	refuses(t, "disabled", err, kerberos.PhaseAS, "STATUS_ACCOUNT_DISABLED", krb.ErrClientRevoked)
-	if err := domainjoin.Enable(t.Context(), env, m, d, by, *j, true); err != nil {
+	if err := domainjoin.Change(t.Context(), env, m, d, by, *j, true, "Windows 11 Enterprise", "10.0 (26100)"); err != nil {
 		t.Fatal(err)
 	}
 	again := computer

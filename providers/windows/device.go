@@ -85,8 +85,8 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	if err != nil {
 		return spec.DeviceOut{}, err
 	}
-	if m.rec.Member != nil && !in.EnabledInDomain {
-		if err := m.enableComputer(ctx, false); err != nil {
+	if !in.EnabledInDomain {
+		if err := m.changeComputer(ctx); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: disable the computer: %w", env.Addr, err)
 		}
 	}
@@ -322,7 +322,7 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 		if is := d.IsCompliant != nil && *d.IsCompliant; is != asked.Compliant {
 			o.In.Compliant = is
 		}
-		if d.DisplayName != computerName(asked, o.Addr) {
+		if name := computerName(asked, o.Addr); d.DisplayName != name && (m.rec.Member == nil || !strings.EqualFold(d.DisplayName, name)) {
 			o.In.Name = d.DisplayName
 		}
 	}
@@ -351,14 +351,14 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 		return spec.DeviceOut{}, err
 	}
 	name := computerName(in, env.Addr)
-	if m.rec.Member != nil && in.EnabledInDomain != o.In.EnabledInDomain {
-		if err := m.enableComputer(ctx, in.EnabledInDomain); err != nil {
-			return spec.DeviceOut{}, fmt.Errorf("%s: change the computer: %w", env.Addr, err)
-		}
+	if err := m.changeComputer(ctx); err != nil {
+		return spec.DeviceOut{}, fmt.Errorf("%s: change the computer: %w", env.Addr, err)
 	}
 	if m.rec.Registration != nil {
 		change := standing(in)
-		change.DisplayName, change.OSVersion = name, osVersion(in.OS)
+		if m.rec.Member == nil { // else the domain is the master of the rest
+			change.DisplayName, change.OSVersion = name, osVersion(in.OS)
+		}
 		if err := m.change(ctx, change); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}

@@ -97,16 +97,23 @@ func (m *machine) inItsDomain(ctx context.Context) (enabled bool, err error) {
 	return enabled, err
 }
 
-// enableComputer lets the machine's account sign in, or not, as the domain's
-// administrator.
-func (m *machine) enableComputer(ctx context.Context, enabled bool) error {
+// changeComputer makes the machine's account, if it has one, what is declared
+// of it, as the domain's administrator.
+func (m *machine) changeComputer(ctx context.Context) error {
+	if m.rec.Member == nil {
+		return nil
+	}
+	if name := computerName(m.in, m.addr); !strings.EqualFold(m.rec.Name, name) {
+		return fmt.Errorf("a computer of a domain keeps its name, and it is %s: remove the device, and add it as %s", m.rec.Name, name)
+	}
 	desk := *m
 	desk.env = m.desk
 	ms, err := desk.membershipOf(nil)
 	if err != nil {
 		return err
 	}
-	return domainjoin.Enable(ctx, m.desk, ms.provider, ms.domain, ms.admin, *m.rec.Member, enabled)
+	name, version := domainjoin.OperatingSystem(m.in.OS)
+	return domainjoin.Change(ctx, m.desk, ms.provider, ms.domain, ms.admin, *m.rec.Member, m.in.EnabledInDomain, name, version)
 }
 
 // leaveDomain deletes the machine's account. In a domain that is gone there is

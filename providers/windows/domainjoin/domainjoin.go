@@ -128,8 +128,8 @@ func Leave(ctx context.Context, env providers.Env, l Locator, d Domain, by Admin
 	return j.Account.Leave(conn)
 }
 
-// Enable lets the computer sign in, or not.
-func Enable(ctx context.Context, env providers.Env, l Locator, d Domain, by Administrator, j Joined, enabled bool) error {
+// Change lets the computer sign in, or not, and says what runs on it.
+func Change(ctx context.Context, env providers.Env, l Locator, d Domain, by Administrator, j Joined, enabled bool, os, version string) error {
 	conn, err := administer(ctx, env, l, d, by, &j.Account)
 	if err != nil {
 		return err
@@ -139,7 +139,8 @@ func Enable(ctx context.Context, env providers.Env, l Locator, d Domain, by Admi
 	if !enabled {
 		bits |= disabled
 	}
-	return conn.Replace(adldap.ByGUID(j.ObjectGUID), adldap.Attributes{"userAccountControl": {fmt.Sprint(bits)}})
+	return conn.Replace(adldap.ByGUID(j.ObjectGUID), adldap.Attributes{
+		"userAccountControl": {fmt.Sprint(bits)}, "operatingSystem": {os}, "operatingSystemVersion": {version}})
 }
 
 // Enabled reports whether the computer may sign in.
