@@ -26,11 +26,16 @@ import (
 func newDesk(t testing.TB, change ...func(*spec.Device)) *lab {
 	t.Helper()
 	l := newHybridLab(t)
+	l.setUpDesk(change...)
+	return l
+}
+
+func (l *lab) setUpDesk(change ...func(*spec.Device)) {
+	l.t.Helper()
 	l.Create(desk, deskIn("onsite", change...))
 	on := true
 	l.Create("policy.hello", spec.Policy{Source: "gpo", Trust: "trust.key", UsePassportForWork: &on})
 	l.Create("enrollment.alice_desk", enrollment(alice, desk))
-	return l
 }
 
 func deskIn(network string, change ...func(*spec.Device)) spec.Device {
