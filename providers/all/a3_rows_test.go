@@ -263,3 +263,26 @@ func TestA3Certificate(t *testing.T) {
 		}
 	})
 }
+
+// TestA3Away: the tunnel that a session raised brings the domain into sight.
+func TestA3Away(t *testing.T) {
+	for place, want := range map[string]string{"onsite": "success", "vpn": "success", "internet": "no_line_of_sight"} {
+		t.Run(place, func(t *testing.T) {
+			seed.Proves(t, "A3-01", "A3")
+			l := newKeyTrust(t)
+			if err := l.windows.Restart(t.Context(), l.For(laptop), laptop); err != nil {
+				t.Fatal(err)
+			}
+			d := spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: alice, Network: place, Biometrics: []string{"face", "fingerprint"}}
+			trusting(&d)
+			l.Update(laptop, d)
+			v := l.expect(byPINTo(webService), want)
+			if steps := l.ran(v); slices.Contains(steps, "vpn_connected") != (place == "vpn") {
+				t.Errorf("steps %q", steps)
+			}
+			if s := l.story("A3"); s.has("dc_located") != (want == "success") || want != "success" && v.Phase != "A" {
+				t.Errorf("%s/%s\n%s", v.Flow, v.Phase, s)
+			}
+		})
+	}
+}

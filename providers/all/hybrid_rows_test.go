@@ -132,6 +132,54 @@ func TestFirstSignInAway(t *testing.T) {
 	})
 }
 
+// TestTunnelOfASession: anybody's session keeps the tunnel up, and its end, of
+// the last one, takes it down.
+func TestTunnelOfASession(t *testing.T) {
+	seed.Proves(t, "HY-02", "A6")
+	l := newDesk(t)
+	l.Create("user.bo", spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Domain: corp, Password: providers.Secret(first)})
+	l.cycle()
+	bo := func() windows.Request { r := deskPassword(); r.User = "user.bo"; return r }
+	l.expect(bo(), "success")
+	l.restartDesk()
+	l.carry("vpn")
+	l.expect(deskPIN(), "cached_logon_missing")
+	l.expect(bo(), "success")
+	l.expect(deskPIN(), "success")
+	if s := l.story("A6"); !s.has("tgt_cached") || s.has("vpn_connected") {
+		t.Errorf("not by bo's tunnel:\n%s", s)
+	}
+	for _, user := range []string{"user.bo", alice} {
+		if err := l.windows.SignOut(t.Context(), l.For(desk), user, desk); err != nil {
+			t.Fatal(err)
+		}
+		l.expect(deskPIN(), "success")
+		if down := l.story("A6").has("cached_logon"); down != (user == alice) {
+			t.Errorf("after %s left, the tunnel is down: %v", user, down)
+		}
+	}
+}
+
+// TestComputerKeepsItsName: a computer's name is its account's.
+func TestComputerKeepsItsName(t *testing.T) {
+	l := newDesk(t)
+	named := func(d *spec.Device) { d.Name = "other" }
+	if _, err := l.TryUpdate(t.Context(), desk, deskIn("onsite", named)); err == nil || !strings.Contains(err.Error(), "keeps its name") {
+		t.Errorf("renamed: %v", err)
+	}
+	l.carry("internet")
+	declared, err := l.For(desk).Objects.Lookup(desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := l.Read(t.Context(), desk); err != nil || !read.In.RawEquals(declared.In) {
+		t.Errorf("read: %v\n%#v", err, read.In)
+	}
+	if d := l.devices(); len(d) != 1 || !strings.EqualFold(d[0].DisplayName, "desk") {
+		t.Errorf("devices %+v", *d[0])
+	}
+}
+
 // TestCachedLogon: after one sign-in by a controller the device signs in away
 // from it, as often and as long as the domain allows.
 func TestCachedLogon(t *testing.T) {

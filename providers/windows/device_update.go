@@ -3,6 +3,7 @@ package windows
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/spec"
@@ -17,7 +18,7 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 		return spec.DeviceOut{}, err
 	}
 	name := computerName(in, env.Addr)
-	if m.rec.Member != nil && name != m.rec.Name {
+	if m.rec.Member != nil && !strings.EqualFold(name, m.rec.Name) {
 		return spec.DeviceOut{}, fmt.Errorf("%s: a computer of a domain keeps its name, %s: declare another device, or replace this one", env.Addr, m.rec.Name)
 	}
 	if m.rec.Member != nil && in.EnabledInDomain != o.In.EnabledInDomain {
