@@ -12,14 +12,19 @@ import (
 	"hellolab/providers/windows/eventlog"
 )
 
-// logged is the log of a device, from what the flows really recorded.
+// logged is the User Device Registration log of a device.
 func (l *lab) logged(device string) []eventlog.Record {
+	return l.channel(device, eventlog.UserDeviceRegistration)
+}
+
+// channel is one log of a device, from what the flows really recorded.
+func (l *lab) channel(device string, c eventlog.Channel) []eventlog.Record {
 	var placed []event.Event
 	placer := journal.NewPlacer()
 	for _, e := range l.Events() {
 		placer.Place(e, func(e event.Event) { placed = append(placed, e) })
 	}
-	return eventlog.Records(placed, device, eventlog.UserDeviceRegistration)
+	return eventlog.Records(placed, device, c)
 }
 
 func ids(records []eventlog.Record) (all []int) {

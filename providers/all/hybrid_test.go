@@ -17,9 +17,9 @@ const (
 	desk = "device.desk"
 )
 
-// newHybridLab is a tenant and a domain with key trust between them, and alice,
-// who has an account in both.
-func newHybridLab(t testing.TB) *lab {
+// newHybridLab is a tenant and a domain, as changed, with key trust between
+// them, and alice, who has an account in both.
+func newHybridLab(t testing.TB, change ...func(*spec.Domain)) *lab {
 	t.Helper()
 	tpmtest.NeedsSimulator(t)
 	pool := tpmtest.NewPool(t, 0)
@@ -27,7 +27,11 @@ func newHybridLab(t testing.TB) *lab {
 	types := all.Types(all.Deps{Windows: w})
 	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}
 	l.Create("tenant.contoso", spec.Tenant{Domains: []string{"contoso.com"}, Attestation: "required"})
-	l.Create(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP"})
+	domain := spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP"}
+	for _, c := range change {
+		c(&domain)
+	}
+	l.Create(corp, domain)
 	l.Create("authority.issuing", spec.Authority{Domain: corp, CommonName: "Contoso Issuing CA", NTAuth: true, OCSP: true})
 	l.Create("sync.hybrid", spec.Sync{Tenant: "tenant.contoso", Domain: corp})
 	l.Create("trust.key", spec.Trust{Type: "key", Tenant: "tenant.contoso", Domain: corp})

@@ -72,8 +72,8 @@ type tapped struct {
 
 func (t tapped) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
 	server, err := t.Network.Dial(ctx, host, port)
-	if err != nil {
-		return nil, err
+	if err != nil || port != 443 { // what a domain speaks is not HTTPS
+		return server, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -98,12 +98,6 @@ func (w *Windows) createDevice(ctx context.Context, env providers.Env, in spec.D
 	return m.out(), nil
 }
 
-// standing is what the administrator and device management say of a device. One
-// that is called compliant is managed: nobody else can call it so.
-func standing(in spec.Device) graph.Device {
-	return graph.Device{AccountEnabled: &in.EnabledInTenant, IsManaged: &in.Compliant, IsCompliant: &in.Compliant}
-}
-
 // joinTenant joins the device out of the box, if it is not joined yet.
 func (m *machine) joinTenant(ctx context.Context) error {
 	tenant, err := tenantOf(m.env, m.in.Tenant)
@@ -123,33 +117,6 @@ func (m *machine) joinTenant(ctx context.Context) error {
 	defer joiner.password.Wipe()
 	if err := m.register(ctx, tenant, joiner); err != nil {
 		return fmt.Errorf("%s: join: %w", m.addr, err)
-	}
-	return nil
-}
-
-// change changes the device's objects in the directories, as their administrator.
-func (m *machine) change(ctx context.Context, change graph.Device) error {
-	all, err := m.everywhere()
-	if err != nil {
-		return err
-	}
-	for _, v := range all {
-		if v.rec.Registration == nil {
-			continue
-		}
-		tenant, err := v.itsTenant()
-		if err != nil {
-			return err
-		}
-		a, err := m.w.newAdmin(ctx, m.desk, tenant)
-		if err != nil {
-			return err
-		}
-		err = a.Patch(ctx, change, "devices", v.rec.Registration.ObjectID)
-		a.Close()
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -322,7 +289,7 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 		if is := d.IsCompliant != nil && *d.IsCompliant; is != asked.Compliant {
 			o.In.Compliant = is
 		}
-		if name := computerName(asked, o.Addr); d.DisplayName != name && (m.rec.Member == nil || !strings.EqualFold(d.DisplayName, name)) {
+		if name := computerName(asked, o.Addr); d.DisplayName != name && (m.rec.Member == nil || !strings.EqualFold(d.DisplayName, name)) { // a domain's names have no case
 			o.In.Name = d.DisplayName
 		}
 	}
@@ -341,35 +308,6 @@ func (m *machine) object(ctx context.Context) (*graph.Device, error) {
 	}
 	defer a.Close()
 	return a.device(ctx, m.rec.Registration.DeviceID)
-}
-
-// updateDevice changes what a device may change without joining anew.
-func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceObject, in spec.Device) (spec.DeviceOut, error) {
-	defer in.UnlockPIN.Wipe()
-	m, err := w.machine(env, env.Addr, in)
-	if err != nil {
-		return spec.DeviceOut{}, err
-	}
-	name := computerName(in, env.Addr)
-	if err := m.changeComputer(ctx); err != nil {
-		return spec.DeviceOut{}, fmt.Errorf("%s: change the computer: %w", env.Addr, err)
-	}
-	if m.rec.Registration != nil {
-		change := standing(in)
-		if m.rec.Member == nil { // else the domain is the master of the rest
-			change.DisplayName, change.OSVersion = name, osVersion(in.OS)
-		}
-		if err := m.change(ctx, change); err != nil {
-			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
-		}
-	}
-	if m.rec.Name != name {
-		m.rec.Name = name
-		if err := m.save(ctx); err != nil {
-			return spec.DeviceOut{}, err
-		}
-	}
-	return m.out(), nil
 }
 
 // deleteDevice leaves each tenant, by the certificate that it gave the device.

@@ -97,6 +97,9 @@ func (w *Windows) machine(env providers.Env, addr string, in spec.Device) (*mach
 		return nil, fmt.Errorf("%s: %w", addr, errNotInstalled)
 	}
 	m.rec = rec
+	if err := m.holdTunnel(); err != nil {
+		return nil, fmt.Errorf("%s: %w", addr, err)
+	}
 	return m, m.openKSP()
 }
 

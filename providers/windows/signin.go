@@ -55,6 +55,8 @@ type signingIn struct {
 	prt       *prtRecord
 	cloudless error // why the session has no primary refresh token, where it opened without one
 	verdict   *Verdict
+
+	domainUsed bool // this sign-in has tickets of a domain, by flow A3
 }
 
 // SignIn signs a user in to a device for real: the gesture against the

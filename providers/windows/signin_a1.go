@@ -140,6 +140,9 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 		s.trace.step(event.WAM, event.User, local, "account_signed_in", "The work account is signed in; the Windows session stays its owner's.", nil)
 	} else {
 		s.desktopOpens()
+		if err := s.raiseTunnel(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.postLogon(); err != nil {
 		return err
@@ -199,7 +202,7 @@ func (s *signingIn) reachDomain(ctx context.Context, to target) error {
 	case s.inDomain():
 		return s.reachByTicket(ctx, to)
 	case s.route.Domain == hello.A3:
-		return s.a3(ctx, to)
+		return s.reachByKey(ctx, to)
 	}
 	return because("domain_not_reached", nil, "No trust leads from %s on %s to %s.", s.user.addr, s.addr, to.domain)
 }

@@ -21,9 +21,29 @@ import (
 // checks the controller, and LSASS caches the ticket.
 var a3Letters = map[string]string{"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "C"}
 
+// reachByKey goes to a domain, or a service of one, from an Entra joined device:
+// by flow A3 at the first use, with the ticket that it left at a later one. A new
+// sign-in is a new session and has none; a session that is unlocked goes on.
+func (s *signingIn) reachByKey(ctx context.Context, to target) error {
+	provider, d, err := s.kerberosOf(to.domain, kerberosLane(s.trace, nil))
+	if err != nil {
+		return err
+	}
+	session, err := s.kerberosSession(s.user)
+	if err != nil {
+		return err
+	}
+	goesOn := s.request.Unlock || s.domainUsed
+	if !goesOn || session == nil || session.TGT == nil || session.TGT.CRealm != d.Out.Realm || !s.env.Now().Before(session.TGT.EndTime) {
+		return s.a3(ctx, to)
+	}
+	s.verdict.Flow = string(s.route.SignIn)
+	s.trace.in("E") // again, after flow A3
+	return s.ticket(ctx, provider, session, to)
+}
+
 // a3 is flow A3: the first use of a domain's resource after the sign-in on an
-// Entra joined device, by the key (key trust). It has a trace of its own; a
-// later use finds the ticket.
+// Entra joined device, by the key (key trust). It has a trace of its own.
 func (s *signingIn) a3(ctx context.Context, to target) error {
 	outer := s.trace
 	t, ctx, err := newTrace(ctx, s.env, hello.A3, s.request.User, s.addr)
@@ -47,6 +67,7 @@ func (s *signingIn) a3(ctx context.Context, to target) error {
 	if err := s.keepKerberos(ctx, s.user, session); err != nil {
 		return err
 	}
+	s.domainUsed = true
 	return s.ticket(ctx, provider, session, to)
 }
 

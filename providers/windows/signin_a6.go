@@ -67,10 +67,24 @@ func (s *signingIn) desktop(ctx context.Context) error {
 	return s.raiseTunnel(ctx)
 }
 
-// raiseTunnel moves the machine onto the domain's network where it is at its
-// VPN's other end.
+// holdTunnel puts the machine onto the domain's network where a session of
+// anybody keeps its tunnel up. A locked one does; it falls with the last.
+func (m *machine) holdTunnel() error {
+	if m.in.Network != position.VPN {
+		return nil
+	}
+	held := false
+	err := m.env.Section.View(func(r providers.Reader) error {
+		return r.Scan(tableSession, "", func(string, []byte) error { held = true; return nil })
+	})
+	m.env.Network = position.Of(m.desk, place(m.in, held))
+	return err
+}
+
+// raiseTunnel has a session that opens raise the tunnel of a machine that is
+// away with one, unless it is up.
 func (s *signingIn) raiseTunnel(ctx context.Context) (err error) {
-	if s.in.Network != position.VPN {
+	if _, at := inner(s.env.Network); s.in.Network != position.VPN || at.Inside() {
 		return nil
 	}
 	s.env.Network = position.Of(s.desk, place(s.in, true))

@@ -147,7 +147,8 @@ func equalKeys(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// selfSigned only chooses the words of a refusal, and so believes the names.
+// selfSigned only chooses the words of a refusal and of an event, and so
+// believes the names.
 func selfSigned(cert *x509.Certificate) bool {
 	return string(cert.RawIssuer) == string(cert.RawSubject)
 }
@@ -155,7 +156,7 @@ func selfSigned(cert *x509.Certificate) bool {
 // note is what an event says of a certificate.
 func note(cert *x509.Certificate) map[string]any {
 	sum := sha256.Sum256(cert.Raw)
-	return map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": cert.Issuer.String()}
+	return map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": cert.Issuer.String(), "self_signed": selfSigned(cert)}
 }
 
 // noteKey adds what the directory says of the registered key.
