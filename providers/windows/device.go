@@ -358,7 +358,9 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 	}
 	if m.rec.Registration != nil {
 		change := standing(in)
-		change.DisplayName, change.OSVersion = name, osVersion(in.OS)
+		if !m.inDomain() { // whose computers' names and systems Connect carries up
+			change.DisplayName, change.OSVersion = name, osVersion(in.OS)
+		}
 		if err := m.change(ctx, change); err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
