@@ -11,6 +11,7 @@ import (
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/ntlm"
 	"hellolab/providers/wire/ntlm/passthrough"
+	"hellolab/providers/wire/web"
 )
 
 // ntlmRefusals are the reasons of what a domain tells a service that asks it
@@ -100,6 +101,7 @@ func (s *signingIn) ask(ctx context.Context, line *http.Transport, service *serv
 		return said, err
 	}
 	req.Header.Set("Authorization", authorization)
+	req.Header.Set(web.HeaderCorrelation, web.Correlation(ctx))
 	reply, err := (&http.Client{Timeout: serviceTimeout, Transport: line}).Do(req)
 	if err != nil {
 		return said, err

@@ -72,6 +72,9 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	}
 	if err != nil {
 		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
+		if code := reasonOf(err).Code; s.released == nil && (code == "password_expired_on_prem" || code == "password_must_change") {
+			t.step(event.Winlogon, event.User, local, "password_change_prompt", "Windows prompts the user to change the password.", nil)
+		}
 	}
 	return session, err
 }
