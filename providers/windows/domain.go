@@ -153,6 +153,12 @@ func domainReason(e *kerberos.Error) hello.Reason {
 	case e.Phase == kerberos.PhaseCertificate:
 		r = hello.KDCCertificateReason(string(e.Check), e.Status.Name == "STATUS_KDC_CERT_REVOKED")
 		return r
+	case e.Phase == kerberos.PhasePassword && e.Code == 0:
+		r, _ = hello.ReasonFor("password_refused")
+		if e.Hint != "" {
+			r.Sentence = e.Hint // the domain's own words
+		}
+		return r
 	}
 	r.Status, r.Name = e.Status.String(), e.Status.Name
 	if !known && e.Sentence != "" {

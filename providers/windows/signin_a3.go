@@ -2,15 +2,13 @@ package windows
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"time"
 
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
@@ -95,14 +93,21 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	}
 	if err != nil {
 		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
+		if code := reasonOf(err).Code; s.released == nil && (code == "password_expired_on_prem" || code == "password_must_change") {
+			t.step(event.Winlogon, event.User, local, "password_change_prompt", "Windows prompts the user to change the password.", nil)
+		}
 	}
 	return session, err
 }
 
 // ticket uses the session's ticket-granting ticket for what is asked for: a
-// service, or, of the domain itself, its directory.
+// service, or, of the domain itself, its directory. A service that takes NTLM only
+// gets none.
 func (s *signingIn) ticket(ctx context.Context, provider *kerberos.Provider, session *kerberos.Session, to target) error {
 	t := s.trace
+	if to.service != nil && to.service.In.Kind == spec.ServiceNTLM {
+		return s.callNTLM(ctx, session, to)
+	}
 	host, err := provider.Controller(ctx)
 	if err != nil {
 		t.refused(event.DCLocator, event.LSASS, local, "dc_not_found", "No controller is in sight.", err)
@@ -142,9 +147,11 @@ func (s *signingIn) callService(ctx context.Context, ticket *krb.Credential, ser
 		return err
 	}
 	t.step(event.Device, event.Service, "HTTP", "service_request", "A program on the device calls the service with the ticket.", message{"url": service.Out.URL, "service": ticket.Server.String()})
-	status, said, err := s.ask(ctx, service, gss.Header(token))
-	if err == nil && status != http.StatusOK {
-		err = because("service_refused", nil, "%s does not let the user in: %s", service.Addr, said)
+	line := s.lineTo(service)
+	defer line.CloseIdleConnections()
+	said, err := s.ask(ctx, line, service, gss.Header(token))
+	if err == nil && said.status != http.StatusOK {
+		err = because("service_refused", nil, "%s does not let the user in: %s", service.Addr, said.sentence)
 	}
 	if err != nil {
 		t.refused(event.Device, event.User, local, "service_refused", "The service does not let the user in.", err)
@@ -152,33 +159,6 @@ func (s *signingIn) callService(ctx context.Context, ticket *krb.Credential, ser
 	}
 	t.step(event.Device, event.User, local, "service_answered", "The service answers: the user is signed in to it.", message{"service": service.Addr})
 	return nil
-}
-
-// maxAnswer bounds what is read of a service's answer.
-const maxAnswer = 64 << 10
-
-// ask sends one request and returns what the service said.
-func (s *signingIn) ask(ctx context.Context, service *serviceObject, authorization string) (status int, said string, err error) {
-	client := &http.Client{Timeout: serviceTimeout, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return s.env.Network.Dial(ctx, service.Out.Host, 80)
-		}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, service.Out.URL, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header.Set("Authorization", authorization)
-	reply, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer reply.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(reply.Body, maxAnswer))
-	var answer struct {
-		Description string `json:"error_description"`
-	}
-	_ = json.Unmarshal(body, &answer) // the status says what counts
-	return reply.StatusCode, answer.Description, err
 }
 
 // serviceTimeout bounds one request to a service, in real time.
