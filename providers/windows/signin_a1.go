@@ -144,7 +144,7 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 	if err := s.postLogon(); err != nil {
 		return err
 	}
-	return s.reach(ctx)
+	return s.inOrder(ctx, s.raiseTunnel, s.reach)
 }
 
 // keepToken has LSASS keep the primary refresh token.
