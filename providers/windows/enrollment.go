@@ -21,6 +21,7 @@ func (w *Windows) enrollment() providers.Kind[spec.Enrollment, spec.EnrollmentOu
 		After: []string{"tenant", "group", "user", "device", "policy"},
 		Home:  func(in spec.Enrollment) providers.Ref { return in.Device },
 		Disk:  func(in spec.Enrollment) providers.Ref { return in.Device },
+		Watch: enrollmentWatch,
 		Key:   enrollmentKey,
 		Find:  w.findEnrollment, Create: w.createEnrollment, Read: w.readEnrollment, Delete: w.deleteEnrollment,
 	}

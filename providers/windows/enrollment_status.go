@@ -21,6 +21,17 @@ const (
 	statusWaiting = "waiting_for_sync"
 )
 
+// enrollmentWatch is the domain that the user's key is proven to: whether the key
+// is there is a matter of its status.
+func enrollmentWatch(objects providers.Objects, in spec.Enrollment) []providers.Ref {
+	user, err := providers.Resolve[spec.User, spec.UserOut](providers.Env{Objects: objects}, in.User)
+	if err != nil || user.In.Domain == "" {
+		return nil
+	}
+	user.In.Password.Wipe()
+	return []providers.Ref{user.In.Domain}
+}
+
 // status says where the credential can be used: with key trust, in the domain
 // only when the key has arrived there. last is what was known before; it stands
 // while the domain cannot be asked.
