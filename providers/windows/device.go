@@ -322,7 +322,7 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 		if is := d.IsCompliant != nil && *d.IsCompliant; is != asked.Compliant {
 			o.In.Compliant = is
 		}
-		if d.DisplayName != computerName(asked, o.Addr) {
+		if !m.inDomain() && d.DisplayName != computerName(asked, o.Addr) { // a computer's is what Connect makes of it
 			o.In.Name = d.DisplayName
 		}
 	}

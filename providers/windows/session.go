@@ -120,7 +120,7 @@ func (s *signingIn) resume(ctx context.Context) (over bool, err error) {
 		return false, err
 	}
 	s.sessionUnlocked(message{"obtained": s.prt.Obtained, "expires": s.prt.Expires})
-	return false, s.inOrder(ctx, s.raiseTunnel, s.reach)
+	return false, s.reach(ctx)
 }
 
 // sessionUnlocked is Winlogon's part of an unlock.

@@ -140,11 +140,14 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 		s.trace.step(event.WAM, event.User, local, "account_signed_in", "The work account is signed in; the Windows session stays its owner's.", nil)
 	} else {
 		s.desktopOpens()
+		if err := s.raiseTunnel(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.postLogon(); err != nil {
 		return err
 	}
-	return s.inOrder(ctx, s.raiseTunnel, s.reach)
+	return s.reach(ctx)
 }
 
 // keepToken has LSASS keep the primary refresh token.
