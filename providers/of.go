@@ -47,6 +47,9 @@ func Of[In, Out any](k Kind[In, Out]) Type {
 	if k.Disk != nil {
 		t.Disk = func(v cty.Value) Ref { return k.Disk(lenient[In](v)) }
 	}
+	if k.Watch != nil {
+		t.Watch = func(objects Objects, v cty.Value) []Ref { return k.Watch(objects, lenient[In](v)) }
+	}
 	if k.Hosts != nil {
 		t.Hosts = func(r Record) []string {
 			o, _ := decodeRecord[In, Out](r)

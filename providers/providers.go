@@ -74,6 +74,10 @@ type Kind[In, Out any] struct {
 	// is not its own: an enrollment writes its device's. Nil: its own.
 	Disk func(In) Ref
 
+	// Watch are further objects that Read looks into: when the section of one
+	// moves, the next plan reads this object again. Nil: none.
+	Watch func(Objects, In) []Ref
+
 	// Hosts are the network names the object answers on while open.
 	Hosts func(Object[In, Out]) []string
 

@@ -17,6 +17,7 @@ type Type struct {
 
 	Home  func(in cty.Value) Ref // unknown parts of in are treated as absent
 	Disk  func(in cty.Value) Ref
+	Watch func(objects Objects, in cty.Value) []Ref
 	Hosts func(Record) []string
 	Key   func(in cty.Value) string // never nil
 

@@ -105,10 +105,6 @@ func unmoved(err error, now time.Time) error {
 	return err
 }
 
-// rounds bounds how often what failed is tried again at once: what needs
-// another's renewed certificate has it in the next round.
-const rounds = 3
-
 // catchingUp has the lab do what has become due, and returns what it did.
 func catchingUp(ctx context.Context, l *lab.Lab) ([]view.Happened, []view.Undone, error) {
 	var mu sync.Mutex
@@ -121,16 +117,9 @@ func catchingUp(ctx context.Context, l *lab.Lab) ([]view.Happened, []view.Undone
 		}
 	})
 	defer stop()
-	var undone []lab.Undone
-	for n := range rounds {
-		var err error
-		before := len(undone)
-		if undone, err = l.Due(ctx); err != nil {
-			return nil, nil, err
-		}
-		if len(undone) == 0 || n > 0 && len(undone) >= before {
-			break
-		}
+	undone, err := l.CatchUp(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err

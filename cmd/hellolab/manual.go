@@ -50,9 +50,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in"},
 		},
 		"signin": {
-			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for.",
+			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for. With -ccache the session's tickets of a domain are written to a file of the owner's alone, which programs of MIT's and Heimdal's take as their cache; one that exists is not replaced.",
 			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
-			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face"},
+			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face", "hellolab signin user.alice device.laptop -to=domain.corp -ccache=alice.cc"},
 		},
 		"mfa list": {
 			detail:   "USER is an address; without it, all users whose mfa is \"push\". The number is not listed: who approves must see the sign-in page.",

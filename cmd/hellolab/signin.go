@@ -20,6 +20,7 @@ type signinCommand struct {
 	phrase        string
 	to            list
 	restart       bool
+	ccache        string
 	session       sessionFlags
 	json          bool
 }
@@ -41,6 +42,7 @@ func (c *signinCommand) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.phrase, "phrase", "", "the challenge `PHRASE` that Windows asks for after four wrong PINs: A1B2C3")
 	fs.Var(&c.to, "to", "sign in to `ADDRESS` besides; may be repeated")
 	fs.BoolVar(&c.restart, "restart", false, "restart the device first, as Windows demands after five wrong PINs")
+	fs.StringVar(&c.ccache, "ccache", "", "write the user's Kerberos tickets to a new `FILE` afterwards, for KRB5CCNAME")
 	c.session.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
@@ -56,6 +58,9 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 		return mistake("Usage: hellolab signin [USER] DEVICE, such as hellolab signin user.alice device.laptop", "A user and a device are needed")
 	}
 	if err := c.session.check(c); err != nil {
+		return err
+	}
+	if err := c.newCache(s, attempt.User); err != nil {
 		return err
 	}
 	if c.session.lock || c.session.out {
@@ -99,6 +104,9 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 		}
 		if verdict.Code != check.Success {
 			return exitCode(exitError)
+		}
+		if c.ccache != "" {
+			return c.writeCache(s, l, attempt.User, attempt.Device)
 		}
 		return nil
 	})

@@ -113,14 +113,17 @@ func one(ctx context.Context, r Request, c eval.Check) Result {
 	if err := ctx.Err(); err != nil {
 		return res.broken(err.Error())
 	}
-	verdict, events, err := signIn(ctx, r, c)
-	res.Events = events
+	verdict, undone, err := signIn(ctx, r, c, &res.Events)
 	if err != nil {
 		return res.broken(err.Error())
 	}
 	res.Verdict = &verdict
 	if verdict.Code != res.Expect {
-		return res.failed(fmt.Sprintf("expected %s, got %s", res.Expect, verdict.Code))
+		why := fmt.Sprintf("expected %s, got %s", res.Expect, verdict.Code)
+		for _, u := range undone {
+			why += fmt.Sprintf("; what had become due of %s was not done: %v", u.Addr, u.Err)
+		}
+		return res.failed(why)
 	}
 	return res
 }
@@ -128,8 +131,9 @@ func one(ctx context.Context, r Request, c eval.Check) Result {
 func (r Result) failed(why string) Result { r.Status, r.Message = Fail, why; return r }
 func (r Result) broken(why string) Result { r.Status, r.Message = Error, why; return r }
 
-// signIn makes the attempt of one check in a lab of its own.
-func signIn(ctx context.Context, r Request, c eval.Check) (v Verdict, events []event.Event, err error) {
+// signIn makes the attempt of one check in a lab of its own. A check that looks
+// ahead finds done what has become due by then; undone is what could not be.
+func signIn(ctx context.Context, r Request, c eval.Check, events *[]event.Event) (v Verdict, undone []lab.Undone, err error) {
 	var after time.Duration
 	if c.After != "" {
 		if after, err = providers.ParseDuration(c.After); err != nil {
@@ -142,16 +146,19 @@ func signIn(ctx context.Context, r Request, c eval.Check) (v Verdict, events []e
 	}
 	placer := journal.NewPlacer()
 	l, err := r.NewLab(view, after, func(e event.Event) {
-		placer.Place(e, func(e event.Event) { events = append(events, e) })
+		placer.Place(e, func(e event.Event) { *events = append(*events, e) })
 	})
 	if err != nil {
 		return v, nil, err
 	}
-	v, err = attempt(ctx, r, l, c.SignIn)
-	if cerr := l.Close(); err == nil {
-		err = cerr
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if after > 0 {
+		if undone, err = l.CatchUp(ctx); err != nil {
+			return v, undone, err
+		}
 	}
-	return v, events, err
+	v, err = attempt(ctx, r, l, c.SignIn)
+	return v, undone, err
 }
 
 // attempt makes the sign-in at its device.

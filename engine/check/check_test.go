@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,49 @@ func TestAfterMovesTheClockOfOneCheck(t *testing.T) {
 	}
 	if want := noon.Add(14 * 24 * time.Hour); !seen.Equal(want) {
 		t.Errorf("signed in at %v, want %v", seen, want)
+	}
+}
+
+// A check that looks ahead finds done what has become due by then, in its own
+// view; one that does not finds the lab as it is.
+func TestAfterDoesWhatHasBecomeDue(t *testing.T) {
+	refused := errors.New("it is not to be had")
+	due := map[string]int{}
+	r, _ := request(t, func(_ context.Context, env providers.Env, a Attempt) (Verdict, error) {
+		code := Success
+		if due[string(a.PIN)] == 0 {
+			code = "not_done"
+		}
+		return Verdict{Code: code}, nil
+	}, signInCheck("now", "now", "not_done"), signInCheck("later", "later", ""), signInCheck("failing", "failing", ""))
+	r.Workers = 1
+	var at string
+	r.Registry = providers.NewRegistry(providers.Of(providers.Kind[box, boxOut]{
+		Name: "box", Doc: "A box.",
+		Create: func(context.Context, providers.Env, box) (boxOut, error) { return boxOut{ID: "1"}, nil },
+		Due: func(context.Context, providers.Env, providers.Object[box, boxOut]) error {
+			if at == "failing" {
+				return refused
+			}
+			due[at]++
+			return nil
+		},
+	}))
+	r.NewLab = func(v state.View, offset time.Duration, emit event.Sink) (*lab.Lab, error) {
+		if offset == 31*time.Minute {
+			at = "later"
+		} else if offset > 0 {
+			at = "failing"
+		}
+		return lab.New(lab.Options{View: v, Registry: r.Registry, Wall: func() time.Time { return noon }, Offset: offset, Rand: rand.Reader, Emit: emit})
+	}
+	r.Checks[1].After, r.Checks[2].After = "31m", "1h"
+	got := Run(t.Context(), r)
+	if got[0].Status != Pass || got[1].Status != Pass || due["now"] != 0 || due["later"] != 1 {
+		t.Errorf("%s %s, due %v", got[0].Message, got[1].Message, due)
+	}
+	if got[2].Status != Fail || !strings.Contains(got[2].Message, "box.pc was not done: "+refused.Error()) {
+		t.Errorf("%s: %s", got[2].Status, got[2].Message)
 	}
 }
 

@@ -46,6 +46,24 @@ func (l *Lab) Due(ctx context.Context) (undone []Undone, err error) {
 	return undone, nil
 }
 
+// rounds bounds how often CatchUp tries.
+const rounds = 3
+
+// CatchUp is Due after the clock has moved: what failed is tried again at once,
+// for what needs another's renewed certificate has it in the next round.
+func (l *Lab) CatchUp(ctx context.Context) (undone []Undone, err error) {
+	for n := range rounds {
+		before := len(undone)
+		if undone, err = l.Due(ctx); err != nil {
+			return undone, err
+		}
+		if len(undone) == 0 || n > 0 && len(undone) >= before {
+			break
+		}
+	}
+	return undone, nil
+}
+
 // inOrder returns the kinds, each behind those it names in After, else in the
 // order of registration.
 func inOrder(r *providers.Registry) []*providers.Type {

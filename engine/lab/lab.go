@@ -143,7 +143,7 @@ func (l *Lab) Reload(addr string) error {
 }
 
 // Revisions returns the revision of every section that holds part of rec: its
-// own disk's and those of its homes. While none of them moves, rec need not be
+// own disk's, those of its homes, and those that it watches. While none of them moves, rec need not be
 // read again.
 func (l *Lab) Revisions(t *providers.Type, rec providers.Record) (map[string]uint64, error) {
 	revisions := map[string]uint64{}
@@ -160,11 +160,18 @@ func (l *Lab) Revisions(t *providers.Type, rec providers.Record) (map[string]uin
 	return revisions, err
 }
 
-// sections names the disk of rec and of each of its homes.
+// sections names the disk of rec, of each of its homes, and of what it watches.
 func (l *Lab) sections(t *providers.Type, rec providers.Record) []string {
 	objects := l.Objects()
 	names := []string{diskOf(rec.Addr, t, rec.In)}
 	seen := map[string]bool{rec.Addr: true}
+	if t.Watch != nil {
+		for _, ref := range t.Watch(objects, rec.In) {
+			if o, err := objects.Lookup(string(ref)); err == nil && l.opts.Registry.Type(o.Kind) != nil {
+				names = append(names, diskOf(o.Addr, l.opts.Registry.Type(o.Kind), o.In))
+			}
+		}
+	}
 	for t.Home != nil {
 		home := string(t.Home(rec.In))
 		if home == "" || seen[home] {

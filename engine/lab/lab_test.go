@@ -268,6 +268,26 @@ func TestRevisionsFollowTheHomeChain(t *testing.T) {
 	}
 }
 
+func TestRevisionsFollowWhatIsWatched(t *testing.T) {
+	l, _ := open(t, &hosts{opened: map[string]int{}}, &wall{noon}, nil, [2]string{"a"}, [2]string{"b"})
+	kind := *l.opts.Registry.Type("host")
+	kind.Watch = func(providers.Objects, cty.Value) []providers.Ref { return []providers.Ref{"host.a", "host.gone"} }
+	rec, err := l.Objects().Lookup("host.b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := l.Revisions(&kind, rec)
+	if err != nil || len(before) != 2 {
+		t.Fatalf("%v, %v", before, err)
+	}
+	if err := l.envOf(t, "host.a").Section.Update(t.Context(), func(w providers.Writer) error { return w.Put("table", "k", []byte("v")) }); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := l.Revisions(&kind, rec); after["host.a"] == before["host.a"] {
+		t.Errorf("revisions %v, were %v", after, before)
+	}
+}
+
 func TestAuthoritiesAreFoundedOnceAndKept(t *testing.T) {
 	h := &hosts{opened: map[string]int{}}
 	l, view := open(t, h, &wall{noon}, nil, [2]string{"a"})

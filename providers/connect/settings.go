@@ -94,8 +94,9 @@ func loadSchedule(env providers.Env) (*schedule, error) {
 	return &s, err
 }
 
+// storeSchedule moves the section's revision: the next plan learns of the cycle.
 func storeSchedule(ctx context.Context, env providers.Env, s *schedule) error {
-	return env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tableServer, keySchedule, s) })
+	return env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableServer, keySchedule, s) })
 }
 
 func load(env providers.Env, table, key string, v any) (ok bool, err error) {

@@ -21,6 +21,7 @@ func (w *Windows) enrollment() providers.Kind[spec.Enrollment, spec.EnrollmentOu
 		After: []string{"tenant", "group", "user", "device", "policy"},
 		Home:  func(in spec.Enrollment) providers.Ref { return in.Device },
 		Disk:  func(in spec.Enrollment) providers.Ref { return in.Device },
+		Watch: enrollmentWatch,
 		Key:   enrollmentKey,
 		Find:  w.findEnrollment, Create: w.createEnrollment, Read: w.readEnrollment, Delete: w.deleteEnrollment,
 	}
@@ -90,14 +91,15 @@ func (e *enrolling) record() (enrollmentRecord, bool, error) {
 	return view[enrollmentRecord](e.env.Section, tableEnrollment, e.user.sid)
 }
 
-func (e *enrolling) out(rec enrollmentRecord) spec.EnrollmentOut {
+// out is what the lab learns; last is the status that it knew before.
+func (e *enrolling) out(ctx context.Context, rec enrollmentRecord, last string) spec.EnrollmentOut {
 	return spec.EnrollmentOut{
 		KeyID:      rec.KeyID,
 		Flow:       rec.Flow,
 		Trust:      rec.Trust,
 		KeyStorage: string(e.rec.Storage),
 		DeviceID:   rec.DeviceID,
-		Status:     "ready",
+		Status:     e.status(ctx, rec, last),
 		Created:    rec.Created.UTC().Format(time.RFC3339),
 	}
 }
@@ -126,7 +128,7 @@ func (w *Windows) createEnrollment(ctx context.Context, env providers.Env, in sp
 	if err != nil {
 		return spec.EnrollmentOut{}, fmt.Errorf("%s: %w", env.Addr, err)
 	}
-	return e.out(rec), nil
+	return e.out(ctx, rec, ""), nil
 }
 
 // settle brings what an earlier provisioning left to an end. It reports
@@ -200,7 +202,7 @@ func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key str
 			return enrollmentObject{}, err
 		}
 	}
-	o.Out = e.out(rec)
+	o.Out = e.out(ctx, rec, declared.Out.Status)
 	o.ID = o.Out.KeyID
 	return o, nil
 }
@@ -248,7 +250,7 @@ func (w *Windows) readEnrollment(ctx context.Context, env providers.Env, o enrol
 	if entry == nil {
 		return o, providers.ErrGone
 	}
-	o.Out = e.out(rec)
+	o.Out = e.out(ctx, rec, o.Out.Status)
 	return o, nil
 }
 

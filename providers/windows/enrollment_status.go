@@ -1,0 +1,92 @@
+package windows
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
+)
+
+// Values of spec.EnrollmentOut.Status.
+const (
+	statusReady   = "ready"
+	statusWaiting = "waiting_for_sync"
+)
+
+// enrollmentWatch is the domain that the user's key is proven to: whether the key
+// is there is a matter of its status.
+func enrollmentWatch(objects providers.Objects, in spec.Enrollment) []providers.Ref {
+	user, err := providers.Resolve[spec.User, spec.UserOut](providers.Env{Objects: objects}, in.User)
+	if err != nil || user.In.Domain == "" {
+		return nil
+	}
+	user.In.Password.Wipe()
+	return []providers.Ref{user.In.Domain}
+}
+
+// status says where the credential can be used: with key trust, in the domain
+// only when the key has arrived there. last is what was known before; it stands
+// while the domain cannot be asked.
+func (e *enrolling) status(ctx context.Context, rec enrollmentRecord, last string) string {
+	if rec.Trust != string(hello.KeyTrust) || e.user.domain == "" {
+		return statusReady
+	}
+	switch there, err := e.keyInDomain(ctx, rec.KeyID); {
+	case err != nil:
+		return cmp.Or(last, statusWaiting)
+	case there:
+		return statusReady
+	}
+	return statusWaiting
+}
+
+// keyInDomain reports whether the user's account in the domain has the key, as the
+// domain's administrator reads it. Values that nobody can read are no keys.
+func (e *enrolling) keyInDomain(ctx context.Context, kid string) (bool, error) {
+	d, err := domainAt(e.desk, e.user.domain)
+	if err != nil {
+		return false, err
+	}
+	user, err := providers.Resolve[spec.User, spec.UserOut](e.desk, providers.Ref(e.user.addr))
+	if err != nil {
+		return false, err
+	}
+	user.In.Password.Wipe()
+	if user.Out.DomainID == "" {
+		return false, fmt.Errorf("%s: %w", e.user.addr, errNotCreated)
+	}
+	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
+	conn, err := adldap.SignIn(ctx, e.desk, adldap.Domain{
+		Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword,
+	})
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	entry, err := conn.Read(adldap.ByGUID(user.Out.DomainID), keyCredentialLink)
+	if err != nil {
+		return false, err
+	}
+	for _, v := range entry.Values(keyCredentialLink) {
+		b, err := ldapmsg.ParseDNBinary(string(v))
+		if err != nil {
+			continue
+		}
+		if k, err := keycred.Parse(b.Binary); err == nil && base64.StdEncoding.EncodeToString(k.ID) == kid {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keyCredentialLink is the attribute of an account in a domain that has its keys
+// (MS-ADA2).
+const keyCredentialLink = "msDS-KeyCredentialLink"
