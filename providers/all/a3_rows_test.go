@@ -18,8 +18,6 @@ import (
 	"hellolab/providers/wire/krb"
 )
 
-const webService = "service.web"
-
 // newKeyTrust is newHybridLab with an Entra joined laptop that trusts the
 // domain's root, alice's key in both directories, and a service in the domain.
 func newKeyTrust(t testing.TB) *lab {

@@ -15,6 +15,8 @@ import (
 const (
 	corp = "domain.corp"
 	desk = "device.desk"
+
+	webService = "service.web" // takes tickets
 )
 
 // newHybridLab is a tenant and a domain, as changed, with key trust between

@@ -18,7 +18,6 @@ import (
 )
 
 const (
-	webService = "service.web" // takes tickets
 	oldService = "service.old" // takes NTLM only
 )
 
