@@ -222,6 +222,30 @@ func TestCachedLogon(t *testing.T) {
 	})
 }
 
+// TestCachedLogonOfLast: a device keeps as many users as the domain says, and of
+// a password no more than tells a right one from a wrong.
+func TestCachedLogonOfLast(t *testing.T) {
+	seed.Proves(t, "A6-10", "A6")
+	l := newDesk(t)
+	l.Create("user.bo", spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Domain: corp, Password: providers.Secret(first)})
+	l.cycle()
+	bo := func(password string) windows.Request {
+		return windows.Request{User: "user.bo", Device: desk, Password: providers.Secret(password)}
+	}
+	l.Update(corp, l.With("domain", corpIn(0), "cached_logons", cty.NumberIntVal(1)))
+	l.expect(deskPIN(), "success")
+	l.Advance(time.Minute)
+	l.expect(bo(first), "success")
+	l.restartDesk()
+	l.carry("internet")
+	noLogonServers(t, l.expect(deskPIN(), "cached_logon_missing"))
+	l.expect(bo("another"), "wrong_password_in_domain")
+	l.expect(bo(first), "success")
+	if kept := l.records(desk, "cached"); bytes.Contains(kept, []byte(first)) {
+		t.Error("the password itself is kept")
+	}
+}
+
 func corpIn(force time.Duration) spec.Domain {
 	return spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", ForceNetwork: force}
 }
