@@ -3,6 +3,7 @@ package all_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,4 +202,24 @@ func TestStolenDevice(t *testing.T) {
 	if err := l.tpmOf(desk).Export(t.Context(), user.Key); !errors.Is(err, ksp.ErrNotExportable) {
 		t.Errorf("export: %v", err)
 	}
+}
+
+// What may be changed of a hybrid joined device, without joining it anew.
+func TestHybridDeviceChanges(t *testing.T) {
+	l := newHybridLab(t)
+	l.hybridDesk()
+	l.cycle()
+	set := func(attr string, on bool) { l.Update(desk, l.With("device", onDesk(), attr, cty.BoolVal(on))) }
+	set("compliant", true)
+	l.expect(byA6("tenant.contoso"), "success")
+	set("enabled_in_tenant", false)
+	l.expect(byA6(corp), "success")
+	l.expect(byA6("tenant.contoso"), "key_device_disabled")
+	set("enabled_in_tenant", true)
+	l.expect(byA6("tenant.contoso"), "success")
+	renamed := onDesk(func(d *spec.Device) { d.Name = "kiosk" })
+	if _, err := l.TryUpdate(t.Context(), desk, renamed); err == nil || !strings.Contains(err.Error(), `keeps its name, "desk"`) {
+		t.Errorf("renamed: %v", err)
+	}
+	l.expect(byA6(), "success")
 }

@@ -351,10 +351,8 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, o deviceO
 		return spec.DeviceOut{}, err
 	}
 	name := computerName(in, env.Addr)
-	if m.rec.Member != nil && in.EnabledInDomain != o.In.EnabledInDomain {
-		if err := m.enableComputer(ctx, in.EnabledInDomain); err != nil {
-			return spec.DeviceOut{}, fmt.Errorf("%s: change the computer: %w", env.Addr, err)
-		}
+	if err := m.changeComputer(ctx, o.In, in); err != nil {
+		return spec.DeviceOut{}, fmt.Errorf("%s: change the computer: %w", env.Addr, err)
 	}
 	if m.rec.Registration != nil {
 		change := standing(in)

@@ -9,6 +9,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 	"hellolab/providers/windows/domainjoin"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/member"
@@ -107,6 +108,21 @@ func (m *machine) enableComputer(ctx context.Context, enabled bool) error {
 		return err
 	}
 	return domainjoin.Enable(ctx, m.desk, ms.provider, ms.domain, ms.admin, *m.rec.Member, enabled)
+}
+
+// changeComputer changes the machine's account, if it has one, from what was
+// declared to what is. A computer's name stays: renaming one is not part of the
+// lab.
+func (m *machine) changeComputer(ctx context.Context, was, in spec.Device) error {
+	switch {
+	case m.rec.Member == nil:
+		return nil
+	case m.rec.Name != computerName(in, m.addr):
+		return fmt.Errorf("a computer of a domain keeps its name, %q: replace the device to name it anew", m.rec.Name)
+	case in.EnabledInDomain == was.EnabledInDomain:
+		return nil
+	}
+	return m.enableComputer(ctx, in.EnabledInDomain)
 }
 
 // leaveDomain deletes the machine's account. In a domain that is gone there is
