@@ -213,6 +213,23 @@ func TestExpiredPassword(t *testing.T) {
 		l.expect(reach(oldService), "success")
 		l.expect(typed(second), "success")
 	})
+	t.Run("required by the administrator", func(t *testing.T) {
+		seed.Proves(t, "PW-03", "A3", "A6")
+		l.Update(alice, spec.User{UPN: "alice@contoso.com", Tenant: "tenant.contoso", Domain: corp, PasswordExpired: true})
+		l.bothEnd(t, letIn, letIn)
+		if s := l.story("A6"); s.has("password_change_prompt") {
+			t.Errorf("Hello tells of it\n%s", s)
+		}
+		l.expect(reach(oldService), "password_must_change")
+		l.expect(typed(second), "password_expired_on_prem")
+		if s := l.story("A6"); !s.has("password_change_prompt") {
+			t.Errorf("no prompt\n%s", s)
+		}
+		if v := l.change(desk, second, "Third.pa55word"); v.Code != "success" { // at any age
+			t.Fatalf("%+v %+v", v, v.Reason)
+		}
+		l.expect(typed("Third.pa55word", oldService), "success")
+	})
 }
 
 // NTLM is answered with what the sign-in to the domain brought: a password, or

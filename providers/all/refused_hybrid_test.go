@@ -308,6 +308,24 @@ func TestDomainRevocationUnknown(t *testing.T) {
 	l.Update(laptop, onLaptop())
 	l.Update(desk, onDesk())
 	l.bothEnd(t, letIn, letIn)
+
+	// By the tunnel, without a ticket: what is reached beside it counts, too.
+	for places, want := range map[string]outcome{"onsite": letIn, "internet": letIn, "dc": refusedUnknown} {
+		from("onsite")
+		l.Update(desk, onDesk())
+		l.expect(byA6(), "success") // caches the logon
+		if err := l.windows.Restart(t.Context(), l.For(desk), desk); err != nil {
+			t.Fatal(err)
+		}
+		l.Update(desk, onDesk(placed("vpn")))
+		from(places)
+		v := l.expect(byA6(corp), want.code)
+		s := l.story("A6")
+		s.inOrder(t, "cached_logon", "explorer_started", "vpn_connected", "as_request")
+		if want.code != letIn.code && v.Reason.Code+" "+v.Reason.Name != want.status {
+			t.Errorf("%s: %+v", places, v.Reason)
+		}
+	}
 }
 
 // outOf is what an object has learned.

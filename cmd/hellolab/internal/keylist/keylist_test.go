@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
@@ -40,6 +41,7 @@ func rsaKey(t *testing.T) *rsa.PublicKey {
 
 // TestFromAD: each row is a key credential with what is said of it. Fault 86.
 func TestFromAD(t *testing.T) {
+	seed.Proves(t, "KS-12")
 	pub := rsaKey(t)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,6 +67,9 @@ func TestFromAD(t *testing.T) {
 	}
 	weak := user(keycred.UserKey{})
 	weak.Custom[5] = byte(keycred.StrengthWeak)
+	used := user(keycred.UserKey{})
+	logon := keycred.StampOf(now.Add(-time.Minute), keycred.SourceAzureAD)
+	used.LastLogon = &logon
 	own := keycred.ForComputer(pub, now.Add(-time.Hour))
 	nonsense := keycred.New([]byte("no key"), keycred.UsageNGC, keycred.SourceAzureAD)
 	for name, c := range map[string]struct {
@@ -74,6 +79,7 @@ func TestFromAD(t *testing.T) {
 	}{
 		"synchronized":      {alice, user(keycred.UserKey{MFA: true, Attested: true}), "NGC, Entra ID, RSA 2048, mfa yes, attested yes, unknown []"},
 		"without MFA":       {alice, user(keycred.UserKey{}), "NGC, Entra ID, RSA 2048, mfa no, attested no, unknown []"},
+		"used":              {alice, used, "NGC, Entra ID, RSA 2048, mfa no, attested no, unknown []"},
 		"calls itself weak": {alice, weak, "NGC, Entra ID, RSA 2048, mfa no, attested no, weak [weak]"},
 		"of tomorrow":       {alice, user(keycred.UserKey{Created: now.Add(48 * time.Hour)}), "NGC, Entra ID, RSA 2048, mfa no, attested no, unknown [malformed]"},
 		"exponent 3":        {alice, user(keycred.UserKey{Public: &rsa.PublicKey{N: pub.N, E: 3}}), "NGC, Entra ID, RSA 2048, mfa no, attested no, unknown [weak]"},
@@ -95,6 +101,12 @@ func TestFromAD(t *testing.T) {
 			}
 			if k.ID != hex.EncodeToString(c.key.ID) || k.Value != value.String() || len(k.Why) < len(k.Marks) {
 				t.Errorf("%+v", k)
+			}
+			if c.key.Device != nil && (k.Device != device.String() || !k.Created.Equal(c.key.CreatedTime())) {
+				t.Errorf("device %s, made %s", k.Device, k.Created)
+			}
+			if (name == "used") != (k.LastLogon != nil) || name == "used" && !k.LastLogon.Equal(now.Add(-time.Minute)) {
+				t.Errorf("last used %v", k.LastLogon)
 			}
 		})
 	}
