@@ -157,7 +157,11 @@ func (m *machine) accountStates() (all []WorkAccount, err error) {
 			return nil, fmt.Errorf("device certificate: %w", err)
 		}
 		w := WorkAccount{DeviceID: r.DeviceID, Thumbprint: r.Thumbprint, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, TenantID: r.TenantID, account: r.Account}
-		if c != nil {
+		done, _, err := view[enrollmentRecord](m.env.Section, tableEnrollment, r.Account)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil && done.Registered {
 			_, w.NGC = c.UserKey(r.TenantID)
 		}
 		all = append(all, w)
@@ -239,12 +243,12 @@ func (s *Status) ofUser(m *machine, user string) error {
 		if !ok || err != nil {
 			return err
 		}
-		_, s.NGC = c.UserKey(s.tenantOfUser(sid))
-		if done, ok, err := load[enrollmentRecord](r, tableEnrollment, sid); err != nil {
+		done, _, err := load[enrollmentRecord](r, tableEnrollment, sid)
+		if err != nil || !done.Registered { // until then provisioning is under way
 			return err
-		} else if ok && done.Registered {
-			s.KeyID = done.EntryID
 		}
+		_, s.NGC = c.UserKey(s.tenantOfUser(sid))
+		s.KeyID = done.EntryID
 		return nil
 	})
 }
