@@ -260,6 +260,7 @@ func TestNTLMAfterHello(t *testing.T) {
 	}
 	session.NTHash = nil
 	l.keep(desk, "kerberos", sid, session)
+	l.drop(desk, "session") // which would hold the tunnel
 	l.Update(desk, onDesk(placed("vpn")))
 	v := l.expect(byA6(oldService), "ntlm_without_password")
 	if v.Reason.Code != "0xC000006D" || v.Reason.Name != "STATUS_LOGON_FAILURE" {
