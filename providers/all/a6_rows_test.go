@@ -225,7 +225,7 @@ func TestKeyNotSynced(t *testing.T) {
 			}
 			if synced {
 				report := l.cycle()
-				if n := keys(); n != 1 || report == nil || !l.has("cycle_began") || !l.has("cycle_ended") {
+				if n := keys(); n != 1 || report == nil || !l.has("cycle_began") || !l.has("sync_cycle") {
 					t.Errorf("%d keys after a cycle, report %+v", n, report)
 				}
 				l.expect(deskPIN(), "success")
