@@ -322,7 +322,7 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 		if is := d.IsCompliant != nil && *d.IsCompliant; is != asked.Compliant {
 			o.In.Compliant = is
 		}
-		if !m.inDomain() && d.DisplayName != computerName(asked, o.Addr) { // a computer's is what Connect makes of it
+		if name := computerName(asked, o.Addr); d.DisplayName != name && (m.rec.Member == nil || !strings.EqualFold(d.DisplayName, name)) { // a domain's names have no case
 			o.In.Name = d.DisplayName
 		}
 	}
