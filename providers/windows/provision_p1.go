@@ -156,7 +156,7 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 	t := p.trace
 	t.in("C")
 	rec := enrollmentRecord{
-		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.route.Provision), Trust: string(p.route.Trust),
+		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.trace.flow), Trust: string(p.route.Trust),
 		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures,
 	}
 	if err := p.keep(ctx, rec); err != nil {
