@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +45,7 @@ func testProgram(tb testing.TB, name string, args ...string) *exec.Cmd {
 func benchKDC(kind, dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	debug.SetGCPercent(servingGC)
 	if kind == "memory" {
 		return benchMemory(ctx, dir)
 	}
@@ -51,7 +53,7 @@ func benchKDC(kind, dir string) error {
 }
 
 func benchListen() (net.Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen("tcp", "127.0.0.1:0")
 	if err == nil {
 		fmt.Println(l.Addr())
 	}

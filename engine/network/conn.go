@@ -16,17 +16,27 @@ const window = 64 << 10
 type stream struct {
 	mu      sync.Mutex
 	buf     []byte
-	changed chan struct{} // closed and replaced whenever a waiter should look again
+	changed chan struct{} // made by whoever waits, closed when it should look again; nil: nobody waits
 	closed  bool          // no more bytes come in
 	reset   bool          // nobody reads any more
 }
 
-func newStream() *stream { return &stream{changed: make(chan struct{})} }
+func newStream() *stream { return &stream{} }
 
 // wake lets everyone who waits look again; the caller holds mu.
 func (s *stream) wake() {
-	close(s.changed)
-	s.changed = make(chan struct{})
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// wait returns what the next wake closes; the caller holds mu.
+func (s *stream) wait() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
 }
 
 func (s *stream) read(p []byte, late *deadline) (int, error) {
@@ -54,7 +64,7 @@ func (s *stream) read(p []byte, late *deadline) (int, error) {
 			s.mu.Unlock()
 			return 0, nil
 		}
-		changed := s.changed
+		changed := s.wait()
 		s.mu.Unlock()
 		select {
 		case <-changed:
@@ -81,7 +91,7 @@ func (s *stream) write(p []byte, late *deadline) (n int, err error) {
 			s.mu.Unlock()
 			continue
 		}
-		changed := s.changed
+		changed := s.wait()
 		s.mu.Unlock()
 		select {
 		case <-changed:

@@ -20,7 +20,9 @@ func relay(a, b net.Conn, idle time.Duration) {
 	timer := time.AfterFunc(idle, cut)
 	defer timer.Stop()
 	carry := func(to, from net.Conn) {
-		if _, err := io.Copy(stirring{to, timer, idle}, plainReader{from}); err != nil || closeWrite(to) != nil {
+		buffer := buffers.Get().(*[]byte)
+		defer buffers.Put(buffer)
+		if _, err := io.CopyBuffer(stirring{to, timer, idle}, plainReader{from}, *buffer); err != nil || closeWrite(to) != nil {
 			cut()
 		}
 	}
@@ -29,6 +31,9 @@ func relay(a, b net.Conn, idle time.Duration) {
 	both.Go(func() { carry(b, a) })
 	both.Wait()
 }
+
+// buffers are what io.Copy would make for each direction of each connection.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 // stirring is a writer that puts the end of idleness off.
 type stirring struct {

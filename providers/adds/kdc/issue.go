@@ -28,7 +28,7 @@ type span struct{ end, renew time.Time }
 func (x *exchange) findServer(ctx context.Context, name krb.Name) (*Account, error) {
 	k := x.kdc
 	if k.isTGS(name) {
-		name = krb.TGS(k.Realm)
+		return x.ticketGranting(ctx)
 	}
 	server, err := k.Directory.Server(ctx, name)
 	if errors.Is(err, ErrUnknownPrincipal) {
@@ -36,11 +36,22 @@ func (x *exchange) findServer(ctx context.Context, name krb.Name) (*Account, err
 	} else if err != nil {
 		return nil, fmt.Errorf("look up the service: %w", err)
 	}
-	// krbtgt's account is disabled for signing in, always.
-	if server.has(Disabled) && !k.isTGS(name) && !name.IsChangePassword() {
+	if server.has(Disabled) && !name.IsChangePassword() {
 		return nil, krb.NewError(krb.ErrServiceRevoked, "The account of the service %s is disabled.", name)
 	}
 	return server, nil
+}
+
+// ticketGranting is krbtgt's account, looked up once for an exchange, which
+// needs it several times. It is disabled for signing in, always.
+func (x *exchange) ticketGranting(ctx context.Context) (*Account, error) {
+	if x.krbtgt == nil {
+		var err error
+		if x.krbtgt, err = x.kdc.Directory.Server(ctx, krb.TGS(x.kdc.Realm)); err != nil {
+			return nil, fmt.Errorf("look up krbtgt: %w", err)
+		}
+	}
+	return x.krbtgt, nil
 }
 
 // serverName is the server's name for the ticket: as asked for, but canonical
@@ -100,9 +111,9 @@ func (x *exchange) seal(ctx context.Context, t *issue, content *pac.PAC) (*krb.T
 	}
 	part := &t.part
 	if content != nil {
-		krbtgt, err := k.Directory.Server(ctx, krb.TGS(k.Realm))
+		krbtgt, err := x.ticketGranting(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look up krbtgt: %w", err)
+			return nil, err
 		}
 		kdcKey, err := k.ticketKey(krbtgt)
 		if err != nil {

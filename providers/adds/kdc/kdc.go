@@ -111,6 +111,7 @@ type exchange struct {
 	note   map[string]any // for the event
 	quiet  string         // set when a refusal is a step of the protocol's: the event's text
 	shown  []proofShown   // what the KDC has remembered of the request
+	krbtgt *Account       // once it was looked up
 }
 
 // proofShown is an entry of the memory of replays.

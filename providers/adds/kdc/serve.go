@@ -1,6 +1,7 @@
 package kdc
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -97,9 +98,27 @@ type server struct {
 // one that is being answered. The watch closes it when its peer is too slow.
 type conn struct {
 	net.Conn
-	watch *time.Timer
-	turn  uint64
+	watch   *time.Timer
+	message time.Duration // for a message that has begun to arrive whole
+	begun   bool          // a message has
+	turn    uint64
 }
+
+// Read shortens the wait once a message has begun, so that bytes that trickle
+// do not keep a connection.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.begun {
+		c.begun = true
+		c.watch.Reset(c.message)
+	}
+	return n, err
+}
+
+// buffers are for reading: most requests come with their length in one piece,
+// and are read with one call of the system. They serve one connection after the
+// other; a message is never a slice of one.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
 
 func (s *server) add(ctx context.Context, c net.Conn) {
 	s.mu.Lock()
@@ -116,7 +135,7 @@ func (s *server) add(ctx context.Context, c net.Conn) {
 		return
 	}
 	s.turn++
-	n := &conn{c, time.AfterFunc(s.limits.Idle, func() { _ = c.Close() }), s.turn}
+	n := &conn{Conn: c, watch: time.AfterFunc(s.limits.Idle, func() { _ = c.Close() }), message: s.limits.Message, turn: s.turn}
 	s.conns[n] = struct{}{}
 	s.wg.Add(1)
 	go s.serve(ctx, n)
@@ -163,9 +182,15 @@ func (s *server) serve(ctx context.Context, c *conn) {
 		defer s.mu.Unlock()
 		delete(s.conns, c)
 	}()
+	in := buffers.Get().(*bufio.Reader)
+	in.Reset(c)
+	defer func() {
+		in.Reset(nil)
+		buffers.Put(in)
+	}()
 	local, remote := address(c.LocalAddr()), address(c.RemoteAddr())
 	for range s.limits.PerConn {
-		message, err := s.read(c)
+		message, err := s.read(c, in)
 		var e *krb.Error
 		if errors.As(err, &e) && e.Code == krb.ErrFieldTooLong {
 			// RFC 4120 7.2.2: a length that cannot be is answered before the end.
@@ -187,10 +212,11 @@ func (s *server) serve(ctx context.Context, c *conn) {
 }
 
 // read waits for a message to begin, and then for its end.
-func (s *server) read(c *conn) ([]byte, error) {
+func (s *server) read(c *conn, in *bufio.Reader) ([]byte, error) {
+	c.begun = false
 	c.watch.Reset(s.limits.Idle)
 	defer c.watch.Stop()
-	return krb.ReadFrame(&firstByte{c, s.limits.Message, false})
+	return krb.ReadFrame(in)
 }
 
 func (s *server) write(c *conn, b []byte) error {
@@ -199,24 +225,10 @@ func (s *server) write(c *conn, b []byte) error {
 	return krb.WriteFrame(c, b)
 }
 
-// firstByte shortens the wait once a message has begun, so that bytes that
-// trickle do not keep a connection.
-type firstByte struct {
-	*conn
-	message time.Duration
-	begun   bool
-}
-
-func (f *firstByte) Read(b []byte) (int, error) {
-	n, err := f.Conn.Read(b)
-	if n > 0 && !f.begun {
-		f.begun = true
-		f.watch.Reset(f.message)
-	}
-	return n, err
-}
-
 func address(a net.Addr) netip.Addr {
+	if a, ok := a.(interface{ AddrPort() netip.AddrPort }); ok { // TCP and UDP
+		return a.AddrPort().Addr().Unmap()
+	}
 	if a == nil {
 		return netip.Addr{}
 	}

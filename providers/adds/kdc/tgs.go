@@ -124,9 +124,9 @@ func (x *exchange) tgtKey(ctx context.Context, t *krb.Ticket) (krb.Key, error) {
 	if n := kvno >> 16; n != 0 {
 		return krb.Key{}, krb.NewError(krb.ErrServerUnknown, "The domain has no read-only domain controller of number %d.", n)
 	}
-	krbtgt, err := k.Directory.Server(ctx, krb.TGS(k.Realm))
+	krbtgt, err := x.ticketGranting(ctx)
 	if err != nil {
-		return krb.Key{}, fmt.Errorf("look up krbtgt: %w", err)
+		return krb.Key{}, err
 	}
 	key, ok := krbtgt.version(t.EncPart.EType, kvno)
 	if !ok {

@@ -21,6 +21,7 @@ var (
 	errDER   = errors.New("not in the distinguished encoding")
 	errDepth = errors.New("values nest too deep")
 	errTail  = errors.New("bytes after the message")
+	errValue = errors.New("a part is missing or of another type")
 )
 
 // Check says whether b is exactly one value in the distinguished encoding of
@@ -117,12 +118,20 @@ func unmarshal(b []byte, v any, tag int) error {
 	if err := Check(b); err != nil {
 		return err
 	}
+	if tag != 0 && b[0] != 0x60|byte(tag) {
+		return fmt.Errorf("identifier 0x%02x, want application %d", b[0], tag)
+	}
+	if v, ok := v.(decodable); ok {
+		return decode(b, v, tag)
+	}
+	return reflected(b, v, tag)
+}
+
+// reflected is unmarshal after Check by encoding/asn1.
+func reflected(b []byte, v any, tag int) error {
 	params := ""
 	if tag != 0 {
 		params = fmt.Sprintf("application,explicit,tag:%d", tag)
-		if b[0] != 0x60|byte(tag) {
-			return fmt.Errorf("identifier 0x%02x, want application %d", b[0], tag)
-		}
 	}
 	rest, err := asn1.UnmarshalWithParams(b, v, params)
 	if err == nil && len(rest) > 0 {

@@ -10,130 +10,167 @@ import (
 // What a KDC writes for every request is encoded by these functions, which read
 // like the definitions; encoding/asn1 takes four times as long for it, more
 // than all the cryptography of an exchange. The tests hold both to the same bytes.
-//
-// A part that is nil is absent; ctx of nothing is nothing.
 
-// tlv is a value of an identifier, from its content in parts.
-func tlv(id byte, parts ...[]byte) []byte {
-	n := 0
-	for _, p := range parts {
-		n += len(p)
-	}
-	b := make([]byte, 0, 6+n)
+// value is a value in the making: its sizes are known before the first byte is
+// written, so that what is deep within others is written once. The zero value is
+// absent, and ctx of it is.
+type value struct {
+	id    byte    // identifier; 0: leaf is a whole value, encoded
+	size  int     // of the content, in bytes
+	leaf  []byte  // content of a primitive
+	parts []value // content of others
+}
+
+func (v value) absent() bool { return v.id == 0 && v.leaf == nil }
+
+// length is the size of the whole value.
+func (v value) length() int {
 	switch {
-	case n < 0x80:
-		b = append(b, id, byte(n))
-	case n < 0x100:
-		b = append(b, id, 0x81, byte(n))
-	case n < 0x10000:
-		b = append(b, id, 0x82, byte(n>>8), byte(n))
-	default:
-		b = binary.BigEndian.AppendUint32(append(b, id, 0x84), uint32(n))
-		if n < 1<<24 {
-			b = append(b[:1], 0x83, byte(n>>16), byte(n>>8), byte(n))
-		}
+	case v.id == 0:
+		return v.size
+	case v.size < 0x80:
+		return v.size + 2
+	case v.size < 0x100:
+		return v.size + 3
+	case v.size < 0x10000:
+		return v.size + 4
 	}
-	for _, p := range parts {
-		b = append(b, p...)
+	return v.size + 5 // nothing here has 16 MB
+}
+
+func (v value) appendTo(b []byte) []byte {
+	switch n := v.size; {
+	case v.id == 0:
+	case n < 0x80:
+		b = append(b, v.id, byte(n))
+	case n < 0x100:
+		b = append(b, v.id, 0x81, byte(n))
+	case n < 0x10000:
+		b = append(b, v.id, 0x82, byte(n>>8), byte(n))
+	default:
+		b = append(b, v.id, 0x83, byte(n>>16), byte(n>>8), byte(n))
+	}
+	b = append(b, v.leaf...)
+	for i := range v.parts {
+		b = v.parts[i].appendTo(b)
 	}
 	return b
 }
 
-func seq(parts ...[]byte) []byte          { return tlv(0x30, parts...) }
-func app(tag int, parts ...[]byte) []byte { return tlv(0x60|byte(tag), seq(parts...)) }
-func octets(b []byte) []byte              { return tlv(asn1.TagOctetString, b) }
-func text(s string) []byte                { return tlv(asn1.TagGeneralString, []byte(s)) }
-
-func ctx(tag int, value []byte) []byte {
-	if value == nil {
+func (v value) encode() []byte {
+	if v.absent() {
 		return nil
 	}
-	return tlv(0xa0|byte(tag), value)
+	return v.appendTo(make([]byte, 0, v.length()))
 }
 
-func integer(v int64) []byte {
+func constructed(id byte, parts ...value) value {
+	v := value{id: id, parts: parts}
+	for i := range parts {
+		v.size += parts[i].length()
+	}
+	return v
+}
+
+func primitive(id byte, content []byte) value {
+	return value{id: id, size: len(content), leaf: content}
+}
+
+func seq(parts ...value) value           { return constructed(0x30, parts...) }
+func app(tag int, parts ...value) []byte { return constructed(0x60|byte(tag), seq(parts...)).encode() }
+func encoded(b []byte) value             { return value{size: len(b), leaf: b} }
+func octets(b []byte) value              { return primitive(asn1.TagOctetString, b) }
+func text(s string) value                { return primitive(asn1.TagGeneralString, []byte(s)) }
+
+func ctx(tag int, v value) value {
+	if v.absent() {
+		return value{}
+	}
+	return constructed(0xa0|byte(tag), v)
+}
+
+func integer(v int64) value {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 8), uint64(v))
 	for len(b) > 1 && (b[0] == 0 && b[1] < 0x80 || b[0] == 0xff && b[1] >= 0x80) {
 		b = b[1:]
 	}
-	return tlv(asn1.TagInteger, b)
+	return primitive(asn1.TagInteger, b)
 }
 
 // optional is an integer whose zero is absent.
-func optional(v int64) []byte {
+func optional(v int64) value {
 	if v == 0 {
-		return nil
+		return value{}
 	}
 	return integer(v)
 }
 
-func (f Flags) der() []byte {
-	return tlv(asn1.TagBitString, []byte{0, byte(f >> 24), byte(f >> 16), byte(f >> 8), byte(f)})
+func (f Flags) der() value {
+	return primitive(asn1.TagBitString, []byte{0, byte(f >> 24), byte(f >> 16), byte(f >> 8), byte(f)})
 }
 
 // timestamp is a KerberosTime; the zero time is absent.
-func timestamp(t time.Time) []byte {
+func timestamp(t time.Time) value {
 	if t.IsZero() {
-		return nil
+		return value{}
 	}
-	return tlv(asn1.TagGeneralizedTime, t.UTC().AppendFormat(make([]byte, 0, 16), "20060102150405Z"))
+	return primitive(asn1.TagGeneralizedTime, t.UTC().AppendFormat(make([]byte, 0, 16), "20060102150405Z"))
 }
 
-func (n Name) der() []byte {
+func (n Name) der() value {
 	if n.IsZero() {
-		return nil
+		return value{}
 	}
-	var parts [maxParts][]byte
-	list := parts[:0]
-	for _, p := range n.Parts {
-		list = append(list, text(p))
+	parts := make([]value, len(n.Parts))
+	for i, p := range n.Parts {
+		parts[i] = text(p)
 	}
-	return seq(ctx(0, integer(int64(n.Type))), ctx(1, seq(list...)))
+	return seq(ctx(0, integer(int64(n.Type))), ctx(1, seq(parts...)))
 }
 
-func (k Key) der() []byte {
+func (k Key) der() value {
 	return seq(ctx(0, integer(int64(k.EType))), ctx(1, octets(k.Value)))
 }
 
-func (c Checksum) der() []byte {
+func (c Checksum) der() value {
 	return seq(ctx(0, integer(int64(c.Type))), ctx(1, octets(c.Sum)))
 }
 
-func (d EncryptedData) der() []byte {
+func (d EncryptedData) der() value {
 	return seq(ctx(0, integer(int64(d.EType))), ctx(1, optional(d.KVNO)), ctx(2, octets(d.Cipher)))
 }
 
 // list is SEQUENCE OF; an empty one is absent unless it must be there.
-func list[T any](items []T, der func(T) []byte) []byte {
+func list[T any](items []T, der func(T) value) value {
 	if len(items) == 0 {
-		return nil
+		return value{}
 	}
-	parts := make([][]byte, len(items))
+	parts := make([]value, len(items))
 	for i, item := range items {
 		parts[i] = der(item)
 	}
 	return seq(parts...)
 }
 
-func orEmpty(b []byte) []byte {
-	if b == nil {
+func orEmpty(v value) value {
+	if v.absent() {
 		return seq()
 	}
-	return b
+	return v
 }
 
-func (p PAData) der() []byte {
+func (p PAData) der() value {
 	return seq(ctx(1, integer(int64(p.Type))), ctx(2, octets(p.Value)))
 }
 
-func (a AuthData) der() []byte {
+func (a AuthData) der() value {
 	return seq(ctx(0, integer(int64(a.Type))), ctx(1, octets(a.Data)))
 }
 
-func (h HostAddress) der() []byte {
+func (h HostAddress) der() value {
 	return seq(ctx(0, integer(int64(h.Type))), ctx(1, octets(h.Address)))
 }
 
-func (l LastReq) der() []byte {
+func (l LastReq) der() value {
 	return seq(ctx(0, integer(int64(l.Type))), ctx(1, timestamp(l.Time)))
 }

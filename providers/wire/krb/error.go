@@ -102,7 +102,7 @@ func (e *Error) Encode(realm string, server Name, now time.Time) ([]byte, error)
 	if server.IsZero() {
 		server = TGS(realm)
 	}
-	var crealm, cname, etext, edata []byte
+	var crealm, cname, etext, edata value
 	if !e.Client.IsZero() {
 		crealm, cname = text(e.ClientRealm), e.Client.der()
 	}

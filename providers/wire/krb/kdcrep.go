@@ -39,7 +39,7 @@ func (r *KDCRep) Encode() ([]byte, error) {
 	}
 	return app(r.MsgType,
 		ctx(0, integer(version)), ctx(1, integer(int64(r.MsgType))), ctx(2, list(r.PAData, PAData.der)),
-		ctx(3, text(r.CRealm)), ctx(4, r.Client.der()), ctx(5, t), ctx(6, r.EncPart.der()),
+		ctx(3, text(r.CRealm)), ctx(4, r.Client.der()), ctx(5, encoded(t)), ctx(6, r.EncPart.der()),
 	), nil
 }
 

@@ -100,8 +100,8 @@ func ParseKDCReq(b []byte) (*KDCReq, error) {
 
 func (k *KDCReqBody) parse(b []byte) error {
 	var w kdcReqBody
-	if rest, err := asn1.Unmarshal(b, &w); err != nil || len(rest) > 0 {
-		return errors.Join(err, checkEmpty(rest))
+	if err := decode(b, &w, 0); err != nil {
+		return err
 	}
 	if w.Nonce < -1<<31 || w.Nonce >= 1<<32 {
 		return errors.New("nonce beyond 32 bits")
@@ -129,13 +129,6 @@ func (k *KDCReqBody) parse(b []byte) error {
 	}
 	k.Tickets, err = parseTickets(w.Tickets.Bytes)
 	return err
-}
-
-func checkEmpty(rest []byte) error {
-	if len(rest) > 0 {
-		return errTail
-	}
-	return nil
 }
 
 // parseTickets reads SEQUENCE OF Ticket.

@@ -232,7 +232,7 @@ func ParseChecksum(b []byte) (Checksum, error) {
 }
 
 // Encode writes a bare Checksum.
-func (c Checksum) Encode() ([]byte, error) { return c.der(), nil }
+func (c Checksum) Encode() ([]byte, error) { return c.der().encode(), nil }
 
 // UserSalt is the salt that Active Directory gives a user's password
 // (MS-KILE 3.1.1.2): the realm in upper case and the sAMAccountName.

@@ -35,7 +35,9 @@ func FindPA(list []PAData, paType int32) (value []byte, ok bool) {
 
 // EncodeMethodData writes METHOD-DATA, the e-data of KDC_ERR_PREAUTH_REQUIRED
 // and KDC_ERR_PREAUTH_FAILED (RFC 4120 5.9.1).
-func EncodeMethodData(pieces []PAData) ([]byte, error) { return orEmpty(list(pieces, PAData.der)), nil }
+func EncodeMethodData(pieces []PAData) ([]byte, error) {
+	return orEmpty(list(pieces, PAData.der)).encode(), nil
+}
 
 // ParseMethodData reads METHOD-DATA.
 func ParseMethodData(b []byte) ([]PAData, error) {
@@ -82,11 +84,11 @@ type ETypeInfo2Entry struct {
 
 // EncodeETypeInfo2 writes the value of PA-ETYPE-INFO2, in order of preference.
 func EncodeETypeInfo2(entries []ETypeInfo2Entry) ([]byte, error) {
-	return orEmpty(list(entries, ETypeInfo2Entry.der)), nil
+	return orEmpty(list(entries, ETypeInfo2Entry.der)).encode(), nil
 }
 
-func (e ETypeInfo2Entry) der() []byte {
-	var salt, params []byte
+func (e ETypeInfo2Entry) der() value {
+	var salt, params value
 	if e.Salt != "" {
 		salt = text(e.Salt)
 	}
@@ -224,17 +226,23 @@ type AuthData struct {
 
 // EncodeAuthData writes AuthorizationData.
 func EncodeAuthData(elements []AuthData) ([]byte, error) {
-	return orEmpty(list(elements, AuthData.der)), nil
+	return orEmpty(list(elements, AuthData.der)).encode(), nil
 }
 
-// ParseAuthData reads AuthorizationData.
+// ParseAuthData reads AuthorizationData. The data are slices of b.
 func ParseAuthData(b []byte) ([]AuthData, error) {
-	var list []AuthData
-	if err := unmarshal(b, &list, 0); err != nil {
-		return nil, fmt.Errorf("authorization data: %w", err)
+	d := &decoder{}
+	err := Check(b)
+	if err == nil {
+		list := sequenceOf[AuthData](d, b)
+		switch {
+		case d.bad:
+			err = errValue
+		case len(list) > maxPAData:
+			err = errors.New("too many elements")
+		default:
+			return list, nil
+		}
 	}
-	if len(list) > maxPAData {
-		return nil, errors.New("authorization data: too many elements")
-	}
-	return list, nil
+	return nil, fmt.Errorf("authorization data: %w", err)
 }
