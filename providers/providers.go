@@ -185,6 +185,12 @@ type Section interface {
 	Record(ctx context.Context, fn func(Writer) error) error
 }
 
+// Versioned is a Section that tells without reading whether anything may have
+// changed. A version is compared with ==. What View shows, when it is called
+// after Version, is of that version or a later one, and once Update or Record has
+// returned the version is another.
+type Versioned interface{ Version() any }
+
 // Reader reads tables of a section. Values are the caller's to keep.
 type Reader interface {
 	Get(table, key string) (value []byte, ok bool, err error)

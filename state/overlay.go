@@ -41,6 +41,9 @@ func NewOverlay(base Base) *Overlay {
 // Meta implements View.
 func (o *Overlay) Meta() Meta { return o.now.Load().meta }
 
+// Version changes with every commit, before it returns. It is compared with ==.
+func (o *Overlay) Version() any { return o.now.Load() }
+
 // Read implements View. fn sees the overlay as it is now; commits made
 // meanwhile do not show.
 func (o *Overlay) Read(fn func(Reader) error) error {

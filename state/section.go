@@ -21,6 +21,15 @@ type Section struct {
 // records it holds. It need not exist.
 func NewSection(v View, name string) *Section { return &Section{view: v, name: name} }
 
+// Version is the view's, nil for one that tells none: it changes with every
+// commit to the view, whatever section it is to.
+func (s *Section) Version() any {
+	if v, ok := s.view.(interface{ Version() any }); ok {
+		return v.Version()
+	}
+	return nil
+}
+
 // View reads the section's tables at one consistent state.
 func (s *Section) View(fn func(TableReader) error) error {
 	return s.view.Read(func(r Reader) error { return fn(TableReader{r, s.name}) })

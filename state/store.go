@@ -48,6 +48,10 @@ var _ View = (*Store)(nil)
 // Meta implements View.
 func (s *Store) Meta() Meta { return s.head.Load().meta }
 
+// Version changes with every commit, once it is durable and before Commit
+// returns. It is compared with ==.
+func (s *Store) Version() any { return s.head.Load() }
+
 // committed is the identity of the state as of one commit.
 type committed struct {
 	meta Meta

@@ -73,8 +73,8 @@ func BenchmarkKDC(b *testing.B) {
 		promise float64 // of MIT's figure
 		ask     func(s *benchServer, b *testing.B, n int) [][]byte
 	}{
-		{"password", 1500, 1, (*benchServer).passwordRequests},
-		{"TGS", 1500, 1, (*benchServer).ticketRequests},
+		{"password", 3000, 1, (*benchServer).passwordRequests},
+		{"TGS", 3000, 1, (*benchServer).ticketRequests},
 		{"PKINIT-DH", 200, 0.5, func(s *benchServer, b *testing.B, n int) [][]byte { return s.publicKeyRequests(b, n, pkinit.MODP2048) }},
 		{"PKINIT-RSA", 300, 1, func(s *benchServer, b *testing.B, n int) [][]byte { return s.publicKeyRequests(b, n, nil) }},
 	} {

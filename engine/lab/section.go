@@ -14,6 +14,9 @@ func newSection(v state.View, name string) providers.Section {
 	return section{state.NewSection(v, name)}
 }
 
+// Version implements providers.Versioned.
+func (s section) Version() any { return s.s.Version() }
+
 func (s section) View(fn func(providers.Reader) error) error {
 	return s.s.View(func(r state.TableReader) error { return fn(r) })
 }

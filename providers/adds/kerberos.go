@@ -3,8 +3,8 @@ package adds
 import (
 	"context"
 	"errors"
+	"sync"
 
-	"hellolab/providers"
 	"hellolab/providers/adds/directory"
 	"hellolab/providers/adds/kdc"
 	"hellolab/providers/wire/krb"
@@ -12,11 +12,16 @@ import (
 
 // accounts gives the KDC the directory's accounts.
 type accounts struct {
-	env providers.Env
 	dir *directory.Directory
+
+	mu   sync.Mutex
+	made map[*directory.Account]*kdc.Account // of accounts that the directory gives again: neither changes
 }
 
-func (a accounts) Client(ctx context.Context, name krb.Name) (*kdc.Account, error) {
+// maxMade bounds the accounts that are kept as the KDC has them.
+const maxMade = 1024
+
+func (a *accounts) Client(ctx context.Context, name krb.Name) (*kdc.Account, error) {
 	switch {
 	case len(name.Parts) == 1:
 		account, err := a.dir.Client(ctx, name.Parts[0], name.Type == krb.NTEnterprise)
@@ -28,18 +33,32 @@ func (a accounts) Client(ctx context.Context, name krb.Name) (*kdc.Account, erro
 	return a.as(account, err)
 }
 
-func (a accounts) Server(ctx context.Context, name krb.Name) (*kdc.Account, error) {
+func (a *accounts) Server(ctx context.Context, name krb.Name) (*kdc.Account, error) {
 	account, err := a.dir.Service(ctx, name.Parts...)
 	return a.as(account, err)
 }
 
-func (a accounts) as(in *directory.Account, err error) (*kdc.Account, error) {
+func (a *accounts) as(in *directory.Account, err error) (*kdc.Account, error) {
 	if errors.Is(err, directory.ErrNoAccount) {
 		return nil, kdc.ErrUnknownPrincipal
 	}
 	if err != nil {
 		return nil, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out, ok := a.made[in]
+	if !ok {
+		if len(a.made) >= maxMade || a.made == nil {
+			a.made = map[*directory.Account]*kdc.Account{}
+		}
+		out = a.account(in)
+		a.made[in] = out
+	}
+	return out, nil
+}
+
+func (a *accounts) account(in *directory.Account) *kdc.Account {
 	out := &kdc.Account{
 		SID: in.SID, SAMAccountName: in.Name, UPN: in.UPN, DisplayName: in.DisplayName, DNSDomain: a.dir.Config().DNSName,
 		UserAccountControl: uint32(in.Control), SupportedETypes: uint32(in.ETypes), Salt: in.Salt, PrimaryGroup: in.Primary,
@@ -56,7 +75,7 @@ func (a accounts) as(in *directory.Account, err error) (*kdc.Account, error) {
 			out.Groups = append(out.Groups, kdc.GroupMembership{RID: g.SID.RID()})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // passwords sets passwords for the password service.

@@ -131,7 +131,7 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 	}
 	at.kdc = kdc.New(kdc.Config{
 		Realm: cfg.Realm(), NetBIOS: cfg.NetBIOSName, LogonServer: c.Name, DomainSID: s.dir.SID(),
-		Directory: accounts{s.env, s.dir}, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
+		Directory: &accounts{dir: s.dir}, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
 		Policy: kdc.Policy{AllowRC4: s.allowsRC4(c.Name), AllowUnprotected: true}, Now: s.env.Now, Rand: s.env.Rand, Events: s.env.Emit,
 	})
 	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: known{s.dir}, Addresses: addresses{s.env}}

@@ -17,12 +17,8 @@ type Published struct {
 
 // Authorities reads what is published of certification authorities. The
 // certificates are shared: nobody changes one.
-func (d *Directory) Authorities(ctx context.Context) (out Published, err error) {
-	err = d.view(func(r reader) (err error) {
-		out, err = remembered(d, r, "authorities", func() (Published, error) { return d.authorities(ctx, r) })
-		return err
-	})
-	return out, err
+func (d *Directory) Authorities(ctx context.Context) (Published, error) {
+	return remembered(d, "authorities", func(r reader) (Published, error) { return d.authorities(ctx, r) })
 }
 
 func (d *Directory) authorities(ctx context.Context, r reader) (out Published, err error) {

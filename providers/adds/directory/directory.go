@@ -83,7 +83,7 @@ func (d *Directory) SID() sid.SID { return d.sid }
 func (d *Directory) now() time.Time { return d.Now().UTC() }
 
 func (d *Directory) view(fn func(reader) error) error {
-	return d.Section.View(func(r providers.Reader) error { return fn(reader{r, d.schema, true}) })
+	return d.Section.View(func(r providers.Reader) error { return fn(reader{r, d.schema}) })
 }
 
 // update makes one change, whole or not at all. Everything that writes to the
@@ -91,7 +91,7 @@ func (d *Directory) view(fn func(reader) error) error {
 func (d *Directory) update(ctx context.Context, fn func(writer) error) error {
 	return d.Section.Update(ctx, func(w providers.Writer) error {
 		c := &changing{Writer: w}
-		if err := fn(writer{reader{c, d.schema, false}, c}); err != nil || !c.any {
+		if err := fn(writer{reader{c, d.schema}, c}); err != nil || !c.any {
 			return err
 		}
 		return c.draw(d.Rand)

@@ -123,7 +123,7 @@ func (d *Directory) isSelf(who *Requester, o *object) (bool, error) {
 
 // change does one change but that of a password.
 func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c ldapmsg.Change, permissive bool, log *journal) error {
-	if !d.schema.allows(o.Classes, a.Name) {
+	if !d.schema.allows(o.Classes)(a) {
 		return violation(a)
 	}
 	self, err := d.isSelf(who, o)

@@ -144,19 +144,15 @@ func (d *Directory) find(ctx context.Context, key string, by func(reader) (*obje
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var a *Account
-	err := d.view(func(r reader) (err error) {
-		a, err = remembered(d, r, key, func() (*Account, error) {
-			o, err := by(r)
-			if err != nil {
-				return nil, err
-			}
-			if !o.is("user") {
-				return nil, errNotFound
-			}
-			return d.asAccount(r, o)
-		})
-		return err
+	a, err := remembered(d, key, func(r reader) (*Account, error) {
+		o, err := by(r)
+		if err != nil {
+			return nil, err
+		}
+		if !o.is("user") {
+			return nil, errNotFound
+		}
+		return d.asAccount(r, o)
 	})
 	if errors.Is(err, errNotFound) {
 		return nil, ErrNoAccount

@@ -20,6 +20,10 @@ import (
 // number of changes may be the same, nor of a store that was put back to a
 // backup. A directory written by an older program has no mark yet, and is read
 // anew each time.
+//
+// Where the section tells its version (providers.Versioned), the mark itself is
+// not read again while that stands. The version is taken before the view, which
+// may be newer and never is older.
 
 const (
 	markSize      = 16
@@ -31,55 +35,75 @@ const (
 // made of, and is read apart from them.
 type memory struct {
 	mu      sync.Mutex
+	version any    // at which the mark was read last; nil: none is told
 	mark    string // "" before the first
 	policy  *PasswordPolicy
 	results map[string]any
 }
 
-// remembered returns the result of read, which reads nothing but r, under a key
-// that says what is read. Results are shared: nobody may change one. Errors are
-// not remembered, nor is anything within a change, which the mark does not tell
-// of yet.
-func remembered[T any](d *Directory, r reader, key string, read func() (T, error)) (T, error) {
-	if !r.settled || len(key) > maxKey {
-		return read()
-	}
-	mark, ok, err := r.Get(tableDirectory, keyMark)
-	if err != nil {
-		var none T
-		return none, fmt.Errorf("read mark: %w", err)
-	}
-	if !ok || len(mark) != markSize {
-		return read()
+// remembered returns the result of read, which reads nothing but the reader,
+// under a key that says what is read. Results are shared: nobody may change
+// one. Errors are not remembered.
+func remembered[T any](d *Directory, key string, read func(reader) (T, error)) (T, error) {
+	var version any
+	if s, ok := d.Section.(providers.Versioned); ok {
+		version = s.Version()
 	}
 	policy := d.policy.Load() // before read, which may see a later one
-	if v, ok := d.memory.get(string(mark), policy, key); ok {
+	if v, ok := d.memory.recall(version, policy, key); ok {
 		return v.(T), nil
 	}
-	v, err := read()
-	if err == nil {
-		d.memory.put(string(mark), policy, key, v)
-	}
-	return v, err
+	var out T
+	err := d.view(func(r reader) error {
+		mark, marked, err := r.Get(tableDirectory, keyMark)
+		if err != nil {
+			return fmt.Errorf("read mark: %w", err)
+		}
+		marked = marked && len(mark) == markSize && len(key) <= maxKey
+		if marked {
+			if v, ok := d.memory.get(string(mark), version, policy, key); ok {
+				out = v.(T)
+				return nil
+			}
+		}
+		if out, err = read(r); err == nil && marked {
+			d.memory.put(string(mark), version, policy, key, out)
+		}
+		return err
+	})
+	return out, err
 }
 
-func (m *memory) get(mark string, policy *PasswordPolicy, key string) (any, bool) {
+// recall returns a result when the mark was read at this version.
+func (m *memory) recall(version any, policy *PasswordPolicy, key string) (any, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mark != mark || m.policy != policy {
+	if version == nil || m.version != version || m.policy != policy {
 		return nil, false
 	}
 	v, ok := m.results[key]
 	return v, ok
 }
 
-func (m *memory) put(mark string, policy *PasswordPolicy, key string, v any) {
+// get returns a result as of a mark that was read at a version.
+func (m *memory) get(mark string, version any, policy *PasswordPolicy, key string) (any, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mark != mark || m.policy != policy {
+		return nil, false
+	}
+	m.version = version
+	v, ok := m.results[key]
+	return v, ok
+}
+
+func (m *memory) put(mark string, version any, policy *PasswordPolicy, key string, v any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mark != mark || m.policy != policy || len(m.results) >= maxRemembered {
 		m.mark, m.policy, m.results = mark, policy, map[string]any{}
 	}
-	m.results[key] = v
+	m.version, m.results[key] = version, v
 }
 
 // changing is a Writer that notes whether anything was written.

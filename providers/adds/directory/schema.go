@@ -78,13 +78,14 @@ const (
 type Schema struct {
 	attributes map[string]*Attribute // by lower-case name and by OID
 	classes    map[string]*Class
-	indexed    []*Attribute // that objects are found by: those that are unique, and classes of mapping
-	linked     []*Attribute // whose values are links to other objects
+	indexed    []*Attribute                   // that objects are found by: those that are unique, and classes of mapping
+	linked     []*Attribute                   // whose values are links to other objects
+	held       map[*Class]map[*Attribute]bool // what a class itself has objects hold, or lets them
 }
 
 // NewSchema returns the schema of every domain of a lab.
 func NewSchema() *Schema {
-	s := &Schema{attributes: map[string]*Attribute{}, classes: map[string]*Class{}}
+	s := &Schema{attributes: map[string]*Attribute{}, classes: map[string]*Class{}, held: map[*Class]map[*Attribute]bool{}}
 	for i := range attributes {
 		a := &attributes[i]
 		s.attributes[strings.ToLower(a.Name)], s.attributes[a.OID] = a, a
@@ -98,6 +99,11 @@ func NewSchema() *Schema {
 	for i := range classes {
 		c := &classes[i]
 		s.classes[strings.ToLower(c.Name)], s.classes[c.OID] = c, c
+		held := map[*Attribute]bool{}
+		for _, name := range slices.Concat(c.Must, c.May) {
+			held[s.Attribute(name)] = true
+		}
+		s.held[c] = held
 	}
 	return s
 }
@@ -122,17 +128,17 @@ func (s *Schema) line(c *Class) []*Class {
 	return line
 }
 
-// allows says whether an object of the classes may hold an attribute, and
-// missing which of those it must hold it does not.
-func (s *Schema) allows(classes []string, attribute string) bool {
-	for _, c := range s.expand(classes) {
-		if containsFold(c.Must, attribute) || containsFold(c.May, attribute) {
-			return true
-		}
+// allows returns what says whether an object of the classes may hold an
+// attribute.
+func (s *Schema) allows(classes []string) func(*Attribute) bool {
+	all := s.expand(classes)
+	return func(a *Attribute) bool {
+		return slices.ContainsFunc(all, func(c *Class) bool { return s.held[c][a] })
 	}
-	return false
 }
 
+// missing says which attribute that an object of the classes must hold it does
+// not, "" for none.
 func (s *Schema) missing(classes []string, has func(string) bool) string {
 	for _, c := range s.expand(classes) {
 		for _, name := range c.Must {

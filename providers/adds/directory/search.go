@@ -65,6 +65,8 @@ type search struct {
 	op       *ldapmsg.Search
 	extended *ldapmsg.ExtendedDNForm
 	matcher  *ldapfilter.Matcher
+
+	attributes map[string][]*Attribute // see shown; by classes
 }
 
 // base finds where a search begins. The empty name is, of a search below it,
@@ -281,22 +283,7 @@ func (s *seen) Values(name string) [][]byte {
 // show makes the entry of an object, with what the search asks for.
 func (s *search) show(o *object) (Entry, error) {
 	e := Entry{DN: s.spelled(o)}
-	all, named := len(s.op.Attributes) == 0, map[string]bool{}
-	for _, description := range s.op.Attributes {
-		name, _, _ := strings.Cut(description, ";")
-		if name == "*" {
-			all = true
-		}
-		if a := s.d.schema.Attribute(name); a != nil {
-			named[a.Name] = true
-		}
-	}
-	for i := range attributes {
-		a := &attributes[i]
-		hidden := a.has(constructed | operational)
-		if a.has(secret) || !named[a.Name] && (!all || hidden) || !s.d.schema.allows(o.Classes, a.Name) {
-			continue
-		}
+	for _, a := range s.shown(o.Classes) {
 		v, err := s.d.values(s.r, o, a)
 		if err != nil {
 			return e, err
@@ -307,9 +294,44 @@ func (s *search) show(o *object) (Entry, error) {
 		if s.extended != nil && (a.Syntax == DN || a.has(backLink)) {
 			v = s.extend(v)
 		}
-		e.Attributes = append(e.Attributes, Shown{Name: a.Name, Values: v, Operational: hidden})
+		e.Attributes = append(e.Attributes, Shown{Name: a.Name, Values: v, Operational: hidden(a)})
 	}
 	return e, nil
+}
+
+// hidden attributes are shown only when they are asked for by name.
+func hidden(a *Attribute) bool { return a.has(constructed | operational) }
+
+// shown lists what the search asks for of objects of these classes. It is the
+// same for all of them, and is worked out once.
+func (s *search) shown(classes []string) []*Attribute {
+	key := strings.Join(classes, " ")
+	if list, ok := s.attributes[key]; ok {
+		return list
+	}
+	all, named := len(s.op.Attributes) == 0, map[string]bool{}
+	for _, description := range s.op.Attributes {
+		name, _, _ := strings.Cut(description, ";")
+		if name == "*" {
+			all = true
+		}
+		if a := s.d.schema.Attribute(name); a != nil {
+			named[a.Name] = true
+		}
+	}
+	var list []*Attribute
+	allowed := s.d.schema.allows(classes)
+	for i := range attributes {
+		a := &attributes[i]
+		if !a.has(secret) && (named[a.Name] || all && !hidden(a)) && allowed(a) {
+			list = append(list, a)
+		}
+	}
+	if s.attributes == nil {
+		s.attributes = map[string][]*Attribute{}
+	}
+	s.attributes[key] = list
+	return list
 }
 
 func (s *search) spelled(o *object) string {

@@ -75,8 +75,7 @@ func (o *object) setNumber(attribute string, n int64) { o.set(attribute, strconv
 // reader reads the tables.
 type reader struct {
 	providers.Reader
-	schema  *Schema
-	settled bool // what it reads is committed, not a change in the making
+	schema *Schema
 }
 
 func get[T any](r providers.Reader, table, key string) (*T, error) {

@@ -67,7 +67,7 @@ func (k *KDC) guard(answer func() []byte) (out []byte) {
 // Serve answers the connections of ln until ctx ends, which is no error, or
 // ln fails. It closes ln, and returns when the last answer is given.
 func Serve(ctx context.Context, ln net.Listener, answer Answer, limits Limits) error {
-	s := &server{answer: answer, limits: limits.filled(), conns: map[*conn]struct{}{}}
+	s := &server{answer: answer, limits: limits.filled(), conns: map[*conn]struct{}{}, next: make(chan *conn), done: make(chan struct{})}
 	defer s.wg.Wait()
 	defer s.closeAll()
 	defer context.AfterFunc(ctx, func() { _ = ln.Close(); s.closeAll() })()
@@ -88,6 +88,8 @@ type server struct {
 	answer Answer
 	limits Limits
 	wg     sync.WaitGroup
+	next   chan *conn    // to a worker that has nothing to do
+	done   chan struct{} // closed with closed
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
 	turn   uint64
@@ -137,8 +139,28 @@ func (s *server) add(ctx context.Context, c net.Conn) {
 	s.turn++
 	n := &conn{Conn: c, watch: time.AfterFunc(s.limits.Idle, func() { _ = c.Close() }), message: s.limits.Message, turn: s.turn}
 	s.conns[n] = struct{}{}
-	s.wg.Add(1)
-	go s.serve(ctx, n)
+	select {
+	case s.next <- n:
+	default:
+		s.wg.Add(1)
+		go s.work(ctx, n)
+	}
+}
+
+// work serves one connection after the other. A worker keeps its stack, which
+// grows to what an answer takes: to grow it anew for each connection is a
+// twentieth of a ticket's time. There are at most as many workers as there were
+// connections at once.
+func (s *server) work(ctx context.Context, c *conn) {
+	defer s.wg.Done()
+	for {
+		s.serve(ctx, c)
+		select {
+		case c = <-s.next:
+		case <-s.done:
+			return
+		}
+	}
 }
 
 // evict ends the connection that has waited longest for its peer.
@@ -158,6 +180,9 @@ func (s *server) evict() {
 func (s *server) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.closed {
+		close(s.done)
+	}
 	s.closed = true
 	for c := range s.conns {
 		_ = c.Close()
@@ -174,7 +199,6 @@ func (s *server) mark(c *conn, busy bool) {
 }
 
 func (s *server) serve(ctx context.Context, c *conn) {
-	defer s.wg.Done()
 	defer func() {
 		c.watch.Stop()
 		_ = c.Close()

@@ -7,7 +7,7 @@ import (
 )
 
 // What a KDC reads with every request is decoded by these methods, which read
-// like the definitions; encoding/asn1, which works by reflection, takes a fifth
+// like the definitions; encoding/asn1, which works by reflection, takes a sixth
 // of the time of an exchange for it. They run after Check, and the tests hold
 // both to the same values. Byte strings are slices of what is read.
 

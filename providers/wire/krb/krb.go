@@ -2,11 +2,12 @@
 // principal names, keys, errors, and the files that clients keep (RFC 4120,
 // 3961, 3962, 6806; Microsoft's additions are from MS-KILE).
 //
-// The cryptography and the string-to-key functions are gokrb5's, the codec is
-// gofork's encoding/asn1; the messages are this package's own, because a KDC
-// needs what gokrb5's lack: the bytes as they were sent (a checksum is over
-// those, never over a second encoding), the encrypted parts that a server
-// writes, and presence kept apart from zero.
+// RC4 and the string-to-key functions are gokrb5's, and the codec is gofork's
+// encoding/asn1 but for what a KDC does with every request (aes.go, encode.go,
+// decode.go). The messages are this package's own, because a KDC needs what
+// gokrb5's lack: the bytes as they were sent (a checksum is over those, never
+// over a second encoding), the encrypted parts that a server writes, and
+// presence kept apart from zero.
 //
 // Every Parse function takes one whole message from a peer who may be hostile:
 // it checks size, depth and the distinguished encoding before anything else

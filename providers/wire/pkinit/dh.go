@@ -75,40 +75,61 @@ func (k *PrivateKey) Shared(peer []byte) ([]byte, error) {
 	return new(big.Int).Exp(y, k.x, p).FillBytes(make([]byte, k.group.Bits/8)), nil
 }
 
-// window is how many bits of an exponent fixedBase's table takes at once.
-const window = 4
+// The exponent of a power of the generator is cut into teeth rows, one below
+// the other, and each row into blocks: one entry of a block's table stands for a
+// column of bits, one of each row, and a squaring serves a column of all blocks
+// (the comb method, Lim and Lee, CRYPTO 1994).
+const (
+	teeth  = 8
+	blocks = 4
+)
 
-// fixedBase makes the table for power: powers()[i][d] = 2^(d * 16^i) mod p.
-// For group 14 it takes 250 kB and, once, the time of a few exponentiations.
+// fixedBase makes the tables for power: powers()[j][u] is the product of
+// 2^(2^(i*row + j*block)) for the bits i of u. For group 14 they take 260 kB and,
+// once, the time of a few exponentiations.
 func (g *Group) fixedBase() [][]*big.Int {
-	table := make([][]*big.Int, g.exponentBits/window)
-	base := big.NewInt(2)
-	for i := range table {
-		row := make([]*big.Int, 1<<window)
-		row[0] = big.NewInt(1)
-		for d := 1; d < len(row); d++ {
-			row[d] = new(big.Int).Mul(row[d-1], base)
-			row[d].Mod(row[d], g.p)
+	row := g.exponentBits / teeth
+	block := row / blocks
+	table := make([][]*big.Int, blocks)
+	for j := range table {
+		table[j] = make([]*big.Int, 1<<teeth)
+		table[j][0] = big.NewInt(1)
+	}
+	square := big.NewInt(2)
+	for bit := range g.exponentBits {
+		if i, j := bit/row, bit%row/block; bit%block == 0 {
+			for u := range 1 << i {
+				product := new(big.Int).Mul(table[j][u], square)
+				table[j][1<<i|u] = product.Mod(product, g.p)
+			}
 		}
-		table[i] = row
-		base = new(big.Int).Mul(row[len(row)-1], base)
-		base.Mod(base, g.p)
+		square = new(big.Int).Mul(square, square)
+		square.Mod(square, g.p)
 	}
 	return table
 }
 
-// power is 2^x mod p for an exponent of g.exponentBits, big-endian: one
-// multiplication for each four bits, a quarter of what math/big's general
+// power is 2^x mod p for an exponent of g.exponentBits, big-endian: for group 14
+// 32 multiplications and 8 squarings, a sixth of what math/big's general
 // exponentiation takes.
 func (g *Group) power(x []byte) *big.Int {
 	table := g.powers()
-	acc, quotient := big.NewInt(1), new(big.Int)
-	product := new(big.Int)
-	for i := range len(x) {
-		b := x[len(x)-1-i]
-		for half, d := range []byte{b & 15, b >> 4} {
-			product.Mul(acc, table[2*i+half][d])
-			quotient.QuoRem(product, g.p, acc)
+	row := g.exponentBits / teeth
+	block := row / blocks
+	acc, product, quotient := big.NewInt(1), new(big.Int), new(big.Int)
+	times := func(by *big.Int) {
+		product.Mul(acc, by)
+		quotient.QuoRem(product, g.p, acc)
+	}
+	for k := block - 1; k >= 0; k-- {
+		times(acc)
+		for j := range blocks {
+			u := 0
+			for i := range teeth {
+				at := i*row + j*block + k
+				u |= int(x[len(x)-1-at/8]>>(at%8)&1) << i
+			}
+			times(table[j][u])
 		}
 	}
 	return acc
