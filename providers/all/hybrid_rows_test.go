@@ -287,6 +287,7 @@ func TestHybridRenewal(t *testing.T) {
 		for _, age := range []time.Duration{3*time.Hour + 59*time.Minute, 4*time.Hour + time.Minute} {
 			t.Run(place+" "+age.String(), func(t *testing.T) {
 				seed.Proves(t, "HY-05", "A6")
+				seed.Proves(t, "CONST-03", "A6")
 				l := newDesk(t)
 				l.cycle()
 				l.expect(deskPIN(), "success")

@@ -245,6 +245,7 @@ func TestStagingAndKeyExport(t *testing.T) {
 func TestSchedule(t *testing.T) {
 	seed.Proves(t, "KS-05")
 	seed.Proves(t, "KS-06")
+	seed.Proves(t, "CONST-07") // reading R30
 	l := newLab(t)
 	due := func(what string, runs bool) {
 		t.Helper()

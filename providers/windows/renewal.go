@@ -109,10 +109,25 @@ func (c *cloudAP) ask(ctx context.Context, rec *prtRecord, r prt.Request) (*oaut
 		return nil, err
 	}
 	body, err := tokenBody(c.http, req)
+	if isOver(err) {
+		return nil, errors.Join(err, c.drop(ctx, rec))
+	}
 	if err != nil {
 		return nil, err
 	}
 	return openReply(string(body), session)
+}
+
+// drop is LSASS forgetting a token that the tenant does not take any more.
+func (c *cloudAP) drop(ctx context.Context, rec *prtRecord) error {
+	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
+		held, ok, err := load[prtRecord](w, tablePRT, rec.key())
+		if err != nil || !ok || held.Token != rec.Token {
+			return err
+		}
+		c.trace.step(event.LSASS, "", local, "prt_dropped", "LSASS drops a primary refresh token that the tenant does not take any more.", message{"credential": rec.Credential, "obtained": rec.Obtained})
+		return w.Delete(tablePRT, rec.key())
+	})
 }
 
 // errReply is a token response that is not what the tenant wrote.
