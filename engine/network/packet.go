@@ -107,7 +107,9 @@ func (n *Network) socket(at net.Addr) *socket {
 func (n *Network) unbind(s *socket) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.sockets, s.local)
+	if n.sockets[s.local] == s {
+		delete(n.sockets, s.local)
+	}
 }
 
 // datagram is one that waits for its reader.
@@ -243,16 +245,14 @@ func (s *socket) Write(p []byte) (int, error) {
 
 func (s *socket) Close() error {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil
+	if !s.closed {
+		s.closed, s.queue, s.bytes = true, nil, 0
+		s.wake()
 	}
-	s.closed, s.queue, s.bytes = true, nil, 0
-	s.wake()
 	s.mu.Unlock()
 	s.rlate.set(time.Time{})
 	s.wlate.set(time.Time{})
-	s.net.unbind(s)
+	s.net.unbind(s) // of two that close it at once, neither returns before the address is free
 	return nil
 }
 

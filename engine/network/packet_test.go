@@ -337,3 +337,30 @@ func TestDialPacketOpensTheOwner(t *testing.T) {
 		t.Errorf("listening on a closed network: %v", err)
 	}
 }
+
+// TestClosedTwiceAtOnce: whoever closes a socket that another is closing may
+// bind its address when their call returns.
+func TestClosedTwiceAtOnce(t *testing.T) {
+	n := network.New(nil)
+	for range 2000 {
+		s, err := n.ListenPacket("dc.test", 464)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var other sync.WaitGroup
+		other.Go(func() { _ = s.Close() })
+		if _, _, err := s.ReadFrom(nil); err == nil {
+			t.Fatal("read from a socket that was closed")
+		}
+		_ = s.Close()
+		again, err := n.ListenPacket("dc.test", 464)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.Wait()
+		if _, err := n.ListenPacket("dc.test", 464); err == nil {
+			t.Fatal("the late one freed the address that another has by now")
+		}
+		_ = again.Close()
+	}
+}

@@ -163,19 +163,18 @@ func (s *socket) send(p []byte, there *socket) (int, error) {
 
 func (s *socket) Close() error {
 	s.mu.Lock()
-	closed := s.closed
 	s.closed, s.queue = true, nil
 	if s.alarm != nil {
 		s.alarm.Stop()
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	if closed {
-		return nil
-	}
+	// Of two that close it at once, neither returns before the address is free.
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
-	delete(s.net.sockets, s.local)
+	if s.net.sockets[s.local] == s {
+		delete(s.net.sockets, s.local)
+	}
 	return nil
 }
 
