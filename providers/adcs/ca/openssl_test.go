@@ -19,6 +19,9 @@ import (
 // looks at the machine's clock, so the lab's is set to it.
 func TestOpenSSL(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
+		if os.Getenv("HELLOLAB_OUTSIDE") == "required" {
+			t.Fatal("openssl is not installed: `make deps-test` installs it")
+		}
 		t.Skip("openssl is not installed: `make deps-test` installs it")
 	}
 	root := config()
