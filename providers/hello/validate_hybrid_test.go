@@ -232,7 +232,35 @@ func TestValidateHybrid(t *testing.T) {
 
 		// Policies.
 		{"cloud switch", policy(func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) }), nil,
-			[]string{"enrollment.desk device flow_unavailable", "enrollment.tablet device flow_unavailable?", "trust.key  trust_not_turned_on?"}},
+			[]string{"enrollment.desk device no_cloud_tgt", "enrollment.tablet device cloud_trust_missing?", "trust.key  trust_not_turned_on?"}},
+		{"cloud switch, keys made", policy(func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) }), all,
+			[]string{"enrollment.desk device cloud_trust_missing?", "enrollment.tablet device cloud_trust_missing?", "trust.key  trust_not_turned_on?"}},
+		{"cloud switch and a trust", func(l lab) {
+			with(l, "policy.hello", func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) })
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
+		}, nil, []string{"trust.key  trust_not_turned_on?"}},
+		{"cloud switch and a trust to elsewhere", func(l lab) {
+			with(l, "policy.hello", func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) })
+			l["domain.other"] = spec.Domain{DNSName: "fabrikam.com", NetBIOSName: "FABRIKAM"}
+			l["trust.other"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.other"}
+			delete(l, "enrollment.tablet")
+			delete(l, "trust.key")
+		}, nil, []string{"enrollment.desk device no_cloud_tgt", "trust.other  trust_not_turned_on?", "trust.other domain trust_needs_sync"}},
+		{"cloud switch for someone of the cloud alone", func(l lab) {
+			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "" })
+			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}
+			with(l, "enrollment.tablet", func(e *spec.Enrollment) { e.User = "user.bo" })
+			delete(l, "enrollment.desk")
+		}, nil, []string{"trust.key  trust_not_turned_on?"}},
+		{"a policy names a cloud trust", func(l lab) {
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
+			delete(l, "authority.root") // it needs none
+			with(l, "device.tablet", func(d *spec.Device) { d.TrustedRoots = nil })
+		}, nil, nil},
+		{"a policy in user scope names a cloud trust", func(l lab) {
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
+			l["policy.u"] = spec.Policy{Source: "mdm", Scope: "user", Trust: "trust.key"}
+		}, nil, []string{"policy.u trust trust_in_user_scope?"}},
 		{"certificate switch", policy(func(p *spec.Policy) { p.Trust, p.UseCertificateForOnPremAuth = "", ptr(true) }), nil,
 			[]string{"enrollment.desk device certificate_needs_federation", "enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device certificate_payload_missing", "enrollment.tablet device flow_unavailable?", "trust.key  trust_not_turned_on?"}},
 		{"both switches", func(l lab) {
@@ -247,7 +275,7 @@ func TestValidateHybrid(t *testing.T) {
 			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}
 			delete(l, "enrollment.desk")
 			delete(l, "trust.key")
-		}, nil, []string{"enrollment.tablet device flow_unavailable?", "policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
+		}, nil, []string{"enrollment.tablet device cloud_trust_missing?", "policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
 		{"cloud switch in user scope", func(l lab) {
 			l["policy.u"] = spec.Policy{Source: "gpo", Scope: "user", UseCloudTrustForOnPremAuth: ptr(true)}
 		}, nil, []string{"policy.u use_cloud_trust_for_on_prem_auth device_only_setting"}},
