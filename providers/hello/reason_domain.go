@@ -45,7 +45,7 @@ var domainReasons = []Reason{
 	// The partial ticket of cloud Kerberos trust.
 	{"domain_hint_missing", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", "The Hello key's metadata does not name the domain, so Kerberos looks for no controller.", "Replace the enrollment, which provisions the key anew."},
 	{"partial_ticket_missing", "0x8009030E", "SEC_E_NO_CREDENTIALS", "The session has no partial ticket for the domain that is still good.", "Sign in again with Hello, or lock and unlock: a sign-in to the tenant brings a new one."},
-	{"cloud_kerberos_denied", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain issues the account no full ticket for its partial one: it is on the deny list of the Kerberos server object, or not on its allow list.", "Use key or certificate trust for privileged accounts, or change allowed and denied of the trust."},
+	{"cloud_kerberos_denied", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain gives the account no full ticket for its partial one.", "Privileged accounts are on the deny list of the Kerberos server object: use key or certificate trust for them, or change allowed and denied of the trust."},
 	{"cloud_kerberos_unknown", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain has no Kerberos server object of the number that the partial ticket names.", "Apply, which makes the object of the trust anew."},
 	{"cloud_kerberos_key_differs", "0xC000006D", "STATUS_LOGON_FAILURE", "The partial ticket is not under the key that the domain has for the tenant.", "Bring the keys together (trust rotate), and sign in again."},
 
@@ -83,6 +83,7 @@ var partialTicketReasons = map[int32]string{
 	7:  "cloud_kerberos_unknown",     // KDC_ERR_S_PRINCIPAL_UNKNOWN
 	12: "cloud_kerberos_unknown",     // KDC_ERR_POLICY: not a read-only controller's account
 	20: "cloud_kerberos_denied",      // KDC_ERR_TGT_REVOKED
+	29: "dc_not_found",               // KDC_ERR_SVC_UNAVAILABLE: this controller does not exchange them
 	31: "cloud_kerberos_key_differs", // KRB_AP_ERR_BAD_INTEGRITY
 	44: "cloud_kerberos_key_differs", // KRB_AP_ERR_BADKEYVER
 }

@@ -174,6 +174,9 @@ func domainReason(e *kerberos.Error) hello.Reason {
 		r, known = hello.ReasonOfPartialTicket(int32(e.Code))
 	}
 	r.Status, r.Name = e.Status.String(), e.Status.Name
+	if e.Code == krb.ErrTGTRevoked && e.Sentence != "" {
+		r.Sentence = e.Sentence // the KDC says which of its lists
+	}
 	if !known && e.Sentence != "" {
 		r.Sentence = e.Sentence
 	}

@@ -26,16 +26,15 @@ func (p *Provider) SignInPartial(ctx context.Context, partial *krb.Credential) (
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.Controller(ctx); err != nil { // it is told before what is sent there
-		return nil, err
+	sending := func(body []byte) {
+		note := ticketNote(partial)
+		note["key_list"], note["exchange"] = true, krb.ExchangeID(body)
+		p.emit("partial_tgt_sent", "The Kerberos provider sends the partial ticket-granting ticket to the controller", note)
 	}
-	note := ticketNote(partial)
-	note["key_list"] = true
-	p.emit("partial_tgt_sent", "The Kerberos provider sends the partial ticket-granting ticket to the controller", note)
 	var r *krbclient.Result
 	err = p.with(ctx, PhaseExchange, 0, func(c *krbclient.Client) (err error) {
 		r, err = c.TGS(ctx, partial, krbclient.TGSRequest{
-			Server: krb.TGS(p.Domain.Realm), Options: asked, PAData: []krb.PAData{{Type: krb.PAKeyListReq, Value: ask}},
+			Server: krb.TGS(p.Domain.Realm), Options: asked, PAData: []krb.PAData{{Type: krb.PAKeyListReq, Value: ask}}, Sending: sending,
 		})
 		return err
 	})
