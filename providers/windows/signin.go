@@ -47,16 +47,16 @@ type signingIn struct {
 	policy  hello.InForce
 	to      []target
 
-	kid       string
+	kid string
 
 	domainHint string // of the key's metadata: the DNS name of the user's domain
-	released  *container.Released
-	nonce     string
-	assertion string
-	reply     *oauth.TokenResponse
-	prt       *prtRecord
-	cloudless error // why the session has no primary refresh token, where it opened without one
-	verdict   *Verdict
+	released   *container.Released
+	nonce      string
+	assertion  string
+	reply      *oauth.TokenResponse
+	prt        *prtRecord
+	cloudless  error // why the session has no primary refresh token, where it opened without one
+	verdict    *Verdict
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
