@@ -72,12 +72,12 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 			given++
 		}
 	}
-	if given > 1 {
-		return mistake("Give one of -pin, -password and -gesture.", "Too many ways to sign in")
+	if given > 1 && c.password.set {
+		return mistake("Give one of -pin, -password and -gesture; -pin and -gesture where policy demands two factors.", "Too many ways to sign in")
 	}
 	// The secret is asked for before the state is held.
 	switch {
-	case c.gesture != "":
+	case c.gesture != "" && !c.pin.set:
 	case c.password.set:
 		attempt.Password, err = s.secret(ctx, "Password", c.password.value)
 	default:

@@ -14,7 +14,8 @@ import (
 	"hellolab/providers/wire/oauth"
 )
 
-// Request is one sign-in to try. One of PIN, Gesture and Password is given.
+// Request is one sign-in to try. One of PIN, Gesture and Password is given; PIN
+// and Gesture where policy demands two factors.
 type Request struct {
 	User     string // address; empty for whoever unlocks a personal device
 	Device   string // address
@@ -215,15 +216,7 @@ func (s *signingIn) release(ctx context.Context) error {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
 	s.kid = key.ID
-	switch g := s.request.Gesture; {
-	case g == "":
-		s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase)
-	case !s.policy.UseBiometrics.Value:
-		err = refuse("biometrics_disabled", nil)
-	default:
-		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
-	}
-	return err
+	return s.opened(ctx, c)
 }
 
 // Restart restarts a device: sessions end, and Windows' gate against wrong PINs
