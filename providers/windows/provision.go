@@ -182,7 +182,8 @@ func yesNo(ok bool) string {
 }
 
 // policyMessage is event 5003 of Windows' HelloForBusiness log: the policy in
-// force, with the origin of what is set.
+// force, with the origin of what is set. Settings that are off are left out, but
+// for those that the event always has.
 func policyMessage(f hello.InForce) message {
 	rules := f.PIN()
 	m := message{
@@ -194,7 +195,16 @@ func policyMessage(f hello.InForce) message {
 		"LowercaseLetters":      rules.Lower,
 		"UppercaseLetters":      rules.Upper,
 		"SpecialCharacters":     rules.Special,
+		"History":               f.PINHistory.Value,
+		"Expiration":            f.PINExpiration.Value,
+		"EnablePinRecovery":     f.EnablePINRecovery.Value,
 		"UseBiometrics":         f.UseBiometrics.Value,
+	}
+	if f.MultiFactorUnlock() {
+		m["GroupA"], m["GroupB"] = f.UnlockGroupA.Value, f.UnlockGroupB.Value
+	}
+	if f.ExcludeTPM12.Value {
+		m["ExcludeTPM12"] = true
 	}
 	if origin := f.UsePassportForWork.Origin.Policy; origin != "" {
 		m["policy"] = origin
