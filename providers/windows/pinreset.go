@@ -150,6 +150,7 @@ func (p *provisioning) resetDestructively(ctx context.Context, old enrollmentRec
 	if check := hello.Prerequisites(p.route, p.policy, facts); !check.WillProvision {
 		return notOffered(check)
 	}
+	p.id = old.id()
 	rec, err := p.p1(ctx)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ type provisioning struct {
 	released  *container.Released
 	key       container.UserKey
 	attested  *attestation // of key; nil when it is to be made
+	id        string       // of the enrollment that is there already; "" for a new one
 }
 
 // provision goes from the first sign-in to a registered key. Which flow runs

@@ -159,7 +159,7 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 	t.in("C")
 	rec := enrollmentRecord{
 		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.trace.flow), Trust: string(p.route.Trust),
-		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures,
+		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures, ID: p.id,
 	}
 	if err := p.keep(ctx, rec); err != nil {
 		return rec, err
