@@ -1,11 +1,13 @@
 package all_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/conformance"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
@@ -155,5 +157,107 @@ func TestDestructivePINReset(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 		l.expect(byPIN(pin), "success")
+	})
+}
+
+// pinPolicy is a policy that reaches everybody.
+func (l *lab) pinPolicy(change func(*spec.Policy)) {
+	p := spec.Policy{Source: "mdm", Scope: "device", PINComplexity: &spec.PINComplexity{}}
+	change(&p)
+	if _, err := l.For(laptop).Objects.Lookup("policy.pin"); err == nil {
+		l.Update("policy.pin", p)
+		return
+	}
+	l.Create("policy.pin", p)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestPINExpiration has a PIN grow older than policy lets it (facts: N4), look
+// otherwise than policy now wants it (N1), and come back too early (N3).
+func TestPINExpiration(t *testing.T) {
+	const day = 24 * time.Hour
+	l := newLab(t)
+	l.device("laptop")
+	out := l.enroll("face")
+	set := l.Now()
+	l.pinPolicy(func(p *spec.Policy) { p.PINComplexity.Expiration, p.PINComplexity.History = ptr(30), ptr(2) })
+	renewing := func(was, now string) windows.Request {
+		return windows.Request{PIN: providers.Secret(was), NewPIN: providers.Secret(now)}
+	}
+	state := func() containerState { return stored[containerState](l, laptop, "container", l.sid("alice")) }
+
+	t.Run("by age", func(t *testing.T) {
+		seed.Proves(t, "PW-06")
+		seed.Proves(t, "POL-06", "A1")
+		l.Advance(30*day - time.Minute)
+		l.expect(byPIN(pin), "success")
+		l.Advance(time.Minute)
+		v := l.expect(byPIN(pin), "change_pin_prompt")
+		if v.Flow != "A1" || v.Phase != "A" || !strings.Contains(v.Reason.Sentence, "30d old") {
+			t.Errorf("%+v %+v", v, v.Reason)
+		}
+		s := l.story("A1")
+		s.by(t, "A", event.Winlogon, event.User, "pin_change_prompt")
+		s.inOrder(t, "gesture_provided", "pin_change_prompt", "pin_not_changed")
+		if s.has("key_released") || s.has("nonce_request") {
+			t.Errorf("the sign-in went on\n%s", s)
+		}
+		l.expect(windows.Request{Gesture: "face"}, "success") // asks for no PIN, and so for no new one
+		l.expect(byPIN("000111"), "wrong_pin")                // nobody else is asked
+	})
+	t.Run("a new one is judged as at provisioning, and remembered", func(t *testing.T) {
+		l.expect(renewing(pin, "1234"), "pin_too_simple")
+		l.expect(renewing(pin, pin), "pin_used_before")
+		l.expect(byPIN(pin), "change_pin_prompt")
+		v := l.expect(renewing(pin, newer), "success")
+		if v.Flow != "A1" {
+			t.Errorf("%+v", v)
+		}
+		l.story("A1").inOrder(t, "pin_change_prompt", "pin_changed", "key_released", "nonce_signed", "prt_cached", "explorer_started")
+		l.expect(byPIN(pin), "wrong_pin")
+		l.expect(byPIN(newer), "success")
+		now := state()
+		if !now.PIN.Set.Equal(set.Add(30*day)) || now.PIN.Shape.Length != 6 || len(now.PIN.History) != 2 || now.UserKeys[0].ID != out.KeyID {
+			t.Errorf("%+v", now.PIN)
+		}
+		if v := l.changePIN(laptop, newer, pin); v.Code != "pin_used_before" {
+			t.Errorf("the one before: %+v", v)
+		}
+		l.pinPolicy(func(p *spec.Policy) { p.PINComplexity.Expiration, p.PINComplexity.History = ptr(30), ptr(1) })
+		if v := l.changePIN(laptop, newer, pin); v.Code != "success" {
+			t.Errorf("the one before, where policy remembers one: %+v", v)
+		}
+		l.expect(byPIN(pin), "success")
+	})
+	t.Run("at an unlock", func(t *testing.T) {
+		if err := l.windows.Lock(t.Context(), l.For(laptop), alice, laptop); err != nil {
+			t.Fatal(err)
+		}
+		l.Advance(31 * day)
+		l.expect(windows.Request{PIN: providers.Secret(pin), Unlock: true}, "change_pin_prompt")
+		l.expect(windows.Request{PIN: providers.Secret(pin), NewPIN: providers.Secret(newer), Unlock: true}, "success")
+	})
+	t.Run("one that does not fit any more", func(t *testing.T) {
+		l.pinPolicy(func(p *spec.Policy) { p.PINComplexity.MinimumPINLength = ptr(8) })
+		v := l.expect(byPIN(newer), "change_pin_prompt")
+		if !strings.Contains(v.Reason.Sentence, "shorter than 8") {
+			t.Errorf("%+v", v.Reason)
+		}
+		l.expect(renewing(newer, pin), "pin_too_short")
+		l.expect(renewing(newer, "27182818"), "success")
+		l.expect(byPIN("27182818"), "success")
+		l.pinPolicy(func(p *spec.Policy) { p.PINComplexity.MinimumPINLength = ptr(4) }) // looser: nobody is asked (N2)
+		l.expect(byPIN("27182818"), "success")
+	})
+	t.Run("a reset begins anew", func(t *testing.T) { // N3
+		l.pinPolicy(func(p *spec.Policy) { p.PINComplexity.History = ptr(50) })
+		l.Advance(time.Minute)
+		if v := l.resetPIN(laptop, "27182818"); v.Code != "success" {
+			t.Errorf("%+v", v)
+		}
+		if n := len(state().PIN.History); n != 1 {
+			t.Errorf("%d PINs remembered", n)
+		}
 	})
 }
