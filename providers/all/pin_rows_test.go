@@ -194,7 +194,7 @@ func TestPINExpiration(t *testing.T) {
 		l.expect(byPIN(pin), "success")
 		l.Advance(time.Minute)
 		v := l.expect(byPIN(pin), "change_pin_prompt")
-		if v.Flow != "A1" || v.Phase != "A" || !strings.Contains(v.Reason.Sentence, "30d old") {
+		if v.Flow != "A1" || v.Phase != "A" || !strings.Contains(v.Reason.Sentence, "30 days old") {
 			t.Errorf("%+v %+v", v, v.Reason)
 		}
 		s := l.story("A1")

@@ -36,9 +36,17 @@ func pinDue(state container.PINState, made time.Time, rules hello.InForce, now t
 		set = made
 	}
 	if life := pinLife(rules); life > 0 && now.Sub(set) >= life {
-		return fmt.Sprintf("The PIN is %s old; policy asks for a new one after %s.", providers.FormatDuration(now.Sub(set).Round(time.Second)), providers.FormatDuration(life))
+		return fmt.Sprintf("The PIN is %s old; policy asks for a new one after %s.", days(now.Sub(set)), days(life))
 	}
 	return ""
+}
+
+// days is how many whole days a time has.
+func days(d time.Duration) string {
+	if n := int(d / (24 * time.Hour)); n != 1 {
+		return fmt.Sprintf("%d days", n)
+	}
+	return "1 day"
 }
 
 // askForNewPIN is what follows a right PIN that policy does not let live on: the
