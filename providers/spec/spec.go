@@ -179,7 +179,9 @@ type Enrollment struct {
 
 // EnrollmentOut is what an enrollment learns.
 type EnrollmentOut struct {
-	KeyID      string `lab:"key_id,id" doc:"Base64 SHA-256 of the registered public key: the kid of every assertion."`
+	EnrollmentID string `lab:"enrollment_id,id" doc:"Names the enrollment: the id of the key that it began with. A PIN reset does not change it."`
+
+	KeyID      string `lab:"key_id" doc:"Base64 SHA-256 of the registered public key: the kid of every assertion. A destructive PIN reset brings another."`
 	Flow       string `lab:"flow" doc:"Provisioning flow that ran, P1 to P8."`
 	Trust      string `lab:"trust" doc:"Trust type towards Active Directory; none in a cloud-only lab."`
 	KeyStorage string `lab:"key_storage" doc:"\"tpm\" or \"software\"."`

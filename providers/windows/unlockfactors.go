@@ -26,7 +26,9 @@ func (s *signingIn) opened(ctx context.Context, c *container.Container) error {
 	var err error
 	switch {
 	case g == "":
-		s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase)
+		if s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase); err == nil {
+			err = s.askForNewPIN(ctx, c, s.released)
+		}
 	case !s.policy.UseBiometrics.Value:
 		err = refuse("biometrics_disabled", nil)
 	default:
@@ -44,7 +46,10 @@ func (s *signingIn) opened(ctx context.Context, c *container.Container) error {
 		if err != nil {
 			return err
 		}
-		again.Close()
+		defer again.Close()
+		if err := s.askForNewPIN(ctx, c, again); err != nil {
+			return err
+		}
 		presented = append(presented, hello.FactorPIN)
 	}
 	return s.secondFactor(presented)
