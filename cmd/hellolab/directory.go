@@ -53,6 +53,13 @@ func (d *directories) administer(ctx context.Context, o domainObject) (*adldap.C
 	return adldap.SignIn(ctx, d.env, adldap.Domain{Realm: o.Out.Realm, Host: o.Out.Hosts[0], BaseDN: o.Out.DN, Account: account, Password: o.Out.AdminPassword})
 }
 
+// administerTenant signs in to a tenant's Graph as the lab's administrator.
+func (d *directories) administerTenant(ctx context.Context, o tenantObject) (*graph.Client, error) {
+	return graph.SignIn(ctx, d.env, graph.Tenant{
+		ID: o.Out.TenantID, LoginHost: o.Out.LoginHost, GraphHost: o.Out.GraphHost, ClientID: o.Out.AdminClientID, ClientSecret: o.Out.AdminSecret,
+	})
+}
+
 // bySID are the addresses of a domain's users by their identifiers.
 func (d *directories) bySID(domain string) map[string]string {
 	out := map[string]string{}
@@ -141,9 +148,7 @@ func accountOf(e *adldap.Entry, o domainObject, addresses map[string]string) (ke
 
 // keysInTenant reads the keys of a tenant's users, and the ids of its devices.
 func (d *directories) keysInTenant(ctx context.Context, o tenantObject) (keys []keylist.Key, devices map[string]bool, err error) {
-	c, err := graph.SignIn(ctx, d.env, graph.Tenant{
-		ID: o.Out.TenantID, LoginHost: o.Out.LoginHost, GraphHost: o.Out.GraphHost, ClientID: o.Out.AdminClientID, ClientSecret: o.Out.AdminSecret,
-	})
+	c, err := d.administerTenant(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}

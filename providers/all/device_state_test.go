@@ -174,6 +174,19 @@ type containerState struct {
 		Provider string  `json:"provider"`
 		Key      ksp.Key `json:"key"`
 	} `json:"user_keys"`
+	Gate struct {
+		Wrong int `json:"wrong"`
+	} `json:"gate"`
+	PIN struct {
+		Set     time.Time            `json:"set"`
+		Shape   struct{ Length int } `json:"shape"`
+		History [][]byte             `json:"history"`
+	} `json:"pin"`
+	Administrative *struct {
+		ID      string `json:"id"`
+		Sealed  []byte `json:"sealed"`
+		Wrapped string `json:"wrapped"`
+	} `json:"administrative_key,omitempty"`
 }
 
 type protectorState struct {
