@@ -106,6 +106,15 @@ func TestValidateHybrid(t *testing.T) {
 		{"no key export", sync(func(s *spec.Sync) { s.KeyExport = false }), nil, []string{"sync.up key_export keys_not_written?"}},
 		{"no right to write keys", sync(func(s *spec.Sync) { s.KeyRight = false }), nil, []string{"sync.up key_writeback_right keys_not_written?"}},
 		{"scheduler off", sync(func(s *spec.Sync) { s.Enabled = false }), nil, []string{"sync.up enabled keys_not_written?"}},
+		{"scheduler off, and keys by themselves", sync(func(s *spec.Sync) { s.Enabled, s.KeySchedule = false, &spec.SyncSchedule{} }), nil, nil},
+		{"export of keys paused", sync(func(s *spec.Sync) { s.KeySchedule = &spec.SyncSchedule{Enabled: ptr(false)} }), nil, []string{"sync.up key_export_schedule.enabled keys_not_written?"}},
+		{"schedules of what is off", sync(func(s *spec.Sync) {
+			s.KeyExport, s.KeySchedule, s.DeviceSchedule = false, &spec.SyncSchedule{}, &spec.SyncSchedule{}
+		}), nil,
+			[]string{"sync.up device_writeback_schedule schedule_unused?", "sync.up key_export keys_not_written?", "sync.up key_export_schedule schedule_unused?"}},
+		{"intervals of parts", sync(func(s *spec.Sync) {
+			s.KeySchedule, s.DeviceWriteback, s.DeviceSchedule = &spec.SyncSchedule{Interval: ptr(time.Duration(0))}, true, &spec.SyncSchedule{Interval: ptr(time.Minute)}
+		}), nil, []string{"sync.up device_writeback_schedule.interval interval_below_floor?", "sync.up key_export_schedule.interval interval_not_positive"}},
 		{"scheduler off, and nobody waits", func(l lab) {
 			with(l, "sync.up", func(s *spec.Sync) { s.Enabled = false })
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "" })
@@ -378,6 +387,7 @@ func TestUnknownHybridAttributes(t *testing.T) {
 		{"device.desk", "domain", text}, {"device.desk", "tenant", text}, {"device.desk", "network", text}, {"device.desk", "name", text}, {"device.desk", "enabled_in_domain", flag},
 		{"device.tablet", "trusted_roots", cty.UnknownVal(cty.List(cty.String))}, {"device.tablet", "strict_kdc_validation", flag},
 		{"sync.up", "tenant", text}, {"sync.up", "domain", text}, {"sync.up", "interval", text}, {"sync.up", "staging", flag}, {"sync.up", "enabled", flag}, {"sync.up", "key_export", flag},
+		{"sync.up", "device_writeback", flag}, {"sync.up", "key_export_schedule", cty.UnknownVal(cty.Object(map[string]cty.Type{"interval": cty.String, "enabled": cty.Bool}))},
 		{"trust.key", "tenant", text}, {"trust.key", "domain", text}, {"trust.key", "authority", text},
 		{"authority.root", "domain", text},
 		{"policy.hello", "trust", text}, {"policy.hello", "use_cloud_trust_for_on_prem_auth", flag}, {"policy.hello", "use_passport_for_work", flag},
