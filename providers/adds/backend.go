@@ -19,6 +19,7 @@ type backend struct {
 var controls = []string{
 	ldapmsg.ControlExtendedDN, ldapmsg.ControlTreeDelete, ldapmsg.ControlPermissiveModify, ldapmsg.ControlDomainScope, ldapmsg.ControlSearchOptions,
 	ldapmsg.ControlLazyCommit, ldapmsg.ControlSDFlags, ldapmsg.ControlShowDeleted, ldapmsg.ControlShowRecycled,
+	ldapmsg.ControlRODCPromotion,
 }
 
 // requester is who a session's operations are done for.
@@ -61,8 +62,11 @@ func (b backend) Modify(ctx context.Context, r *ldapd.Request, op *ldapmsg.Modif
 }
 
 func (b backend) Add(ctx context.Context, r *ldapd.Request, op *ldapmsg.Add) error {
-	err := b.Directory.Add(ctx, requester(r.Session), op)
-	return policyResult(err)
+	add := b.Directory.Add
+	if r.Controls.RODCPromotion {
+		add = b.AddKrbtgt
+	}
+	return policyResult(add(ctx, requester(r.Session), op))
 }
 
 func (b backend) Delete(ctx context.Context, r *ldapd.Request, op *ldapmsg.Delete) error {

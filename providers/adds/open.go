@@ -132,12 +132,13 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 	if err != nil {
 		return nil, err
 	}
+	known := &accounts{dir: s.dir}
 	at.kdc = kdc.New(kdc.Config{
 		Realm: cfg.Realm(), NetBIOS: cfg.NetBIOSName, LogonServer: c.Name, DomainSID: s.dir.SID(),
-		Directory: &accounts{dir: s.dir}, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
+		Directory: known, ReadOnlies: known, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
 		Policy: kdc.Policy{AllowRC4: s.allowsRC4(c.Name), AllowUnprotected: true}, Now: s.env.Now, Rand: s.env.Rand, Events: s.env.Emit,
 	})
-	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: known{s.dir}, Addresses: addresses{s.env}}
+	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: pinged{s.dir}, Addresses: addresses{s.env}}
 	at.dns, err = locator.NewDNS(addresses{s.env}, place)
 	return at, err
 }
@@ -219,10 +220,10 @@ func (s *service) Close() error {
 	return err
 }
 
-// known tells the netlogon ping of accounts.
-type known struct{ dir *directory.Directory }
+// pinged tells the netlogon ping of accounts.
+type pinged struct{ dir *directory.Directory }
 
-func (k known) Known(ctx context.Context, name string, aac uint32) (bool, error) {
+func (k pinged) Known(ctx context.Context, name string, aac uint32) (bool, error) {
 	a, err := k.dir.Client(ctx, name, false)
 	if errors.Is(err, directory.ErrNoAccount) {
 		return false, nil

@@ -292,4 +292,3 @@ func TestA5Session(t *testing.T) {
 		t.Errorf("status %+v, %v", status.Tickets, err)
 	}
 }
-

@@ -93,7 +93,11 @@ func TestP3(t *testing.T) {
 func TestPartialTicketPrerequisite(t *testing.T) {
 	l := newCloudLab(t)
 	l.Delete(cloudTrust)
-	l.Update("policy.hello", func() spec.Policy { p := cloudPolicy(); p.Trust, p.UseCloudTrustForOnPremAuth = "", new(true); return p }())
+	l.Update("policy.hello", func() spec.Policy {
+		p := cloudPolicy()
+		p.Trust, p.UseCloudTrustForOnPremAuth = "", new(true)
+		return p
+	}())
 	l.Create(desk, onDesk())
 	l.device("laptop")
 
@@ -177,4 +181,3 @@ func TestTrustTypes(t *testing.T) {
 		t.Errorf("certificate trust: %+v, %v", route, refusal)
 	}
 }
-

@@ -2,6 +2,7 @@ package hello
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,19 @@ func TestValidateHybrid(t *testing.T) {
 	desk := func(change func(*spec.Device)) func(lab) { return func(l lab) { with(l, "device.desk", change) } }
 	tablet := func(change func(*spec.Device)) func(lab) { return func(l lab) { with(l, "device.tablet", change) } }
 	alice := func(change func(*spec.User)) func(lab) { return func(l lab) { with(l, "user.alice", change) } }
+	// cloud turns the trust into cloud Kerberos trust, with groups of the domain.
+	cloud := func(change func(lab, *spec.Trust)) func(lab) {
+		return func(l lab) {
+			for name, wellKnown := range map[string]string{"admins": "domain_admins", "denied": "denied_rodc_replication", "allowed": "allowed_rodc_replication", "staff": ""} {
+				l["group."+name] = spec.Group{Domain: "domain.corp", WellKnown: wellKnown}
+			}
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos"; change(l, t) })
+		}
+	}
+	in := func(l lab, group string, members ...providers.Ref) {
+		with(l, group, func(g *spec.Group) { g.Members = members })
+	}
+	denied := []string{"enrollment.desk user cloud_kerberos_privileged?", "enrollment.tablet user cloud_kerberos_privileged?"}
 	domain := func(change func(*spec.Domain)) func(lab) { return func(l lab) { with(l, "domain.corp", change) } }
 	sync := func(change func(*spec.Sync)) func(lab) { return func(l lab) { with(l, "sync.up", change) } }
 	policy := func(change func(*spec.Policy)) func(lab) { return func(l lab) { with(l, "policy.hello", change) } }
@@ -270,6 +284,43 @@ func TestValidateHybrid(t *testing.T) {
 			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
 			l["policy.u"] = spec.Policy{Source: "mdm", Scope: "user", Trust: "trust.key"}
 		}, nil, []string{"policy.u trust trust_in_user_scope?"}},
+		{"privileged", cloud(func(l lab, t *spec.Trust) { in(l, "group.admins", "user.alice") }), nil, denied},
+		{"privileged by way of another group", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.staff", "user.alice")
+			in(l, "group.denied", "group.staff")
+		}), nil, denied},
+		{"privileged, on another list", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.admins", "user.alice")
+			t.Denied = []providers.Ref{"group.staff"}
+		}), nil, nil},
+		{"privileged, on the usual list and another", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.admins", "user.alice")
+			t.Denied = []providers.Ref{"group.staff", "group.denied"}
+		}), nil, denied},
+		{"denied", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.staff", "user.alice")
+			t.Allowed, t.Denied = []providers.Ref{"group.staff"}, []providers.Ref{"group.staff"}
+		}), nil, denied},
+		{"not allowed", cloud(func(l lab, t *spec.Trust) { t.Allowed = []providers.Ref{"group.staff"} }), nil, denied},
+		{"allowed", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.staff", "user.alice")
+			t.Allowed = []providers.Ref{"group.staff"}
+		}), nil, nil},
+		{"allowed by the domain's own group", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.allowed", "user.alice")
+			t.Allowed = []providers.Ref{"group.allowed"}
+		}), nil, nil},
+		{"lists of another directory", cloud(func(l lab, t *spec.Trust) {
+			l["group.cloud"] = spec.Group{Tenant: "tenant.contoso", Members: []providers.Ref{"user.alice"}}
+			t.Allowed, t.Denied = []providers.Ref{"group.cloud"}, []providers.Ref{"group.cloud", "group.staff"}
+		}), nil, append(slices.Clone(denied), "trust.key allowed trust_list_elsewhere", "trust.key denied trust_list_elsewhere")},
+		{"settings of the other trust", cloud(func(l lab, t *spec.Trust) { t.Authority = "authority.root" }), nil, []string{"trust.key authority trust_setting_unused?"}},
+		{"settings of cloud Kerberos trust", func(l lab) {
+			l["group.staff"] = spec.Group{Domain: "domain.corp"}
+			with(l, "trust.key", func(t *spec.Trust) {
+				t.Allowed, t.Denied = []providers.Ref{"group.staff"}, []providers.Ref{"group.staff"}
+			})
+		}, nil, []string{"trust.key allowed trust_setting_unused?", "trust.key denied trust_setting_unused?"}},
 		{"certificate switch", policy(func(p *spec.Policy) { p.Trust, p.UseCertificateForOnPremAuth = "", ptr(true) }), nil,
 			[]string{"enrollment.desk device certificate_needs_federation", "enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device certificate_payload_missing", "enrollment.tablet device flow_unavailable?", "trust.key  trust_not_turned_on?"}},
 		{"both switches", func(l lab) {

@@ -181,6 +181,7 @@ func (p *provision) groups() {
 		{"Cert Publishers", sid.RIDCertPublishers, groupLocal, "May publish certificates to the directory"},
 		{"Schema Admins", sid.RIDSchemaAdmins, groupUniversal, "Designated administrators of the schema"},
 		{"Enterprise Admins", sid.RIDEnterpriseAdmins, groupUniversal, "Designated administrators of the forest"},
+		{"Group Policy Creator Owners", sid.RIDGroupPolicyCreatorOwners, groupGlobal, "May make and change group policies of the domain"},
 		{"Read-only Domain Controllers", sid.RIDReadOnlyDomainControllers, groupGlobal, "Read-only domain controllers of the domain"},
 		{"Protected Users", sid.RIDProtectedUsers, groupGlobal, "Protected against threats to their credentials"},
 		{"Key Admins", sid.RIDKeyAdmins, groupGlobal, "May administer key credentials in the domain"},
@@ -226,12 +227,13 @@ func (p *provision) members() {
 	for _, g := range []string{"Domain Admins", "Schema Admins", "Enterprise Admins"} {
 		p.link("member", users(g), users("Administrator"))
 	}
+	p.link("member", users("Group Policy Creator Owners"), users("Administrator"))
 	p.link("member", builtin("Administrators"), users("Administrator"))
 	p.link("member", builtin("Administrators"), users("Domain Admins"))
 	p.link("member", builtin("Administrators"), users("Enterprise Admins"))
 	p.link("member", builtin("Users"), users("Domain Users"))
 	p.link("member", builtin("Guests"), users("Domain Guests"))
-	for _, g := range []string{"Domain Admins", "Enterprise Admins", "Schema Admins", "Cert Publishers", "Domain Controllers", "Read-only Domain Controllers", "krbtgt"} {
+	for _, g := range []string{"Domain Admins", "Enterprise Admins", "Schema Admins", "Cert Publishers", "Group Policy Creator Owners", "Domain Controllers", "Read-only Domain Controllers", "krbtgt"} {
 		p.link("member", users("Denied RODC Password Replication Group"), users(g))
 	}
 }
