@@ -30,8 +30,9 @@ type systems struct {
 func newSystems(log *slog.Logger, rand io.Reader) *systems {
 	pool := tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log})
 	w := windows.New(pool)
+	deps := all.Deps{Windows: w}
 	return &systems{
-		registry: providers.NewRegistry(all.Types(all.Deps{Windows: w})...),
+		registry: providers.NewRegistry(all.Types(deps)...).AddFaults(all.Faults(deps)...),
 		windows:  w,
 		tpms:     pool,
 	}

@@ -48,6 +48,7 @@ var rules = []struct {
 	{"providers/adds", []string{"providers/adds", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adcs", []string{"providers/adcs", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/trust", []string{"providers/spec", "providers"}},
+	{"providers/faults", []string{"providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/value", []string{"providers/spec", "providers"}},
 	{"providers", []string{"providers/event"}},
 	{"engine/graph", nil},
