@@ -19,6 +19,7 @@ import (
 
 	"hellolab/engine/lab"
 	"hellolab/engine/record"
+	"hellolab/hcl/eval"
 	"hellolab/providers"
 	"hellolab/state"
 )
@@ -31,6 +32,31 @@ type Fault struct {
 	Window time.Duration // of lab time that it lasts; zero: until it is ended
 	Params map[string]cty.Value
 	Range  hcl.Range
+}
+
+// From reads evaluated fault blocks.
+func From(blocks []eval.Fault) ([]Fault, error) {
+	out := make([]Fault, len(blocks))
+	for i, b := range blocks {
+		out[i] = Fault{Name: b.Name, Kind: b.Kind, Target: b.Target, Params: b.Params, Range: b.Range}
+		if b.Window == "" {
+			continue
+		}
+		var err error
+		if out[i].Window, err = providers.ParseDuration(b.Window); err != nil {
+			return nil, fmt.Errorf("fault %s: %w", b.Name, err)
+		}
+	}
+	return out, nil
+}
+
+// Named finds a fault by its name.
+func Named(list []Fault, name string) (Fault, bool) {
+	i := slices.IndexFunc(list, func(f Fault) bool { return f.Name == name })
+	if i < 0 {
+		return Fault{}, false
+	}
+	return list[i], true
 }
 
 // Switch holds the faults that are on in one view. Begin, End and Pass are not

@@ -58,11 +58,12 @@ type Check struct {
 	Expect    hclsyntax.Expression // nil when absent
 	SignIn    *hclsyntax.Body      // nil when absent
 	Provision *hclsyntax.Body      // nil when absent
+	Revoke    *hclsyntax.Body      // of a run; nil when absent
 	Faults    []hcl.Traversal      // those of its argument faults
 	Asserts   []Assert
 	Range     hcl.Range
-	// SignInRange and ProvisionRange are the headers of these blocks.
-	SignInRange, ProvisionRange hcl.Range
+	// SignInRange and the others are the headers of these blocks.
+	SignInRange, ProvisionRange, RevokeRange hcl.Range
 }
 
 // Fault is a fault block.

@@ -18,7 +18,7 @@ func (l *loader) check(b *hclsyntax.Block) {
 	l.attempt(c, content)
 	tries := c.SignIn != nil || c.Provision != nil
 	if !tries && len(c.Asserts) == 0 {
-		l.add(errorf(b.DefRange().Ptr(), "Empty check", "A check needs a sign_in block, a provision block, an assert block, or one of the first with asserts."))
+		l.add(errorf(b.DefRange().Ptr(), "Empty check", "A check needs a sign_in or provision block, an assert block, or both."))
 	}
 	if !tries && c.Expect != nil {
 		l.add(errorf(c.Expect.Range().Ptr(), "Nothing to expect", "The argument expect is about a sign_in or provision block, and this check has none."))

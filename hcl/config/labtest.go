@@ -50,17 +50,15 @@ type Given struct {
 
 // Run is a run block.
 type Run struct {
-	Check     // name, expect, attempt, faults, asserts
+	Check     // name, expect, attempt, faults, asserts; After is the argument by
 	Command   string
 	Variables []Given
-	By        hclsyntax.Expression // of advance
-	Sync      hcl.Traversal        // of sync; nil: the only one
-	Begin     []hcl.Traversal      // of fault
-	End       []hcl.Traversal      // of fault
-	Revoke    *hclsyntax.Body      // of revoke
-	Options   PlanOptions          // of plan and apply
+	Sync      hcl.Traversal   // of sync; nil: the only one
+	Begin     []hcl.Traversal // of fault
+	End       []hcl.Traversal // of fault
+	Options   PlanOptions     // of plan and apply
 
-	RevokeRange, CommandRange hcl.Range
+	CommandRange hcl.Range
 }
 
 // PlanOptions is a plan_options block.

@@ -47,7 +47,7 @@ func (l *loader) run(b *hclsyntax.Block) *Run {
 		}
 	}
 	l.attempt(&r.Check, content)
-	r.By = expr(content, "by")
+	r.After = expr(content, "by")
 	r.Begin, r.End = l.faultRefs(content.Attributes["begin"]), l.faultRefs(content.Attributes["end"])
 	if a := content.Attributes["sync"]; a != nil {
 		t, diags := hcl.AbsTraversalForExpr(a.Expr)
