@@ -5,22 +5,26 @@
 // may replicate passwords' hashes and, where key_writeback_right says so, write
 // keys; and registers an application in the tenant that may synchronize. A
 // cycle then reads the domain by LDAP and the tenant by delta queries, and
-// writes what differs: what the domain says to the tenant, and keys, the only
-// thing that comes down, to the domain. It can be cut off at any instant and
+// writes what differs: what the domain says to the tenant, and keys and devices,
+// which alone come down, to the domain. It can be cut off at any instant and
 // run again: each step finds out what is there already.
 //
 //	import domain   users, groups, and computers that have a certificate
 //	import tenant   what changed since the last cycle
 //	export tenant   removed, new and changed objects; memberships; passwords
 //	export domain   public keys to msDS-KeyCredentialLink
+//	write back      registered devices to CN=RegisteredDevices, where it is on
+//
+// The last two may have schedules of their own, which Microsoft's scheduler does
+// not offer: there one cycle carries all.
 //
 // Sources: Microsoft, "Microsoft Entra Connect Sync: Scheduler", "Attributes
-// synchronized", "Implement password hash synchronization", "Plan hybrid Windows
-// Hello for Business deployments: hybrid key trust".
+// synchronized", "Implement password hash synchronization", "Enabling device
+// writeback", "Plan hybrid Windows Hello for Business deployments: hybrid key
+// trust".
 package connect
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -35,6 +39,7 @@ import (
 	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/member"
@@ -98,6 +103,7 @@ func create(ctx context.Context, env providers.Env, in spec.Sync) (spec.SyncOut,
 	// What Find looks for comes last.
 	s.Ready = true
 	at := &schedule{Next: env.Now().Add(in.Interval)}
+	at.replan(spec.Sync{}, in, env.Now())
 	if err := storeSchedule(ctx, env, at); err != nil {
 		return spec.SyncOut{}, err
 	}
@@ -159,6 +165,9 @@ func (s *settings) join(ctx context.Context, env providers.Env, c *adldap.Conn) 
 		return err
 	}
 	if err := s.setKeyRight(c); err != nil {
+		return err
+	}
+	if err := s.keepDevices(c); err != nil {
 		return err
 	}
 	return s.store(ctx, env)
@@ -231,7 +240,10 @@ func (s *settings) register(ctx context.Context, env providers.Env) error {
 }
 
 func (s *settings) out(at *schedule) spec.SyncOut {
-	return spec.SyncOut{Host: s.Account.Host, Account: s.NetBIOS + `\` + s.Account.Name(), Admin: s.Secret, LastCycle: stamp(at.ended()), NextCycle: s.next(at)}
+	return spec.SyncOut{Host: s.Account.Host, Account: s.NetBIOS + `\` + s.Account.Name(), Admin: s.Secret,
+		LastCycle: at.last(connect.Accounts), NextCycle: stamp(at.next(s.In, connect.Accounts)),
+		LastKeyExport: at.last(connect.KeyExport), NextKeyExport: stamp(at.next(s.In, connect.KeyExport)),
+		LastDeviceWriteback: at.last(connect.DeviceWriteback), NextDeviceWriteback: stamp(at.next(s.In, connect.DeviceWriteback))}
 }
 
 func find(ctx context.Context, env providers.Env, key string) (object, error) {
@@ -290,7 +302,11 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 		return object{}, err
 	}
 	in := s.In
-	in.KeyRight = false
+	_, keeps, err := s.keepsDevices(c, e.GUID)
+	if err != nil {
+		return object{}, err
+	}
+	in.KeyRight, in.DeviceWriteback = false, keeps
 	for _, v := range e.Values("memberOf") {
 		_, id, err := adldap.SplitName(string(v))
 		if err != nil {
@@ -330,17 +346,16 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Sync) (spe
 	if err != nil {
 		return o.Out, err
 	}
-	was := s.In
+	at.replan(s.In, in, env.Now())
 	s.In = in
 	if err := s.setKeyRight(c); err != nil {
 		return o.Out, err
 	}
-	// A paused scheduler that is started again begins a new interval.
-	if in.Interval != was.Interval || in.Enabled && !was.Enabled {
-		at.Next = cmp.Or(at.ended(), env.Now()).Add(in.Interval)
-		if err := storeSchedule(ctx, env, at); err != nil {
-			return o.Out, err
-		}
+	if err := s.keepDevices(c); err != nil {
+		return o.Out, err
+	}
+	if err := storeSchedule(ctx, env, at); err != nil {
+		return o.Out, err
 	}
 	return s.out(at), s.store(ctx, env)
 }

@@ -6,7 +6,9 @@ import (
 	"hellolab/providers"
 )
 
-// Sync is Entra Connect: one server that carries accounts up and keys down.
+// Sync is Entra Connect: one server that carries accounts up, and keys and, where
+// it is asked to, devices down. Its cycles carry everything that has no schedule
+// of its own.
 type Sync struct {
 	Tenant    providers.Ref `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that it synchronizes to."`
 	Domain    providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain that it synchronizes from."`
@@ -16,6 +18,16 @@ type Sync struct {
 	KeyExport bool          `lab:"key_export" default:"true" doc:"Whether registered Hello keys are written to msDS-KeyCredentialLink."`
 	KeyRight  bool          `lab:"key_writeback_right" default:"true" doc:"Whether its account may write keys (member of Key Admins)."`
 	Scope     []string      `lab:"scope" doc:"Distinguished names of containers below which objects are synchronized; the whole domain when absent."`
+
+	KeySchedule     *SyncSchedule `lab:"key_export_schedule,block" doc:"When keys are written, apart from the cycles; with each cycle when absent."`
+	DeviceWriteback bool          `lab:"device_writeback" doc:"Whether devices that are registered with the tenant are written to CN=RegisteredDevices in the domain. Federation services want it before they issue an enterprise token."`
+	DeviceSchedule  *SyncSchedule `lab:"device_writeback_schedule,block" doc:"When devices are written, apart from the cycles; with each cycle when absent."`
+}
+
+// SyncSchedule is when one part of a synchronization runs.
+type SyncSchedule struct {
+	Interval *time.Duration `lab:"interval" doc:"Time between two runs; as the cycles' when absent."`
+	Enabled  *bool          `lab:"enabled" doc:"Whether it runs by itself, true when absent. With false it is paused: it runs when it is asked to."`
 }
 
 // SyncOut is what a sync learns.
@@ -25,6 +37,11 @@ type SyncOut struct {
 	Admin     string `lab:"admin_secret,sensitive" doc:"What the lab's administrator asks for a cycle with."`
 	LastCycle string `lab:"last_cycle,volatile" doc:"When the last cycle ended, RFC 3339; empty before the first."`
 	NextCycle string `lab:"next_cycle,volatile" doc:"When the next one is due; empty when cycles do not run by themselves."`
+
+	LastKeyExport       string `lab:"last_key_export,volatile" doc:"When the last export of keys ended, in a cycle or by itself; empty before the first."`
+	NextKeyExport       string `lab:"next_key_export,volatile" doc:"When the next one is due; empty when none runs by itself."`
+	LastDeviceWriteback string `lab:"last_device_writeback,volatile" doc:"When the last write-back of devices ended, in a cycle or by itself; empty before the first."`
+	NextDeviceWriteback string `lab:"next_device_writeback,volatile" doc:"When the next one is due; empty when none runs by itself."`
 }
 
 // Trust is a Hello deployment between a tenant and a domain: infrastructure,

@@ -86,7 +86,7 @@ func (m *machine) changePassword(ctx context.Context, t *trace, user person, c P
 		return err
 	}
 	if m.inDomain() {
-		if err := m.cacheLogon(ctx, user, "", c.New, d.In); err != nil {
+		if err := m.cacheLogon(ctx, user, shown{password: c.New}, d.In); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	tableWAM        = "wam"
 	tableWork       = "work"
 	tableKerberos   = "kerberos"
+	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
 )
 
