@@ -197,10 +197,14 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 // keep writes container, templates and how far provisioning came, before the
 // registration service hears of the key.
 func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
+	records, err := p.templateRecords(ctx, p.templates)
+	if err != nil {
+		return err
+	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
 		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
-		for _, tpl := range p.templates {
-			errs = append(errs, put(w, tableSensor, tpl.Kind+"|"+p.holder(p.user), tpl))
+		for _, r := range records {
+			errs = append(errs, putTemplate(w, r))
 		}
 		return errors.Join(errs...)
 	})
