@@ -47,6 +47,7 @@ var rules = []struct {
 	{"providers/application", []string{"providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adds", []string{"providers/adds", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adcs", []string{"providers/adcs", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/survey", []string{"providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/trust", []string{"providers/spec", "providers"}},
 	{"providers/value", []string{"providers/spec", "providers"}},
 	{"providers", []string{"providers/event"}},
