@@ -104,7 +104,7 @@ func TestA2(t *testing.T) {
 		}
 		content := pacOf(t, part)
 		user := l.userSID(t)
-		if content.LogonInfo == nil || len(content.LogonInfo.GroupIDs) != 0 || len(content.LogonInfo.ExtraSIDs) != 0 || content.LogonInfo.User() != user || content.Requestor != user {
+		if content.LogonInfo == nil || len(content.LogonInfo.Groups) != 0 || len(content.LogonInfo.ExtraSIDs) != 0 || content.LogonInfo.User() != user || content.Requestor != user {
 			t.Errorf("it says more than who: %+v", content.LogonInfo)
 		}
 		if err := content.VerifyServer(ofEntra); err != nil {
