@@ -295,7 +295,11 @@ func (p *provision) controller(c Controller) {
 	}
 	p.link("serverReference", server, account)
 	was := ntds.clone()
-	ntds.set("hasMasterNCs", cfg.DN(), cfg.configuration(), cfg.schemaDN())
+	if c.ReadOnly {
+		p.readOnly(account, c)
+	} else {
+		ntds.set("hasMasterNCs", cfg.DN(), cfg.configuration(), cfg.schemaDN())
+	}
 	was2 := account.clone()
 	account.set("servicePrincipalName", controllerSPNs(cfg, c.Name, ntds.ID)...)
 	p.err = errors.Join(p.err, p.w.store(was, ntds), p.w.store(was2, account))
@@ -310,9 +314,13 @@ func (p *provision) computer(dn string, c Controller) *object {
 		p.err = err
 		return nil
 	}
+	bits, primary := UACServer|UACTrustedForDelegation, sid.RIDDomainControllers
+	if c.ReadOnly {
+		bits, primary = UACWorkstation|UACTrustedToAuth|UACPartialSecrets, sid.RIDReadOnlyDomainControllers
+	}
 	o := p.add(dn, "computer", attrs{
-		"sAMAccountName": c.Name + "$", "objectSid": string(p.d.sid.Account(uint32(rid)).Bytes()), "userAccountControl": strconv.Itoa(UACServer | UACTrustedForDelegation),
-		"sAMAccountType": strconv.Itoa(typeMachine), "primaryGroupID": strconv.Itoa(sid.RIDDomainControllers), "isCriticalSystemObject": "TRUE",
+		"sAMAccountName": c.Name + "$", "objectSid": string(p.d.sid.Account(uint32(rid)).Bytes()), "userAccountControl": strconv.Itoa(bits),
+		"sAMAccountType": strconv.Itoa(typeMachine), "primaryGroupID": strconv.Itoa(primary), "isCriticalSystemObject": "TRUE",
 		"dNSHostName": p.d.cfg.Host(c.Name), "operatingSystem": c.OS, "operatingSystemVersion": c.OSVersion, "msDS-SupportedEncryptionTypes": "24",
 		"pwdLastSet": strconv.FormatUint(filetime.From(p.d.now()), 10), "accountExpires": strconv.FormatUint(filetime.Never, 10), "codePage": "0", "countryCode": "0",
 	})

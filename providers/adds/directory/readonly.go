@@ -163,3 +163,55 @@ func (r reader) linkedSIDs(attribute string, o *object) ([]sid.SID, error) {
 	}
 	return out, nil
 }
+
+// readOnly gives the account of a read-only controller a krbtgt of its own and the
+// lists that every such controller begins with (MS-ADTS 6.1.1.3.2).
+func (p *provision) readOnly(account *object, c Controller) {
+	if p.err != nil {
+		return
+	}
+	cfg := &p.d.cfg
+	krbtgt, err := p.krbtgt(account)
+	if err != nil {
+		p.err = fmt.Errorf("krbtgt of %s: %w", c.Name, err)
+		return
+	}
+	p.link("msDS-KrbTgtLink", account, krbtgt)
+	p.link("msDS-RevealOnDemandGroup", account, p.at("CN=Allowed RODC Password Replication Group,"+cfg.users()))
+	p.link("msDS-NeverRevealGroup", account, p.at("CN=Denied RODC Password Replication Group,"+cfg.users()))
+	for _, g := range []string{"Administrators", "Account Operators", "Server Operators", "Backup Operators"} {
+		p.link("msDS-NeverRevealGroup", account, p.at("CN="+g+",CN=Builtin,"+cfg.DN()))
+	}
+}
+
+// krbtgt makes the krbtgt of a read-only controller, with keys that nobody knows.
+func (p *provision) krbtgt(account *object) (*object, error) {
+	rid, err := p.w.next(keyRID)
+	if err != nil {
+		return nil, err
+	}
+	drawn := &object{Classes: []string{"user"}, Values: map[string][][]byte{}}
+	if err := p.d.numbered(p.w, drawn); err != nil {
+		return nil, err
+	}
+	name := drawn.first("sAMAccountName")
+	krbtgt := p.account("CN="+name+","+p.d.cfg.users(), name, uint32(rid), UACNormal|UACDisabled, sid.RIDDomainUsers)
+	if p.err != nil {
+		return nil, p.err
+	}
+	was := krbtgt.clone()
+	krbtgt.set("msDS-SecondaryKrbTgtNumber", drawn.first("msDS-SecondaryKrbTgtNumber"))
+	krbtgt.set("description", "Key Distribution Center service account for read-only domain controller "+account.first("name"))
+	return krbtgt, errors.Join(p.w.store(was, krbtgt), p.d.randomKeys(p.w, krbtgt.ID, 1))
+}
+
+// krbtgtOf returns the names of the krbtgt accounts that a computer is linked to.
+func (p *provision) krbtgtOf(computer string) []string {
+	names, err := p.w.names(tableLinks, "msDS-KrbTgtLink", p.at(computer))
+	p.err = errors.Join(p.err, err)
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = string(n)
+	}
+	return out
+}
