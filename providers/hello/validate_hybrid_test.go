@@ -79,6 +79,13 @@ func TestValidateHybrid(t *testing.T) {
 			}
 		})
 	}
+	controller := func(change func(*spec.Controller)) func(lab) {
+		return domain(func(d *spec.Domain) {
+			c := &spec.Controller{OS: "windows-server-2022"}
+			change(c)
+			d.Controllers = map[string]*spec.Controller{"dc1": c}
+		})
+	}
 	all := sortedKeys(hybridLab())
 
 	for _, c := range []struct {
@@ -365,6 +372,11 @@ func TestValidateHybrid(t *testing.T) {
 
 		// The domain.
 		{"cached logons", domain(func(d *spec.Domain) { d.CachedLogons = 51 }), nil, []string{"domain.corp cached_logons cached_logons_range"}},
+		{"a controller's build", controller(func(c *spec.Controller) { c.Build = "20348.2031" }), nil, nil},
+		{"no build", controller(func(c *spec.Controller) { c.Build = "latest" }), nil, []string{"domain.corp controller controller_build_malformed"}},
+		{"a build of another release", controller(func(c *spec.Controller) { c.Build = "17763.1012" }), nil, []string{"domain.corp controller controller_build_malformed"}},
+		{"RC4 alone", controller(func(c *spec.Controller) { c.ETypes = []string{"rc4"} }), nil, []string{"domain.corp controller controller_without_aes"}},
+		{"only read-only controllers", controller(func(c *spec.Controller) { c.Writable = ptr(false) }), nil, []string{"domain.corp controller no_writable_controller"}},
 		{"no cached logons, and their age", domain(func(d *spec.Domain) { d.CachedLogons, d.ForceNetwork = 0, time.Hour }), nil, []string{"domain.corp force_network_logon force_network_unused?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
