@@ -24,8 +24,8 @@ func (d *Directory) add(ctx context.Context, who *Requester, op *ldapmsg.Add, kr
 		if who.Anonymous() {
 			return ldapmsg.BindRequired()
 		}
-		if !d.rights.mayManage(who) {
-			return accessDenied("You may not add objects.")
+		if err := d.mayKeep(w.reader, who, op.DN, "You may not add objects."); err != nil {
+			return err
 		}
 		name, class, err := d.placed(w, op)
 		if err != nil {

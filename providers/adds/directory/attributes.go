@@ -158,6 +158,10 @@ var attributes = [...]Attribute{
 	{"msDS-RegisteredUsers", ms + "2263", Octets, 0},
 	{"msDS-ComputerSID", ms + "2321", SIDSyntax, single},
 	{"msDS-DeviceTrustType", ms + "2325", Integer, single},
+	{"msDS-DevicePhysicalIDs", ms + "2251", Unicode, 0},
+	{"msDS-IsManaged", ms + "2270", Boolean, single},
+	{"msDS-IsCompliant", ms + "2314", Boolean, single},
+	{"msDS-CloudAnchor", ms + "2273", Octets, single},
 
 	// Read-only controllers and the accounts that stand in for one.
 	{"msDS-KrbTgtLink", ms + "1923", DN, single | link},
