@@ -36,6 +36,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/connect"
@@ -80,47 +81,8 @@ func hostOf(dnsName string) string { return "connect." + strings.ToLower(dnsName
 // mark is by which an account of a Connect server is known to be this one's.
 func mark(addr string) string { return "Entra Connect of the lab: " + addr }
 
-func domainOf(env providers.Env, ref providers.Ref) (providers.Object[spec.Domain, spec.DomainOut], error) {
-	d, err := providers.Resolve[spec.Domain, spec.DomainOut](env, ref)
-	if err != nil {
-		return d, fmt.Errorf("%s: %w", ref, err)
-	}
-	if d.ID == "" || len(d.Out.Hosts) == 0 {
-		return d, fmt.Errorf("%s does not exist yet", ref)
-	}
-	return d, nil
-}
-
-// administer signs in to the domain as the lab's administrator.
-func administer(ctx context.Context, env providers.Env, ref providers.Ref) (*adldap.Conn, error) {
-	d, err := domainOf(env, ref)
-	if err != nil {
-		return nil, err
-	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	return adldap.SignIn(ctx, env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword})
-}
-
-// administerTenant signs in to the tenant as the lab's administrator.
-func administerTenant(ctx context.Context, env providers.Env, ref providers.Ref) (*graph.Client, graph.Tenant, error) {
-	t, err := providers.Resolve[spec.Tenant, spec.TenantOut](env, ref)
-	if err != nil {
-		return nil, graph.Tenant{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	if t.ID == "" {
-		return nil, graph.Tenant{}, fmt.Errorf("%s does not exist yet", ref)
-	}
-	at := graph.Tenant{ID: t.Out.TenantID, LoginHost: t.Out.LoginHost, GraphHost: t.Out.GraphHost, ClientID: t.Out.AdminClientID, ClientSecret: t.Out.AdminSecret}
-	c, err := graph.SignIn(ctx, env, at)
-	return c, at, err
-}
-
 func create(ctx context.Context, env providers.Env, in spec.Sync) (spec.SyncOut, error) {
-	d, err := domainOf(env, in.Domain)
-	if err != nil {
-		return spec.SyncOut{}, err
-	}
-	c, err := administer(ctx, env, in.Domain)
+	c, d, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return spec.SyncOut{}, err
 	}
@@ -249,7 +211,7 @@ func appName(addr string) string {
 // register makes the application that the server signs in to the tenant as, and
 // a secret of it. Secrets whose reply was lost are taken away.
 func (s *settings) register(ctx context.Context, env providers.Env) error {
-	c, at, err := administerTenant(ctx, env, s.In.Tenant)
+	c, t, err := administer.Graph(ctx, env, s.In.Tenant)
 	if err != nil {
 		return err
 	}
@@ -271,7 +233,7 @@ func (s *settings) register(ctx context.Context, env providers.Env) error {
 	if err != nil {
 		return err
 	}
-	s.Tenant = at
+	s.Tenant = administer.GraphTenant(t.Out)
 	s.Tenant.ClientID, s.Tenant.ClientSecret = app.AppID, string(secret.SecretText)
 	s.AppID = app.ID
 	return s.store(ctx, env)
@@ -308,7 +270,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 	if err != nil {
 		return object{}, err
 	}
-	c, err := administer(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return object{}, err
 	}
@@ -324,7 +286,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 	if err != nil {
 		return object{}, err
 	}
-	t, _, err := administerTenant(ctx, env, o.In.Tenant)
+	t, _, err := administer.Graph(ctx, env, o.In.Tenant)
 	if err != nil {
 		return object{}, err
 	}
@@ -375,7 +337,7 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Sync) (spe
 	if err != nil {
 		return o.Out, err
 	}
-	c, err := administer(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -406,7 +368,7 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 	if err != nil {
 		return err
 	}
-	t, _, err := administerTenant(ctx, env, o.In.Tenant)
+	t, _, err := administer.Graph(ctx, env, o.In.Tenant)
 	if err != nil {
 		return err
 	}
@@ -414,7 +376,7 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 	if err := t.Delete(ctx, "applications", s.AppID); err != nil {
 		return err
 	}
-	c, err := administer(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return err
 	}

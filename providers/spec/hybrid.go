@@ -47,13 +47,27 @@ type SyncOut struct {
 // Trust is a Hello deployment between a tenant and a domain: infrastructure,
 // which policies turn on for people and devices.
 type Trust struct {
-	Type      string        `lab:"type,required,replace" enum:"key" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account."`
-	Tenant    providers.Ref `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that keys are registered with."`
-	Domain    providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain that they are proven to."`
-	Authority providers.Ref `lab:"authority" ref:"authority" doc:"Authority that certifies the domain's controllers; any that the domain has when absent."`
+	Type       string          `lab:"type,required,replace" enum:"key,cloud_kerberos" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account; \"cloud_kerberos\", by a partial ticket that the tenant issues at the sign-in to it, with the key of a Kerberos server object in the domain (AzureADKerberos)."`
+	Tenant     providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that keys are registered with."`
+	Domain     providers.Ref   `lab:"domain,required,replace" ref:"domain" doc:"Domain that they are proven to."`
+	Authority  providers.Ref   `lab:"authority" ref:"authority" doc:"Of key trust: the authority that certifies the domain's controllers; any that the domain has when absent."`
+	Allowed    []providers.Ref `lab:"allowed" ref:"group" doc:"Of cloud Kerberos trust: groups of the domain whose members get a full ticket for a partial one (msDS-RevealOnDemandGroup). Absent: Allowed RODC Password Replication Group and Domain Users."`
+	Denied     []providers.Ref `lab:"denied" ref:"group" doc:"Of cloud Kerberos trust: groups whose members get none, which wins over allowed (msDS-NeverRevealGroup). Absent: Denied RODC Password Replication Group, Administrators, and the Account, Server and Backup Operators."`
+	KeyVersion int             `lab:"key_version" default:"1" doc:"Of cloud Kerberos trust: announces a new key of the server object. Raise it, and apply rotates the key in the domain and in the tenant."`
 }
+
+// Values of Trust.Type.
+const (
+	TrustKey           = "key"
+	TrustCloudKerberos = "cloud_kerberos"
+)
 
 // TrustOut is what a trust learns.
 type TrustOut struct {
-	ID string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
+	ID     string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
+	Server int    `lab:"server_number" doc:"Number of the Kerberos server object, which tickets under its key carry (msDS-SecondaryKrbTgtNumber); 0 without one."`
+
+	// The versions grow together when the key is rotated, which needs no apply.
+	DomainKey int `lab:"domain_key_version,volatile" doc:"Version of its key in the domain (msDS-KeyVersionNumber); 0 without one."`
+	TenantKey int `lab:"tenant_key_version,volatile" doc:"Version of the copy that the tenant has; 0 without one."`
 }

@@ -166,7 +166,7 @@ var attributes = [...]Attribute{
 	// Read-only controllers and the accounts that stand in for one.
 	{"msDS-KrbTgtLink", ms + "1923", DN, single | link},
 	{"msDS-KrbTgtLinkBl", ms + "1931", DN, backLink | system},
-	{"msDS-SecondaryKrbTgtNumber", ms + "1929", Integer, single},
+	{"msDS-SecondaryKrbTgtNumber", ms + "1929", Integer, single | system | unique},
 	{"msDS-RevealOnDemandGroup", ms + "1928", DN, link},
 	{"msDS-NeverRevealGroup", ms + "1926", DN, link},
 }

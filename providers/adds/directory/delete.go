@@ -60,7 +60,13 @@ func (d *Directory) Delete(ctx context.Context, who *Requester, op *ldapmsg.Dele
 		}
 		for _, o := range slices.Backward(all) {
 			if o.first("isCriticalSystemObject") == "TRUE" {
-				return ldapmsg.Errorf(ldapmsg.UnwillingToPerform, ldapmsg.ErrorUnwillingToPerform, "The domain needs %s.", o.DN)
+				spared, err := d.spared(w.reader, o)
+				if err != nil {
+					return err
+				}
+				if !spared {
+					return ldapmsg.Errorf(ldapmsg.UnwillingToPerform, ldapmsg.ErrorUnwillingToPerform, "The domain needs %s.", o.DN)
+				}
 			}
 			if err := w.erase(o); err != nil {
 				return err
