@@ -43,7 +43,7 @@ func Flow(f *journal.Flow, all []*journal.Flow) *journal.Flow {
 		if other == f {
 			began = true
 		}
-		if !began || other == f {
+		if !began || other == f || other.Run != f.Run && apart(other) {
 			continue
 		}
 		steps, written := cycle(other, keys)
@@ -70,6 +70,9 @@ func Flow(f *journal.Flow, all []*journal.Flow) *journal.Flow {
 	}
 	return &whole
 }
+
+// apart says whether a flow ran in a view of the lab that was thrown away.
+func apart(f *journal.Flow) bool { return f.Operation() == "check" || f.Operation() == "test" }
 
 // cycle are the steps of another flow that concern keys, where it wrote one or
 // was refused to.

@@ -39,6 +39,11 @@ func cycleOf(id string, refused any, keys ...string) *journal.Flow {
 	return f
 }
 
+func in(run string, f *journal.Flow) *journal.Flow {
+	f.Run = run
+	return f
+}
+
 func phaseD(f *journal.Flow) string {
 	var out []string
 	for _, e := range f.Events {
@@ -64,6 +69,8 @@ func TestPhaseOfConnect(t *testing.T) {
 		"a cycle before it":     {p4, []*journal.Flow{cycleOf("k0", nil, "mine"), p4}, ""},
 		"another's key":         {p4, []*journal.Flow{p4, cycleOf("k1", nil, "other")}, ""},
 		"the first that writes": {p4, []*journal.Flow{p4, cycleOf("k1", nil, "other"), cycleOf("k2", nil, "other", "mine"), cycleOf("k3", nil, "mine")}, fmt.Sprintf("k2 "+whole, "k2")},
+		"in a check's lab":      {p4, []*journal.Flow{p4, in("1-check.jsonl", cycleOf("k1", nil, "mine")), in("2-clock-advance.jsonl", cycleOf("k2", nil, "mine"))}, fmt.Sprintf("k2 "+whole, "k2")},
+		"a check's own":         {in("1-check.jsonl", registered("p4", "P4", "mine")), nil, ""},
 		"refused":               {p4, []*journal.Flow{p4, cycleOf("k1", []any{"mine"}, "mine")}, "k1 updates_requested, k1 public_key_sent, k1 object_not_synchronized"},
 		"refused, as it was made": {p4, []*journal.Flow{p4, cycleOf("k1", []string{"x", "mine"})},
 			"k1 updates_requested, k1 object_not_synchronized"},
@@ -74,7 +81,7 @@ func TestPhaseOfConnect(t *testing.T) {
 	} {
 		all := c.all
 		if all == nil {
-			all = []*journal.Flow{c.flow, cycleOf("k1", nil, "mine")}
+			all = []*journal.Flow{c.flow, in("2-check.jsonl", cycleOf("k1", nil, "mine"))}
 		}
 		before := len(c.flow.Events)
 		if got := phaseD(Flow(c.flow, all)); got != c.want {
