@@ -39,6 +39,7 @@ const (
 	purposeNonce   = "nonce"
 	purposeGuess   = "guess"
 	purposeDelta   = "delta"
+	purposePIN     = "pin reset"
 )
 
 // errSealed is the one answer to every text that does not open.

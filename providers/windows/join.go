@@ -279,6 +279,11 @@ func postDRS[T any](ctx context.Context, c *http.Client, tenant spec.TenantOut, 
 	if err != nil {
 		return nil, err
 	}
+	return replyOf(c, req, parse)
+}
+
+// replyOf sends a request to the registration service's host and reads its JSON.
+func replyOf[T any](c *http.Client, req *http.Request, parse func([]byte) (*T, error)) (*T, error) {
 	reply, err := web.Do(c, req)
 	if err != nil {
 		return nil, err
