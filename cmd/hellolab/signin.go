@@ -76,8 +76,8 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 			given++
 		}
 	}
-	if given > 1 {
-		return mistake("Give one of -pin, -password and -gesture.", "Too many ways to sign in")
+	if given > 1 && c.password.set {
+		return mistake("Give one of -pin, -password and -gesture; -pin and -gesture where policy demands two factors.", "Too many ways to sign in")
 	}
 	if err := c.secrets(ctx, s, &attempt); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (c *signinCommand) secrets(ctx context.Context, s *session, attempt *window
 		return mistake("Leave it out, or sign in with the PIN.", "-new-pin goes with -pin")
 	case c.newPassword.set && !c.password.set:
 		return mistake("Leave it out, or sign in with -password.", "-new-password goes with -password")
-	case c.gesture != "":
+	case c.gesture != "" && !c.pin.set:
 		return nil
 	case c.password.set:
 		if attempt.Password, err = s.secret(ctx, "Password", c.password.value); err == nil && c.newPassword.set {

@@ -40,6 +40,9 @@ const (
 	purposeGuess   = "guess"
 	purposeDelta   = "delta"
 	purposePIN     = "pin reset"
+
+	purposeKerberos      = "kerberos server" // keys of domains
+	purposeCloudKerberos = "cloud krbtgt"
 )
 
 // errSealed is the one answer to every text that does not open.

@@ -54,6 +54,7 @@ var generalReasons = []Reason{
 	{"gesture_not_enrolled", "", "", "The user has not enrolled this gesture on the device.", "Add it to gestures of the enrollment, or use the PIN."},
 	{"biometric_failed", "", "", "The sensor did not recognize the user.", "Try again, or use the PIN."},
 	{"biometrics_disabled", "", "", "Policy allows no biometric gestures on the device.", "Use the PIN, or set use_biometrics = true."},
+	{"unlock_factor_missing", "", "", "Policy demands a factor of each of two groups, and one is missing.", "Give the PIN and a gesture, or bring the device to where its trusted signal is."},
 	{"no_hello_credential", "0x80090011", "NTE_NOT_FOUND", "The user has no Hello credential on this device.", "Declare an enrollment of the user on the device."},
 	{"credential_damaged", "0x80090005", "NTE_BAD_DATA", "The Hello container on the device is damaged.", "Replace the enrollment, which provisions it anew."},
 	{"tpm_missing", "0x80090035", "NTE_DEVICE_NOT_FOUND", "Policy requires a TPM, and the device has none that it can use.", "Give the device a TPM, or set require_security_device = false."},

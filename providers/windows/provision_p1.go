@@ -138,11 +138,16 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	kid := ngc.KeyID(blob)
 	t.step(event.KeyPool, event.CXH, local, "pool_take", text,
 		message{"key_id": kid, "pregenerated": ready, "attested": p.attested != nil, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
+	domain, err := p.domainOf(p.user)
+	if err != nil {
+		return err
+	}
 	p.key, err = p.released.Section(p.tenant.TenantID).Adopt(ctx, container.UserKey{
 		ID:      kid,
 		Name:    "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
 		Key:     key.Key,
 		Created: p.env.Now(),
+		Domain:  domain,
 	}, p.rec.Registration.TenantID)
 	if err != nil {
 		return err

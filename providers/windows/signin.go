@@ -14,7 +14,8 @@ import (
 	"hellolab/providers/wire/oauth"
 )
 
-// Request is one sign-in to try. One of PIN, Gesture and Password is given.
+// Request is one sign-in to try. One of PIN, Gesture and Password is given; PIN
+// and Gesture where policy demands two factors.
 type Request struct {
 	User     string // address; empty for whoever unlocks a personal device
 	Device   string // address
@@ -41,16 +42,18 @@ type signingIn struct {
 	policy  hello.InForce
 	to      []target
 
-	kid       string
-	released  *container.Released
-	nonce     string
-	assertion string
-	reply     *oauth.TokenResponse
-	prt       *prtRecord
-	cloudless error // why the session has no primary refresh token, where it opened without one
-	verdict   *Verdict
+	kid string
 
-	domainUsed bool // this sign-in has tickets of a domain, by flow A3
+	domainHint string // of the key's metadata: the DNS name of the user's domain
+	released   *container.Released
+	nonce      string
+	assertion  string
+	reply      *oauth.TokenResponse
+	prt        *prtRecord
+	cloudless  error // why the session has no primary refresh token, where it opened without one
+	verdict    *Verdict
+
+	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
 
 // SignIn signs a user in to a device for real: the gesture against the
@@ -104,7 +107,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	v := t.verdict()
 	s := &signingIn{
 		machine: m, trace: t, user: user, request: r, route: route, policy: policy, to: to, verdict: &v,
-		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut},
+		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut, tgt: m.asksTickets(user, route.Trust)},
 	}
 	defer s.close()
 	switch {
@@ -161,8 +164,11 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1 && route.SignIn != hello.A6:
+	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
+	}
+	if route.SignIn == hello.A5 && len(r.Password) > 0 {
+		route.SignIn = hello.A6 // a password is proven to a controller first, whatever the key's trust
 	}
 	tenant, err = signInTenantOf(env, m.in.Tenant)
 	return route, tenant, world.InForce(r.User, r.Device), nil, err
@@ -198,19 +204,8 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
-	s.kid = key.ID
-	switch g := s.request.Gesture; {
-	case g == "":
-		s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase)
-		if err == nil {
-			err = s.askForNewPIN(ctx, c, s.released)
-		}
-	case !s.policy.UseBiometrics.Value:
-		err = refuse("biometrics_disabled", nil)
-	default:
-		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
-	}
-	return err
+	s.kid, s.domainHint = key.ID, key.Domain
+	return s.opened(ctx, c)
 }
 
 // Restart restarts a device: sessions end, and Windows' gate against wrong PINs

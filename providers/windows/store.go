@@ -22,6 +22,7 @@ const (
 	tableWAM        = "wam"
 	tableWork       = "work"
 	tableKerberos   = "kerberos"
+	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
 )
 
