@@ -36,6 +36,7 @@ func TestFail(t *testing.T) {
 		status uint32
 	}{
 		"no controller":      {PhaseLocate, locate.ErrNoAnswer, PhaseLocate, 0, 0xC000005E},
+		"none can":           {PhaseLocate, locate.ErrNoneFits, PhaseLocate, 0, 0xC0000233},
 		"controller gone":    {PhaseTGS, &unreachable{"dc1", errors.New("down")}, PhaseLocate, 0, 0xC000005E},
 		"wrong password":     {PhaseAS, kdc(krb.ErrPreauthFailed), PhaseAS, 24, 0xC000006A},
 		"expired password":   {PhaseAS, kdc(krb.ErrKeyExpired), PhaseAS, 23, 0xC0000071},
