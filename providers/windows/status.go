@@ -81,18 +81,6 @@ type CheckState struct {
 	WillProvision  bool            `json:"will_provision"`
 }
 
-// JoinAttempt is a registration of a domain's member that failed.
-type JoinAttempt struct {
-	At            time.Time `json:"at"`
-	Type          string    `json:"registration_type"` // "sync" or "fed"
-	Phase         string    `json:"error_phase"`       // pre-check, discover, auth or join
-	ClientCode    string    `json:"client_error_code"` // HRESULT, 0x801c03f2
-	ServerCode    string    `json:"server_error_code,omitempty"`
-	ServerMessage string    `json:"server_message,omitempty"`
-	HTTPStatus    int       `json:"https_status,omitempty"`
-	RequestID     string    `json:"request_id,omitempty"`
-}
-
 // WorkAccount is one registration of a personal device.
 type WorkAccount struct {
 	DeviceID   string    `json:"workplace_device_id"`

@@ -30,6 +30,10 @@ func (s *Status) ofDevice(m *machine) error {
 		s.Device += "." + strings.ToLower(d.In.DNSName)
 	}
 	if !s.Joined {
+		if a, ok, err := view[JoinAttempt](m.env.Section, tableMachine, keyAttempt); ok || err != nil {
+			s.PreJoin = &a
+			return err
+		}
 		return nil
 	}
 	t, err := tenantOf(m.env, o.In.Tenant)
