@@ -256,3 +256,11 @@ func (r *rules) Validate(objects []providers.Record) []plan.Problem {
 func (r *rules) Outdated(rec providers.Record, objects []providers.Record) (why string, ok bool) {
 	return r.hello.Outdated(rec, objects)
 }
+
+func (r *rules) Handovers(rec providers.Record, objects []providers.Record) []plan.Handover {
+	var out []plan.Handover
+	for _, h := range r.hello.Handovers(rec, objects) {
+		out = append(out, plan.Handover{To: h.To, Stage: h.Stage, Flow: string(h.Flow), Waits: h.Waits, Text: h.Text})
+	}
+	return out
+}

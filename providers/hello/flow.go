@@ -146,6 +146,20 @@ func (f Flow) PhaseTitle(letter string) string {
 	return ""
 }
 
+// SyncPhase is the letter of the phase that a cycle of Connect performs, later
+// and without the device; "" where the flow has none.
+func (f Flow) SyncPhase() string {
+	if f == KS {
+		return "" // it is that cycle
+	}
+	for _, p := range flowBook[f].phases {
+		if p == connectWritesKey {
+			return p.Letter
+		}
+	}
+	return ""
+}
+
 // ThirdPartyMFA reports whether the documents let another vendor's service
 // verify the second factor of a provisioning flow (seed 000, phase A of P5 to
 // P7; P1 to P4 name the cloud's own, and P8 is P4 with P2's phase A).

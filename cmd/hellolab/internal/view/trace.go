@@ -29,6 +29,7 @@ func Trace(w io.Writer, f *journal.Flow, style Style) error {
 	for _, e := range f.Events {
 		v.event(e)
 	}
+	v.ahead(f)
 	v.footer(f)
 	_, err := io.WriteString(w, v.b.String())
 	return err
@@ -122,6 +123,16 @@ func (v *traceView) reason(indent string, r *event.Reason) {
 	if r.Hint != "" {
 		fmt.Fprintf(&v.b, "%s  hint: %s\n", indent, Escape(r.Hint))
 	}
+}
+
+// ahead tells of the phase that a cycle of Connect has yet to perform.
+func (v *traceView) ahead(f *journal.Flow) {
+	letter := hello.Flow(f.Name).SyncPhase()
+	if letter == "" || v.phase == letter || f.Refusal() != nil {
+		return
+	}
+	heading := "Phase " + letter + " · " + hello.Flow(f.Name).PhaseTitle(letter)
+	fmt.Fprintf(&v.b, "\n%s\n  No cycle has written the key yet.\n", v.style.paint(bold, heading))
 }
 
 func (v *traceView) footer(f *journal.Flow) {
