@@ -6,6 +6,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/oauth"
@@ -29,6 +30,10 @@ func (s *Status) ofDevice(m *machine) error {
 		s.Device += "." + strings.ToLower(d.In.DNSName)
 	}
 	if !s.Joined {
+		if a, ok, err := view[JoinAttempt](m.env.Section, tableMachine, keyAttempt); ok || err != nil {
+			s.PreJoin = &a
+			return err
+		}
 		return nil
 	}
 	t, err := tenantOf(m.env, o.In.Tenant)
@@ -69,6 +74,20 @@ func (s *Status) ofPrerequisites(m *machine, user string) error {
 		c.Met[check.Name] = check.OK
 	}
 	s.Check = c
+	return nil
+}
+
+// ofReset says how a user with a Hello key may reset the PIN.
+func (s *Status) ofReset(m *machine, user string, c *container.Container, tenant string) error {
+	rec, ok, err := s.userObject(m.env, user)
+	if err != nil || !ok {
+		return err
+	}
+	world, err := hello.Around(m.env.Objects, rec.Addr, m.addr)
+	if err != nil {
+		return err
+	}
+	s.CanReset = resetWays(c, tenant, world.InForce(rec.Addr, m.addr), m.personal())
 	return nil
 }
 
