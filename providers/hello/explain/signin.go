@@ -95,7 +95,7 @@ func (e *explaining) credentialConditions() []Condition {
 	if days := e.policy.PINExpiration.Value; days > 0 {
 		out = append(out, e.pinAge(days))
 	}
-	if e.policy.MultiFactorUnlock() {
+	if e.policy.MultiFactorUnlock() && e.shape.Join != hello.Registered {
 		out = append(out, e.unlockFactors())
 	}
 	return out
@@ -152,7 +152,7 @@ func (e *explaining) unlockFactors() Condition {
 	}
 	c := condition("unlock_factors", fmt.Sprintf("A factor of each group: %s, and another one of %s (by %s).",
 		strings.Join(e.policy.UnlockGroupA.Value.Names(), " or "), strings.Join(e.policy.UnlockGroupB.Value.Names(), " or "), origin(e.policy.UnlockGroupA.Origin)),
-		e.policy.Unlocks(owned...), "unlock_factor_missing")
+		slices.ContainsFunc(owned, func(f string) bool { return e.policy.Unlocks(hello.FactorPIN, f) }), "unlock_factor_missing")
 	c.Why = fmt.Sprintf("There is: %s.", strings.Join(owned, ", "))
 	return c
 }
