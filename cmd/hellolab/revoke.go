@@ -8,6 +8,7 @@ import (
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
@@ -83,7 +84,7 @@ func (d *directories) revokeSessions(ctx context.Context, u userObject) (tenantO
 		At: d.env.Now(), Correlation: id.String(), Flow: "revoke", Actor: event.Graph, Peer: event.EntraID, Protocol: "HTTPS", Step: "revocation_asked",
 		Text: "The lab's administrator asks the tenant to revoke the user's sessions.", User: u.Addr, Message: map[string]any{"tenant": o.Addr, "user": u.In.UPN},
 	})
-	c, err := d.administerTenant(web.WithCorrelation(ctx, id.String()), o)
+	c, err := graph.SignIn(web.WithCorrelation(ctx, id.String()), d.env, administer.GraphTenant(o.Out))
 	if err != nil {
 		return o, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"hellolab/engine/lab"
 	"hellolab/providers/adcs/ca"
+	"hellolab/providers/administer"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
@@ -87,7 +88,7 @@ func (s *session) writeKey(ctx context.Context, l *lab.Lab, user string, value [
 			if u.Addr != user || string(u.In.Domain) != o.Addr {
 				continue
 			}
-			c, err := d.administer(ctx, o)
+			c, err := administer.SignIn(ctx, d.env, o.Out)
 			if err != nil {
 				return err
 			}

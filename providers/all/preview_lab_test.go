@@ -219,7 +219,9 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 			switch {
 			case e.gone || kindOf(e.addr) != kind:
 			case e.make != nil:
-				l.Create(e.addr, e.make)
+				if _, err := l.TryCreate(l.t.Context(), e.addr, e.make); err != nil && kind != "enrollment" {
+					l.t.Fatal(err)
+				}
 			default:
 				l.Update(e.addr, e.to)
 			}

@@ -1,10 +1,26 @@
 package hello
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // Build is a build of Windows, such as 19045.4291. A Revision of 0 where a
 // device is meant stands for one with every update.
 type Build struct {
 	Number   int
 	Revision int
+}
+
+func (b Build) String() string { return fmt.Sprintf("%d.%d", b.Number, b.Revision) }
+
+// ParseBuild reads a build.
+func ParseBuild(text string) (Build, bool) {
+	number, revision, ok := strings.Cut(text, ".")
+	n, err := strconv.ParseUint(number, 10, 16)
+	r, err2 := strconv.ParseUint(revision, 10, 16)
+	return Build{int(n), int(r)}, ok && err == nil && err2 == nil
 }
 
 // releases are the Windows releases of the lab.

@@ -22,6 +22,7 @@ import (
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
@@ -120,7 +121,7 @@ func (s *survey) tenants() error {
 	return nil
 }
 
-// tenant reads the keys that users have registered.
+// tenant reads the keys that users have registered, and which devices are let in.
 func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 	by := map[string]*access.Account{}
 	for _, u := range s.users {
@@ -148,6 +149,18 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 		}
 		for _, k := range u.HelloKeys {
 			a.TenantKeys = append(a.TenantKeys, access.Key{ID: k.KeyIdentifier, DeviceID: k.DeviceID})
+		}
+	}
+	machines := map[string]*access.Machine{}
+	for _, m := range s.facts.Machines {
+		machines[strings.ToLower(m.DeviceID)] = m
+	}
+	for d, err := range graph.List[graph.Device](s.ctx, c, "", "devices") {
+		if err != nil {
+			return err
+		}
+		if m := machines[strings.ToLower(d.DeviceID)]; m != nil {
+			m.Enabled = d.AccountEnabled
 		}
 	}
 	return nil
@@ -239,12 +252,26 @@ func read(e *adldap.Entry, a *access.Account) {
 	}
 }
 
+// syncs asks each server of Connect when its cycles ran and run.
 func (s *survey) syncs() error {
 	syncs, err := existing[spec.Sync, spec.SyncOut](s.env, "sync")
 	for _, o := range syncs {
-		if at, err := time.Parse(time.RFC3339, o.Out.NextCycle); err == nil {
-			s.facts.Syncs[o.Addr] = at
+		st, err := connect.StatusOf(s.ctx, s.env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin})
+		if err != nil {
+			s.gap("The schedule of "+o.Addr, err)
+			continue
 		}
+		keys := st.Of(connect.KeyExport)
+		s.facts.Syncs[o.Addr] = access.Schedule{Next: moment(keys.Next), Last: moment(keys.Last)}
 	}
 	return err
+}
+
+// moment reads RFC 3339; zero where there is none.
+func moment(text string) time.Time {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }

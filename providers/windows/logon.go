@@ -68,10 +68,11 @@ func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cache(ctx, p.sid, rec); err != nil {
+	if err := c.cache(ctx, p.sid, rec, true); err != nil {
 		return nil, err
 	}
 	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.", message{"claims": claims(reply.IDToken)})
+	c.ticketsCached(rec.tickets)
 	return rec, nil
 }
 

@@ -62,7 +62,7 @@ func (m *machine) changePassword(ctx context.Context, t *trace, user person, old
 		return err
 	}
 	if m.inDomain() {
-		if err := m.cacheLogon(ctx, user, "", password, d.In); err != nil {
+		if err := m.cacheLogon(ctx, user, shown{password: password}, d.In); err != nil {
 			return err
 		}
 	}

@@ -85,7 +85,7 @@ func (e *enrolling) application(ctx context.Context, t *trace) (*provisioning, e
 	return &provisioning{
 		enrolling: e,
 		trace:     t,
-		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant},
+		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant, tgt: e.asksTickets(e.user, e.route.Trust)},
 		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
 	}, nil
 }
@@ -118,6 +118,11 @@ func (p *provisioning) launch(ctx context.Context) error {
 		}
 		facts.PRT = true
 	}
+	tickets, err := p.partialTicket(ctx)
+	if err != nil {
+		return err
+	}
+	facts.CloudTGT = tickets
 	t.step(event.MDM, event.Device, local, "policy_applied", "The policy in force for the user on the device is known.", policyMessage(p.policy))
 	check := hello.Prerequisites(p.route, p.policy, facts)
 	results := checkMessage(check)

@@ -138,11 +138,16 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	kid := ngc.KeyID(blob)
 	t.step(event.KeyPool, event.CXH, local, "pool_take", text,
 		message{"key_id": kid, "pregenerated": ready, "attested": p.attested != nil, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
+	domain, err := p.domainOf(p.user)
+	if err != nil {
+		return err
+	}
 	p.key, err = p.released.Section(p.tenant.TenantID).Adopt(ctx, container.UserKey{
 		ID:      kid,
 		Name:    "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
 		Key:     key.Key,
 		Created: p.env.Now(),
+		Domain:  domain,
 	}, p.rec.Registration.TenantID)
 	if err != nil {
 		return err
@@ -192,10 +197,14 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 // keep writes container, templates and how far provisioning came, before the
 // registration service hears of the key.
 func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
+	records, err := p.templateRecords(ctx, p.templates)
+	if err != nil {
+		return err
+	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
 		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
-		for _, tpl := range p.templates {
-			errs = append(errs, put(w, tableSensor, tpl.Kind+"|"+p.holder(p.user), tpl))
+		for _, r := range records {
+			errs = append(errs, putTemplate(w, r))
 		}
 		return errors.Join(errs...)
 	})

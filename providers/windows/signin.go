@@ -42,16 +42,18 @@ type signingIn struct {
 	policy  hello.InForce
 	to      []target
 
-	kid       string
-	released  *container.Released
-	nonce     string
-	assertion string
-	reply     *oauth.TokenResponse
-	prt       *prtRecord
-	cloudless error // why the session has no primary refresh token, where it opened without one
-	verdict   *Verdict
+	kid string
 
-	domainUsed bool // this sign-in has tickets of a domain, by flow A3
+	domainHint string // of the key's metadata: the DNS name of the user's domain
+	released   *container.Released
+	nonce      string
+	assertion  string
+	reply      *oauth.TokenResponse
+	prt        *prtRecord
+	cloudless  error // why the session has no primary refresh token, where it opened without one
+	verdict    *Verdict
+
+	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
 
 // SignIn signs a user in to a device for real: the gesture against the
@@ -105,7 +107,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	v := t.verdict()
 	s := &signingIn{
 		machine: m, trace: t, user: user, request: r, route: route, policy: policy, to: to, verdict: &v,
-		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut},
+		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut, tgt: m.asksTickets(user, route.Trust)},
 	}
 	defer s.close()
 	switch {
@@ -162,8 +164,11 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1 && route.SignIn != hello.A6:
+	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
+	}
+	if route.SignIn == hello.A5 && len(r.Password) > 0 {
+		route.SignIn = hello.A6 // a password is proven to a controller first, whatever the key's trust
 	}
 	tenant, err = signInTenantOf(env, m.in.Tenant)
 	return route, tenant, world.InForce(r.User, r.Device), nil, err
@@ -199,7 +204,7 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
-	s.kid = key.ID
+	s.kid, s.domainHint = key.ID, key.Domain
 	return s.opened(ctx, c)
 }
 

@@ -311,7 +311,7 @@ func (s *signingIn) vpn() bool { return s.d.In.Network == string(hello.VPN) }
 
 // enabledInTenant reports whether the tenant lets the device in.
 func (s *signingIn) enabledInTenant() bool {
-	if s.machine.Enabled != nil {
+	if s.machine.Enabled != nil && s.registrationOf() == s.machine.DeviceID {
 		return *s.machine.Enabled
 	}
 	return s.d.In.EnabledInTenant

@@ -10,10 +10,10 @@ import (
 // keyed by address. A Facts that is shared is not changed.
 type Facts struct {
 	Now      time.Time
-	Machines map[string]*Machine  // devices
-	Accounts map[string]*Account  // users
-	Domains  map[string]*Domain   // domains
-	Syncs    map[string]time.Time // syncs: when the next cycle is due; zero when that is not known
+	Machines map[string]*Machine // devices
+	Accounts map[string]*Account // users
+	Domains  map[string]*Domain  // domains
+	Syncs    map[string]Schedule // syncs
 	// Gaps are what could not be read, as sentences. A verdict is not worse for
 	// them, but they must be told with it.
 	Gaps []string
@@ -21,7 +21,7 @@ type Facts struct {
 
 // NewFacts returns the facts of a lab that is empty.
 func NewFacts(now time.Time) *Facts {
-	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]time.Time{}}
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}}
 }
 
 // Machine is what a device keeps.
@@ -29,9 +29,8 @@ type Machine struct {
 	DeviceID string // of its registration with its tenant; "" without one
 	// Credentials are what it keeps of each user, by address.
 	Credentials map[string]*Credential
-	// Enabled is whether the tenant lets the device in, where that is otherwise
-	// than declared; Uncarried, that the next cycle of Connect tells the tenant
-	// whether the computer's account is enabled.
+	// Enabled is whether the tenant lets the device in, nil: as declared. Uncarried, that the
+	// next cycle of Connect tells it whether the computer's account is enabled.
 	Enabled   *bool
 	Uncarried bool
 }
@@ -80,6 +79,10 @@ type Account struct {
 
 // Key is a key that is registered with a tenant.
 type Key struct{ ID, DeviceID string }
+
+// Schedule is when cycles of Connect ran and run. Next is zero when it is not
+// known, or none runs by itself; Last, before the first.
+type Schedule struct{ Next, Last time.Time }
 
 // Domain is what a domain's controllers hold.
 type Domain struct {

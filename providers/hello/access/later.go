@@ -17,13 +17,14 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 	p.Now = at
 	for _, addr := range sorted(w.Syncs) {
 		s := w.Syncs[addr]
-		next := p.Syncs[addr]
+		next := p.Syncs[addr].Next
 		if !s.In.Enabled || next.IsZero() || next.After(at) {
 			continue
 		}
 		p.cycle(s)
 		if s.In.Interval > 0 {
-			p.Syncs[addr] = next.Add((at.Sub(next)/s.In.Interval + 1) * s.In.Interval)
+			next = next.Add((at.Sub(next)/s.In.Interval + 1) * s.In.Interval)
+			p.Syncs[addr] = Schedule{Next: next, Last: next.Add(-s.In.Interval)}
 		}
 	}
 	for _, addr := range sorted(w.Domains) {
@@ -38,7 +39,7 @@ func (p *planning) cycle(s *hello.Sync) {
 	if s == nil {
 		return
 	}
-	p.Syncs[s.Addr] = p.Now.Add(s.In.Interval)
+	p.Syncs[s.Addr] = Schedule{Next: p.Now.Add(s.In.Interval), Last: p.Now}
 	if s.In.Staging {
 		return
 	}

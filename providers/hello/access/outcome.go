@@ -98,7 +98,7 @@ func (s *signingIn) nextCycle(v *Verdict) {
 	case !sync.In.Enabled:
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
 	default:
-		v.At = s.facts.Syncs[sync.Addr]
+		v.At = s.facts.Syncs[sync.Addr].Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
 	}
 }

@@ -113,13 +113,15 @@ func (p *planning) syncs() {
 		was := p.was.Syncs[addr]
 		switch {
 		case was == nil || !s.Exists():
-			p.Syncs[addr] = p.Now.Add(s.In.Interval)
+			p.Syncs[addr] = Schedule{Next: p.Now.Add(s.In.Interval)}
 		case s.In.Interval != was.In.Interval || s.In.Enabled && !was.In.Enabled:
-			from := p.Now
-			if last, err := time.Parse(time.RFC3339, was.Out.LastCycle); err == nil {
-				from = last
+			at := p.Syncs[addr]
+			from := at.Last
+			if from.IsZero() {
+				from = p.Now
 			}
-			p.Syncs[addr] = from.Add(s.In.Interval)
+			at.Next = from.Add(s.In.Interval)
+			p.Syncs[addr] = at
 		}
 	}
 }
@@ -200,31 +202,6 @@ func (p *planning) enrollmentsCome() {
 			p.provision(e)
 		}
 	}
-}
-
-// provision is what a provisioning leaves; nothing when it is not offered.
-func (p *planning) provision(e *hello.Enrollment) {
-	user, device := string(e.In.User), string(e.In.Device)
-	m, a, d := p.Machines[device], p.Accounts[user], p.is.Devices[device]
-	route, problems := p.is.FlowFor(e)
-	if m == nil || a == nil || d == nil || route.Provision == "" && len(problems) > 0 {
-		return
-	}
-	if !hello.Prerequisites(route, p.is.InForce(user, device), p.is.Planned(user, device)).WillProvision {
-		return
-	}
-	c := m.Credentials[user]
-	if c == nil {
-		c = &Credential{}
-		m.Credentials[user] = c
-	}
-	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, d.In.TPM == "none"
-	c.Session = c.Session || d.In.Join != string(hello.Registered)
-	if d.In.Join == string(hello.HybridJoined) { // by the password, first
-		c.CachedPassword = &CachedLogon{At: p.Now}
-		c.Ticket = &Ticket{Ends: p.Now.Add(ticketLife), NTHash: !a.NoPassword}
-	}
-	a.TenantKeys = append(a.TenantKeys, Key{ID: c.KeyID, DeviceID: c.DeviceID})
 }
 
 // planned is the id of what does not exist yet.

@@ -89,6 +89,10 @@ type UserKey struct {
 	Provider string    `json:"provider"` // tenant id, or Consumer: keys are kept apart by identity provider
 	Key      ksp.Key   `json:"key"`
 	Created  time.Time `json:"created"`
+
+	// Domain is the DNS name of the domain that the key's user has an account in,
+	// the hint by which Kerberos finds a controller; "" where there is none.
+	Domain string `json:"domain,omitempty"`
 }
 
 // Maker makes containers: the provider of the device and its random source.

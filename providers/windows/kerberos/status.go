@@ -21,6 +21,7 @@ const (
 	PhaseAS          Phase = "authentication service"
 	PhaseCertificate Phase = "certificate of the KDC"
 	PhaseTGS         Phase = "ticket-granting service"
+	PhaseExchange    Phase = "exchange of the partial ticket"
 	PhasePassword    Phase = "password service"
 )
 
@@ -96,6 +97,20 @@ var ofTGS = map[krb.Code]Status{
 	krb.ErrSkew:            timeDifference,
 	krb.ErrNeverValid:      timeDifference, // ours
 	krb.ErrPreauthRequired: logonFailure,
+}
+
+// ofExchange pairs what a ticket-granting service refuses that is shown a
+// partial ticket: it judges the user there. What is not here is logonFailure,
+// which of a user on the deny list, of a read-only controller that is unknown and
+// of a ticket under another key is ours.
+var ofExchange = map[krb.Code]Status{
+	krb.ErrClientUnknown:  noSuchUser,
+	krb.ErrPolicy:         accountRestriction,
+	krb.ErrETypeNoSupport: unknownEType,
+	krb.ErrClientRevoked:  accountDisabled,
+	krb.ErrKeyExpired:     passwordExpired,
+	krb.ErrSkew:           timeDifference,
+	krb.ErrNeverValid:     timeDifference, // ours
 }
 
 // ofCheck pairs the five checks of a KDC's certificate. A revocation that
@@ -177,8 +192,11 @@ func ofRefusal(r *kdccert.Refusal, err error) error {
 func ofCode(phase Phase, k *krb.Error, err error) error {
 	e := &Error{Phase: phase, Code: k.Code, Status: logonFailure, Sentence: k.Sentence, Hint: k.Hint, Err: err}
 	table := ofAS
-	if phase == PhaseTGS {
+	switch phase {
+	case PhaseTGS:
 		table = ofTGS
+	case PhaseExchange:
+		table = ofExchange
 	}
 	if s, ok := table[k.Code]; ok {
 		e.Status = s
