@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -134,7 +135,7 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 		c.Why = why
 		return c
 	}
-	c.Verdict, c.At = Later, e.held.Lab.Syncs[s.Addr]
+	c.Verdict, c.At = Later, e.held.Lab.Syncs[s.Addr].Next
 	c.Why = "The next cycle of " + s.Addr + " writes it."
 	return c
 }
@@ -158,21 +159,65 @@ func withheld(s *hello.Sync) string {
 
 // cloudTrust: the tenant issues a partial ticket, which a controller exchanges.
 func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
-	declared := false
-	for _, t := range e.world.Trusts {
-		declared = declared || t.In.Type == string(hello.CloudKerberos) && t.In.Domain == e.u.In.Domain && t.In.Tenant == e.u.In.Tenant
+	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
+	return []Condition{e.serverObject(), e.exchange(d), e.revealed(),
+		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem")}
+}
+
+// serverObject is AzureADKerberos, whose key the tenant seals partial tickets
+// with.
+func (e *explaining) serverObject() Condition {
+	c := Condition{Name: "kerberos_server_object", Needs: "The domain has the tenant's Kerberos server object (AzureADKerberos), and the two have one key.", Verdict: Met}
+	for _, addr := range slices.Sorted(maps.Keys(e.world.Trusts)) {
+		t := e.world.Trusts[addr]
+		if t.In.Type != spec.TrustCloudKerberos || t.In.Domain != e.u.In.Domain || t.In.Tenant != e.u.In.Tenant {
+			continue
+		}
+		switch {
+		case !t.Exists():
+		case t.Out.DomainKey == 0:
+			c = failed(c, "cloud_kerberos_unknown")
+		case t.Out.DomainKey != t.Out.TenantKey:
+			c = failed(c, "cloud_kerberos_key_differs")
+		}
+		c.Why = strings.TrimSpace(c.Why + " It is that of " + addr + ".")
+		return c
 	}
-	ticket := Condition{Name: "partial_ticket", Needs: "The sign-in to the tenant brings a partial ticket for the domain.", Verdict: Unknown}
-	if e.held.Launch.CloudTGT {
-		ticket.Verdict = Met
+	return failed(c, "no_cloud_tgt")
+}
+
+// exchange is a controller that takes partial tickets; the locator looks for one
+// that does.
+func (e *explaining) exchange(d *hello.Domain) Condition {
+	c := Condition{Name: "controller_exchanges", Needs: "A controller exchanges partial tickets: writable, of Windows Server 2016 with KB4534307, 2019 with KB4534321 or later, with AES256.", Verdict: Met}
+	names, by := hello.Controllers(d.In)
+	var not, does []string
+	for _, n := range names {
+		if why := hello.ExchangesPartial(by[n]); why != "" {
+			not = append(not, n+" "+why)
+		} else {
+			does = append(does, n)
+		}
 	}
-	return []Condition{
-		condition("kerberos_server_object", "The domain has the tenant's Kerberos server object (AzureADKerberos), with the key that the tenant has.", declared, "no_cloud_tgt"),
-		ticket,
-		{Name: "password_replication", Needs: "The account may be revealed to that object: allowed, and in no denied group.", Verdict: Unknown},
-		{Name: "controller_release", Needs: "A writable controller with the exchange (Windows Server 2016 with KB4534307, 2019 with KB4534321, 2022 or later).", Verdict: Met, Why: e.release(d).Why},
-		condition("password_current", "The password in the domain is not over: cloud Kerberos asks (reading R19).", !e.account.MustChange && (e.account.PasswordExpires.IsZero() || e.held.Lab.Now.Before(e.account.PasswordExpires)), "password_expired_on_prem"),
+	if len(does) == 0 {
+		c = failed(c, "dc_not_found")
+	} else {
+		c.Why = strings.Join(does, ", ") + " would."
 	}
+	if len(not) > 0 {
+		c.Why = strings.TrimSpace(c.Why + " " + strings.Join(not, "; ") + ".")
+	}
+	return c
+}
+
+// revealed is the password replication policy of the server object.
+func (e *explaining) revealed() Condition {
+	why, denied := e.world.CloudKerberosDenies(e.User)
+	c := condition("password_replication", "The account is on the allow list of the Kerberos server object, and in no group of its deny list.", !denied, "cloud_kerberos_denied")
+	if denied {
+		c.Why = why + "."
+	}
+	return c
 }
 
 // certificateTrust: the KDC verifies the user's sign-in certificate, and proves
@@ -216,7 +261,7 @@ func (e *explaining) deployment() []Condition {
 		out = append(out, c, e.authority(d), e.release(d))
 		out = append(out, e.kdcCertificates(d, "kdc_certificate", "The controllers have certificates for their KDC.", func(code string) bool { return code == "kdc_no_certificate" }))
 	case hello.CloudKerberos:
-		out = append(out, e.cloudTrust(d)[0], e.release(d))
+		out = append(out, e.serverObject(), e.exchange(d))
 	case hello.CertTrust:
 		out = append(out, e.authority(d), e.release(d))
 	}

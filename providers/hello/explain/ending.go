@@ -93,19 +93,20 @@ func (e *explaining) after(s step) Ending {
 	world.Users[e.User], world.Devices[e.Device], facts.Machines[e.Device], facts.Accounts[e.User] = &u, &d, &m, &a
 	s.change(&u, &d, &m, &a)
 
-	now := access.New(&world, &facts)
-	var next *access.Lab
+	held := e.held
+	held.Lab = &facts
+	now, next := of(&world, held, e.Request), (*explaining)(nil)
 	if at, ok := e.nextCycle(); ok {
-		next = access.New(&world, facts.Later(&world, at))
+		held.Lab = facts.Later(&world, at)
+		next = of(&world, held, e.Request)
 	}
 	out := Ending{Step: s.what, How: s.how}
 	for _, to := range e.targets() {
-		r := access.Request{User: e.User, Device: e.Device, To: to}
-		v := now.Decide(r)
-		w := Way{To: to, Now: v.Word, Reason: v.Reason}
+		v := now.signIn(to)
+		w := Way{To: to, Now: v.Verdict, Reason: v.Reason}
 		if next != nil {
-			v := next.Decide(r)
-			w.Next, w.Then = v.Word, v.Reason
+			v := next.signIn(to)
+			w.Next, w.Then = v.Verdict, v.Reason
 		}
 		out.Ways = append(out.Ways, w)
 	}
@@ -118,7 +119,7 @@ func (e *explaining) nextCycle() (time.Time, bool) {
 	if s == nil || !s.In.Enabled || s.In.Staging {
 		return time.Time{}, false
 	}
-	at := e.held.Lab.Syncs[s.Addr]
+	at := e.held.Lab.Syncs[s.Addr].Next
 	return at, !at.IsZero()
 }
 

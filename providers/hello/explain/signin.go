@@ -23,29 +23,58 @@ func (e *explaining) signIn(to string) SignIn {
 		s.Conditions = []Condition{{Name: "deployment", Needs: "The deployment is one that Windows Hello for Business has.", Verdict: NotMet, Code: "unsupported_deployment", Why: e.no.Reason, Mend: e.no.Hint}}
 		return s
 	}
-	s.Conditions = e.credentialConditions()
-	domain := e.domainOf(to)
-	switch member := e.member(); {
-	case member && e.inside(e.inSession()):
-		s.Conditions = append(s.Conditions, e.domainConditions(string(e.d.In.Domain))...)
-	case member:
-		s.Conditions = append(s.Conditions, e.cachedLogon())
-		if domain != "" {
-			s.Conditions = append(s.Conditions, e.ticketConditions(domain)...)
-		}
-	default:
-		s.Conditions = append(s.Conditions, e.tokenConditions()...)
-		if domain != "" {
-			s.Conditions = append(s.Conditions, e.lineOfSight(e.inside(e.inSession() || e.away())))
-			s.Conditions = append(s.Conditions, e.domainConditions(domain)...)
-		}
+	s.Conditions = slices.Concat(e.credentialConditions(), e.wayConditions(to, e.domainOf(to)), e.targetConditions(to))
+	if v.Word == access.Unknown {
+		s.conclude()
 	}
-	if e.member() && to != "" && domain == "" {
-		s.Conditions = append(s.Conditions, e.tokenConditions()...)
-	}
-	s.Conditions = append(s.Conditions, e.targetConditions(to)...)
-	s.Remarks = e.remarks(to, domain)
+	s.Remarks = e.remarks(to, e.domainOf(to))
 	return s
+}
+
+// conclude reads the verdict off the conditions, where package access has none.
+func (s *SignIn) conclude() {
+	s.Verdict, s.Reason, s.Sentence, s.Phase = access.Allowed, hello.Success, "", ""
+	for _, c := range s.Conditions {
+		switch {
+		case c.Verdict == NotMet || c.Verdict == Later:
+			s.Verdict, s.Reason, s.Sentence = access.Refused, c.Code, c.Why
+			return
+		case c.Verdict == Partly:
+			s.Verdict, s.Reason, s.Sentence = access.Degraded, c.Code, c.Why
+		}
+	}
+}
+
+// wayConditions are those between the lock screen and what the target asks for
+// itself, in the order of the flow.
+func (e *explaining) wayConditions(to, domain string) []Condition {
+	near := e.inside(e.inSession())
+	var out []Condition
+	switch {
+	case e.route.SignIn == hello.A5 && e.d.In.Network != string(hello.NoNetwork): // the tenant first
+		out = e.tokenConditions()
+		if near {
+			return append(out, e.domainConditions(string(e.d.In.Domain))...)
+		}
+		out = append(out, e.cachedLogon())
+	case e.member() && near:
+		out = e.domainConditions(string(e.d.In.Domain))
+	case e.member():
+		out = []Condition{e.cachedLogon()}
+	default:
+		out = e.tokenConditions()
+		if domain != "" {
+			out = append(append(out, e.lineOfSight(e.inside(e.inSession() || e.away()))), e.domainConditions(domain)...)
+		}
+		return out
+	}
+	switch {
+	case domain != "" && !near:
+		out = append(out, e.ticketConditions(domain)...)
+	case domain == "" && to != "" && e.route.SignIn != hello.A5, domain == "" && to != "" && e.d.In.Network == string(hello.NoNetwork):
+		out = append(out, e.tokenConditions()...)
+	}
+	return out
 }
 
 // domainOf is the domain that a target belongs to; "" for one of a tenant.
