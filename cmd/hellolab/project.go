@@ -106,6 +106,7 @@ type planFlags struct {
 	concise     bool
 	json        bool
 	jsonInto    string
+	rules       plan.Rules // nil: those of the systems
 }
 
 func (f *planFlags) flags(fs *flag.FlagSet) {
@@ -195,7 +196,7 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 		Targets:     targets,
 		Replace:     replace,
 		Refresh:     f.refresh,
-		Rules:       &rules{},
+		Rules:       f.systemRules(),
 		Parallelism: f.parallelism,
 		Sink:        u.sink,
 	})
@@ -207,6 +208,13 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 		return nil, diags
 	}
 	return &planned{project: p, plan: made, result: result}, diags
+}
+
+func (f *planFlags) systemRules() plan.Rules {
+	if f.rules != nil {
+		return f.rules
+	}
+	return &rules{}
 }
 
 // unknownReasons are mistakes in what checks expect: a code that no system

@@ -179,6 +179,9 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 	case !slices.Contains(c.Gestures, g):
 		return s.refuse(flow, "A", "gesture_not_enrolled"), false
 	}
+	if s.byKey() && !s.unlocks() {
+		return s.refuse(flow, "A", "unlock_factor_missing"), false
+	}
 	return v, true
 }
 
