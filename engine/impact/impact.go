@@ -184,11 +184,21 @@ func (c *comparison) add(s SignIn, before, after Verdict) {
 			r.Won++
 		}
 	}
-	k := change{before, after}
+	before.When, before.At = "", time.Time{} // of the past
+	k := change{merged(before), merged(after)}
 	if p.at[k] == nil {
 		p.order = append(p.order, k)
 	}
 	p.at[k] = append(p.at[k], s)
+}
+
+// merged is a verdict without what people do not tell apart: by which flow a
+// sign-in works.
+func merged(v Verdict) Verdict {
+	if v.Phase == "" {
+		v.Flow = ""
+	}
+	return v
 }
 
 // merge makes rows: of a pair, targets and gestures with one change; of pairs,

@@ -25,7 +25,7 @@ func Impact(w io.Writer, r *impact.Report, summary bool, style Style) error {
 			table(&b, append([][]string{{"USER", "DEVICE", "TO", "NOW", "AFTER", "WHEN", "WHY"}}, cells(rows, r, names)...), style)
 		}
 	}
-	gaps(&b, r.Gaps, "\nWhat the preview does not know:\n\n", "  - ")
+	gaps(&b, r.Gaps, "\nThe preview also says, or cannot know:\n\n", "  - ")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -283,7 +283,7 @@ func impactMarkdown(b *strings.Builder, r *impact.Report) {
 			b.WriteString("|\n")
 		}
 	}
-	gaps(b, r.Gaps, "\nWhat the preview does not know:\n\n", "- ")
+	gaps(b, r.Gaps, "\nThe preview also says, or cannot know:\n\n", "- ")
 }
 
 // mdEscape keeps text from being read as Markdown.
