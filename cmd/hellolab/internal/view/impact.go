@@ -151,7 +151,7 @@ func why(row impact.Row) string {
 	text, about := v.Sentence, row.After
 	switch {
 	case v.Word == "none":
-		text = "the credential goes"
+		text = "credential goes"
 	case row.Before.Word == "none" && v.Works() && v.Action == "":
 		text = "Hello is provisioned"
 	case v.Works() && v.Reason == "success":
