@@ -46,8 +46,6 @@ func newPreviewLab(t testing.TB) *previewLab {
 	return l
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // records are the lab's objects as they are.
 func (l *previewLab) records() []providers.Record {
 	l.t.Helper()

@@ -320,13 +320,6 @@ func clientAuthExtension() (ext pkix.Extension, err error) {
 	return ext, err
 }
 
-// alternativeSecurityID is how a directory object names a device certificate
-// (MS-DVRJ 2.3.3).
-func alternativeSecurityID(d *device) string {
-	pub := sha256.Sum256(d.SPKI)
-	return "X509:<SHA1-TP-PUBKEY>" + d.Thumbprint + base64.StdEncoding.EncodeToString(pub[:])
-}
-
 // leave deletes the device that the TLS client certificate names.
 func (s *server) leave(w http.ResponseWriter, r *http.Request, deviceID string) error {
 	ctx := r.Context()

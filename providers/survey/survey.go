@@ -261,11 +261,8 @@ func (s *survey) syncs() error {
 			s.gap("The schedule of "+o.Addr, err)
 			continue
 		}
-		at := access.Schedule{Next: moment(st.NextCycle)}
-		if st.Last != nil {
-			at.Last = moment(st.Last.Ended)
-		}
-		s.facts.Syncs[o.Addr] = at
+		keys := st.Of(connect.KeyExport)
+		s.facts.Syncs[o.Addr] = access.Schedule{Next: moment(keys.Next), Last: moment(keys.Last)}
 	}
 	return err
 }

@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
@@ -63,10 +63,7 @@ func (e *enrolling) keyInDomain(ctx context.Context, kid string) (bool, error) {
 	if user.Out.DomainID == "" {
 		return false, fmt.Errorf("%s: %w", e.user.addr, errNotCreated)
 	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	conn, err := adldap.SignIn(ctx, e.desk, adldap.Domain{
-		Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword,
-	})
+	conn, err := administer.SignIn(ctx, e.desk, d.Out)
 	if err != nil {
 		return false, err
 	}

@@ -269,6 +269,14 @@ func (s *Status) newestSession(r providers.Reader) (sid string, err error) {
 
 // ofTickets adds what the user's logon session has of Kerberos.
 func (s *Status) ofTickets(r providers.Reader, sid string, now time.Time) error {
+	cloud, _, err := load[cloudTickets](r, tableCloud, sid)
+	if err != nil {
+		return err
+	}
+	s.Tickets.OnPremTGT, s.Tickets.CloudTGT = kerberos.Usable(cloud.Domain, now), kerberos.Usable(cloud.Cloud, now)
+	if s.Tickets.CloudTGT {
+		s.Tickets.TopLevelNames = cloud.Suffixes
+	}
 	session, ok, err := load[*kerberos.Session](r, tableKerberos, sid)
 	if !ok || err != nil || session.TGT == nil || !now.Before(session.TGT.EndTime) {
 		return err

@@ -22,7 +22,7 @@ import (
 //	CanReset                    left out until a PIN can be reset
 //	AcquirePrtDiagnostics …     left out: `hellolab events -log=aad` tells of attempts that failed
 //	EnterprisePrt               NO: there is no federation service; its authority is blank
-//	OnPremTgt, CloudTgt         NO until a tenant issues cloud Kerberos tickets; KerbTopLevelNames comes with them
+//	OnPremTgt, CloudTgt         of cloud Kerberos trust, NO under another; KerbTopLevelNames comes with them
 //	Diagnostic Data             tests of the connection and KeySignTest are left out, for status tries nothing;
 //	                            of a member that is not registered, its last attempt
 //	AdfsRefreshToken …          left out where certificates have no part
