@@ -32,9 +32,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab validate", "hellolab validate -json"},
 		},
 		"plan": {
-			detail:   "What changed behind the state's back comes first, then what would be done, then outputs.",
-			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes"}},
-			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise"},
+			detail:   "What changed behind the state's back comes first, then what would be done, then outputs, then the sign-ins that change: of each enrollment to Windows, the tenant, its applications, and the user's domain and its services, NOW and AFTER an apply of the plan, or by the time of -at. WHY ends with the row of the table of effects, the phase and the code of a refusal, and what stands behind it: D, documents; I, inferred from them; C, reports from the field; ?, ours.",
+			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes, or sign-ins that change"}},
+			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise", "hellolab plan -at=+30d", "hellolab plan -format=markdown"},
 		},
 		"apply": {
 			detail:   "Without a plan file it plans, shows the plan and asks. After its steps it does what lab time has made due; what of that fails is a warning. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",

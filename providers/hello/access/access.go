@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/hello"
@@ -76,7 +77,8 @@ func (l *Lab) pair(user, device string) *pair {
 type signingIn struct {
 	*pair
 	Request
-	to target
+	to    target
+	ended time.Time // when what is over ended: a certificate, a password
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.

@@ -75,6 +75,14 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
+	if !s.ended.IsZero() {
+		switch code {
+		case "kdc_no_certificate":
+			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
+		case "password_expired_on_prem":
+			v.When, v.At = PasswordEnds, s.ended
+		}
+	}
 	return v
 }
 
