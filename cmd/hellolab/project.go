@@ -230,13 +230,11 @@ func unknownReasons(checks []eval.Check) hcl.Diagnostics {
 		if c.SignIn == nil && c.Provision == nil {
 			continue
 		}
-		if _, known := hello.ReasonFor(c.Expect); known {
+		err := knownReason(fmt.Sprintf("Check %q", c.Name), c.Expect)
+		if err == nil {
 			continue
 		}
-		detail := fmt.Sprintf("Check %q expects %q, which is neither \"success\" nor the code of a reason.", c.Name, c.Expect)
-		if near := hello.NearestReason(c.Expect); near != "" {
-			detail += fmt.Sprintf(" Did you mean %q?", near)
-		}
+		detail := err.Error()
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown reason code", Detail: detail, Subject: c.Range.Ptr()})
 	}
 	return diags
