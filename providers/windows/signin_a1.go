@@ -65,12 +65,20 @@ func (s *signingIn) passTo(ctx context.Context, provider event.Actor) error {
 		return nil
 	}
 	if err := s.release(ctx); err != nil {
-		t.refused(event.Container, provider, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+		s.notReleased(provider, err)
 		return err
 	}
 	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the key is released.",
 		message{"gesture": with, "kid": s.kid})
 	return nil
+}
+
+// notReleased tells whoever waits for the key why there is none, unless the user
+// was told.
+func (s *signingIn) notReleased(waits event.Actor, err error) {
+	if !s.trace.refusing {
+		s.trace.refused(event.Container, waits, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+	}
 }
 
 // phaseB: nonce, and the proof over it.
@@ -170,7 +178,7 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.postLogon(); err != nil {
+	if err := s.postLogon(ctx); err != nil {
 		return err
 	}
 	return s.reach(ctx)
@@ -235,12 +243,13 @@ func (s *signingIn) reachDomain(ctx context.Context, to target) error {
 }
 
 // postLogon is Windows' look, after a sign-in with a password, whether to offer
-// Hello. Taking the offer is an enrollment's, not a sign-in's.
-func (s *signingIn) postLogon() error {
-	if s.released != nil {
-		return nil
-	}
+// Hello. Taking the offer is an enrollment's, not a sign-in's. After one by Hello it
+// makes sure that the PIN can be reset as policy wants.
+func (s *signingIn) postLogon(ctx context.Context) error {
 	t := s.trace
+	if s.released != nil {
+		return s.cloud.keepRecoverable(ctx, s.user, s.released, s.policy)
+	}
 	c, ok, err := s.containerOf(s.user)
 	if err != nil {
 		return err
