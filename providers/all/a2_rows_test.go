@@ -292,6 +292,46 @@ func TestA2Locator(t *testing.T) {
 	}
 }
 
+// TestExchangers: a controller that is too old for partial tickets, or read-only,
+// is not asked, and where there is no other the flow ends at the locator. D1, D2.
+func TestExchangers(t *testing.T) {
+	old := &spec.Controller{OS: "windows-server-2019", Build: "17763.100", Site: "Default-First-Site-Name"}
+	current := &spec.Controller{OS: "windows-server-2022", Site: "Default-First-Site-Name"}
+	for name, controllers := range map[string]map[string]*spec.Controller{
+		"": {"dc1": old}, "dc2.corp.contoso.com": {"dc1": old, "dc2": current},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seed.Proves(t, "A2-03", "A2")
+			seed.Proves(t, "A5-09", "A5")
+			l := newCloudLab(t, func(d *spec.Domain) { d.Controllers = controllers })
+			l.device("laptop")
+			l.enroll()
+			l.Create(desk, onDesk())
+			l.Create(deskEnrolled, enrollment(alice, desk)) // a partial ticket is of the tenant
+			l.restartDesk()
+			if name != "" {
+				l.expect(byPINTo(corp), "success")
+				l.expect(deskPIN(), "success")
+				for _, flow := range []string{"A2", "A5"} {
+					if m := l.story(flow).at(t, "dc_located").Message; m["controller"] != name {
+						t.Errorf("%s asks %v", flow, m)
+					}
+				}
+				return
+			}
+			v := l.expect(byPINTo(corp), "dc_not_found")
+			if s := l.story("A2"); v.Phase != "A" || v.Reason.Code != "0xC0000233" || s.has("partial_tgt_sent") {
+				t.Errorf("%s/%s, %+v\n%s", v.Flow, v.Phase, v.Reason, s)
+			}
+			v = l.expect(deskPIN(), "dc_not_found")
+			if s := l.story("A5"); v.Phase != "E" || s.has("partial_tgt_sent") || s.has("logon_session") || s.has("cached_logon") {
+				t.Errorf("%s/%s\n%s", v.Flow, v.Phase, s)
+			}
+			l.expect(deskPassword(corp), "success") // any controller takes a password
+		})
+	}
+}
+
 // TestA2NoPartialTicket: who has none is told to sign in again, and is asked for no
 // password.
 func TestA2NoPartialTicket(t *testing.T) {

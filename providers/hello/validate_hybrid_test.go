@@ -314,6 +314,18 @@ func TestValidateHybrid(t *testing.T) {
 			l["group.cloud"] = spec.Group{Tenant: "tenant.contoso", Members: []providers.Ref{"user.alice"}}
 			t.Allowed, t.Denied = []providers.Ref{"group.cloud"}, []providers.Ref{"group.cloud", "group.staff"}
 		}), nil, append(slices.Clone(denied), "trust.key allowed trust_list_elsewhere", "trust.key denied trust_list_elsewhere")},
+		{"no controller that exchanges", cloud(func(l lab, t *spec.Trust) {
+			with(l, "domain.corp", func(d *spec.Domain) {
+				d.Controllers = map[string]*spec.Controller{
+					"dc1": {OS: "windows-server-2019", Build: "17763.100"}, "dc2": {OS: "windows-server-2022", ETypes: []string{"aes128"}},
+				}
+			})
+		}), nil, []string{"domain.corp controller no_controller_for_cloud_trust?"}},
+		{"one controller that exchanges", cloud(func(l lab, t *spec.Trust) {
+			with(l, "domain.corp", func(d *spec.Domain) {
+				d.Controllers = map[string]*spec.Controller{"dc1": {OS: "windows-server-2019", Build: "17763.100"}, "dc2": {OS: "windows-server-2022"}}
+			})
+		}), nil, nil},
 		{"settings of the other trust", cloud(func(l lab, t *spec.Trust) { t.Authority = "authority.root" }), nil, []string{"trust.key authority trust_setting_unused?"}},
 		{"settings of cloud Kerberos trust", func(l lab) {
 			l["group.staff"] = spec.Group{Domain: "domain.corp"}
