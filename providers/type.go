@@ -34,10 +34,11 @@ type Type struct {
 	Due    func(ctx context.Context, env Env, rec Record) error
 }
 
-// Registry is the kinds of one program, by name.
+// Registry is the kinds of one program, by name, and the faults of its labs.
 type Registry struct {
-	types map[string]*Type
-	names []string
+	types  map[string]*Type
+	names  []string
+	faults []Fault
 }
 
 // NewRegistry returns a registry of types. Two types of one name panic: it is
@@ -60,3 +61,28 @@ func (r *Registry) Type(name string) *Type { return r.types[name] }
 
 // Names returns the names of all kinds, in registration order.
 func (r *Registry) Names() []string { return r.names }
+
+// AddFaults adds ways to break what the kinds make, and returns the registry. It
+// is called before the registry is used. Two of one name panic.
+func (r *Registry) AddFaults(faults ...Fault) *Registry {
+	for _, f := range faults {
+		if r.Fault(f.Name) != nil {
+			panic("providers: fault " + f.Name + " is registered twice")
+		}
+		r.faults = append(r.faults, f)
+	}
+	return r
+}
+
+// Fault returns the fault of that name, or nil.
+func (r *Registry) Fault(name string) *Fault {
+	for i := range r.faults {
+		if r.faults[i].Name == name {
+			return &r.faults[i]
+		}
+	}
+	return nil
+}
+
+// Faults returns all faults, in registration order.
+func (r *Registry) Faults() []Fault { return r.faults }

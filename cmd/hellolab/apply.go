@@ -314,7 +314,7 @@ func (c *applyCommand) verdicts(ctx context.Context, s *session, store *state.St
 	if diags.HasErrors() {
 		return diags
 	}
-	results := s.runChecks(ctx, snap, now.result.Checks)
+	results := s.runChecks(ctx, snap, now.result.Checks, now.result)
 	s.recordChecks(results)
 	fmt.Fprintf(u.text(), "\nChecks:\n\n")
 	if err := view.Checks(u.text(), results, s.outStyle()); err != nil {

@@ -6,14 +6,13 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"time"
+	"strings"
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/check"
+	"hellolab/engine/fault"
 	"hellolab/engine/journal"
-	"hellolab/engine/lab"
 	"hellolab/hcl/eval"
-	"hellolab/providers/event"
 	"hellolab/state"
 )
 
@@ -21,6 +20,7 @@ import (
 type checkCommand struct {
 	stateFlags
 	varFlags
+	with  list
 	json  bool
 	junit string
 }
@@ -28,6 +28,7 @@ type checkCommand struct {
 func (c *checkCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	c.varFlags.flags(fs)
+	fs.Var(&c.with, "with", "switch on the fault of this `NAME` in every check, besides its own; may be repeated")
 	fs.BoolVar(&c.json, "json", false, "print JSON, with everything that happened")
 	fs.StringVar(&c.junit, "junit", "", "write JUnit XML to `FILE`, besides")
 }
@@ -52,7 +53,10 @@ func (c *checkCommand) run(ctx context.Context, s *session, args []string) error
 	if err != nil {
 		return err
 	}
-	results := s.runChecks(ctx, snap, checks)
+	if checks, err = withFaults(checks, p.result.Faults, c.with); err != nil {
+		return err
+	}
+	results := s.runChecks(ctx, snap, checks, p.result)
 	s.recordChecks(results)
 	if c.junit != "" {
 		err := writeFile(s.path(c.junit), 0o644, func(w io.Writer) error { return view.ChecksJUnit(w, results) })
@@ -94,21 +98,46 @@ func named(checks []eval.Check, names []string) ([]eval.Check, error) {
 	return out, nil
 }
 
+// withFaults adds faults to those of every check that tries something.
+func withFaults(checks []eval.Check, known []eval.Fault, names []string) ([]eval.Check, error) {
+	var have []string
+	for _, f := range known {
+		have = append(have, f.Name)
+	}
+	for i, name := range names {
+		names[i] = strings.TrimPrefix(name, "fault.")
+		if !slices.Contains(have, names[i]) {
+			return nil, mistake(didYouMean(names[i], have, "Declare it: fault "+view.Quote(names[i])+" { … }."), "There is no fault %s", view.Quote(names[i]))
+		}
+	}
+	out := slices.Clone(checks)
+	for i, c := range out {
+		if c.SignIn != nil || c.Provision != nil {
+			out[i].Faults = slices.Concat(c.Faults, slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(c.Faults, n) }))
+		}
+	}
+	return out, nil
+}
+
 func passed(results []check.Result) bool {
 	return !slices.ContainsFunc(results, func(r check.Result) bool { return r.Status != check.Pass })
 }
 
 // runChecks runs checks on a state that they leave as it is.
-func (s *session) runChecks(ctx context.Context, base state.Base, checks []eval.Check) []check.Result {
+func (s *session) runChecks(ctx context.Context, base state.Base, checks []eval.Check, from *eval.Result) []check.Result {
+	faults, err := fault.From(from.Faults)
+	if err != nil {
+		s.log.Warn("faults are not known", "error", err) // they were checked when they were read
+	}
 	return check.Run(ctx, check.Request{
 		Checks:   checks,
+		Faults:   faults,
 		Registry: s.registry,
 		Overlay:  func() (state.View, error) { return state.NewOverlay(base), nil },
-		NewLab: func(view state.View, offset time.Duration, emit event.Sink) (*lab.Lab, error) {
-			return s.openLab(view, offset, emit)
-		},
-		SignIn:  s.signIn,
-		Workers: runtime.GOMAXPROCS(0),
+		NewLab:   s.openTroubled,
+		Hands:    s.hands(),
+		Secrets:  check.SecretsOf(from.Desired),
+		Workers:  runtime.GOMAXPROCS(0),
 	})
 }
 

@@ -43,6 +43,10 @@ func commands() []entry {
 		{"mfa approve", "USER NUMBER", "Approve a sign-in on a user's phone", 2, func() command { return &mfaAnswerCommand{} }},
 		{"mfa deny", "USER", "Deny a sign-in on a user's phone", 1, func() command { return &mfaAnswerCommand{deny: true} }},
 		{"mfa code", "USER", "Print the code that a user's authenticator app shows", 1, func() command { return &mfaCodeCommand{} }},
+		{"pin change", "USER DEVICE", "Change a PIN by the old one", 2, func() command { return &pinChangeCommand{} }},
+		{"pin reset", "USER DEVICE", "Reset a PIN that is forgotten", 2, func() command { return &pinResetCommand{} }},
+		{"password change", "USER", "Change a user's password in the domain", 1, func() command { return &passwordChangeCommand{} }},
+		{"revoke sessions", "USER", "End a user's sessions in the tenant", 1, func() command { return &revokeSessionsCommand{} }},
 		{"serve", "", "Keep every service up on loopback for outside clients", 0, func() command { return &serveCommand{} }},
 		{"run", "-- COMMAND [ARGUMENTS...]", "Serve the lab while one command runs", -1, func() command { return &runCommand{} }},
 		{"env", "", "Print the variables that lead clients to the lab that is served", 0, func() command { return &envCommand{} }},
@@ -76,7 +80,19 @@ func commands() []entry {
 // session.act or session.look alone, and reads of its surroundings nothing but
 // secrets.
 func runsInHolder(name string) bool {
-	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env", "keys", "keys revoke", "sync run", "sync status", "trust rotate", "clock", "clock advance"}, name)
+	return slices.Contains([]string{
+		"signin",
+		"mfa list", "mfa approve", "mfa deny", "mfa code",
+		"pin change", "pin reset",
+		"password change",
+		"revoke sessions",
+		"status",
+		"env",
+		"keys", "keys revoke",
+		"sync run", "sync status",
+		"clock", "clock advance",
+		"trust rotate",
+	}, name)
 }
 
 // run executes a command line and returns its exit code.

@@ -75,6 +75,11 @@ func (s *session) project(c *config.Config, vars map[string]cty.Value, diags hcl
 
 // openLab opens a lab on a view. Nothing in it runs before it is dialed.
 func (s *session) openLab(view state.View, offset time.Duration, emit event.Sink) (*lab.Lab, error) {
+	return s.openTroubled(view, offset, nil, emit)
+}
+
+// openTroubled is openLab with what faults make of its network and clocks.
+func (s *session) openTroubled(view state.View, offset time.Duration, trouble *lab.Trouble, emit event.Sink) (*lab.Lab, error) {
 	return lab.New(lab.Options{
 		View:      view,
 		Registry:  s.registry,
@@ -84,6 +89,7 @@ func (s *session) openLab(view state.View, offset time.Duration, emit event.Sink
 		Emit:      emit,
 		Log:       s.log,
 		Failpoint: s.failpoint,
+		Trouble:   trouble,
 	})
 }
 
@@ -208,7 +214,7 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 func unknownReasons(checks []eval.Check) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, c := range checks {
-		if c.SignIn == nil {
+		if c.SignIn == nil && c.Provision == nil {
 			continue
 		}
 		if _, known := hello.ReasonFor(c.Expect); known {

@@ -13,6 +13,7 @@ import (
 	"hellolab/engine/plan"
 	"hellolab/providers"
 	"hellolab/providers/all"
+	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/windows/tpm/worker"
@@ -30,8 +31,9 @@ type systems struct {
 func newSystems(log *slog.Logger, rand io.Reader) *systems {
 	pool := tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log})
 	w := windows.New(pool)
+	deps := all.Deps{Windows: w}
 	return &systems{
-		registry: providers.NewRegistry(all.Types(all.Deps{Windows: w})...),
+		registry: providers.NewRegistry(all.Types(deps)...).AddFaults(all.Faults(deps)...),
 		windows:  w,
 		tpms:     pool,
 	}
@@ -72,9 +74,25 @@ func (s *systems) signIn(ctx context.Context, env providers.Env, a check.Attempt
 	})
 }
 
+// provision provisions for a check.
+func (s *systems) provision(ctx context.Context, env providers.Env, p check.Provisioning) (check.Verdict, error) {
+	v, err := s.windows.Provision(ctx, env, spec.Enrollment{
+		User: providers.Ref(p.User), Device: providers.Ref(p.Device), PIN: p.PIN, Gestures: p.Gestures,
+	})
+	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}, err
+}
+
+// hands are what people do in checks and tests.
+func (s *systems) hands() check.Hands { return check.Hands{SignIn: s.signIn, Provision: s.provision} }
+
 func (s *systems) request(ctx context.Context, env providers.Env, r windows.Request) (check.Verdict, error) {
 	v, err := s.windows.SignIn(ctx, env, r)
-	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}, err
+	return verdict(v), err
+}
+
+// verdict is a device's as checks and views have it.
+func verdict(v windows.Verdict) check.Verdict {
+	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}
 }
 
 // recover settles what an interrupted apply left half done in view.

@@ -52,10 +52,10 @@ func request(t *testing.T, fn SignIn, checks ...eval.Check) (Request, *state.Ove
 		Checks:   checks,
 		Registry: registry,
 		Overlay:  func() (state.View, error) { return state.NewOverlay(base.Snapshot()), nil },
-		NewLab: func(v state.View, offset time.Duration, emit event.Sink) (*lab.Lab, error) {
-			return lab.New(lab.Options{View: v, Registry: registry, Wall: func() time.Time { return noon }, Offset: offset, Rand: rand.Reader, Emit: emit})
+		NewLab: func(v state.View, offset time.Duration, trouble *lab.Trouble, emit event.Sink) (*lab.Lab, error) {
+			return lab.New(lab.Options{View: v, Registry: registry, Wall: func() time.Time { return noon }, Offset: offset, Rand: rand.Reader, Emit: emit, Trouble: trouble})
 		},
-		SignIn:  fn,
+		Hands:   Hands{SignIn: fn},
 		Workers: 4,
 	}, base
 }
@@ -164,7 +164,7 @@ func TestAfterDoesWhatHasBecomeDue(t *testing.T) {
 			return nil
 		},
 	}))
-	r.NewLab = func(v state.View, offset time.Duration, emit event.Sink) (*lab.Lab, error) {
+	r.NewLab = func(v state.View, offset time.Duration, _ *lab.Trouble, emit event.Sink) (*lab.Lab, error) {
 		if offset == 31*time.Minute {
 			at = "later"
 		} else if offset > 0 {

@@ -38,6 +38,8 @@ type Options struct {
 	// Objects answers lookups; nil means the objects of the view.
 	Objects   providers.Objects
 	Failpoint func(string)
+	// Trouble is what is wrong with the network and with clocks; nil: nothing is.
+	Trouble *Trouble
 }
 
 // Lab is systems that can be dialed. Close ends it.
@@ -90,6 +92,9 @@ func New(o Options) (*Lab, error) {
 		l.objects = &inView{view: o.View, registry: o.Registry}
 	}
 	l.net = network.New(l.openHost)
+	if o.Trouble != nil {
+		l.net.SetWeather(weather{o.Trouble, l})
+	}
 	l.pki = &pki{view: o.View, now: l.Now, rand: o.Rand, roots: map[providers.Root]*authority{}}
 	return l, nil
 }
@@ -110,14 +115,15 @@ func (l *Lab) SetObjects(o providers.Objects) {
 
 // Env returns what the kind t works with for the object addr of configuration in.
 func (l *Lab) Env(addr string, t *providers.Type, in cty.Value) providers.Env {
+	disk := diskOf(addr, t, in)
 	return providers.Env{
 		Addr:      addr,
-		Now:       l.Now,
+		Now:       l.clockOf(disk),
 		Rand:      l.opts.Rand,
 		Network:   l.net,
 		Address:   l.Address,
 		PKI:       l.pki,
-		Section:   newSection(l.opts.View, diskOf(addr, t, in)),
+		Section:   newSection(l.opts.View, disk),
 		Objects:   lookups{l},
 		Emit:      l.sink(),
 		Log:       l.opts.Log.With("object", addr),

@@ -57,6 +57,7 @@ type Network struct {
 	conns     map[*conn]struct{}
 	sockets   map[net.Addr]*socket // by local address
 	clients   int                  // numbers client ends
+	weather   Weather              // nil: fair
 	closed    bool
 }
 
@@ -67,7 +68,10 @@ func New(open Opener) *Network {
 
 // Dial connects to host and port, opening the owner of host if need be.
 func (n *Network) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
-	to := Addr{Host: Canonical(host), Port: port}
+	return n.through(ctx, Addr{Host: Canonical(host), Port: port}, n.dial)
+}
+
+func (n *Network) dial(ctx context.Context, to Addr) (net.Conn, error) {
 	l, err := n.listener(to)
 	if err != nil {
 		return nil, err

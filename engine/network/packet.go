@@ -32,6 +32,9 @@ func (c client) String() string { return net.JoinHostPort("client", strconv.Itoa
 // sockets are.
 func (n *Network) DialPacket(ctx context.Context, host string, port int) (net.Conn, error) {
 	to := Addr{Host: Canonical(host), Port: port}
+	if _, _, err := n.weatherAt(to); err != nil { // slowness is of streams alone
+		return nil, err
+	}
 	bound, err := n.listensPacket(to)
 	if err != nil {
 		return nil, err

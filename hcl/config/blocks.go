@@ -51,16 +51,27 @@ type Output struct {
 	Range       hcl.Range
 }
 
-// Check is a check block.
+// Check is a check block, and the part of a run block that is the same.
 type Check struct {
-	Name    string
-	After   hclsyntax.Expression // nil when absent
-	Expect  hclsyntax.Expression // nil when absent
-	SignIn  *hclsyntax.Body      // nil when absent
-	Asserts []Assert
-	Range   hcl.Range
-	// SignInRange is the header of the sign_in block.
-	SignInRange hcl.Range
+	Name      string
+	After     hclsyntax.Expression // nil when absent
+	Expect    hclsyntax.Expression // nil when absent
+	SignIn    *hclsyntax.Body      // nil when absent
+	Provision *hclsyntax.Body      // nil when absent
+	Revoke    *hclsyntax.Body      // of a run; nil when absent
+	Faults    []hcl.Traversal      // those of its argument faults
+	Asserts   []Assert
+	Range     hcl.Range
+	// SignInRange and the others are the headers of these blocks.
+	SignInRange, ProvisionRange, RevokeRange hcl.Range
+}
+
+// Fault is a fault block.
+type Fault struct {
+	Name      string
+	Body      *hclsyntax.Body
+	Range     hcl.Range
+	NameRange hcl.Range
 }
 
 // Assert is an assert block of a check or a validation block of a variable.

@@ -36,6 +36,7 @@ type Config struct {
 	Locals  []*Local
 	Outputs []*Output
 	Checks  []*Check
+	Faults  []*Fault
 
 	variables []*Variable
 	required  []versionConstraint
@@ -195,6 +196,7 @@ func (c *Config) parse() hcl.Diagnostics {
 	slices.SortFunc(c.variables, func(a, b *Variable) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Locals, func(a, b *Local) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Outputs, func(a, b *Output) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Faults, func(a, b *Fault) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Checks, func(a, b *Check) int { return strings.Compare(a.Name, b.Name) })
 	return diags
 }

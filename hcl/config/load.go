@@ -34,12 +34,11 @@ var foreign = map[string]string{
 	"terraform": `Settings of the lab itself stand in a block lab { … }.`,
 	"provider":  "Systems are blocks of their own, such as tenant; there is nothing to configure before.",
 	"local":     "Local values stand in a block locals { … }.",
-	"variables": `Each variable has its own block: variable "name" { … }.`,
 	"outputs":   `Each output has its own block: output "name" { … }.`,
 }
 
 // Words are the block types of the language itself.
-var Words = []string{"lab", "variable", "locals", "output", "check"}
+var Words = []string{"lab", "variable", "locals", "output", "check", "fault"}
 
 func (l *loader) add(d ...*hcl.Diagnostic) { l.diags = append(l.diags, d...) }
 
@@ -60,6 +59,10 @@ func (l *loader) file(body *hclsyntax.Body) {
 			l.output(b)
 		case "check":
 			l.check(b)
+		case "fault":
+			l.config.Faults = append(l.config.Faults, l.fault(b)...)
+		case "run", "variables":
+			l.add(errorf(&b.TypeRange, "Unknown block type", "There is no block type %q here: it stands in test files, whose names end in %s.%s", b.Type, TestSuffix, orVariable(b.Type)))
 		default:
 			if what, ok := later[b.Type]; ok {
 				l.add(errorf(b.DefRange().Ptr(), "Not supported yet", "%s are part of the language, but this version of hellolab does not have them.", what))
@@ -188,38 +191,6 @@ func (l *loader) output(b *hclsyntax.Block) {
 	}
 	if ok && l.declare("output", name, b.LabelRanges[0]) && o.Expr != nil {
 		l.config.Outputs = append(l.config.Outputs, o)
-	}
-}
-
-func (l *loader) check(b *hclsyntax.Block) {
-	name, ok := l.label(b)
-	content := l.content(b, &hcl.BodySchema{
-		Attributes: []hcl.AttributeSchema{{Name: "after"}, {Name: "expect"}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "sign_in"}, {Type: "assert"}},
-	})
-	c := &Check{Name: name, After: expr(content, "after"), Expect: expr(content, "expect"), Range: b.DefRange()}
-	for _, nested := range content.Blocks {
-		switch nested.Type {
-		case "sign_in":
-			if c.SignIn != nil {
-				l.add(errorf(&nested.DefRange, "Duplicate sign_in block", "A check has one sign_in block; the first is at %s.", c.SignInRange))
-				continue
-			}
-			c.SignIn, c.SignInRange = nested.Body.(*hclsyntax.Body), nested.DefRange
-		case "assert":
-			if a, ok := l.assert(nested); ok {
-				c.Asserts = append(c.Asserts, a)
-			}
-		}
-	}
-	if c.SignIn == nil && len(c.Asserts) == 0 {
-		l.add(errorf(b.DefRange().Ptr(), "Empty check", "A check needs a sign_in block, an assert block, or both."))
-	}
-	if c.SignIn == nil && c.Expect != nil {
-		l.add(errorf(c.Expect.Range().Ptr(), "Nothing to expect", "The argument expect is about a sign_in block, and this check has none."))
-	}
-	if ok && l.declare("check", name, b.LabelRanges[0]) {
-		l.config.Checks = append(l.config.Checks, c)
 	}
 }
 

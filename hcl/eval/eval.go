@@ -56,14 +56,18 @@ type Output struct {
 	Range     hcl.Range
 }
 
-// Check is one evaluated check block: an access assertion, plain asserts, or both.
+// Check is one evaluated check block: an access assertion, plain asserts, or
+// both. A run of a test file is one, too.
 type Check struct {
-	Name    string
-	After   string // duration of lab time, "" for now
-	SignIn  *SignIn
-	Expect  string // "success" or a reason code
-	Asserts []Assert
-	Range   hcl.Range
+	Name      string
+	After     string // duration of lab time, "" for now
+	SignIn    *SignIn
+	Provision *Provision
+	Revoke    *Revoke  // of a run
+	Faults    []string // names of those that are on meanwhile
+	Expect    string   // "success" or a reason code
+	Asserts   []Assert
+	Range     hcl.Range
 }
 
 // SignIn is the sign_in block of a check. PIN and Password are marked Sensitive.
@@ -75,6 +79,34 @@ type SignIn struct {
 	Gesture  string   // "face", …; "" for PIN or password
 	To       []string // addresses
 	Range    hcl.Range
+}
+
+// Provision is the provision block of a check. PIN is marked Sensitive.
+type Provision struct {
+	User     string // address
+	Device   string // address
+	PIN      cty.Value
+	Gestures []string
+	Range    hcl.Range
+}
+
+// Revoke is the revoke block of a run.
+type Revoke struct {
+	User   string // address
+	Device string // address; "" where What is "sessions"
+	What   string // "key" or "sessions"
+	From   string // "entra", "ad" or "both"
+	Range  hcl.Range
+}
+
+// Fault is one evaluated fault block, fit for its kind.
+type Fault struct {
+	Name   string
+	Kind   string               // of providers.Fault
+	Target string               // address
+	Window string               // duration of lab time, "" without end
+	Params map[string]cty.Value // of the kind's own arguments, null where not written
+	Range  hcl.Range
 }
 
 // Assert is one assert block, its condition evaluated (unknown at plan is allowed).
@@ -89,6 +121,7 @@ type Result struct {
 	Desired []*Desired // dependencies (but those of Later) before dependents; ties in address order
 	Outputs []Output   // by name
 	Checks  []Check    // by name
+	Faults  []Fault    // by name
 }
 
 // Sensitive is the mark of sensitive values.

@@ -25,6 +25,14 @@ type Options struct {
 	Now func() time.Time
 	// Limits bound each Evaluate; zero fields mean the defaults of the language.
 	Limits budget.Limits
+
+	// Checks stand in the place of the configuration's own; nil: those. Faults
+	// are there besides the configuration's: a test file brings both.
+	Checks []*config.Check
+	Faults []*config.Fault
+	// Runs is what references to the runs of a test file are worth, by name. Nil:
+	// nothing refers to runs.
+	Runs map[string]cty.Value
 }
 
 // Evaluator evaluates one configuration with one set of variable values.
@@ -44,6 +52,7 @@ type Evaluator struct {
 
 	outputs []*outputNode
 	checks  []*checkNode
+	faults  []*faultNode
 
 	last     atomic.Pointer[run] // of the last Evaluate
 	sessions sync.Pool
@@ -108,6 +117,13 @@ type checkNode struct {
 	invalid bool
 }
 
+type faultNode struct {
+	*config.Fault
+	unit    unit
+	ranges  map[string]hcl.Range
+	invalid bool
+}
+
 // New checks everything about a configuration that can be checked without
 // evaluating it: kinds, names, attributes, references and cycles. vars holds a
 // value for every variable, as RootVariables makes them. The Evaluator is
@@ -148,7 +164,16 @@ func New(c *config.Config, r *providers.Registry, vars map[string]cty.Value, o O
 		diags = append(diags, more...)
 		e.outputs = append(e.outputs, n)
 	}
-	for _, ch := range c.Checks {
+	for _, f := range slices.Concat(c.Faults, o.Faults) {
+		n, more := e.linkFault(f)
+		diags = append(diags, more...)
+		e.faults = append(e.faults, n)
+	}
+	checks := c.Checks
+	if o.Checks != nil {
+		checks = o.Checks
+	}
+	for _, ch := range checks {
 		n, more := e.linkCheck(ch)
 		diags = append(diags, more...)
 		e.checks = append(e.checks, n)

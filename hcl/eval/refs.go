@@ -21,6 +21,7 @@ import (
 type unit struct {
 	vars   bool
 	path   bool
+	runs   bool
 	locals []*node
 	refs   []*ref
 	forget bool // marks of unknown values may be lost in it (budget.Forgets)
@@ -209,7 +210,11 @@ func (c *collector) traversal(t hcl.Traversal, index hclsyntax.Expression) {
 		} else if second != "index" {
 			c.errorf(rng, "Invalid reference", "There is count.index.")
 		}
-	case "module", "data", "self", "lab", "run":
+	case "run":
+		c.run(second, rng)
+	case "fault":
+		c.errorf(rng, "Invalid reference", "A fault has no value: it is switched on by name, as in faults = [fault.%s] of a check or run.", orElse(second, "name"))
+	case "module", "data", "self", "lab":
 		c.errorf(rng, "Not supported yet", "References to %s are part of the language, but this version of hellolab does not have them.", root)
 	case "check", "output", "variable", "locals":
 		c.errorf(rng, "Invalid reference", "Nothing refers to %s blocks.%s", root, map[string]string{
@@ -217,6 +222,21 @@ func (c *collector) traversal(t hcl.Traversal, index hclsyntax.Expression) {
 	default:
 		c.block(t, root, second, index)
 	}
+}
+
+// run notes a reference to a run of a test file.
+func (c *collector) run(name string, rng hcl.Range) {
+	runs := c.e.options.Runs
+	_, ok := runs[name]
+	switch {
+	case runs == nil:
+		c.errorf(rng, "Invalid reference", "Runs stand in test files, and only these refer to them.")
+	case name == "":
+		c.errorf(rng, "Invalid reference", "Write run and the name of a run that came before: run.name.code.")
+	case !ok:
+		c.errorf(rng, "Unknown run", "There is no run %q before this one.%s", name, suggest(name, slices.Collect(maps.Keys(runs))))
+	}
+	c.u.runs = true
 }
 
 func (c *collector) local(name string, rng hcl.Range) {

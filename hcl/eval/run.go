@@ -89,6 +89,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, v Values) (*Result, hcl.Diagno
 	if !ev.meter.Spent() {
 		ev.result.Outputs = ev.outputs(ev, ev.session, &ev.diags)
 		ev.result.Checks = ev.checks(ev, ev.session, &ev.diags)
+		ev.result.Faults = ev.faults(ev, ev.session, &ev.diags)
 	}
 	ev.diags = ev.meter.Finish(ev.diags)
 	return ev.result, ev.diags

@@ -30,6 +30,9 @@ func (r *run) scope(u *unit, src source, root *hcl.EvalContext) *scope {
 	if u.vars {
 		s.ctx.Variables["var"] = r.e.vars
 	}
+	if u.runs {
+		s.ctx.Variables["run"] = cty.ObjectVal(r.e.options.Runs)
+	}
 	if u.path {
 		s.ctx.Variables["path"] = pathValue
 	}

@@ -2,7 +2,6 @@ package hello
 
 import (
 	"slices"
-	"strings"
 
 	"hellolab/providers"
 )
@@ -107,26 +106,6 @@ func (w *World) membersKnown() bool {
 		}
 	}
 	return true
-}
-
-// exchangers warns of a domain none of whose controllers exchanges partial
-// tickets. One that does is enough: the DC locator finds it.
-func (v *validation) exchangers(addr string, t *DeclaredTrust) {
-	d := v.Domains[string(t.In.Domain)]
-	if d == nil || !d.Knows("controller") {
-		return
-	}
-	names, by := Controllers(d.In)
-	var why []string
-	for _, name := range names {
-		reason := ExchangesPartial(by[name])
-		if reason == "" {
-			return
-		}
-		why = append(why, name+" "+reason)
-	}
-	v.warn(d.Addr, "controller", "no_controller_for_cloud_trust", "No controller for cloud Kerberos trust",
-		"%s leads to %s, and no controller there exchanges partial tickets: %s. Let one be writable, up to date and with aes256.", addr, d.Addr, strings.Join(why, ", "))
 }
 
 // listed checks that a trust's lists hold groups of its domain.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"hellolab/providers/spec"
@@ -38,19 +37,6 @@ func Controllers(d spec.Domain) (names []string, by map[string]spec.Controller) 
 
 // ReadOnly says whether a controller is a read-only one.
 func ReadOnly(c spec.Controller) bool { return c.Writable != nil && !*c.Writable }
-
-// Build is a build of Windows: number and revision, as in 17763.1012.
-type Build struct{ Number, Revision int }
-
-func (b Build) String() string { return fmt.Sprintf("%d.%d", b.Number, b.Revision) }
-
-// ParseBuild reads a build.
-func ParseBuild(text string) (Build, bool) {
-	number, revision, ok := strings.Cut(text, ".")
-	n, err := strconv.ParseUint(number, 10, 16)
-	r, err2 := strconv.ParseUint(revision, 10, 16)
-	return Build{int(n), int(r)}, ok && err == nil && err2 == nil
-}
 
 // Builds are the releases of spec.Controller.OS by their build's number.
 var builds = map[string]int{"windows-server-2016": 14393, "windows-server-2019": 17763, "windows-server-2022": 20348, "windows-server-2025": 26100}

@@ -22,8 +22,8 @@ var domainReasons = []Reason{
 	{"account_locked_in_domain", "0xC0000234", "STATUS_ACCOUNT_LOCKED_OUT", "The account is locked in the domain after too many wrong passwords.", "Wait, then give the right password."},
 	{"account_expired_in_domain", "0xC0000193", "STATUS_ACCOUNT_EXPIRED", "The account has expired in the domain.", "Extend it in the directory."},
 	{"wrong_password_in_domain", "0xC000006A", "STATUS_WRONG_PASSWORD", "The domain does not accept the password.", "Give the password of the user block."},
-	{"password_expired_on_prem", "0xC0000071", "STATUS_PASSWORD_EXPIRED", "The password has expired in the domain.", "Change it with line of sight to a controller, or raise password_version. A Hello sign-in by key does not ask for it."},
-	{"password_must_change", "0xC0000224", "STATUS_PASSWORD_MUST_CHANGE", "The password must be changed before it is taken.", "Change it, or set password_expired = false on the user."},
+	{"password_expired_on_prem", "0xC0000071", "STATUS_PASSWORD_EXPIRED", "The password has expired in the domain.", "Change it with line of sight to a controller (password change, or signin -new-password), or raise password_version. A Hello sign-in by key does not ask for it."},
+	{"password_must_change", "0xC0000224", "STATUS_PASSWORD_MUST_CHANGE", "The password must be changed before it is taken.", "Change it (password change, or signin -new-password), or set password_expired = false on the user."},
 	{"password_refused", "0xC000006C", "STATUS_PASSWORD_RESTRICTION", "The domain's policy does not take the new password.", "Compare it with password_policy of the domain."},
 	{"computer_refused", "0xC000018B", "STATUS_NO_TRUST_SAM_ACCOUNT", "The domain does not let the computer sign in.", "Set enabled_in_domain = true on the device, or replace it, which joins it anew."},
 

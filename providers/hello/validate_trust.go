@@ -33,7 +33,7 @@ func (v *validation) trusts() {
 		case CloudKerberos:
 			v.foreignSettings(addr, t, given{"authority", t.In.Authority != ""})
 			v.listed(t)
-			v.exchangers(addr, t)
+			v.serverObject(t)
 		}
 	}
 }

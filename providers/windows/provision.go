@@ -32,6 +32,7 @@ type provisioning struct {
 	released  *container.Released
 	key       container.UserKey
 	attested  *attestation // of key; nil when it is to be made
+	id        string       // of the enrollment that is there already; "" for a new one
 }
 
 // provision goes from the first sign-in to a registered key. Which flow runs
@@ -57,15 +58,9 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 		return enrollmentRecord{}, err
 	}
 	t.broker = e.personal()
-	client, err := e.client(ctx, false)
+	p, err := e.application(ctx, t)
 	if err != nil {
 		return enrollmentRecord{}, err
-	}
-	p := &provisioning{
-		enrolling: e,
-		trace:     t,
-		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant, tgt: e.asksTickets(e.user, route.Trust)},
-		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
 	}
 	defer p.close()
 	if err := p.launch(ctx); err != nil {
@@ -79,6 +74,20 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 		t.refused(event.CXH, "", local, "provisioning_failed", "Provisioning cannot go on; the application exits.", err)
 	}
 	return rec, err
+}
+
+// application is the provisioning application, about to run.
+func (e *enrolling) application(ctx context.Context, t *trace) (*provisioning, error) {
+	client, err := e.client(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return &provisioning{
+		enrolling: e,
+		trace:     t,
+		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant, tgt: e.asksTickets(e.user, e.route.Trust)},
+		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
+	}, nil
 }
 
 func (p *provisioning) close() {
@@ -179,7 +188,8 @@ func yesNo(ok bool) string {
 }
 
 // policyMessage is event 5003 of Windows' HelloForBusiness log: the policy in
-// force, with the origin of what is set.
+// force, with the origin of what is set. Settings that are off are left out, but
+// for those that the event always has.
 func policyMessage(f hello.InForce) message {
 	rules := f.PIN()
 	m := message{
@@ -191,7 +201,16 @@ func policyMessage(f hello.InForce) message {
 		"LowercaseLetters":      rules.Lower,
 		"UppercaseLetters":      rules.Upper,
 		"SpecialCharacters":     rules.Special,
+		"History":               f.PINHistory.Value,
+		"Expiration":            f.PINExpiration.Value,
+		"EnablePinRecovery":     f.EnablePINRecovery.Value,
 		"UseBiometrics":         f.UseBiometrics.Value,
+	}
+	if f.MultiFactorUnlock() {
+		m["GroupA"], m["GroupB"] = f.UnlockGroupA.Value, f.UnlockGroupB.Value
+	}
+	if f.ExcludeTPM12.Value {
+		m["ExcludeTPM12"] = true
 	}
 	if origin := f.UsePassportForWork.Origin.Policy; origin != "" {
 		m["policy"] = origin

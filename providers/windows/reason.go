@@ -84,7 +84,7 @@ func reasonOf(err error) hello.Reason {
 	var exchange *url.Error
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged):
+	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged), errors.Is(err, sensor.ErrDatabase):
 		code = "credential_damaged"
 	case errors.Is(err, ksp.ErrWrongAuth):
 		code = "wrong_pin"

@@ -65,12 +65,20 @@ func (s *signingIn) passTo(ctx context.Context, provider event.Actor) error {
 		return nil
 	}
 	if err := s.release(ctx); err != nil {
-		t.refused(event.Container, provider, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+		s.notReleased(provider, err)
 		return err
 	}
 	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the key is released.",
 		message{"gesture": with, "kid": s.kid})
 	return nil
+}
+
+// notReleased tells whoever waits for the key why there is none, unless the user
+// was told.
+func (s *signingIn) notReleased(waits event.Actor, err error) {
+	if !s.trace.refusing {
+		s.trace.refused(event.Container, waits, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+	}
 }
 
 // phaseB: nonce, and the proof over it.

@@ -123,7 +123,7 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	var session *kerberos.Session
 	var err error
 	if s.released == nil {
-		session, err = provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+		session, err = s.passwordToDomain(ctx, provider)
 	} else {
 		section := s.released.Section(s.rec.Registration.TenantID)
 		key, kerr := section.Signer(ctx, s.kid)
@@ -136,11 +136,42 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	}
 	if err != nil {
 		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
-		if code := reasonOf(err).Code; s.released == nil && (code == "password_expired_on_prem" || code == "password_must_change") {
-			t.step(event.Winlogon, event.User, local, "password_change_prompt", "Windows prompts the user to change the password.", nil)
+		if s.released == nil && wantsNewPassword(err) {
+			s.promptForPassword()
 		}
 	}
 	return session, err
+}
+
+// passwordToDomain proves the password to the domain. One that the domain takes
+// only to be changed is changed, where the user gives another at the prompt, and
+// the sign-in goes on with that (seed 004, "signing in with the password, which
+// then prompts").
+func (s *signingIn) passwordToDomain(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
+	session, err := provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+	if len(s.request.NewPassword) == 0 || !wantsNewPassword(err) {
+		return session, err
+	}
+	s.promptForPassword()
+	if err := s.changePassword(ctx, s.trace, s.user, s.request.Password, s.request.NewPassword); err != nil {
+		return nil, err
+	}
+	s.request.Password.Wipe()
+	s.request.Password, s.request.NewPassword = s.request.NewPassword, nil
+	return provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+}
+
+// wantsNewPassword says whether a domain takes the password for nothing but its change.
+func wantsNewPassword(err error) bool {
+	if err == nil {
+		return false
+	}
+	code := reasonOf(err).Code
+	return code == "password_expired_on_prem" || code == "password_must_change"
+}
+
+func (s *signingIn) promptForPassword() {
+	s.trace.step(event.Winlogon, event.User, local, "password_change_prompt", "Windows prompts the user to change the password.", nil)
 }
 
 // ticket uses the session's ticket-granting ticket for what is asked for: a

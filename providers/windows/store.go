@@ -15,6 +15,7 @@ const (
 	tablePool       = "keypool"
 	tableContainer  = "container"
 	tableSensor     = "sensor"
+	tableSensorDB   = "sensordb"
 	tableEnrollment = "enrollment"
 	tableSession    = "session"
 	tablePRT        = "prt"

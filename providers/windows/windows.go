@@ -39,7 +39,8 @@
 //	tpm         "image"               image of the TPM's memory (package tpm)
 //	keypool     key digest, hex       pooledKey: without authorization value, with its attestation
 //	container   SID                   container.Container; on a personal device the owner's alone
-//	sensor      kind "|" SID          sensor.Template
+//	sensor      kind "|" SID          sensor.Record: a template
+//	sensordb    kind                  sensor.Database: the key of a sensor's templates
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
 //	session     SID                   sessionRecord: who is signed in, locked or not
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed

@@ -42,15 +42,31 @@ func Checks(w io.Writer, results []check.Result, style Style) error {
 
 func checkLine(r check.Result) string {
 	if r.Status != check.Pass {
-		return Escape(r.Message)
+		return Escape(r.Message) + under(r.Faults)
 	}
 	if r.Verdict == nil {
 		return "true"
 	}
 	if r.Verdict.Code == check.Success {
-		return "signed in, as expected"
+		return did(r.Does) + ", as expected" + under(r.Faults)
 	}
-	return "refused with " + Escape(r.Verdict.Code) + place(r.Verdict) + ", as expected"
+	return "refused with " + Escape(r.Verdict.Code) + place(r.Verdict) + ", as expected" + under(r.Faults)
+}
+
+// did says what was done by an attempt that worked.
+func did(attempt string) string {
+	if attempt == "provision" {
+		return "provisioned"
+	}
+	return "signed in"
+}
+
+// under names the faults that were on.
+func under(faults []string) string {
+	if len(faults) == 0 {
+		return ""
+	}
+	return " (with " + Escape(strings.Join(faults, ", ")) + ")"
 }
 
 func place(v *check.Verdict) string {
@@ -91,9 +107,15 @@ func writeReason(b *strings.Builder, indent string, v *check.Verdict) {
 
 // Verdict writes how one sign-in ended.
 func Verdict(w io.Writer, user, device string, v *check.Verdict, style Style) error {
+	return Ended(w, "Signed in", user, device, v, style)
+}
+
+// Ended writes how something ended that a user did at a device; done is the word
+// for a good end.
+func Ended(w io.Writer, done, user, device string, v *check.Verdict, style Style) error {
 	var b strings.Builder
 	if v.Code == check.Success {
-		fmt.Fprintf(&b, "%s: %s%s\n", style.paint(green, "Signed in"), subject(user, device), place(v))
+		fmt.Fprintf(&b, "%s: %s%s\n", style.paint(green, done), subject(user, device), place(v))
 	} else {
 		fmt.Fprintf(&b, "%s: %s with %s\n", style.paint(red, "Refused"), subject(user, device), Escape(v.Code))
 		writeReason(&b, "  ", v)
@@ -110,6 +132,7 @@ type checkJSON struct {
 	Name    string        `json:"name"`
 	Status  string        `json:"status"` // pass, fail, error
 	Expect  string        `json:"expect"`
+	Faults  []string      `json:"faults,omitempty"` // that were on
 	Message string        `json:"message,omitempty"`
 	Verdict *VerdictJSON  `json:"verdict,omitempty"`
 	Events  []event.Event `json:"events,omitempty"`
@@ -142,7 +165,7 @@ func ChecksJSON(w io.Writer, results []check.Result) error {
 	for _, r := range results {
 		out.Passed = out.Passed && r.Status == check.Pass
 		out.Checks = append(out.Checks, checkJSON{
-			Name: r.Name, Status: string(r.Status), Expect: r.Expect, Message: r.Message,
+			Name: r.Name, Status: string(r.Status), Expect: r.Expect, Faults: r.Faults, Message: r.Message,
 			Verdict: ToVerdictJSON(r.Verdict), Events: r.Events,
 		})
 	}

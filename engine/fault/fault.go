@@ -1,0 +1,259 @@
+// Package fault switches the faults of a lab on and off. A fault works on a
+// throwaway view: what it breaks on the network or by a clock stays in a
+// lab.Trouble, which every lab on that view is opened with; what it changes is
+// changed through the systems' own interfaces and recorded in the view. When a
+// fault ends, the switch mends what it noted, last first, and then the fault
+// what it did by itself.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/engine/lab"
+	"hellolab/engine/record"
+	"hellolab/hcl/eval"
+	"hellolab/providers"
+	"hellolab/state"
+)
+
+// Fault is one fault block, evaluated.
+type Fault struct {
+	Name   string        // of the block
+	Kind   string        // providers.Fault
+	Target string        // address
+	Window time.Duration // of lab time that it lasts; zero: until it is ended
+	Params map[string]cty.Value
+	Range  hcl.Range
+}
+
+// From reads evaluated fault blocks.
+func From(blocks []eval.Fault) ([]Fault, error) {
+	out := make([]Fault, len(blocks))
+	for i, b := range blocks {
+		out[i] = Fault{Name: b.Name, Kind: b.Kind, Target: b.Target, Params: b.Params, Range: b.Range}
+		if b.Window == "" {
+			continue
+		}
+		var err error
+		if out[i].Window, err = providers.ParseDuration(b.Window); err != nil {
+			return nil, fmt.Errorf("fault %s: %w", b.Name, err)
+		}
+	}
+	return out, nil
+}
+
+// Named finds a fault by its name.
+func Named(list []Fault, name string) (Fault, bool) {
+	i := slices.IndexFunc(list, func(f Fault) bool { return f.Name == name })
+	if i < 0 {
+		return Fault{}, false
+	}
+	return list[i], true
+}
+
+// Switch holds the faults that are on in one view. Begin, End and Pass are not
+// for concurrent use.
+type Switch struct {
+	Registry *providers.Registry
+	View     state.View
+	Trouble  *lab.Trouble // of every lab that is opened on View
+
+	on []*active // in the order they began
+}
+
+// active is a fault that is on.
+type active struct {
+	Fault
+	how  *providers.Fault
+	ends time.Time // zero: when it is ended
+	undo []func(context.Context, *lab.Lab) error
+}
+
+// On names the faults that are on, in the order they began.
+func (s *Switch) On() []string {
+	names := make([]string, len(s.on))
+	for i, a := range s.on {
+		names[i] = a.Name
+	}
+	return names
+}
+
+// Begin switches a fault on in l. One that is on already stays so.
+func (s *Switch) Begin(ctx context.Context, l *lab.Lab, f Fault) error {
+	if slices.Contains(s.On(), f.Name) {
+		return nil
+	}
+	how := s.Registry.Fault(f.Kind)
+	if how == nil {
+		return fmt.Errorf("there is no fault of kind %q", f.Kind)
+	}
+	a := &active{Fault: f, how: how}
+	if f.Window > 0 {
+		a.ends = l.Now().Add(f.Window)
+	}
+	broken, err := s.broken(l, f)
+	if err != nil {
+		return fmt.Errorf("fault %s: %w", f.Name, err)
+	}
+	if err := how.Begin(ctx, &breaker{s, l, a}, broken); err != nil {
+		return fmt.Errorf("fault %s: %w", f.Name, errors.Join(err, s.mend(ctx, l, a)))
+	}
+	s.on = append(s.on, a)
+	return nil
+}
+
+// End switches a fault off in l. One that is not on is off already.
+func (s *Switch) End(ctx context.Context, l *lab.Lab, name string) error {
+	i := slices.IndexFunc(s.on, func(a *active) bool { return a.Name == name })
+	if i < 0 {
+		return nil
+	}
+	a := s.on[i]
+	if a.how.Lasting {
+		return fmt.Errorf("fault %s: nothing mends a fault of kind %s", name, a.Kind)
+	}
+	s.on = slices.Delete(s.on, i, i+1)
+	err := s.mend(ctx, l, a)
+	if err == nil && a.how.End != nil {
+		var broken providers.Broken
+		if broken, err = s.broken(l, a.Fault); err == nil {
+			err = a.how.End(ctx, &breaker{s, l, a}, broken)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("end of fault %s: %w", name, err)
+	}
+	return nil
+}
+
+// Pass lets lab time pass: the clock moves by d, stopping where a fault's window
+// ends, and at each stop the lab does what has become due. undone is what the
+// last stop could not do.
+func (s *Switch) Pass(ctx context.Context, l *lab.Lab, d time.Duration) (undone []lab.Undone, err error) {
+	until := l.Now().Add(d)
+	for {
+		next, name := until, ""
+		for _, a := range s.on {
+			if !a.ends.IsZero() && !a.ends.After(next) {
+				next, name = a.ends, a.Name
+			}
+		}
+		if by := next.Sub(l.Now()); by > 0 {
+			if err := l.Advance(ctx, by); err != nil {
+				return nil, err
+			}
+		}
+		if undone, err = l.CatchUp(ctx); err != nil || name == "" {
+			return undone, err
+		}
+		if err := s.End(ctx, l, name); err != nil {
+			return undone, err
+		}
+	}
+}
+
+// mend undoes what the switch noted of a fault.
+func (s *Switch) mend(ctx context.Context, l *lab.Lab, a *active) error {
+	s.Trouble.End(a.Name)
+	var failed error
+	for _, undo := range slices.Backward(a.undo) {
+		failed = errors.Join(failed, undo(ctx, l))
+	}
+	a.undo = nil
+	return failed
+}
+
+func (s *Switch) broken(l *lab.Lab, f Fault) (providers.Broken, error) {
+	rec, _, err := s.lookup(l, f.Target)
+	return providers.Broken{Target: rec, Params: f.Params}, err
+}
+
+// lookup finds an object that exists.
+func (s *Switch) lookup(l *lab.Lab, addr string) (providers.Record, *providers.Type, error) {
+	rec, err := l.Objects().Lookup(addr)
+	if errors.Is(err, providers.ErrUnknownObject) || err == nil && (rec.Out == cty.NilVal || rec.Out.IsNull()) {
+		return rec, nil, fmt.Errorf("%s is not in the lab yet: apply first", addr)
+	}
+	if err != nil {
+		return rec, nil, err
+	}
+	t := s.Registry.Type(rec.Kind)
+	if t == nil {
+		return rec, nil, fmt.Errorf("%s is of unknown kind %q", addr, rec.Kind)
+	}
+	return rec, t, nil
+}
+
+// change makes attributes of an object these, and returns what they were.
+func (s *Switch) change(ctx context.Context, l *lab.Lab, addr string, attrs map[string]cty.Value) (was map[string]cty.Value, err error) {
+	rec, t, err := s.lookup(l, addr)
+	if err != nil {
+		return nil, err
+	}
+	if t.Update == nil {
+		return nil, fmt.Errorf("a %s is never changed: it is replaced", t.Name)
+	}
+	now := rec.In.AsValueMap()
+	was = map[string]cty.Value{}
+	for name, v := range attrs {
+		old, ok := now[name]
+		if !ok {
+			return nil, fmt.Errorf("a %s has no attribute %q", t.Name, name)
+		}
+		was[name], now[name] = old, v
+	}
+	in := cty.ObjectVal(now)
+	out, err := t.Update(ctx, l.Env(rec.Addr, t, in), rec, in)
+	if err != nil {
+		return nil, fmt.Errorf("change %s of %s: %w", names(attrs), addr, err)
+	}
+	if err := s.keep(ctx, t, rec, in, out); err != nil {
+		return nil, err
+	}
+	return was, l.Reload(rec.Addr)
+}
+
+// keep records an object that was changed.
+func (s *Switch) keep(ctx context.Context, t *providers.Type, rec providers.Record, in, out cty.Value) error {
+	inBytes, outBytes, err := record.Encode(t, t.Schema.WithoutWriteOnly(in), out)
+	if err != nil {
+		return err
+	}
+	return s.View.Commit(ctx, func(w state.Writer) error {
+		o, ok, err := state.GetObject(w, rec.Addr)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("%s: %w", rec.Addr, providers.ErrUnknownObject)
+		}
+		o.In, o.Out, o.ReadAt = inBytes, outBytes, nil
+		return state.PutObject(w, o)
+	})
+}
+
+// due has one object do what has become due of it.
+func (s *Switch) due(ctx context.Context, l *lab.Lab, addr string) error {
+	rec, t, err := s.lookup(l, addr)
+	if err != nil || t.Due == nil {
+		return err
+	}
+	return t.Due(ctx, l.Env(rec.Addr, t, rec.In), rec)
+}
+
+func names(attrs map[string]cty.Value) string {
+	list := slices.Sorted(maps.Keys(attrs))
+	text := list[0]
+	for _, n := range list[1:] {
+		text += " and " + n
+	}
+	return text
+}

@@ -1,0 +1,171 @@
+package faults
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/keycred"
+	"hellolab/providers/wire/ldapmsg"
+)
+
+// Attributes of accounts, and what is written to them.
+const (
+	attrControl  = "userAccountControl"
+	attrPassword = "pwdLastSet"
+	attrKeys     = "msDS-KeyCredentialLink"
+
+	uacDisabled = 0x2  // MS-ADTS 2.2.16
+	expired     = "0"  // of pwdLastSet: to be changed at the next logon
+	asOfNow     = "-1" // of pwdLastSet
+)
+
+// domainAdministration is what an administrator of a domain does over LDAP,
+// behind the lab's back.
+func domainAdministration() []providers.Fault {
+	return []providers.Fault{
+		{
+			Name: "disabled_in_domain", Targets: []string{"user", "device", "service"},
+			Doc:   "Its account in the domain is disabled.",
+			Begin: control(func(bits int) int { return bits | uacDisabled }),
+			End:   control(func(bits int) int { return bits &^ uacDisabled }),
+		},
+		{
+			Name: "password_expired", Targets: []string{"user"},
+			Doc: "The account's password in the domain has expired.",
+			Begin: inDomain(func(c *adldap.Conn, name string) error {
+				return c.Replace(name, adldap.Attributes{attrPassword: {expired}})
+			}),
+			End: inDomain(func(c *adldap.Conn, name string) error {
+				return c.Replace(name, adldap.Attributes{attrPassword: {asOfNow}})
+			}),
+		},
+		{
+			Name: "key_deleted_in_domain", Targets: []string{"enrollment"}, Lasting: true,
+			Doc:   "Its key is deleted from the account in the domain, or has not got there; a cycle of Connect brings it back.",
+			Begin: unlinkKey,
+		},
+	}
+}
+
+// account finds the account of a user, device or service in its domain.
+func account(b providers.Breaker, target providers.Record) (domain providers.Ref, filter ldapmsg.Filter, err error) {
+	var sid string
+	switch target.Kind {
+	case "user":
+		o, err := objectOf[spec.User, spec.UserOut](b, target.Addr)
+		if err != nil {
+			return "", nil, err
+		}
+		domain, sid = o.In.Domain, o.Out.SID
+	case "device":
+		o, err := objectOf[spec.Device, spec.DeviceOut](b, target.Addr)
+		if err != nil {
+			return "", nil, err
+		}
+		domain, sid = o.In.Domain, o.Out.SID
+	case "service":
+		o, err := objectOf[spec.Service, spec.ServiceOut](b, target.Addr)
+		if err != nil {
+			return "", nil, err
+		}
+		domain, sid = o.In.Domain, o.Out.SID
+	}
+	if domain == "" || sid == "" {
+		return "", nil, fmt.Errorf("%s has no account in a domain", target.Addr)
+	}
+	return domain, ldapmsg.EqualTo("objectSid", sid), nil
+}
+
+// directoryOf signs in to a domain's directory as the lab's administrator.
+func directoryOf(ctx context.Context, b providers.Breaker, domain providers.Ref) (*adldap.Conn, error) {
+	d, err := objectOf[spec.Domain, spec.DomainOut](b, string(domain))
+	if err != nil {
+		return nil, err
+	}
+	env, err := b.Env("")
+	if err != nil {
+		return nil, err
+	}
+	name, _, _ := strings.Cut(d.Out.AdminUPN, "@")
+	return adldap.SignIn(ctx, env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: name, Password: d.Out.AdminPassword})
+}
+
+// inDomain does something to the target's account in its domain.
+func inDomain(do func(c *adldap.Conn, name string) error) func(context.Context, providers.Breaker, providers.Broken) error {
+	return func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+		domain, filter, err := account(b, is.Target)
+		if err != nil {
+			return err
+		}
+		c, err := directoryOf(ctx, b, domain)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		e, err := c.First(filter)
+		if err != nil {
+			return err
+		}
+		return do(c, adldap.ByGUID(e.GUID.String()))
+	}
+}
+
+func control(change func(bits int) int) func(context.Context, providers.Breaker, providers.Broken) error {
+	return inDomain(func(c *adldap.Conn, name string) error {
+		e, err := c.Read(name, attrControl)
+		if err != nil {
+			return err
+		}
+		bits, err := strconv.Atoi(e.Text(attrControl))
+		if err != nil {
+			return fmt.Errorf("%s of %s: %w", attrControl, e.DN, err)
+		}
+		return c.Replace(name, adldap.Attributes{attrControl: {strconv.Itoa(change(bits))}})
+	})
+}
+
+// unlinkKey removes an enrollment's key from the account. One that is not there
+// has not been synchronized: nothing is to be done.
+func unlinkKey(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+	key, user, err := keyOf(b, is.Target.Addr)
+	if err != nil {
+		return err
+	}
+	id, err := base64.StdEncoding.DecodeString(key)
+	if err != nil {
+		return fmt.Errorf("key of %s: %w", is.Target.Addr, err)
+	}
+	if user.In.Domain == "" {
+		return fmt.Errorf("%s has no account in a domain", user.Addr)
+	}
+	c, err := directoryOf(ctx, b, user.In.Domain)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	e, err := c.First(ldapmsg.EqualTo("objectSid", user.Out.SID), attrKeys)
+	if err != nil {
+		return err
+	}
+	for _, raw := range e.Values(attrKeys) {
+		value, err := ldapmsg.ParseDNBinary(string(raw))
+		if err == nil {
+			value.DN, _, err = adldap.SplitName(value.DN)
+		}
+		if err != nil {
+			return fmt.Errorf("%s of %s: %w", attrKeys, e.DN, err)
+		}
+		entry, err := keycred.Parse(value.Binary)
+		if err != nil || string(entry.ID) != string(id) {
+			continue
+		}
+		return c.RemoveValue(adldap.ByGUID(e.GUID.String()), attrKeys, value.String())
+	}
+	return nil
+}
