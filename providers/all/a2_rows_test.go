@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 // tenant, under cloud Kerberos trust.
 func TestA2(t *testing.T) {
 	l := newCloudLaptop(t)
+	tap := l.listen()
 	l.expect(byPINTo("tenant.contoso"), "success")
 	alone := slices.ContainsFunc(l.Events(), func(e event.Event) bool { return e.Flow == "A2" }) ||
 		slices.ContainsFunc(l.story("A1").events, func(e event.Event) bool { return e.Actor == event.KDC || e.Peer == event.KDC || e.Step == "dc_located" })
@@ -106,7 +108,14 @@ func TestA2(t *testing.T) {
 		if err := content.VerifyServer(ofEntra); err != nil {
 			t.Error("signature: ", err)
 		}
-		// Its life, who can use it, and how it ends: KEY-21.
+		// Who makes it, who can use it and for how long; how it ends is in
+		// TestA5Session and TestA2NoPartialTicket.
+		if e := l.story("A1").at(t, "partial_tgt_issued"); e.Actor != event.EntraKerberos || e.Message["groups"] != 0 {
+			t.Errorf("made by %s: %v", e.Actor, e.Message)
+		}
+		if bytes.Contains(tap.unfolded(), held.Key.Value) {
+			t.Error("its session key passed in the clear")
+		}
 		if life := held.EndTime.Sub(held.AuthTime); life != 10*time.Hour {
 			t.Errorf("it is good for %s", life)
 		}
@@ -371,6 +380,17 @@ func TestA2NoPartialTicket(t *testing.T) {
 	l.lock()
 	unasked(l.expect(unlocking(byPINTo(corp)), "partial_ticket_missing"))
 	l.expect(byPINTo(corp), "success")
+
+	// A token of age is renewed at an unlock, and brings another ticket.
+	l.lock()
+	l.Advance(11 * time.Hour)
+	if l.cloudTickets(laptop, "alice").Domain.EndTime.After(l.Now()) {
+		t.Error("the ticket is still good")
+	}
+	v = l.expect(unlocking(byPINTo(corp)), "success")
+	if steps := l.ran(v); !slices.Contains(steps, "prt_renewal") || !slices.Contains(steps, "partial_tgt_cached") {
+		t.Errorf("steps %q", steps)
+	}
 	if n := conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.Flow; n != "P1" {
 		t.Errorf("provisioned by %s", n)
 	}
