@@ -177,7 +177,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s is out of order", r.id)
 		}
 	}
-	if len(b.readings) != 38 {
+	if len(b.readings) != 40 {
 		t.Errorf("%d readings", len(b.readings))
 	}
 }
