@@ -57,6 +57,7 @@ func commands() []entry {
 		{"inspect", "[FILE]", "Decode a token, ticket, certificate, key or message", 1, func() command { return &inspectCommand{} }},
 		{"sync run", "[ADDRESS]", "Have a Connect server synchronize now", 1, func() command { return &syncRunCommand{} }},
 		{"sync status", "[ADDRESS]", "Show when a Connect server synchronizes what", 1, func() command { return &syncStatusCommand{} }},
+		{"trust rotate", "ADDRESS", "Give the Kerberos server object of a trust a new key", 1, func() command { return &trustRotateCommand{} }},
 		{"clock", "", "Print the lab's time", 0, func() command { return &clockCommand{} }},
 		{"clock advance", "DURATION|TIME", "Move the lab's clock forward and do what becomes due", 1, func() command { return &clockAdvanceCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
@@ -79,7 +80,19 @@ func commands() []entry {
 // session.act or session.look alone, and reads of its surroundings nothing but
 // secrets.
 func runsInHolder(name string) bool {
-	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "pin change", "pin reset", "password change", "revoke sessions", "status", "env", "keys", "keys revoke", "sync run", "sync status", "clock", "clock advance"}, name)
+	return slices.Contains([]string{
+		"signin",
+		"mfa list", "mfa approve", "mfa deny", "mfa code",
+		"pin change", "pin reset",
+		"password change",
+		"revoke sessions",
+		"status",
+		"env",
+		"keys", "keys revoke",
+		"sync run", "sync status",
+		"clock", "clock advance",
+		"trust rotate",
+	}, name)
 }
 
 // run executes a command line and returns its exit code.

@@ -27,6 +27,7 @@ func TestA5(t *testing.T) {
 	s := l.story("A5")
 	s.begunByDevice(t)
 	kid := conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, deskEnrolled).Out.KeyID
+	wire := tap.exchanges()
 
 	t.Run("order", func(t *testing.T) {
 		seed.Proves(t, "MOD-13", "A5")
@@ -85,7 +86,7 @@ func TestA5(t *testing.T) {
 	t.Run("nonce", func(t *testing.T) {
 		seed.Proves(t, "A5-04", "A5")
 		s.by(t, "B", event.CloudAP, event.TPM, "nonce_signed")
-		assertion := assertionOf(t, tap.exchanges())
+		assertion := assertionOf(t, wire)
 		user, err := l.containerOf(desk, "alice").UserKeys[0].Key.RSA()
 		if err != nil || assertion.Token.VerifyRS256(user) != nil || assertion.Claims.RequestNonce == "" {
 			t.Errorf("assertion: %v", err)
@@ -97,9 +98,9 @@ func TestA5(t *testing.T) {
 		seed.Proves(t, "A5-06", "A5")
 		seed.Proves(t, "COMP-15", "A5")
 		s.by(t, "C", event.CloudAP, event.EntraID, "prt_request")
-		s.phase("C").inOrder(t, "prt_request", "device_signature_verified", "signature_verified", "nonce_verified", "prt_issued")
+		s.phase("C").inOrder(t, "prt_request", "device_signature_verified", "signature_verified", "nonce_verified", "prt_issued", "partial_tgt_issued")
 		s.by(t, "C", event.EntraKerberos, event.CloudAP, "partial_tgt_issued")
-		request := signedRequests(t, tap.exchanges())[0]
+		request := signedRequests(t, wire)[0]
 		if request.form().Get("tgt") != "true" || !request.byDevice() {
 			t.Errorf("asked with %v", request.form())
 		}

@@ -1,9 +1,11 @@
 package all_test
 
 import (
+	"crypto/rand"
 	"testing"
 
 	"hellolab/providers"
+	"hellolab/providers/adds/directory"
 	"hellolab/providers/all"
 	"hellolab/providers/conformance"
 	"hellolab/providers/spec"
@@ -39,6 +41,13 @@ func newCloudLab(t testing.TB, change ...func(*spec.Domain)) *lab {
 
 func cloudPolicy() spec.Policy {
 	return spec.Policy{Source: "gpo", Trust: cloudTrust, UsePassportForWork: new(true)}
+}
+
+// switchedOn is a policy that turns cloud Kerberos trust on and names no trust.
+func switchedOn() spec.Policy {
+	p := cloudPolicy()
+	p.Trust, p.UseCloudTrustForOnPremAuth = "", new(true)
+	return p
 }
 
 // newCloudDesk is newCloudLab with a hybrid joined desk on which alice enrolled.
@@ -82,4 +91,26 @@ func (s story) local() (steps []string) {
 		}
 	}
 	return steps
+}
+
+// serverKey is the key of the Kerberos server object in the domain, as its
+// controllers have it, and its number.
+func (l *lab) serverKey(t testing.TB) (krb.Key, uint16) {
+	t.Helper()
+	number := uint16(conformance.Get[spec.Trust, spec.TrustOut](l.Env, cloudTrust).Out.Server)
+	d, err := directory.Load(directory.Options{Section: l.For(corp).Section, Now: l.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := d.ReadOnly(t.Context(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range server.Krbtgt.Keys {
+		if k.Key.EType == krb.AES256 {
+			return k.Key, number
+		}
+	}
+	t.Fatalf("krbtgt_%d has no key", number)
+	return krb.Key{}, 0
 }

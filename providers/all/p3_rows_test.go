@@ -93,11 +93,7 @@ func TestP3(t *testing.T) {
 func TestPartialTicketPrerequisite(t *testing.T) {
 	l := newCloudLab(t)
 	l.Delete(cloudTrust)
-	l.Update("policy.hello", func() spec.Policy {
-		p := cloudPolicy()
-		p.Trust, p.UseCloudTrustForOnPremAuth = "", new(true)
-		return p
-	}())
+	l.Update("policy.hello", switchedOn())
 	l.Create(desk, onDesk())
 	l.device("laptop")
 

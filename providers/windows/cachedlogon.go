@@ -129,7 +129,7 @@ func dropCachedLogons(w providers.Writer, leave int) error {
 func outOfSight(err error) bool {
 	var far *position.NoLineOfSight
 	var refusal *kerberos.Error
-	return errors.As(err, &far) || errors.As(err, &refusal) && refusal.Phase == kerberos.PhaseLocate
+	return errors.As(err, &far) || errors.As(err, &refusal) && refusal.OutOfSight()
 }
 
 // byCachedLogon signs the user in by the last sign-in that LSASS kept. cause is

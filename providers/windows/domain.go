@@ -154,7 +154,7 @@ func domainReason(e *kerberos.Error) hello.Reason {
 	r, known := hello.ReasonOfKerberos(int32(e.Code))
 	var far *position.NoLineOfSight
 	switch {
-	case errors.As(e, &far), e.Phase == kerberos.PhaseLocate && e.Status.Name == "STATUS_NO_LOGON_SERVERS":
+	case errors.As(e, &far), e.OutOfSight():
 		r, _ = hello.ReasonFor("no_line_of_sight")
 		return r
 	case e.Phase == kerberos.PhaseLocate:

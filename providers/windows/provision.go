@@ -66,10 +66,10 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 	if err := p.launch(ctx); err != nil {
 		return enrollmentRecord{}, err
 	}
-	if flow != hello.P1 && flow != hello.P4 {
+	if flow != hello.P1 && flow != hello.P3 && flow != hello.P4 {
 		return enrollmentRecord{}, fmt.Errorf("flow %s (%s) is not part of this version", flow, flow.Title())
 	}
-	rec, err := p.p1(ctx) // P4 is P1 until the key is registered; Connect takes it further
+	rec, err := p.p1(ctx) // P3 is P1 after another first sign-in, and P4 until the key is registered; Connect takes it further
 	if err != nil && !t.refusing {
 		t.refused(event.CXH, "", local, "provisioning_failed", "Provisioning cannot go on; the application exits.", err)
 	}

@@ -123,7 +123,7 @@ const (
 
 // Controller returns the host of a domain controller, looking for one when none
 // answered before (MS-ADTS 6.3.6). An *Error of PhaseLocate says that there is
-// none in sight.
+// none in sight, or none of those that answer can do what is needed.
 func (p *Provider) Controller(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	known := p.controller
