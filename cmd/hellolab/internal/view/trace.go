@@ -86,7 +86,12 @@ func (v *traceView) event(e event.Event) {
 			if title := hello.Flow(e.Flow).PhaseTitle(e.Phase); title != "" {
 				heading += " · " + title
 			}
+			if hello.Flow(e.Flow).Background(e.Phase) {
+				heading += " (in the background)"
+			}
 			v.b.WriteString(v.style.paint(bold, heading) + "\n")
+		} else if what := hello.Flow(e.Flow).Preamble(); what != "" && e.At.Equal(v.began) {
+			v.b.WriteString(v.style.paint(bold, "Before phase A · "+what) + "\n")
 		}
 	}
 	at := e.At.Sub(v.began)
@@ -138,7 +143,11 @@ func (v *traceView) ahead(f *journal.Flow) {
 func (v *traceView) footer(f *journal.Flow) {
 	v.b.WriteByte('\n')
 	if e := f.Refusal(); e != nil {
-		fmt.Fprintf(&v.b, "%s in phase %s by %s.\n", v.style.paint(red, "Ended "+Escape(string(e.Outcome))), cmp.Or(Escape(e.Phase), "–"), Escape(string(e.Actor)))
+		ended := "Ended " + Escape(string(e.Outcome))
+		if hello.Flow(e.Flow).Background(e.Phase) {
+			ended = "Signed in to Windows, and in the background " + Escape(string(e.Outcome))
+		}
+		fmt.Fprintf(&v.b, "%s in phase %s by %s.\n", v.style.paint(red, ended), cmp.Or(Escape(e.Phase), "–"), Escape(string(e.Actor)))
 		return
 	}
 	v.b.WriteString(v.style.paint(green, "Completed") + ".\n")
