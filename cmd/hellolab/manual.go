@@ -32,9 +32,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab validate", "hellolab validate -json"},
 		},
 		"plan": {
-			detail:   "What changed behind the state's back comes first, then what would be done, then outputs.",
-			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes"}},
-			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise"},
+			detail:   "What changed behind the state's back comes first, then what would be done, then outputs, then the sign-ins that change: of each enrollment to Windows, the tenant, its applications, and the user's domain and its services, NOW and AFTER an apply of the plan, or by the time of -at. WHY ends with the row of the table of effects, the phase and the code of a refusal, and what stands behind it: D, documents; I, inferred from them; C, reports from the field; ?, ours.",
+			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes, or sign-ins that change"}},
+			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise", "hellolab plan -at=+30d", "hellolab plan -format=markdown"},
 		},
 		"apply": {
 			detail:   "Without a plan file it plans, shows the plan and asks. After its steps it does what lab time has made due; what of that fails is a warning. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",
@@ -108,6 +108,12 @@ func manuals() map[string]manual {
 		"status": {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. Fields the lab has no equal of are left out or blank: those of device management, of a federation service, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
+		},
+		"explain": {
+			detail: "The policy in force with each value's origin (event 5003 of Windows' HelloForBusiness log), the flows chosen and why, the check that Windows makes before it offers Hello, each sign-in with every condition in the order in which the systems check them, and what an administrator's steps against the credential would end. What is not met says why, and what would have to change. " +
+				"Where the lab holds the user and the device, that is read from its systems: tenants over Graph, domains over LDAP, the device itself. Else, or with -planned, it is what would hold once the files are applied. With -at, what is due by then is done first, on a view that is thrown away. Nothing changes, and a state that an apply or a serve holds is read meanwhile; of a lab served with -clock=wall it is what the state holds. " +
+				"The JSON has user, device, at, applied; policy (settings: name, value, level, policy, default, overridden), choice (join, deployment, authentication, trust, provisioning, sign_in, domain, why), provisioning (enrolled, will_provision, event, device_event, checks, deployment), sign_ins (to, \"\" for Windows; flow, verdict, reason, phase, conditions, remarks), endings (step, how, ways) and gaps. A condition has name, needs, verdict (met, not_met, partly, later, asks, unknown), code, status, why, mend, at and event. Verdicts of sign-ins are allowed, degraded, at_risk, refused, none and unknown.",
+			examples: []string{"hellolab explain user.alice device.laptop", "hellolab explain user.alice device.laptop -to=domain.corp -at=30m", "hellolab explain -planned -json user.alice device.laptop"},
 		},
 		"events": {
 			detail: "Three logs of Windows, under Applications and Services Logs, Microsoft, Windows. user-device-registration: registration of the device and of Hello keys, each with what the service said when it refused. " +

@@ -98,7 +98,7 @@ func TestA5(t *testing.T) {
 		seed.Proves(t, "A5-06", "A5")
 		seed.Proves(t, "COMP-15", "A5")
 		s.by(t, "C", event.CloudAP, event.EntraID, "prt_request")
-		s.phase("C").inOrder(t, "prt_request", "device_signature_verified", "signature_verified", "nonce_verified", "prt_issued")
+		s.phase("C").inOrder(t, "prt_request", "device_signature_verified", "signature_verified", "nonce_verified", "prt_issued", "partial_tgt_issued")
 		s.by(t, "C", event.EntraKerberos, event.CloudAP, "partial_tgt_issued")
 		request := signedRequests(t, wire)[0]
 		if request.form().Get("tgt") != "true" || !request.byDevice() {

@@ -129,7 +129,7 @@ func TestKerberosServerGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := l.expect(deskPIN(), "cloud_kerberos_unknown")
-	l.refusedInE(t, v, "0xC000006E STATUS_ACCOUNT_RESTRICTION", krb.ErrPolicy)
+	l.refusedInE(t, v, "0xC000006D STATUS_LOGON_FAILURE", krb.ErrPolicy)
 	l.expect(deskPassword(), "success")
 }
 

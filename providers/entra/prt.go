@@ -158,12 +158,14 @@ func (s *server) issuePRT(w http.ResponseWriter, r *http.Request, v oauth.Versio
 			return err
 		}
 	}
-	resp, err := s.newPRT(ctx, p, prtReply{user: u, device: d, client: c.ClientID, version: v, tickets: tickets})
+	issued := func() {
+		s.step(ctx, event.EntraID, event.CloudAP, "prt_issued", "Entra ID creates a PRT with a session key encrypted to the device's transport key.",
+			map[string]any{"user": u.UPN, "device_id": d.DeviceID, "amr": p.AMR, "expires": s.env.Now().Add(s.cfg.Lifetimes.PRT).UTC()})
+	}
+	resp, err := s.newPRT(ctx, p, prtReply{user: u, device: d, client: c.ClientID, version: v, tickets: tickets, issued: issued})
 	if err != nil {
 		return err
 	}
-	s.step(ctx, event.EntraID, event.CloudAP, "prt_issued", "Entra ID creates a PRT with a session key encrypted to the device's transport key.",
-		map[string]any{"user": u.UPN, "device_id": d.DeviceID, "amr": p.AMR, "expires": s.env.Now().Add(s.cfg.Lifetimes.PRT).UTC()})
 	return s.answerToken(w, r, v, resp)
 }
 
@@ -249,8 +251,9 @@ type prtReply struct {
 	device  *device
 	client  string
 	version oauth.Version
-	withKey bool // with the session key, encrypted to the device's transport key
-	tickets bool // with Kerberos tickets
+	withKey bool   // with the session key, encrypted to the device's transport key
+	tickets bool   // with Kerberos tickets
+	issued  func() // is told of the token, before tickets are made beside it; nil: nobody asks
 }
 
 // newPRT makes a primary refresh token and its session key.
@@ -290,10 +293,13 @@ func (s *server) prtResponse(ctx context.Context, t primaryToken, to prtReply) (
 			return oauth.TokenResponse{}, err
 		}
 	}
-	if to.tickets {
-		return resp, s.addTickets(ctx, u, prt.Key(t.SessionKey), &resp)
+	if to.issued != nil {
+		to.issued()
 	}
-	return resp, nil
+	if to.tickets {
+		err = s.addTickets(ctx, u, prt.Key(t.SessionKey), &resp)
+	}
+	return resp, err
 }
 
 // openPRT reads a primary refresh token.

@@ -63,6 +63,7 @@ func TestValidateHybrid(t *testing.T) {
 		with(l, group, func(g *spec.Group) { g.Members = members })
 	}
 	denied := []string{"enrollment.desk user cloud_kerberos_privileged?", "enrollment.tablet user cloud_kerberos_privileged?"}
+	const tooFew = "trust.key denied cloud_trust_denies_too_few?"
 	domain := func(change func(*spec.Domain)) func(lab) { return func(l lab) { with(l, "domain.corp", change) } }
 	sync := func(change func(*spec.Sync)) func(lab) { return func(l lab) { with(l, "sync.up", change) } }
 	policy := func(change func(*spec.Policy)) func(lab) { return func(l lab) { with(l, "policy.hello", change) } }
@@ -76,6 +77,13 @@ func TestValidateHybrid(t *testing.T) {
 				}
 				d.Controllers[fmt.Sprintf("dc%d", i+1)] = c
 			}
+		})
+	}
+	controller := func(change func(*spec.Controller)) func(lab) {
+		return domain(func(d *spec.Domain) {
+			c := &spec.Controller{OS: "windows-server-2022"}
+			change(c)
+			d.Controllers = map[string]*spec.Controller{"dc1": c}
 		})
 	}
 	all := sortedKeys(hybridLab())
@@ -292,7 +300,7 @@ func TestValidateHybrid(t *testing.T) {
 		{"privileged, on another list", cloud(func(l lab, t *spec.Trust) {
 			in(l, "group.admins", "user.alice")
 			t.Denied = []providers.Ref{"group.staff"}
-		}), nil, nil},
+		}), nil, []string{tooFew}},
 		{"privileged, on the usual list and another", cloud(func(l lab, t *spec.Trust) {
 			in(l, "group.admins", "user.alice")
 			t.Denied = []providers.Ref{"group.staff", "group.denied"}
@@ -300,7 +308,7 @@ func TestValidateHybrid(t *testing.T) {
 		{"denied", cloud(func(l lab, t *spec.Trust) {
 			in(l, "group.staff", "user.alice")
 			t.Allowed, t.Denied = []providers.Ref{"group.staff"}, []providers.Ref{"group.staff"}
-		}), nil, denied},
+		}), nil, append(slices.Clone(denied), tooFew)},
 		{"not allowed", cloud(func(l lab, t *spec.Trust) { t.Allowed = []providers.Ref{"group.staff"} }), nil, denied},
 		{"allowed", cloud(func(l lab, t *spec.Trust) {
 			in(l, "group.staff", "user.alice")
@@ -313,7 +321,7 @@ func TestValidateHybrid(t *testing.T) {
 		{"lists of another directory", cloud(func(l lab, t *spec.Trust) {
 			l["group.cloud"] = spec.Group{Tenant: "tenant.contoso", Members: []providers.Ref{"user.alice"}}
 			t.Allowed, t.Denied = []providers.Ref{"group.cloud"}, []providers.Ref{"group.cloud", "group.staff"}
-		}), nil, append(slices.Clone(denied), "trust.key allowed trust_list_elsewhere", "trust.key denied trust_list_elsewhere")},
+		}), nil, append(slices.Clone(denied), "trust.key allowed trust_list_elsewhere", tooFew, "trust.key denied trust_list_elsewhere")},
 		{"settings of the other trust", cloud(func(l lab, t *spec.Trust) { t.Authority = "authority.root" }), nil, []string{"trust.key authority trust_setting_unused?"}},
 		{"settings of cloud Kerberos trust", func(l lab) {
 			l["group.staff"] = spec.Group{Domain: "domain.corp"}
@@ -364,6 +372,11 @@ func TestValidateHybrid(t *testing.T) {
 
 		// The domain.
 		{"cached logons", domain(func(d *spec.Domain) { d.CachedLogons = 51 }), nil, []string{"domain.corp cached_logons cached_logons_range"}},
+		{"a controller's build", controller(func(c *spec.Controller) { c.Build = "20348.2031" }), nil, nil},
+		{"no build", controller(func(c *spec.Controller) { c.Build = "latest" }), nil, []string{"domain.corp controller controller_build_malformed"}},
+		{"a build of another release", controller(func(c *spec.Controller) { c.Build = "17763.1012" }), nil, []string{"domain.corp controller controller_build_malformed"}},
+		{"RC4 alone", controller(func(c *spec.Controller) { c.ETypes = []string{"rc4"} }), nil, []string{"domain.corp controller controller_without_aes"}},
+		{"only read-only controllers", controller(func(c *spec.Controller) { c.Writable = ptr(false) }), nil, []string{"domain.corp controller no_writable_controller"}},
 		{"no cached logons, and their age", domain(func(d *spec.Domain) { d.CachedLogons, d.ForceNetwork = 0, time.Hour }), nil, []string{"domain.corp force_network_logon force_network_unused?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -33,6 +33,7 @@ func (v *validation) trusts() {
 		case CloudKerberos:
 			v.foreignSettings(addr, t, given{"authority", t.In.Authority != ""})
 			v.listed(t)
+			v.serverObject(t)
 		}
 	}
 }

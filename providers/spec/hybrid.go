@@ -20,7 +20,7 @@ type Sync struct {
 	Scope     []string      `lab:"scope" doc:"Distinguished names of containers below which objects are synchronized; the whole domain when absent."`
 
 	KeySchedule     *SyncSchedule `lab:"key_export_schedule,block" doc:"When keys are written, apart from the cycles; with each cycle when absent."`
-	DeviceWriteback bool          `lab:"device_writeback" doc:"Whether devices that are registered with the tenant are written to CN=RegisteredDevices in the domain. Federation services want it before they issue an enterprise token."`
+	DeviceWriteback bool          `lab:"device_writeback" default:"false" doc:"Whether devices that are registered with the tenant are written to CN=RegisteredDevices in the domain. Federation services want it before they issue an enterprise token."`
 	DeviceSchedule  *SyncSchedule `lab:"device_writeback_schedule,block" doc:"When devices are written, apart from the cycles; with each cycle when absent."`
 }
 
@@ -53,7 +53,7 @@ type Trust struct {
 	Authority  providers.Ref   `lab:"authority" ref:"authority" doc:"Of key trust: the authority that certifies the domain's controllers; any that the domain has when absent."`
 	Allowed    []providers.Ref `lab:"allowed" ref:"group" doc:"Of cloud Kerberos trust: groups of the domain whose members get a full ticket for a partial one (msDS-RevealOnDemandGroup). Absent: Allowed RODC Password Replication Group and Domain Users."`
 	Denied     []providers.Ref `lab:"denied" ref:"group" doc:"Of cloud Kerberos trust: groups whose members get none, which wins over allowed (msDS-NeverRevealGroup). Absent: Denied RODC Password Replication Group, Administrators, and the Account, Server and Backup Operators."`
-	KeyVersion int             `lab:"key_version" default:"1" doc:"Of cloud Kerberos trust: announces a new key of the server object. Raise it, and apply rotates the key in the domain and in the tenant."`
+	KeyVersion int             `lab:"key_version" default:"1" doc:"Of cloud Kerberos trust: announces a new key of the server object. Raise it, and apply rotates the key in the domain and in the tenant. Found to be 0 when the two do not have one key, or a part of the object is missing."`
 }
 
 // Values of Trust.Type.
@@ -65,7 +65,7 @@ const (
 // TrustOut is what a trust learns.
 type TrustOut struct {
 	ID     string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
-	Server int    `lab:"server_number" doc:"Number of the Kerberos server object, which tickets under its key carry (msDS-SecondaryKrbTgtNumber); 0 without one."`
+	Server int    `lab:"server_number" follows:"key_version" doc:"Number of the Kerberos server object, which tickets under its key carry (msDS-SecondaryKrbTgtNumber); 0 without one."`
 
 	// The versions grow together when the key is rotated, which needs no apply.
 	DomainKey int `lab:"domain_key_version,volatile" doc:"Version of its key in the domain (msDS-KeyVersionNumber); 0 without one."`

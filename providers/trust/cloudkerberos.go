@@ -9,6 +9,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/web"
 )
 
 // record is what a cloud Kerberos trust remembers in its own table: which key it
@@ -60,19 +61,18 @@ func establish(ctx context.Context, env providers.Env, in spec.Trust, id string)
 	if s, err = b.rotate(ctx, s); err != nil {
 		return spec.TrustOut{}, err
 	}
-	b.tell("kerberos_server_made", "The administrator makes the Kerberos server object in the domain and gives Entra Kerberos its key.", s)
+	b.tell(ctx, "", "kerberos_server_made", "The administrator makes the Kerberos server object in the domain and gives Entra Kerberos its key.", s)
 	return s.out(id), nil
 }
 
 // tell emits a step of the administrator's.
-func (b *both) tell(step, text string, s server) {
-	b.env.Emit.Emit(event.Event{At: b.env.Now(), Actor: event.ActiveDirectory, Peer: event.EntraKerberos, Protocol: "LDAP", Step: step, Text: text,
+func (b *both) tell(ctx context.Context, flow, step, text string, s server) {
+	b.env.Emit.Emit(event.Event{At: b.env.Now(), Correlation: web.Correlation(ctx), Flow: flow, Actor: event.ActiveDirectory, Peer: event.EntraKerberos, Protocol: "LDAP", Step: step, Text: text,
 		Message: map[string]any{"domain": b.dnsName(), "server": s.user.Text("sAMAccountName"), "key_version": s.version()}})
 }
 
-// asHeld is the declared trust as the domain and the tenant have it. Where the
-// key's versions differ, or nothing was announced, no key is announced: 0. It is
-// gone where its objects are, or are not a server object any more.
+// asHeld is the declared trust as the domain and the tenant have it; it is gone
+// when nothing of it is there.
 func asHeld(ctx context.Context, env providers.Env, o object, id string) (object, error) {
 	b, err := signIn(ctx, env, o.In)
 	if err != nil {
@@ -83,20 +83,22 @@ func asHeld(ctx context.Context, env providers.Env, o object, id string) (object
 	if err != nil {
 		return object{}, err
 	}
-	if !s.sound() {
+	if s.user == nil && s.computer == nil {
 		return object{}, providers.ErrGone
 	}
 	return b.as(o, s, id)
 }
 
-// as is what is there of the declared trust.
+// as is what is there of the declared trust. No key is announced, 0, while the
+// key's versions differ, a part of the server object is missing or is not what it
+// must be, or the trust was not made to its end: Update makes it whole.
 func (b *both) as(o object, s server, id string) (object, error) {
 	r, err := loadRecord(b.env)
 	if err != nil {
 		return object{}, err
 	}
 	o.In.KeyVersion = r.Announced
-	if s.version() == 0 || s.version() != s.copied() {
+	if !s.whole() {
 		o.In.KeyVersion = 0
 	}
 	if s.computer != nil {
@@ -129,11 +131,7 @@ func leftOf(ctx context.Context, env providers.Env, in spec.Trust) (object, erro
 	if !s.own(env.Addr) {
 		return object{}, providers.ErrGone
 	}
-	o, err := b.as(object{In: in}, s, id)
-	if !s.sound() {
-		o.In.KeyVersion = 0
-	}
-	return o, err
+	return b.as(object{In: in}, s, id)
 }
 
 // change brings the lists up to date, and the key when another is announced.
@@ -149,11 +147,11 @@ func change(ctx context.Context, env providers.Env, o object, in spec.Trust) (sp
 	}
 	if r, err := loadRecord(env); err != nil {
 		return o.Out, err
-	} else if in.KeyVersion != r.Announced || s.version() == 0 || s.version() != s.copied() {
+	} else if in.KeyVersion != r.Announced || !s.whole() {
 		if s, err = b.rotate(ctx, s); err != nil {
 			return o.Out, err
 		}
-		b.tell("kerberos_server_rotated", "The administrator gives the Kerberos server object a new key, in the domain and in Entra Kerberos.", s)
+		b.tell(ctx, "", "kerberos_server_rotated", "The administrator gives the Kerberos server object a new key, in the domain and in Entra Kerberos.", s)
 		err := env.Section.Update(ctx, func(w providers.Writer) error { return putRecord(w, record{in.KeyVersion}) })
 		if err != nil {
 			return o.Out, err
@@ -188,13 +186,15 @@ var ErrNoServer = errors.New("the domain has no Kerberos server object")
 // Rotation is what Rotate did: the versions before, where the tenant's may be
 // another, and the one that both have now.
 type Rotation struct {
-	Server               int
-	WasDomain, WasTenant int
-	Is                   int
+	Server    int `json:"server"` // number of the server object
+	WasDomain int `json:"was_in_domain"`
+	WasTenant int `json:"was_in_tenant"` // 0: it had none of this server's
+	Is        int `json:"is"`
 }
 
 // Rotate gives the server object of a cloud Kerberos trust a new key now, in the
-// domain and in the tenant.
+// domain and in the tenant. In a trace it is a flow of its own, under ctx's
+// correlation id.
 func Rotate(ctx context.Context, env providers.Env, in spec.Trust) (Rotation, error) {
 	b, err := signIn(ctx, env, in)
 	if err != nil {
@@ -212,7 +212,7 @@ func Rotate(ctx context.Context, env providers.Env, in spec.Trust) (Rotation, er
 	if s, err = b.rotate(ctx, s); err != nil {
 		return r, err
 	}
-	b.tell("kerberos_server_rotated", "The administrator gives the Kerberos server object a new key, in the domain and in Entra Kerberos.", s)
+	b.tell(ctx, "rotate", "kerberos_server_rotated", "The administrator gives the Kerberos server object a new key, in the domain and in Entra Kerberos.", s)
 	r.Is = s.version()
 	return r, nil
 }

@@ -165,6 +165,9 @@ func (s server) sound() bool {
 	return err == nil && len(link) == 1 && link[s.user.GUID] != ""
 }
 
+// whole reports whether both places have the server object, and one key of it.
+func (s server) whole() bool { return s.sound() && s.version() > 0 && s.version() == s.copied() }
+
 // ids are the objects that values name, with their names.
 func ids(values [][]byte) (map[guid.GUID]string, error) {
 	out := map[guid.GUID]string{}

@@ -180,12 +180,12 @@ func TestDrift(t *testing.T) {
 		gone   bool
 		sees   func(spec.Trust) bool
 	}{
-		"the computer is deleted": {change: func(h *hands) { h.must(h.ldap.Delete(computerDN)) }, gone: true},
-		"the user is deleted":     {change: func(h *hands) { h.must(h.ldap.Delete(userDN)) }, gone: true},
+		"the computer is deleted": {change: func(h *hands) { h.must(h.ldap.Delete(computerDN)) }, sees: func(in spec.Trust) bool { return in.KeyVersion == 0 }},
+		"the user is deleted":     {change: func(h *hands) { h.must(h.ldap.Delete(userDN)) }, sees: func(in spec.Trust) bool { return in.KeyVersion == 0 }},
 		"both are deleted":        {change: func(h *hands) { h.must(h.ldap.Delete(computerDN)); h.must(h.ldap.Delete(userDN)) }, gone: true},
 		"the computer stands for no controller": {change: func(h *hands) {
 			h.must(h.ldap.Replace(computerDN, adldap.Attributes{"userAccountControl": {"4096"}, "primaryGroupID": {"515"}}))
-		}, gone: true},
+		}, sees: func(in spec.Trust) bool { return in.KeyVersion == 0 }},
 		"the key is newer in the domain": {change: func(h *hands) {
 			h.must(h.ldap.Replace(userDN, adldap.Attributes{"unicodePwd": {adldap.QuotedPassword("Another.pa55 of it")}}))
 		}, sees: func(in spec.Trust) bool { return in.KeyVersion == 0 }},

@@ -126,3 +126,14 @@ func (s *Status) userObject(env providers.Env, user string) (found userObject, o
 	found.In.Password.Wipe()
 	return found, err == nil, err
 }
+
+// Facts is what the device would check now before it offers Hello to the user:
+// what is declared of the pair, as far as the device knows it to be so.
+func (s Status) Facts(declared hello.Facts) hello.Facts {
+	f := declared
+	registered := s.Joined || len(s.WorkAccounts) > 0
+	f.Joined, f.PRT, f.TPM, f.HasKey, f.CloudTGT = registered, s.PRT, s.TPMProtected, s.NGC, s.Tickets.OnPremTGT
+	f.WorkAccount = declared.WorkAccount && registered
+	f.DomainAccount = declared.DomainAccount && s.DomainJoined
+	return f
+}

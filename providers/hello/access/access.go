@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/hello"
@@ -76,7 +77,8 @@ func (l *Lab) pair(user, device string) *pair {
 type signingIn struct {
 	*pair
 	Request
-	to target
+	to    target
+	ended time.Time // when what is over ended: a certificate, a password
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -178,6 +180,9 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 		return s.refuse(flow, "A", "biometrics_disabled"), false
 	case !slices.Contains(c.Gestures, g):
 		return s.refuse(flow, "A", "gesture_not_enrolled"), false
+	}
+	if s.byKey() && !s.unlocks() {
+		return s.refuse(flow, "A", "unlock_factor_missing"), false
 	}
 	return v, true
 }

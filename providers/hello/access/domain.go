@@ -50,7 +50,11 @@ func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, 
 
 func (s *signingIn) passwordOver() bool {
 	a := s.account
-	return a.MustChange || !a.PasswordExpires.IsZero() && !s.facts.Now.Before(a.PasswordExpires)
+	over := !a.PasswordExpires.IsZero() && !s.facts.Now.Before(a.PasswordExpires)
+	if over {
+		s.ended = a.PasswordExpires
+	}
+	return a.MustChange || over
 }
 
 // byEachController asks those that the device may find: of its site, or any.
@@ -79,6 +83,9 @@ func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code
 	c := held.Certificates[name]
 	switch {
 	case c == nil || !c.inLife(s.facts.Now):
+		if c != nil && !s.facts.Now.Before(c.NotAfter) {
+			s.ended = c.NotAfter
+		}
 		return "kdc_no_certificate", at.proof
 	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
 		return "key_not_synced", at.proof

@@ -20,6 +20,7 @@ var outcomes = map[string]outcome{
 	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
 	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
 	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
+	"unlock_factor_missing":      {AdminFix, NextUnlock, Documented, "B4"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
 	"device_not_joined":          {AdminFix, NextSignIn, Documented, ""},
 	"not_work_account":           {AdminFix, NextSignIn, Documented, ""},
@@ -73,6 +74,14 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 	case flow == hello.A6 && letter != "F" && letter != "G" && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
+	}
+	if !s.ended.IsZero() {
+		switch code {
+		case "kdc_no_certificate":
+			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
+		case "password_expired_on_prem":
+			v.When, v.At = PasswordEnds, s.ended
+		}
 	}
 	return v
 }

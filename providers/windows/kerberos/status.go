@@ -107,7 +107,6 @@ var ofTGS = map[krb.Code]Status{
 // of a ticket under another key is ours.
 var ofExchange = map[krb.Code]Status{
 	krb.ErrClientUnknown:  noSuchUser,
-	krb.ErrPolicy:         accountRestriction,
 	krb.ErrETypeNoSupport: unknownEType,
 	krb.ErrClientRevoked:  accountDisabled,
 	krb.ErrKeyExpired:     passwordExpired,

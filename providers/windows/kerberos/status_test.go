@@ -52,7 +52,7 @@ func TestFail(t *testing.T) {
 		"no account":         {PhaseExchange, kdc(krb.ErrClientUnknown), PhaseExchange, 6, 0xC0000064},
 		"password over":      {PhaseExchange, kdc(krb.ErrKeyExpired), PhaseExchange, 23, 0xC0000071},
 		"account disabled":   {PhaseExchange, kdc(krb.ErrClientRevoked), PhaseExchange, 18, 0xC0000072},
-		"not a read-only":    {PhaseExchange, kdc(krb.ErrPolicy), PhaseExchange, 12, 0xC000006E},
+		"not a read-only":    {PhaseExchange, kdc(krb.ErrPolicy), PhaseExchange, 12, 0xC000006D},
 		"weak password":      {PhasePassword, &krbclient.PasswordRefused{Code: krb.PasswordSoftError}, PhasePassword, 0, 0xC000006C},
 		"root":               {PhaseAS, check(kdccert.Root, nil), PhaseCertificate, 63, 0xC000040D},
 		"life":               {PhaseAS, check(kdccert.Life, nil), PhaseCertificate, 63, 0xC000040E},
