@@ -302,6 +302,7 @@ func TestPINResetService(t *testing.T) {
 		seed.Proves(t, "CT-19")
 		seed.Proves(t, "CT-26")
 		seed.Proves(t, "COMP-28")
+		seed.Proves(t, "KEY-12")
 		l.Advance(time.Hour)
 		if v := l.resetPIN(laptop, newer); v.Code != "success" || v.Flow != "pin" {
 			t.Fatalf("%+v %+v", v, v.Reason)
