@@ -7,17 +7,7 @@ policy "staff" {
   pin_complexity {
     minimum_pin_length = 6
     digits             = "require"
-  }
-}
-
-# Where a face or a finger alone does not unlock: the PIN besides, or the
-# domain's network around.
-policy "kiosks" {
-  assign = [device.laptop]
-
-  device_unlock {
-    group_a = ["face", "fingerprint"]
-    group_b = ["pin", "trusted_signal"]
-    plugins = "<rule schemaVersion=\"1.0\"><signal type=\"ipConfig\"><dnsSuffix>corp.contoso.com</dnsSuffix></signal></rule>"
+    history            = 5
+    expiration         = 90
   }
 }
