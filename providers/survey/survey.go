@@ -261,8 +261,11 @@ func (s *survey) syncs() error {
 			s.gap("The schedule of "+o.Addr, err)
 			continue
 		}
-		keys := st.Of(connect.KeyExport)
-		s.facts.Syncs[o.Addr] = access.Schedule{Next: moment(keys.Next), Last: moment(keys.Last)}
+		timing := func(p connect.Part) access.Timing {
+			at := st.Of(p)
+			return access.Timing{Next: moment(at.Next), Last: moment(at.Last)}
+		}
+		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport)}
 	}
 	return err
 }
