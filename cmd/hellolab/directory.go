@@ -76,7 +76,7 @@ func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, err
 		return nil, err
 	}
 	defer c.Close()
-	found, err := c.List(c.Base, ldapmsg.Present{Attribute: keysAttribute}, keysAttribute, "sAMAccountName", "userPrincipalName", "objectSid", "objectClass")
+	found, err := c.List(c.Base, ldapmsg.Present{Attribute: keysAttribute}, keysAttribute, "sAMAccountName", "userPrincipalName", "objectSid", "objectClass", "displayName")
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func accountOf(e *adldap.Entry, o domainObject, addresses map[string]string) (ke
 	for _, class := range e.Values("objectClass") {
 		a.Computer = a.Computer || strings.EqualFold(string(class), "computer") || strings.EqualFold(string(class), "msDS-Device")
 	}
-	a.Name = cmp.Or(e.Text("userPrincipalName"), downLevel(o, e), e.DN)
+	a.Name = cmp.Or(e.Text("userPrincipalName"), downLevel(o, e), e.Text("displayName"), e.DN)
 	return a, nil
 }
 

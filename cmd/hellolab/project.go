@@ -108,6 +108,7 @@ type planFlags struct {
 	jsonInto    string
 	impact      string
 	at          string
+	rules       *rules // that hear what is planned; nil: the plan's own
 }
 
 func (f *planFlags) flags(fs *flag.FlagSet) {
@@ -194,7 +195,10 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 	if _, err := s.recover(ctx, view, l); err != nil {
 		return nil, asDiagnostics(err)
 	}
-	asked := &rules{}
+	asked := f.rules
+	if asked == nil {
+		asked = &rules{}
+	}
 	made, result, diags := plan.Build(ctx, plan.Request{
 		Evaluator:   p.eval,
 		Registry:    s.registry,
@@ -226,13 +230,11 @@ func unknownReasons(checks []eval.Check) hcl.Diagnostics {
 		if c.SignIn == nil && c.Provision == nil {
 			continue
 		}
-		if _, known := hello.ReasonFor(c.Expect); known {
+		err := knownReason(fmt.Sprintf("Check %q", c.Name), c.Expect)
+		if err == nil {
 			continue
 		}
-		detail := fmt.Sprintf("Check %q expects %q, which is neither \"success\" nor the code of a reason.", c.Name, c.Expect)
-		if near := hello.NearestReason(c.Expect); near != "" {
-			detail += fmt.Sprintf(" Did you mean %q?", near)
-		}
+		detail := err.Error()
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown reason code", Detail: detail, Subject: c.Range.Ptr()})
 	}
 	return diags
@@ -269,4 +271,12 @@ func (r *rules) Validate(objects []providers.Record) []plan.Problem {
 
 func (r *rules) Outdated(rec providers.Record, objects []providers.Record) (why string, ok bool) {
 	return r.hello.Outdated(rec, objects)
+}
+
+func (r *rules) Handovers(rec providers.Record, objects []providers.Record) []plan.Handover {
+	var out []plan.Handover
+	for _, h := range r.hello.Handovers(rec, objects) {
+		out = append(out, plan.Handover{To: h.To, Stage: h.Stage, Flow: string(h.Flow), Waits: h.Waits, Text: h.Text})
+	}
+	return out
 }

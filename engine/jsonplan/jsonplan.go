@@ -92,6 +92,16 @@ type resourceChange struct {
 	Change       changeDoc   `json:"change"`
 	ActionReason plan.Reason `json:"action_reason,omitempty"`
 	Why          string      `json:"hellolab_why,omitempty"`
+	Handovers    []handover  `json:"hellolab_handovers,omitempty"`
+}
+
+// handover is what another object carries on once this one is made.
+type handover struct {
+	To    string `json:"to"`
+	Stage string `json:"stage"`
+	Flow  string `json:"flow"`
+	Waits bool   `json:"waits"`
+	Text  string `json:"text"`
 }
 
 type changeDoc struct {
@@ -248,6 +258,9 @@ func changeOf(c *plan.Change) resourceChange {
 	}
 	if c.Before.IsNull() {
 		doc.Change.BeforeSensitive = false
+	}
+	for _, h := range c.Handovers {
+		doc.Handovers = append(doc.Handovers, handover(h))
 	}
 	for _, p := range c.Replace {
 		doc.Change.ReplacePaths = append(doc.Change.ReplacePaths, pathOf(p))

@@ -57,6 +57,17 @@ type Event struct {
 	Impact  json.RawMessage      // what a plan does to sign-ins
 	Text    string               // of Impact: its headline
 	Sources map[string]*hcl.File // of Problem, for sinks that quote them; not encoded
+
+	Handovers []Handover // of a planned change: what others carry on once the object is made
+}
+
+// Handover is what another object carries on of one that is made.
+type Handover struct {
+	To    string `json:"to"` // address
+	Stage string `json:"stage"`
+	Flow  string `json:"flow"`
+	Waits bool   `json:"waits"` // the made object is not whole before
+	Text  string `json:"text"`
 }
 
 // Changes counts the changes of a plan or an apply. A replacement counts as
@@ -197,6 +208,8 @@ type change struct {
 	Resource *resource `json:"resource"`
 	Action   string    `json:"action"`
 	Reason   string    `json:"reason,omitempty"`
+
+	Handovers []Handover `json:"hellolab_handovers,omitempty"`
 }
 
 type output struct {
@@ -250,7 +263,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}
 	switch e.Type {
 	case PlannedChange, ResourceDrift:
-		m.Change = &change{Resource: resourceOf(e.Addr), Action: e.Action, Reason: e.Reason}
+		m.Change = &change{Resource: resourceOf(e.Addr), Action: e.Action, Reason: e.Reason, Handovers: e.Handovers}
 	case RefreshStart, RefreshComplete, ApplyStart, ApplyProgress, ApplyComplete, ApplyErrored:
 		m.Hook = &hook{Resource: resourceOf(e.Addr), Action: e.Action}
 		if e.ID != "" {

@@ -183,9 +183,10 @@ type containerState struct {
 		History [][]byte             `json:"history"`
 	} `json:"pin"`
 	Administrative *struct {
-		ID      string `json:"id"`
-		Sealed  []byte `json:"sealed"`
-		Wrapped string `json:"wrapped"`
+		ID       string `json:"id"`
+		Provider string `json:"provider"`
+		Sealed   []byte `json:"sealed"`
+		Wrapped  string `json:"wrapped"`
 	} `json:"administrative_key,omitempty"`
 }
 

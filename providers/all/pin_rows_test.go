@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -258,6 +259,138 @@ func TestPINExpiration(t *testing.T) {
 		}
 		if n := len(state().PIN.History); n != 1 {
 			t.Errorf("%d PINs remembered", n)
+		}
+	})
+}
+
+// TestPINResetService has a forgotten PIN reset with all keys kept.
+func TestPINResetService(t *testing.T) {
+	l := newLab(t)
+	l.device("laptop")
+	recovery := func(on bool) func(*spec.Policy) { return func(p *spec.Policy) { p.EnablePINRecovery = &on } }
+	l.pinPolicy(recovery(true))
+	tap := l.listen()
+	out := l.enroll("face", "fingerprint")
+	sid := l.sid("alice")
+	state := func() containerState { return stored[containerState](l, laptop, "container", sid) }
+	canReset := func() string {
+		t.Helper()
+		s, err := l.windows.Status(l.For(laptop), laptop, alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(s.CanReset)
+	}
+	before := state()
+
+	t.Run("provisioning makes an administrative key", func(t *testing.T) {
+		seed.Proves(t, "CT-18")
+		seed.Proves(t, "POL-07")
+		a := before.Administrative
+		if a == nil || a.ID == "" || len(a.Sealed) == 0 || a.Wrapped == "" {
+			t.Fatalf("%+v", a)
+		}
+		l.story("P1").by(t, "B", event.Container, "", "administrative_key_created")
+		if got := canReset(); got != "DestructiveAndNonDestructive" {
+			t.Errorf("CanReset %s", got)
+		}
+		if bytes.Contains(tap.unfolded(), []byte(a.Wrapped)) {
+			t.Error("the protected key left the device, and nobody asked for it")
+		}
+	})
+	t.Run("the service opens the container", func(t *testing.T) {
+		seed.Proves(t, "CT-19")
+		seed.Proves(t, "CT-26")
+		seed.Proves(t, "COMP-28")
+		l.Advance(time.Hour)
+		if v := l.resetPIN(laptop, newer); v.Code != "success" || v.Flow != "pin" {
+			t.Fatalf("%+v %+v", v, v.Reason)
+		}
+		s := l.story("pin")
+		s.inOrder(t, "pin_forgotten", "first_factor", "mfa_window", "pin_reset_request", "token_validated", "pin_reset_key_returned", "administrative_release", "pin_confirmed", "administrative_key_created", "pin_reset")
+		s.by(t, "", event.DRS, event.CXH, "pin_reset_key_returned")
+		now := state()
+		if now.ID != before.ID || now.AuthKey.ID == before.AuthKey.ID || now.UserKeys[0].ID != out.KeyID || now.Administrative.ID == before.Administrative.ID {
+			t.Errorf("%+v", now)
+		}
+		if keys := l.helloKeys("alice"); len(keys) != 1 || keys[0].KeyIdentifier != out.KeyID {
+			t.Errorf("the tenant has %+v", keys)
+		}
+		l.expect(byPIN(pin), "wrong_pin")
+		l.expect(byPIN(newer), "success")
+		l.expect(windows.Request{Gesture: "face"}, "success")
+		l.expect(windows.Request{Gesture: "fingerprint"}, "success")
+		// The old copies are useless.
+		stolen := before
+		stolen.AuthKey = now.AuthKey
+		stolen.UserKeys = now.UserKeys
+		l.keep(laptop, "container", sid, stolen)
+		l.expect(byPIN(pin), "credential_damaged")
+		l.keep(laptop, "container", sid, now)
+		l.expect(byPIN(newer), "success")
+	})
+	t.Run("a gesture that is not shown is lost", func(t *testing.T) {
+		l.Advance(time.Hour)
+		l.windows.Hands = func(p windows.Prompt, has []byte) ([]byte, bool) { return has, p != windows.PromptFace }
+		defer func() { l.windows.Hands = nil }()
+		if v := l.resetPIN(laptop, pin); v.Code != "success" {
+			t.Fatalf("%+v", v)
+		}
+		l.windows.Hands = nil
+		l.expect(windows.Request{Gesture: "face"}, "gesture_not_enrolled")
+		l.expect(windows.Request{Gesture: "fingerprint"}, "success")
+		l.expect(byPIN(pin), "success")
+	})
+	t.Run("for nobody else", func(t *testing.T) {
+		l.user("bo")
+		l.Create("enrollment.bo_laptop", enrollment("user.bo", laptop))
+		l.Advance(time.Hour)
+		own := state()
+		bos := own
+		bos.Administrative = stored[containerState](l, laptop, "container", l.sid("bo")).Administrative
+		l.keep(laptop, "container", sid, bos)
+		if v := l.resetPIN(laptop, newer); v.Code != "pin_reset_refused" || !strings.Contains(v.Reason.Sentence, "another user") {
+			t.Errorf("another user's key: %+v %+v", v, v.Reason)
+		}
+		spoiled := own
+		a := *own.Administrative
+		a.Wrapped = a.Wrapped[:20] + "A" + a.Wrapped[21:]
+		spoiled.Administrative = &a
+		l.keep(laptop, "container", sid, spoiled)
+		l.Advance(time.Hour)
+		if v := l.resetPIN(laptop, newer); v.Code != "pin_reset_refused" {
+			t.Errorf("a spoiled key: %+v %+v", v, v.Reason)
+		}
+		l.keep(laptop, "container", sid, own)
+		l.expect(byPIN(pin), "success")
+	})
+	t.Run("off again", func(t *testing.T) { // facts: R2
+		seed.Proves(t, "POL-07")
+		l.pinPolicy(recovery(false))
+		if got := canReset(); got != "DestructiveOnly" {
+			t.Errorf("CanReset %s", got)
+		}
+		l.Advance(time.Hour)
+		if v := l.resetPIN(laptop, newer); v.Code != "success" || v.Flow != "P1" {
+			t.Fatalf("%+v", v)
+		}
+		if now := state(); now.Administrative != nil || now.UserKeys[0].ID == out.KeyID {
+			t.Errorf("%+v", now)
+		}
+	})
+	t.Run("on again: at the next sign-in", func(t *testing.T) { // facts: R1
+		l.pinPolicy(recovery(true))
+		if got := canReset(); got != "DestructiveOnly" {
+			t.Errorf("CanReset %s before a sign-in", got)
+		}
+		l.expect(byPIN(newer), "success")
+		l.story("A1").inOrder(t, "prt_cached", "administrative_key_created")
+		if got := canReset(); got != "DestructiveAndNonDestructive" {
+			t.Errorf("CanReset %s", got)
+		}
+		l.Advance(time.Hour)
+		if v := l.resetPIN(laptop, pin, func(r *windows.PINReset) { r.Destructive = true }); v.Code != "success" || v.Flow != "P1" {
+			t.Errorf("destructively by choice: %+v", v)
 		}
 	})
 }

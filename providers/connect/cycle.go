@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -221,6 +222,11 @@ const maxProblems = 200
 
 // problem notes what went wrong with an object, and tells of it.
 func (c *cycle) problem(ctx context.Context, stage, dn string, err error, isError bool) {
+	c.problemOf(ctx, stage, dn, err, isError, nil)
+}
+
+// problemOf is problem with more to tell of.
+func (c *cycle) problemOf(ctx context.Context, stage, dn string, err error, isError bool, about map[string]any) {
 	p := connect.Problem{Stage: stage, Object: dn, Code: codeOf(err), Sentence: sentenceOf(err)}
 	list, outcome := &c.report.Warnings, event.Done
 	if isError {
@@ -229,8 +235,10 @@ func (c *cycle) problem(ctx context.Context, stage, dn string, err error, isErro
 	if len(*list) < maxProblems {
 		*list = append(*list, p)
 	}
+	message := map[string]any{"object": dn, "stage": stage}
+	maps.Copy(message, about)
 	c.tell(ctx, event.Event{Step: "object_not_synchronized", Text: "Connect cannot " + verb[stage] + of(dn) + ".", Outcome: outcome,
-		Message: map[string]any{"object": dn, "stage": stage}, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: hintOf(stage, err)}})
+		Message: message, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: hintOf(stage, err)}})
 }
 
 var verb = map[string]string{

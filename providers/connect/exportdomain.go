@@ -146,7 +146,11 @@ func (c *cycle) exportKeys(ctx context.Context, o *imported) error {
 	case err == nil:
 		j.Keys, c.dirty[id] = values, true
 	case refused(err):
-		c.problem(ctx, stageExportDomain, o.DN, err, true)
+		var ids []string
+		for _, k := range add {
+			ids = append(ids, k.from.KeyIdentifier)
+		}
+		c.problemOf(ctx, stageExportDomain, o.DN, err, true, map[string]any{"key_ids": ids})
 	default:
 		return &stop{stageExportDomain, "", err}
 	}

@@ -39,6 +39,7 @@ const (
 	purposeNonce   = "nonce"
 	purposeGuess   = "guess"
 	purposeDelta   = "delta"
+	purposePIN     = "pin reset"
 
 	purposeKerberos      = "kerberos server" // keys of domains
 	purposeCloudKerberos = "cloud krbtgt"

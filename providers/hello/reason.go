@@ -48,6 +48,7 @@ var generalReasons = []Reason{
 	{"pin_disabled_until_restart", "", "", "Too many wrong PINs: Windows takes no PIN before a restart.", "Restart the device (signin -restart)."},
 	{"change_pin_prompt", "", "", "Windows asks for a new PIN before it signs the user in.", "Give one (signin -new-pin), or change the PIN first (pin change)."},
 	{"pin_reset_not_allowed", "", "", "The PIN cannot be reset from the lock screen: on a hybrid joined device with key trust the new key would be of no use before it is synchronized.", "Sign in with the password and reset the PIN then, or let policy turn the PIN reset service on before it is forgotten (enable_pin_recovery)."},
+	{"pin_reset_refused", "", "", "The PIN reset service does not give the container's key back.", "Reset the PIN without it (pin reset -destructive)."},
 	{"pin_reset_needs_password", "", "", "The user has no open session on the device, so the password must prove who they are.", "Give the password (pin reset -password), or sign in with it first."},
 	{"pin_locked_out", "0x80280921", "TPM_20_E_LOCKOUT", "The TPM is locked after too many wrong PINs.", "Wait: the TPM forgets one failure every 10 minutes."},
 	{"gesture_not_enrolled", "", "", "The user has not enrolled this gesture on the device.", "Add it to gestures of the enrollment, or use the PIN."},

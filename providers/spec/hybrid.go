@@ -20,7 +20,7 @@ type Sync struct {
 	Scope     []string      `lab:"scope" doc:"Distinguished names of containers below which objects are synchronized; the whole domain when absent."`
 
 	KeySchedule     *SyncSchedule `lab:"key_export_schedule,block" doc:"When keys are written, apart from the cycles; with each cycle when absent."`
-	DeviceWriteback bool          `lab:"device_writeback" doc:"Whether devices that are registered with the tenant are written to CN=RegisteredDevices in the domain. Federation services want it before they issue an enterprise token."`
+	DeviceWriteback bool          `lab:"device_writeback" default:"false" doc:"Whether devices that are registered with the tenant are written to CN=RegisteredDevices in the domain. Federation services want it before they issue an enterprise token."`
 	DeviceSchedule  *SyncSchedule `lab:"device_writeback_schedule,block" doc:"When devices are written, apart from the cycles; with each cycle when absent."`
 }
 

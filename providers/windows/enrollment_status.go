@@ -63,11 +63,13 @@ func (e *enrolling) keyInDomain(ctx context.Context, kid string) (bool, error) {
 	if user.Out.DomainID == "" {
 		return false, fmt.Errorf("%s: %w", e.user.addr, errNotCreated)
 	}
-	conn, err := administer.SignIn(ctx, e.desk, d.Out)
+	// A plan asks for each enrollment, and signs in once.
+	conn, release, err := providers.Share(ctx, "directory of "+string(e.user.domain),
+		func(ctx context.Context) (*adldap.Conn, error) { return administer.SignIn(ctx, e.desk, d.Out) }, (*adldap.Conn).Close)
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close()
+	defer release()
 	entry, err := conn.Read(adldap.ByGUID(user.Out.DomainID), keyCredentialLink)
 	if err != nil {
 		return false, err

@@ -26,17 +26,29 @@ type ResetWay string
 
 const (
 	ResetDestructive ResetWay = "DestructiveOnly"
+	ResetByService   ResetWay = "NonDestructiveOnly"
 	ResetBoth        ResetWay = "DestructiveAndNonDestructive"
+	ResetNotAllowed  ResetWay = "NotAllowed"
 )
 
-// resetWays are how a container's PIN can be reset: by the service, which needs
-// the container's administrative key and policy's leave, or by making all anew.
-func resetWays(c *container.Container, policy hello.InForce) ResetWay {
-	if c.Administrative != nil && pinRecovery(policy) {
+// resetWays are how the PIN of a container can be reset: by the tenant's service,
+// which needs an administrative key of the container and policy's leave, or by
+// making all anew. The latter is not for a personal device, whose container has
+// keys of its owner's account, too.
+func resetWays(c *container.Container, tenant string, policy hello.InForce, personal bool) ResetWay {
+	a := c.Administrative
+	switch byService := a != nil && a.Provider == tenant && pinRecovery(policy); {
+	case byService && personal:
+		return ResetByService
+	case byService:
 		return ResetBoth
+	case personal:
+		return ResetNotAllowed
 	}
 	return ResetDestructive
 }
+
+func (w ResetWay) keepsKeys() bool { return w == ResetByService || w == ResetBoth }
 
 // ResetPIN gives a user who forgot the PIN another. With the PIN reset service
 // the keys are kept and wrapped anew. Without, the container is made anew with
@@ -54,7 +66,7 @@ func (w *Windows) ResetPIN(ctx context.Context, env providers.Env, r PINReset) (
 	defer e.oneAtATime()()
 	flow := flowPIN
 	c, rec, refusal := e.credential()
-	byService := refusal == nil && !r.Destructive && resetWays(c, e.policy) == ResetBoth
+	byService := refusal == nil && !r.Destructive && resetWays(c, e.tenant.TenantID, e.policy, e.personal()).keepsKeys()
 	if !byService && e.route.Provision != "" {
 		flow = e.route.Provision // which a destructive reset runs again
 	}
@@ -206,9 +218,4 @@ func (p *provisioning) firstFactor(ctx context.Context, atLock bool) error {
 	rec, err := p.cloud.passwordToken(ctx, p.user)
 	p.prt = rec
 	return err
-}
-
-// resetByService keeps the keys.
-func (p *provisioning) resetByService(ctx context.Context, c *container.Container) error {
-	return errors.New("not yet")
 }

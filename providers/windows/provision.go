@@ -324,6 +324,9 @@ func (p *provisioning) protect(ctx context.Context, pin providers.Secret) error 
 		p.trace.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.",
 			message{"protector": pr.ID, "gesture": string(pr.Gesture), "storage": string(pr.Sealed.Storage)})
 	}
+	if pinRecovery(p.policy) {
+		p.cloud.protectAdministrativeKey(ctx, p.user, p.released)
+	}
 	d := p.container.AuthKey.Key.Digest()
 	p.trace.step(event.Container, keyHolder(p.machine), tpm20, "authentication_key_created", "The container's authentication key is made; every protector opens it.",
 		message{"id": p.container.AuthKey.ID, "algorithm": "ECDH P-256", "public_sha256": fmt.Sprintf("%x", d[:8]), "copies": len(p.container.Protectors)})

@@ -144,6 +144,8 @@ func registrationReason(e *drs.Error) hello.Reason {
 		code = "attestation_failed"
 	case strings.Contains(e.Subcode, "quota"):
 		code = "device_quota"
+	case strings.HasPrefix(e.Subcode, "pin_reset"):
+		code = "pin_reset_refused"
 	case e.Subcode == "device_disabled":
 		code = "device_disabled"
 	case e.Subcode == "error_missing_device":

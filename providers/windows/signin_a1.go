@@ -178,7 +178,7 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.postLogon(); err != nil {
+	if err := s.postLogon(ctx); err != nil {
 		return err
 	}
 	return s.reach(ctx)
@@ -243,12 +243,13 @@ func (s *signingIn) reachDomain(ctx context.Context, to target) error {
 }
 
 // postLogon is Windows' look, after a sign-in with a password, whether to offer
-// Hello. Taking the offer is an enrollment's, not a sign-in's.
-func (s *signingIn) postLogon() error {
-	if s.released != nil {
-		return nil
-	}
+// Hello. Taking the offer is an enrollment's, not a sign-in's. After one by Hello it
+// makes sure that the PIN can be reset as policy wants.
+func (s *signingIn) postLogon(ctx context.Context) error {
 	t := s.trace
+	if s.released != nil {
+		return s.cloud.keepRecoverable(ctx, s.user, s.released, s.policy)
+	}
 	c, ok, err := s.containerOf(s.user)
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func (s *signingIn) cloudPhases(ctx context.Context) error {
 	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "While the desktop loads, LSASS passes the credentials to Cloud AP.", nil)
 	s.cloudless = s.tokenBehindDesktop(ctx)
 	if s.cloudless == nil {
-		return s.postLogon()
+		return s.postLogon(ctx)
 	}
 	s.prt = nil
 	if !t.refusing {

@@ -36,6 +36,7 @@
 //
 //	table       key                   value (JSON unless noted)
 //	machine     "record"              machineRecord: keys, certificates, registration
+//	machine     "attempt"             JoinAttempt: the hybrid join that failed last
 //	tpm         "image"               image of the TPM's memory (package tpm)
 //	keypool     key digest, hex       pooledKey: without authorization value, with its attestation
 //	container   SID                   container.Container; on a personal device the owner's alone

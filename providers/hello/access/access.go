@@ -206,6 +206,9 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 			return s.refuse(flow, "A", "unlock_factor_missing"), false
 		}
 	}
+	if s.byKey() && !s.unlocks() {
+		return s.refuse(flow, "A", "unlock_factor_missing"), false
+	}
 	return v, true
 }
 

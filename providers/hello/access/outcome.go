@@ -21,6 +21,7 @@ var outcomes = map[string]outcome{
 	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
 	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
 	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
+	"unlock_factor_missing":      {AdminFix, NextUnlock, Documented, "B4"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
 	"device_not_joined":          {AdminFix, NextSignIn, Documented, ""},
 	"not_work_account":           {AdminFix, NextSignIn, Documented, ""},

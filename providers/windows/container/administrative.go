@@ -21,15 +21,16 @@ var ErrNoAdministrativeKey = errors.New("the container has no administrative key
 // not here: Wrapped is it, encrypted to the PIN reset service, which gives it
 // back to a user who proves who they are.
 type AdministrativeKey struct {
-	ID      string `json:"id"`      // GUID
-	Sealed  []byte `json:"sealed"`  // the secrets: AES-256-GCM, container and key ids as additional data
-	Wrapped string `json:"wrapped"` // compact JWE
+	ID       string `json:"id"`       // GUID
+	Provider string `json:"provider"` // whose reset service it is: tenant id
+	Sealed   []byte `json:"sealed"`   // the secrets: AES-256-GCM, container and key ids as additional data
+	Wrapped  string `json:"wrapped"`  // as package wire/pinreset has it
 }
 
 // SetAdministrativeKey gives the released container an administrative key in the
 // place of the one it has. key is used once, here: its nonce may be constant.
-func (m Maker) SetAdministrativeKey(r *Released, key []byte, wrapped string) error {
-	a := AdministrativeKey{ID: m.NewGUID(), Wrapped: wrapped}
+func (m Maker) SetAdministrativeKey(r *Released, key []byte, provider, wrapped string) error {
+	a := AdministrativeKey{ID: m.NewGUID(), Provider: provider, Wrapped: wrapped}
 	aead, err := gcm(key)
 	if err != nil {
 		return err

@@ -171,7 +171,7 @@ func TestAdministrativeKey(t *testing.T) {
 		if _, err := m.maker().ReleaseWithAdministrativeKey(c, key); !errors.Is(err, container.ErrNoAdministrativeKey) {
 			t.Errorf("without one: %v", err)
 		}
-		if err := m.maker().SetAdministrativeKey(r, key, "wrapped"); err != nil {
+		if err := m.maker().SetAdministrativeKey(r, key, tenant, "wrapped"); err != nil {
 			t.Fatal(err)
 		}
 		state, err := json.Marshal(c)

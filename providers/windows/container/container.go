@@ -231,6 +231,9 @@ func (r *Released) external() []byte { return r.secrets[:secretSize] }
 func (r *Released) decrypt() []byte  { return r.secrets[secretSize : 2*secretSize] }
 func (r *Released) sign() []byte     { return r.secrets[2*secretSize:] }
 
+// Container is what is open.
+func (r *Released) Container() *Container { return r.c }
+
 // Close forgets the secrets.
 func (r *Released) Close() { clear(r.secrets[:]) }
 

@@ -85,7 +85,11 @@ func ImpactEvent(sink uievent.Sink, r *impact.Report) error {
 }
 
 func changeEvent(t uievent.Type, p *plan.Plan, c *plan.Change) uievent.Event {
-	return uievent.Event{Type: t, At: p.Created, Addr: c.Addr, Action: string(c.Action), Reason: string(c.Reason)}
+	e := uievent.Event{Type: t, At: p.Created, Addr: c.Addr, Action: string(c.Action), Reason: string(c.Reason)}
+	for _, h := range c.Handovers {
+		e.Handovers = append(e.Handovers, uievent.Handover(h))
+	}
+	return e
 }
 
 // DiagnosticEvents tells diagnostics to a sink.
