@@ -134,19 +134,19 @@ func settings(t *providers.Type, set cty.Value) (map[string]cty.Value, error) {
 		case i < 0:
 			return nil, fmt.Errorf("a %s has no attribute %q; those that can be changed are %s", t.Name, name, strings.Join(changeable(t), ", "))
 		case t.Schema.In.Attrs[i].Replace:
-			return nil, fmt.Errorf("%s of a %s cannot be changed in place: a change replaces it", name, t.Name)
+			return nil, fmt.Errorf("the attribute %s of a %s cannot be changed in place: a change replaces it", name, t.Name)
 		case t.Schema.In.Attrs[i].WriteOnly:
-			return nil, fmt.Errorf("%s of a %s is a secret, which a fault does not set", name, t.Name)
+			return nil, fmt.Errorf("the attribute %s of a %s is a secret, which a fault does not set", name, t.Name)
 		case t.Schema.In.Attrs[i].Ref != nil:
-			return nil, fmt.Errorf("%s of a %s is a reference, which a fault does not set", name, t.Name)
+			return nil, fmt.Errorf("the attribute %s of a %s is a reference, which a fault does not set", name, t.Name)
 		}
 		a := &t.Schema.In.Attrs[i]
 		v, err := convert.Convert(values[name], a.Type)
 		if err != nil {
-			return nil, fmt.Errorf("%s of a %s is a %s: %w", name, t.Name, a.Type.FriendlyName(), err)
+			return nil, fmt.Errorf("the attribute %s of a %s is a %s: %w", name, t.Name, a.Type.FriendlyName(), err)
 		}
 		if a.Enum != nil && v.Type() == cty.String && v.IsKnown() && !v.IsNull() && !slices.Contains(a.Enum, v.AsString()) {
-			return nil, fmt.Errorf("%s of a %s is one of %s", name, t.Name, strings.Join(a.Enum, ", "))
+			return nil, fmt.Errorf("the attribute %s of a %s is one of %s", name, t.Name, strings.Join(a.Enum, ", "))
 		}
 		values[name] = v
 	}
