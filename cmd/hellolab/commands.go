@@ -44,15 +44,22 @@ func commands() []entry {
 		{"mfa approve", "USER NUMBER", "Approve a sign-in on a user's phone", 2, func() command { return &mfaAnswerCommand{} }},
 		{"mfa deny", "USER", "Deny a sign-in on a user's phone", 1, func() command { return &mfaAnswerCommand{deny: true} }},
 		{"mfa code", "USER", "Print the code that a user's authenticator app shows", 1, func() command { return &mfaCodeCommand{} }},
+		{"pin change", "USER DEVICE", "Change a PIN by the old one", 2, func() command { return &pinChangeCommand{} }},
+		{"pin reset", "USER DEVICE", "Reset a PIN that is forgotten", 2, func() command { return &pinResetCommand{} }},
+		{"password change", "USER", "Change a user's password in the domain", 1, func() command { return &passwordChangeCommand{} }},
+		{"revoke sessions", "USER", "End a user's sessions in the tenant", 1, func() command { return &revokeSessionsCommand{} }},
 		{"serve", "", "Keep every service up on loopback for outside clients", 0, func() command { return &serveCommand{} }},
 		{"run", "-- COMMAND [ARGUMENTS...]", "Serve the lab while one command runs", -1, func() command { return &runCommand{} }},
 		{"env", "", "Print the variables that lead clients to the lab that is served", 0, func() command { return &envCommand{} }},
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
+		{"explain", "USER DEVICE", "Explain policy, flow and sign-ins of a user on a device", 2, func() command { return &explainCommand{} }},
 		{"events", "DEVICE", "Print a device's event log as Get-WinEvent does", 1, func() command { return &eventsCommand{} }},
 		{"keys", "[USER]", "List the keys that accounts may sign in with", 1, func() command { return &keysCommand{} }},
 		{"keys revoke", "USER", "Remove a registered key from a domain", 1, func() command { return &keysRevokeCommand{} }},
 		{"inspect", "[FILE]", "Decode a token, ticket, certificate, key or message", 1, func() command { return &inspectCommand{} }},
 		{"sync run", "[ADDRESS]", "Have a Connect server synchronize now", 1, func() command { return &syncRunCommand{} }},
+		{"sync status", "[ADDRESS]", "Show when a Connect server synchronizes what", 1, func() command { return &syncStatusCommand{} }},
+		{"trust rotate", "ADDRESS", "Give the Kerberos server object of a trust a new key", 1, func() command { return &trustRotateCommand{} }},
 		{"clock", "", "Print the lab's time", 0, func() command { return &clockCommand{} }},
 		{"clock advance", "DURATION|TIME", "Move the lab's clock forward and do what becomes due", 1, func() command { return &clockAdvanceCommand{} }},
 		{"trace", "[ID]", "Show recorded flows, or one phase by phase", 1, func() command { return &traceCommand{} }},
@@ -75,7 +82,19 @@ func commands() []entry {
 // session.act or session.look alone, and reads of its surroundings nothing but
 // secrets.
 func runsInHolder(name string) bool {
-	return slices.Contains([]string{"signin", "mfa list", "mfa approve", "mfa deny", "mfa code", "status", "env", "keys", "keys revoke", "sync run", "clock", "clock advance"}, name)
+	return slices.Contains([]string{
+		"signin",
+		"mfa list", "mfa approve", "mfa deny", "mfa code",
+		"pin change", "pin reset",
+		"password change",
+		"revoke sessions",
+		"status",
+		"env",
+		"keys", "keys revoke",
+		"sync run", "sync status",
+		"clock", "clock advance",
+		"trust rotate",
+	}, name)
 }
 
 // run executes a command line and returns its exit code.

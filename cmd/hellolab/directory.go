@@ -12,6 +12,7 @@ import (
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/engine/lab"
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/graph"
@@ -47,12 +48,6 @@ func directoriesOf(l *lab.Lab) (*directories, error) {
 	return d, err
 }
 
-// administer signs in to a domain's directory as the lab's administrator.
-func (d *directories) administer(ctx context.Context, o domainObject) (*adldap.Conn, error) {
-	account, _, _ := strings.Cut(o.Out.AdminUPN, "@")
-	return adldap.SignIn(ctx, d.env, adldap.Domain{Realm: o.Out.Realm, Host: o.Out.Hosts[0], BaseDN: o.Out.DN, Account: account, Password: o.Out.AdminPassword})
-}
-
 // bySID are the addresses of a domain's users by their identifiers.
 func (d *directories) bySID(domain string) map[string]string {
 	out := map[string]string{}
@@ -76,12 +71,12 @@ const keysAttribute = "msDS-KeyCredentialLink"
 
 // keyedIn reads the accounts of a domain that hold keys.
 func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, error) {
-	c, err := d.administer(ctx, o)
+	c, err := administer.SignIn(ctx, d.env, o.Out)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	found, err := c.List(c.Base, ldapmsg.Present{Attribute: keysAttribute}, keysAttribute, "sAMAccountName", "userPrincipalName", "objectSid", "objectClass")
+	found, err := c.List(c.Base, ldapmsg.Present{Attribute: keysAttribute}, keysAttribute, "sAMAccountName", "userPrincipalName", "objectSid", "objectClass", "displayName")
 	if err != nil {
 		return nil, err
 	}
@@ -135,15 +130,13 @@ func accountOf(e *adldap.Entry, o domainObject, addresses map[string]string) (ke
 	for _, class := range e.Values("objectClass") {
 		a.Computer = a.Computer || strings.EqualFold(string(class), "computer") || strings.EqualFold(string(class), "msDS-Device")
 	}
-	a.Name = cmp.Or(e.Text("userPrincipalName"), downLevel(o, e), e.DN)
+	a.Name = cmp.Or(e.Text("userPrincipalName"), downLevel(o, e), e.Text("displayName"), e.DN)
 	return a, nil
 }
 
 // keysInTenant reads the keys of a tenant's users, and the ids of its devices.
 func (d *directories) keysInTenant(ctx context.Context, o tenantObject) (keys []keylist.Key, devices map[string]bool, err error) {
-	c, err := graph.SignIn(ctx, d.env, graph.Tenant{
-		ID: o.Out.TenantID, LoginHost: o.Out.LoginHost, GraphHost: o.Out.GraphHost, ClientID: o.Out.AdminClientID, ClientSecret: o.Out.AdminSecret,
-	})
+	c, err := graph.SignIn(ctx, d.env, administer.GraphTenant(o.Out))
 	if err != nil {
 		return nil, nil, err
 	}

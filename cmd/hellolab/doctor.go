@@ -17,6 +17,7 @@ import (
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/entra"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
@@ -124,7 +125,7 @@ func (d *directories) examine(ctx context.Context, o domainObject) doctor.Domain
 	found := doctor.Domain{Addr: o.Addr, DNSName: strings.ToLower(o.In.DNSName), Synced: len(d.tenants) > 0}
 	found.KeylessCMS = o.In.Interop != nil && o.In.Interop.KeylessCMS
 	found.Trouble = d.examineDirectory(ctx, o, &found)
-	account, _, _ := strings.Cut(o.Out.AdminUPN, "@")
+	account := administer.Account(o.Out)
 	_, declared := hello.Controllers(o.In)
 	for _, host := range o.Out.Hosts {
 		c := probe.Controller(ctx, d.env, o.Out.Realm, host, account)
@@ -148,7 +149,7 @@ func (d *directories) examineDirectory(ctx context.Context, o domainObject, foun
 	if err != nil {
 		return err
 	}
-	c, err := d.administer(ctx, o)
+	c, err := administer.SignIn(ctx, d.env, o.Out)
 	if err != nil {
 		return err
 	}

@@ -157,7 +157,7 @@ func behind(t *testing.T, dir string, change func(context.Context, *testing.T, *
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := administer(ctx, l, s.registry)
+	c, err := administerTenant(ctx, l, s.registry)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"hellolab/engine/serve"
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/ldapmsg"
@@ -178,10 +179,7 @@ func (v *served) publishedAuthorities(ctx context.Context, d providers.Object[sp
 	if err != nil {
 		return nil, nil, err
 	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	c, err := adldap.SignIn(ctx, v.lab.Env(d.Addr, v.s.registry.Type("domain"), rec.In), adldap.Domain{
-		Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword,
-	})
+	c, err := administer.SignIn(ctx, v.lab.Env(d.Addr, v.s.registry.Type("domain"), rec.In), d.Out)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/plan"
 	"hellolab/hcl/eval"
 	"hellolab/state"
 )
@@ -23,7 +24,7 @@ func (c *graphCommand) flags(fs *flag.FlagSet) {
 }
 
 func (c *graphCommand) run(ctx context.Context, s *session, _ []string) error {
-	var draw func([]*eval.Desired) string
+	var draw func([]*eval.Desired, handovers) string
 	switch c.format {
 	case "dot":
 		draw = dot
@@ -38,13 +39,29 @@ func (c *graphCommand) run(ctx context.Context, s *session, _ []string) error {
 	if diags.HasErrors() {
 		return diags
 	}
-	s.printf("%s", draw(p.result.Desired))
+	s.printf("%s", draw(p.result.Desired, handoversOf(p.plan)))
 	return nil
 }
 
+// handovers are what objects leave to others once they are made, by address.
+type handovers map[string][]plan.Handover
+
+func handoversOf(p *plan.Plan) handovers {
+	out := handovers{}
+	for i := range p.Changes {
+		if c := &p.Changes[i]; len(c.Handovers) > 0 {
+			out[c.Addr.String()] = c.Handovers
+		}
+	}
+	return out
+}
+
+// label names a handover on its edge.
+func label(h plan.Handover) string { return h.Stage + " (" + h.Flow + ")" }
+
 // dot draws with edges from what depends to what it depends on, as terraform
-// graph does.
-func dot(desired []*eval.Desired) string {
+// graph does; a dashed one leads to who carries on what is made.
+func dot(desired []*eval.Desired, later handovers) string {
 	var b strings.Builder
 	b.WriteString("digraph lab {\n  rankdir = \"RL\"\n  node [shape = \"box\"]\n")
 	for _, d := range desired {
@@ -53,6 +70,9 @@ func dot(desired []*eval.Desired) string {
 	for _, d := range desired {
 		for _, dep := range d.Deps {
 			fmt.Fprintf(&b, "  %s -> %s\n", dotQuote(d.Addr.String()), dotQuote(dep.String()))
+		}
+		for _, h := range later[d.Addr.String()] {
+			fmt.Fprintf(&b, "  %s -> %s [style = \"dashed\", label = %s]\n", dotQuote(d.Addr.String()), dotQuote(h.To), dotQuote(label(h)))
 		}
 	}
 	b.WriteString("}\n")
@@ -64,8 +84,9 @@ func dotQuote(s string) string {
 }
 
 // mermaid draws with an arrow from what is needed to what needs it, the order
-// in which things are made. Nodes have numbers for names.
-func mermaid(desired []*eval.Desired) string {
+// in which things are made; a dotted one leads to who carries on what is made.
+// Nodes have numbers for names.
+func mermaid(desired []*eval.Desired, later handovers) string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	id := make(map[string]int, len(desired))
@@ -77,6 +98,11 @@ func mermaid(desired []*eval.Desired) string {
 	for i, d := range desired {
 		for _, dep := range d.Deps {
 			fmt.Fprintf(&b, "  n%d --> n%d\n", id[dep.String()], i)
+		}
+		for _, h := range later[d.Addr.String()] {
+			if to, declared := id[h.To]; declared {
+				fmt.Fprintf(&b, "  n%d -.->|\"%s\"| n%d\n", i, label(h), to)
+			}
 		}
 	}
 	return b.String()

@@ -9,6 +9,7 @@ import (
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
+	"hellolab/providers/administer"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
@@ -197,7 +198,7 @@ func (d *directories) revoke(ctx context.Context, owner *keyed, key *keylist.Key
 		return err
 	}
 	i := slices.IndexFunc(d.domains, func(o domainObject) bool { return o.Addr == key.Home })
-	conn, err := d.administer(ctx, d.domains[i])
+	conn, err := administer.SignIn(ctx, d.env, d.domains[i].Out)
 	if err != nil {
 		return err
 	}

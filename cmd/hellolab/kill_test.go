@@ -19,6 +19,7 @@ import (
 	"hellolab/engine/lab"
 	"hellolab/engine/record"
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
 	"hellolab/state"
@@ -208,7 +209,7 @@ func settled(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	directory, err := administer(ctx, l, s.registry)
+	directory, err := administerTenant(ctx, l, s.registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,8 +276,8 @@ func settled(t *testing.T, dir string) {
 	}
 }
 
-// administer signs in to the lab's one tenant.
-func administer(ctx context.Context, l *lab.Lab, r *providers.Registry) (*graph.Client, error) {
+// administerTenant signs in to the lab's one tenant.
+func administerTenant(ctx context.Context, l *lab.Lab, r *providers.Registry) (*graph.Client, error) {
 	rec, err := l.Objects().Lookup("tenant.contoso")
 	if err != nil {
 		return nil, err
@@ -285,7 +286,5 @@ func administer(ctx context.Context, l *lab.Lab, r *providers.Registry) (*graph.
 	if err != nil {
 		return nil, err
 	}
-	return graph.SignIn(ctx, l.Env(rec.Addr, r.Type("tenant"), rec.In), graph.Tenant{
-		ID: out.TenantID, LoginHost: out.LoginHost, GraphHost: out.GraphHost, ClientID: out.AdminClientID, ClientSecret: out.AdminSecret,
-	})
+	return graph.SignIn(ctx, l.Env(rec.Addr, r.Type("tenant"), rec.In), administer.GraphTenant(out))
 }

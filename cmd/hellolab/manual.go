@@ -32,9 +32,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab validate", "hellolab validate -json"},
 		},
 		"plan": {
-			detail:   "What changed behind the state's back comes first, then what would be done, then outputs.",
-			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes"}},
-			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise"},
+			detail:   "What changed behind the state's back comes first, then what would be done, then outputs, then the sign-ins that change: of each enrollment to Windows, the tenant, its applications, and the user's domain and its services, NOW and AFTER an apply of the plan, or by the time of -at. WHY ends with the row of the table of effects, the phase and the code of a refusal, and what stands behind it: D, documents; I, inferred from them; C, reports from the field; ?, ours.",
+			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes, or sign-ins that change"}},
+			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise", "hellolab plan -at=+30d", "hellolab plan -format=markdown"},
 		},
 		"apply": {
 			detail:   "Without a plan file it plans, shows the plan and asks. After its steps it does what lab time has made due; what of that fails is a warning. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",
@@ -55,9 +55,28 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab test", "hellolab test -filter=main.labtest.hcl -junit=tests.xml", "hellolab test -json"},
 		},
 		"signin": {
-			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for. With -ccache the session's tickets of a domain are written to a file of the owner's alone, which programs of MIT's and Heimdal's take as their cache; one that exists is not replaced.",
+			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for. Where policy asks for a new PIN, or the domain for a new password, the sign-in ends there unless it is given (-new-pin, -new-password). With -ccache the session's tickets of a domain are written to a file of the owner's alone, which programs of MIT's and Heimdal's take as their cache; one that exists is not replaced.",
 			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
 			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face", "hellolab signin user.alice device.laptop -to=domain.corp -ccache=alice.cc"},
+		},
+		"pin change": {
+			detail:   "Windows' sign-in options: the old PIN opens the container, and its protector gets a new seal. Keys, registration and other gestures stay, and nobody outside the device hears of it. The new PIN must be what policy wants, and none of the last that it remembers. The configuration goes on naming the old PIN, which only a new enrollment reads; checks that sign in with it are refused from then on.",
+			exits:    []reference.Exit{{Code: "1", When: "the change was refused"}},
+			examples: []string{"hellolab pin change user.alice device.laptop", "hellolab pin change user.alice device.laptop -pin=env:PIN -new-pin=env:NEW_PIN"},
+		},
+		"pin reset": {
+			detail:   "\"I forgot my PIN\". Where policy had the PIN reset service take part (enable_pin_recovery), the service opens the container for a user who proves two factors: keys are kept and wrapped anew. Else, or with -destructive, the provisioning flow runs again: another container, another key, which takes the place of the old one in the tenant. With key trust the domain takes the new key after the next cycle of Connect, and has the old one until then. From the lock screen, that is without an unlocked session, the password is needed, and a hybrid joined device with key trust allows no destructive reset.",
+			exits:    []reference.Exit{{Code: "1", When: "the reset was refused"}},
+			examples: []string{"hellolab pin reset user.alice device.laptop", "hellolab pin reset user.alice device.laptop -new-pin=env:NEW_PIN -password=env:PASSWORD"},
+		},
+		"password change": {
+			detail:   "Ctrl+Alt+Del on a computer of the domain, with a controller in sight. The tenant hears of it from Connect's next cycle. Another way is `signin -password -new-password`, where the domain asks for a new one. The configuration goes on naming the old password: nothing is planned for it until password_version grows, and checks that sign in with it are refused.",
+			exits:    []reference.Exit{{Code: "1", When: "the change was refused"}},
+			examples: []string{"hellolab password change user.alice", "hellolab password change user.alice -device=device.desk -password=env:PASSWORD -new-password=env:NEW_PASSWORD"},
+		},
+		"revoke sessions": {
+			detail:   "Microsoft Graph's revokeSignInSessions: primary refresh tokens and refresh tokens of the user are void at once, on every device. Access tokens stay good until they end, unless an application asks the tenant. Hello keys, and tickets of a domain, are not touched: the next sign-in brings new tokens.",
+			examples: []string{"hellolab revoke sessions user.alice"},
 		},
 		"mfa list": {
 			detail:   "USER is an address; without it, all users whose mfa is \"push\". The number is not listed: who approves must see the sign-in page.",
@@ -79,7 +98,7 @@ func manuals() map[string]manual {
 		"serve": {
 			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
 				"With a domain it also holds `krb5.conf`, `ldap.conf`, and PEM files of the authorities that the domain's directory publishes; its roots are in `ca.pem`, too. Kerberos clients are led to addresses. The URLs of `ldap.conf` have controllers' names where /etc/hosts knows them, else addresses, which do for passwords; LDAP by Kerberos or TLS needs the names. One program gets them without that file by nss_wrapper: `LD_PRELOAD=libnss_wrapper.so`, for which `env` names `hosts`. " +
-				"The state is held meanwhile; `signin`, `mfa`, `keys`, `status`, `sync run` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
+				"The state is held meanwhile; `signin`, `pin`, `password`, `mfa`, `keys`, `revoke`, `status`, `sync run` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {
@@ -94,6 +113,12 @@ func manuals() map[string]manual {
 		"status": {
 			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. Fields the lab has no equal of are left out or blank: those of device management, of a federation service, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
+		},
+		"explain": {
+			detail: "The policy in force with each value's origin (event 5003 of Windows' HelloForBusiness log), the flows chosen and why, the check that Windows makes before it offers Hello, each sign-in with every condition in the order in which the systems check them, and what an administrator's steps against the credential would end. What is not met says why, and what would have to change. " +
+				"Where the lab holds the user and the device, that is read from its systems: tenants over Graph, domains over LDAP, the device itself. Else, or with -planned, it is what would hold once the files are applied. With -at, what is due by then is done first, on a view that is thrown away. Nothing changes, and a state that an apply or a serve holds is read meanwhile; of a lab served with -clock=wall it is what the state holds. " +
+				"The JSON has user, device, at, applied; policy (settings: name, value, level, policy, default, overridden), choice (join, deployment, authentication, trust, provisioning, sign_in, domain, why), provisioning (enrolled, will_provision, event, device_event, checks, deployment), sign_ins (to, \"\" for Windows; flow, verdict, reason, phase, conditions, remarks), endings (step, how, ways) and gaps. A condition has name, needs, verdict (met, not_met, partly, later, asks, unknown), code, status, why, mend, at and event. Verdicts of sign-ins are allowed, degraded, at_risk, refused, none and unknown.",
+			examples: []string{"hellolab explain user.alice device.laptop", "hellolab explain user.alice device.laptop -to=domain.corp -at=30m", "hellolab explain -planned -json user.alice device.laptop"},
 		},
 		"events": {
 			detail: "Three logs of Windows, under Applications and Services Logs, Microsoft, Windows. user-device-registration: registration of the device and of Hello keys, each with what the service said when it refused. " +

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/engine/lab"
+	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
+	"hellolab/providers/administer"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
@@ -23,7 +26,7 @@ import (
 
 // domainCommands are what scripts do to a domain behind the tool's back.
 func domainCommands() map[string]func(*testscript.TestScript, bool, []string) {
-	return map[string]func(*testscript.TestScript, bool, []string){"register": register, "withhold": withhold}
+	return map[string]func(*testscript.TestScript, bool, []string){"register": register, "withhold": withhold, "rekey": rekey, "unmake": unmake}
 }
 
 // scriptSession is a session in the folder of a lab.
@@ -87,7 +90,7 @@ func (s *session) writeKey(ctx context.Context, l *lab.Lab, user string, value [
 			if u.Addr != user || string(u.In.Domain) != o.Addr {
 				continue
 			}
-			c, err := d.administer(ctx, o)
+			c, err := administer.SignIn(ctx, d.env, o.Out)
 			if err != nil {
 				return err
 			}
@@ -119,5 +122,34 @@ func withhold(ts *testscript.TestScript, neg bool, args []string) {
 		c := authority.Config()
 		c.Lists.Manual = true
 		return authority.Configure(context.Background(), c)
+	}))
+}
+
+// rekey DOMAIN gives the Kerberos server object of a domain a new key there, as
+// somebody does who does not know of the tenant. unmake DOMAIN deletes the object.
+func rekey(ts *testscript.TestScript, neg bool, args []string) {
+	byHand(ts, neg, args, func(c *adldap.Conn) error {
+		return c.Replace("CN=krbtgt_AzureAD,CN=Users,"+c.Base, adldap.Attributes{"unicodePwd": {adldap.QuotedPassword("Nobody.knows of the tenant")}})
+	})
+}
+
+func unmake(ts *testscript.TestScript, neg bool, args []string) {
+	byHand(ts, neg, args, func(c *adldap.Conn) error { return c.Delete("CN=AzureADKerberos,OU=Domain Controllers," + c.Base) })
+}
+
+// byHand does something to a domain's directory as its administrator.
+func byHand(ts *testscript.TestScript, neg bool, args []string, do func(*adldap.Conn) error) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: COMMAND DOMAIN")
+	}
+	s := scriptSession(ts.MkAbs("."))
+	defer s.systems.Close()
+	ts.Check(s.act(context.Background(), &stateFlags{}, "by hand", func(l *lab.Lab) error {
+		c, _, err := administer.Directory(context.Background(), l.Env("", &providers.Type{}, cty.NilVal), providers.Ref(args[0]))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return do(c)
 	}))
 }

@@ -16,6 +16,8 @@ import (
 type signinCommand struct {
 	stateFlags
 	pin, password optional
+	newPIN        optional
+	newPassword   optional
 	gesture       string
 	phrase        string
 	to            list
@@ -38,6 +40,8 @@ func (c *signinCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	fs.Var(&c.pin, "pin", "the PIN, "+secretForms+" (asked for when nothing is given)")
 	fs.Var(&c.password, "password", "the password instead of Hello, in the same forms; -password= asks for it")
+	fs.Var(&c.newPIN, "new-pin", "the new PIN where Windows asks for one, because of its age or because policy changed; in the same forms")
+	fs.Var(&c.newPassword, "new-password", "the new password where the domain asks for one, in the same forms")
 	fs.StringVar(&c.gesture, "gesture", "", "a biometric `GESTURE` instead of the PIN: face or fingerprint")
 	fs.StringVar(&c.phrase, "phrase", "", "the challenge `PHRASE` that Windows asks for after four wrong PINs: A1B2C3")
 	fs.Var(&c.to, "to", "sign in to `ADDRESS` besides; may be repeated")
@@ -72,22 +76,16 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 			given++
 		}
 	}
-	if given > 1 {
-		return mistake("Give one of -pin, -password and -gesture.", "Too many ways to sign in")
+	if given > 1 && c.password.set {
+		return mistake("Give one of -pin, -password and -gesture; -pin and -gesture where policy demands two factors.", "Too many ways to sign in")
 	}
-	// The secret is asked for before the state is held.
-	switch {
-	case c.gesture != "":
-	case c.password.set:
-		attempt.Password, err = s.secret(ctx, "Password", c.password.value)
-	default:
-		attempt.PIN, err = s.secret(ctx, "PIN", c.pin.value)
-	}
-	if err != nil {
+	if err := c.secrets(ctx, s, &attempt); err != nil {
 		return err
 	}
 	defer attempt.PIN.Wipe()
+	defer attempt.NewPIN.Wipe()
 	defer attempt.Password.Wipe()
+	defer attempt.NewPassword.Wipe()
 
 	return s.act(ctx, &c.stateFlags, "signin", func(l *lab.Lab) error {
 		verdict, err := s.attempt(ctx, l, attempt, c.restart)
@@ -110,6 +108,27 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 		}
 		return nil
 	})
+}
+
+// secrets resolves what the user gives, before the state is held.
+func (c *signinCommand) secrets(ctx context.Context, s *session, attempt *windows.Request) (err error) {
+	switch {
+	case c.newPIN.set && (c.password.set || c.gesture != ""):
+		return mistake("Leave it out, or sign in with the PIN.", "-new-pin goes with -pin")
+	case c.newPassword.set && !c.password.set:
+		return mistake("Leave it out, or sign in with -password.", "-new-password goes with -password")
+	case c.gesture != "" && !c.pin.set:
+		return nil
+	case c.password.set:
+		if attempt.Password, err = s.secret(ctx, "Password", c.password.value); err == nil && c.newPassword.set {
+			attempt.NewPassword, err = s.secret(ctx, "New password", c.newPassword.value)
+		}
+	default:
+		if attempt.PIN, err = s.secret(ctx, "PIN", c.pin.value); err == nil && c.newPIN.set {
+			attempt.NewPIN, err = s.secret(ctx, "New PIN", c.newPIN.value)
+		}
+	}
+	return err
 }
 
 // attempt finds the device in the lab, restarts it if asked, and signs in there.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"hellolab/cmd/hellolab/internal/view"
-	"hellolab/engine/journal"
+	"hellolab/engine/lab"
 	"hellolab/providers/windows"
 )
 
@@ -34,7 +34,7 @@ func (f *sessionFlags) check(c *signinCommand) error {
 	switch {
 	case set > 1:
 		return mistake("Give one of -lock, -unlock and -out.", "A session is locked, unlocked or ended")
-	case (f.lock || f.out) && (c.pin.set || c.password.set || c.gesture != "" || c.phrase != "" || len(c.to) > 0 || c.restart):
+	case (f.lock || f.out) && (c.pin.set || c.password.set || c.newPIN.set || c.newPassword.set || c.gesture != "" || c.phrase != "" || len(c.to) > 0 || c.restart):
 		return mistake("Leave the flags of a sign-in out.", "Locking and signing out take no credential")
 	case f.unlock && c.restart:
 		return mistake("Sign in after a restart.", "A restart ends the session that is to be unlocked")
@@ -50,40 +50,27 @@ type left struct {
 }
 
 // leave locks the session, or ends it.
-func (c *signinCommand) leave(ctx context.Context, s *session, user, device string) (err error) {
-	store, err := s.openExisting(ctx, &c.stateFlags, "signin")
-	if err != nil {
-		return err
-	}
-	defer closing(store, &err)
-	j, err := journal.Create(s.journalDir(), "signin", s.now())
-	if err != nil {
-		return err
-	}
-	defer closing(j, &err)
-	l, err := s.openLab(store, 0, j.Emit)
-	if err != nil {
-		return err
-	}
-	defer closing(l, &err)
-	env, err := s.deviceEnv(l, user, device)
-	if err != nil {
-		return err
-	}
+func (c *signinCommand) leave(ctx context.Context, s *session, user, device string) error {
 	do, became, said := s.windows.Lock, "locked", "Locked"
 	if c.session.out {
 		do, became, said = s.windows.SignOut, "ended", "Signed out"
 	}
-	if err := do(ctx, env, user, device); err != nil {
-		var refusal *windows.Refusal
-		if errors.As(err, &refusal) {
-			return mistake(refusal.Reason.Hint, "%s", strings.TrimSuffix(refusal.Reason.Sentence, "."))
+	return s.act(ctx, &c.stateFlags, "signin", func(l *lab.Lab) error {
+		env, err := s.deviceEnv(l, user, device)
+		if err != nil {
+			return err
 		}
-		return err
-	}
-	if c.json {
-		return view.WriteIndentedJSON(s.out, left{user, device, became})
-	}
-	s.printf("%s: %s on %s\n", said, user, device)
-	return nil
+		if err := do(ctx, env, user, device); err != nil {
+			var refusal *windows.Refusal
+			if errors.As(err, &refusal) {
+				return mistake(refusal.Reason.Hint, "%s", strings.TrimSuffix(refusal.Reason.Sentence, "."))
+			}
+			return err
+		}
+		if c.json {
+			return view.WriteIndentedJSON(s.out, left{user, device, became})
+		}
+		s.printf("%s: %s on %s\n", said, user, device)
+		return nil
+	})
 }

@@ -24,22 +24,27 @@ type syncObject = providers.Object[spec.Sync, spec.SyncOut]
 type syncRunCommand struct {
 	stateFlags
 	initial bool
+	only    string
 	json    bool
 }
 
 func (c *syncRunCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	fs.BoolVar(&c.initial, "initial", false, "read everything anew, not only what changed")
+	fs.StringVar(&c.only, "only", "", "run one `PART` alone: accounts, key_export or device_writeback; without it all that are on, paused or not")
 	fs.BoolVar(&c.json, "json", false, "print the report as JSON")
 }
 
 func (c *syncRunCommand) run(ctx context.Context, s *session, args []string) error {
-	addr := ""
-	if len(args) == 1 {
-		addr = args[0]
+	parts := connect.Parts()
+	if c.only != "" {
+		if !slices.Contains(parts, connect.Part(c.only)) {
+			return mistake("Use accounts, key_export or device_writeback.", "A synchronization has no part %s", view.Quote(c.only))
+		}
+		parts = []connect.Part{connect.Part(c.only)}
 	}
 	return s.act(ctx, &c.stateFlags, "sync run", func(l *lab.Lab) error {
-		o, err := s.syncNamed(l, addr)
+		o, err := s.syncNamed(l, first(args))
 		if err != nil {
 			return err
 		}
@@ -49,7 +54,7 @@ func (c *syncRunCommand) run(ctx context.Context, s *session, args []string) err
 		}
 		env := l.Env(o.Addr, &providers.Type{}, cty.NilVal)
 		report, err := connect.Cycle(web.WithCorrelation(ctx, id.String()), env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin},
-			connect.Request{Own: true, Reason: "sync run", Initial: c.initial})
+			connect.Request{Parts: parts, Own: true, Reason: "sync run", Initial: c.initial})
 		if err != nil {
 			return err
 		}
@@ -65,6 +70,43 @@ func (c *syncRunCommand) run(ctx context.Context, s *session, args []string) err
 			return exitCode(exitError)
 		}
 		return nil
+	})
+}
+
+// first is the first argument, "" when there is none.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// syncStatusCommand asks a Connect server when its parts ran and run.
+type syncStatusCommand struct {
+	stateFlags
+	json bool
+}
+
+func (c *syncStatusCommand) flags(fs *flag.FlagSet) {
+	c.stateFlags.flags(fs)
+	fs.BoolVar(&c.json, "json", false, "print JSON")
+}
+
+func (c *syncStatusCommand) run(ctx context.Context, s *session, args []string) error {
+	return s.look(ctx, &c.stateFlags, func(l *lab.Lab) error {
+		o, err := s.syncNamed(l, first(args))
+		if err != nil {
+			return err
+		}
+		env := l.Env(o.Addr, &providers.Type{}, cty.NilVal)
+		status, err := connect.StatusOf(ctx, env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin})
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return view.WriteIndentedJSON(s.out, status)
+		}
+		return view.SyncStatus(s.out, o.Addr, status)
 	})
 }
 

@@ -87,7 +87,12 @@ func (s *systems) hands() check.Hands { return check.Hands{SignIn: s.signIn, Pro
 
 func (s *systems) request(ctx context.Context, env providers.Env, r windows.Request) (check.Verdict, error) {
 	v, err := s.windows.SignIn(ctx, env, r)
-	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}, err
+	return verdict(v), err
+}
+
+// verdict is a device's as checks and views have it.
+func verdict(v windows.Verdict) check.Verdict {
+	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}
 }
 
 // recover settles what an interrupted apply left half done in view.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hellolab/cmd/hellolab/internal/continued"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/journal"
 )
@@ -44,7 +45,7 @@ func (c *traceCommand) run(_ context.Context, s *session, args []string) error {
 		if err != nil {
 			return err
 		}
-		flows = []*journal.Flow{flow}
+		flows = []*journal.Flow{continued.Flow(flow, flows)}
 	}
 	switch {
 	case c.json:

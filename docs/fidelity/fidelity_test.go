@@ -177,7 +177,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s is out of order", r.id)
 		}
 	}
-	if len(b.readings) != 30 {
+	if len(b.readings) != 34 {
 		t.Errorf("%d readings", len(b.readings))
 	}
 }

@@ -24,7 +24,8 @@ import (
 // Success is the expectation, and the verdict, of a sign-in that works.
 const Success = "success"
 
-// Attempt is one sign-in to try. One of PIN, Password and Gesture is set.
+// Attempt is one sign-in to try. One of PIN, Password and Gesture is set, or PIN
+// and Gesture.
 type Attempt struct {
 	User     string // address
 	Device   string // address

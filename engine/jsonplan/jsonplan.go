@@ -44,6 +44,7 @@ type planDoc struct {
 	Complete        bool                 `json:"complete"`
 	Applyable       bool                 `json:"applyable"`
 	Errored         bool                 `json:"errored"`
+	Impact          json.RawMessage      `json:"hellolab_impact,omitempty"`
 }
 
 type stateDoc struct {
@@ -91,6 +92,16 @@ type resourceChange struct {
 	Change       changeDoc   `json:"change"`
 	ActionReason plan.Reason `json:"action_reason,omitempty"`
 	Why          string      `json:"hellolab_why,omitempty"`
+	Handovers    []handover  `json:"hellolab_handovers,omitempty"`
+}
+
+// handover is what another object carries on once this one is made.
+type handover struct {
+	To    string `json:"to"`
+	Stage string `json:"stage"`
+	Flow  string `json:"flow"`
+	Waits bool   `json:"waits"`
+	Text  string `json:"text"`
 }
 
 type changeDoc struct {
@@ -147,6 +158,12 @@ type checkInstance struct {
 // Marshal writes a plan. The result is that of the plan's evaluation; without
 // it the configuration is told from the changes, and there are no checks.
 func Marshal(p *plan.Plan, r *eval.Result, _ *providers.Registry) ([]byte, error) {
+	return MarshalWithImpact(p, r, nil)
+}
+
+// MarshalWithImpact is Marshal with what the plan does to sign-ins, which is
+// JSON; nil: that was not asked.
+func MarshalWithImpact(p *plan.Plan, r *eval.Result, impact json.RawMessage) ([]byte, error) {
 	doc := planDoc{
 		FormatVersion:   planFormat,
 		Mode:            p.Mode,
@@ -160,6 +177,7 @@ func Marshal(p *plan.Plan, r *eval.Result, _ *providers.Registry) ([]byte, error
 		Checks:    checks(r),
 		Complete:  len(p.Targets) == 0,
 		Applyable: !p.Empty() || len(p.Drift) > 0,
+		Impact:    impact,
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -240,6 +258,9 @@ func changeOf(c *plan.Change) resourceChange {
 	}
 	if c.Before.IsNull() {
 		doc.Change.BeforeSensitive = false
+	}
+	for _, h := range c.Handovers {
+		doc.Handovers = append(doc.Handovers, handover(h))
 	}
 	for _, p := range c.Replace {
 		doc.Change.ReplacePaths = append(doc.Change.ReplacePaths, pathOf(p))

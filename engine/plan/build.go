@@ -41,6 +41,12 @@ type Rules interface {
 	Outdated(rec providers.Record, objects []providers.Record) (why string, ok bool)
 }
 
+// Handing is what Rules may also know: what others carry on of an object that is
+// made.
+type Handing interface {
+	Handovers(rec providers.Record, objects []providers.Record) []Handover
+}
+
 // Problem is something that Rules found. Attribute is a dotted path, or empty
 // when the block as a whole is meant.
 type Problem struct {

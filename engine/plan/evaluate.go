@@ -44,8 +44,23 @@ func (p *planner) evaluate(ctx context.Context) hcl.Diagnostics {
 			break
 		}
 	}
+	p.handOver()
 	diags = diags.Extend(p.twins())
 	return diags.Extend(p.validate())
+}
+
+// handOver notes of every object that is to be made what others carry on of it.
+func (p *planner) handOver() {
+	rules, ok := p.req.Rules.(Handing)
+	if !ok {
+		return
+	}
+	recs := p.records()
+	for i, o := range p.order {
+		if o.anew() {
+			o.change.Handovers = rules.Handovers(recs[i], recs)
+		}
+	}
 }
 
 // remembered answers with what the state remembers, for plans that create nothing.

@@ -69,6 +69,18 @@ type Change struct {
 	Rebound []cty.Path
 	// SensitiveBefore and SensitiveAfter are the paths never to be shown.
 	SensitiveBefore, SensitiveAfter []cty.Path
+	// Handovers are what others carry on once the object is made.
+	Handovers []Handover
+}
+
+// Handover is what another object carries on of one that is made, after the
+// plan is applied and in its own time: an edge that orders no steps.
+type Handover struct {
+	To    string // address of the other object
+	Stage string // what it does, in a word: "key_synchronization"
+	Flow  string // of the documents, that it belongs to
+	Waits bool   // the made object is not whole before
+	Text  string // one sentence
 }
 
 // Step is one side effect: what the applier does. A Wait step has none, and

@@ -134,7 +134,9 @@ func (p *planner) refresh(ctx context.Context) hcl.Diagnostics {
 		defer mu.Unlock()
 		p.req.Sink.Emit(e)
 	}
-	walked := g.Walk(ctx, p.req.Parallelism, func(ctx context.Context, v int32) error {
+	sharing, end := providers.Sharing(ctx)
+	defer end()
+	walked := g.Walk(sharing, p.req.Parallelism, func(ctx context.Context, v int32) error {
 		o := todo[v]
 		if home := o.home(); home != "" {
 			if i, ok := index[home]; ok {

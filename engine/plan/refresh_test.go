@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"hellolab/engine/internal/rig"
 	"hellolab/engine/plan"
+	"hellolab/providers"
 	"hellolab/state"
 )
 
@@ -122,5 +124,40 @@ func TestReadFails(t *testing.T) {
 	_, _, _, diags := r.Plan(base)
 	if errs := rig.Errors(diags); len(errs) != 1 || errs[0].Summary != "Reading site.a failed" {
 		t.Errorf("diagnostics: %s", rig.Diagnostics(diags))
+	}
+}
+
+// Reads of one plan share what they open, and it is closed when they are over.
+func TestReadsShare(t *testing.T) {
+	r := rig.New(t)
+	r.MustApply(t, base)
+	var reads, opened, closed atomic.Int32
+	var types []providers.Type
+	for _, name := range r.Registry.Names() {
+		kind := *r.Registry.Type(name)
+		if read := kind.Read; read != nil {
+			kind.Read = func(ctx context.Context, env providers.Env, rec providers.Record) (providers.Record, error) {
+				_, release, err := providers.Share(ctx, "directory", func(context.Context) (int32, error) { return opened.Add(1), nil }, func(int32) { closed.Add(1) })
+				if err != nil {
+					return rec, err
+				}
+				defer release()
+				if closed.Load() > 0 {
+					t.Error("closed while it is used")
+				}
+				reads.Add(1)
+				return read(ctx, env, rec)
+			}
+		}
+		types = append(types, kind)
+	}
+	for _, addr := range []string{"site.a", "machine.m", "person.ann", "rule.r", "pass.p"} {
+		change(t, r, addr, func(o *state.Object) { o.ReadAt = nil })
+	}
+	if p, _ := r.MustPlan(t, base, func(req *plan.Request) { req.Registry = providers.NewRegistry(types...) }); !p.Empty() {
+		t.Error("the plan is not empty")
+	}
+	if reads.Load() < 5 || opened.Load() != 1 || closed.Load() != 1 {
+		t.Errorf("%d reads, %d opened, %d closed", reads.Load(), opened.Load(), closed.Load())
 	}
 }

@@ -25,6 +25,44 @@ func (r rules) Outdated(rec providers.Record, _ []providers.Record) (string, boo
 	return "the flow is another now", rec.Addr == r.outdated
 }
 
+// handing is rules that leave passes to machines.
+type handing struct{ rules }
+
+func (handing) Handovers(rec providers.Record, objects []providers.Record) []plan.Handover {
+	if rec.Kind != "pass" || len(objects) == 0 {
+		return nil
+	}
+	return []plan.Handover{{To: "machine.m", Stage: "opening", Flow: "X1", Waits: true, Text: "Later."}}
+}
+
+// What others carry on is told of what is made, and of nothing else.
+func TestHandovers(t *testing.T) {
+	r := rig.New(t)
+	told := func(p *plan.Plan) (out []string) {
+		for _, c := range p.Changes {
+			for _, h := range c.Handovers {
+				out = append(out, string(c.Action)+" "+c.Addr.String()+" "+h.To)
+			}
+		}
+		return out
+	}
+	r.Rules = handing{}
+	p, _ := r.MustPlan(t, base)
+	if diff := cmp.Diff([]string{"create pass.p machine.m"}, told(p)); diff != "" {
+		t.Errorf("created (-want +got):\n%s", diff)
+	}
+	r.MustApply(t, base)
+	r.Rules = handing{rules{outdated: "pass.p"}}
+	p, _ = r.MustPlan(t, base)
+	if diff := cmp.Diff([]string{"replace pass.p machine.m"}, told(p)); diff != "" {
+		t.Errorf("made anew (-want +got):\n%s", diff)
+	}
+	r.Rules = handing{}
+	if p, _ = r.MustPlan(t, base); told(p) != nil {
+		t.Errorf("nothing is made: %q", told(p))
+	}
+}
+
 func TestRules(t *testing.T) {
 	r := rig.New(t)
 	r.MustApply(t, base)

@@ -45,6 +45,8 @@ type changeJSON struct {
 	Rebound         []string    `json:"rebound,omitempty"`
 	SensitiveBefore []string    `json:"sensitive_before,omitempty"`
 	SensitiveAfter  []string    `json:"sensitive_after,omitempty"`
+
+	Handovers []plan.Handover `json:"handovers,omitempty"`
 }
 
 type stepJSON struct {
@@ -232,7 +234,7 @@ func (c *coder) changes(list []plan.Change) []changeJSON {
 			Addr: ch.Addr.String(), Kind: ch.Kind, Action: ch.Action, Reason: ch.Reason, Why: ch.Why,
 			Before: c.pack(ch.Before, ty), After: c.pack(ch.After, ty),
 			Replace: printPaths(ch.Replace), Rebound: printPaths(ch.Rebound),
-			SensitiveBefore: printPaths(ch.SensitiveBefore), SensitiveAfter: printPaths(ch.SensitiveAfter),
+			SensitiveBefore: printPaths(ch.SensitiveBefore), SensitiveAfter: printPaths(ch.SensitiveAfter), Handovers: ch.Handovers,
 		})
 	}
 	return out
@@ -303,7 +305,7 @@ func (c *coder) decodeChanges(list []changeJSON) []plan.Change {
 			Addr: c.addr(ch.Addr), Kind: ch.Kind, Action: ch.Action, Reason: ch.Reason, Why: ch.Why,
 			Before: c.unpack(ch.Before, ty), After: c.unpack(ch.After, ty),
 			Replace: c.paths(ch.Replace), Rebound: c.paths(ch.Rebound),
-			SensitiveBefore: c.paths(ch.SensitiveBefore), SensitiveAfter: c.paths(ch.SensitiveAfter),
+			SensitiveBefore: c.paths(ch.SensitiveBefore), SensitiveAfter: c.paths(ch.SensitiveAfter), Handovers: ch.Handovers,
 		})
 	}
 	return out

@@ -94,10 +94,14 @@ func read(b, key []byte) (*planfile.File, error) {
 
 func TestRoundTrip(t *testing.T) {
 	r, f := saved(t)
+	f.Plan.Changes[0].Handovers = []plan.Handover{{To: "machine.m", Stage: "opening", Flow: "X1", Waits: true, Text: "Later."}}
 	b := write(t, f)
 	got, err := read(b, key)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !cmp.Equal(got.Plan.Changes[0].Handovers, f.Plan.Changes[0].Handovers) {
+		t.Errorf("handovers: %+v", got.Plan.Changes[0].Handovers)
 	}
 	if got.Program != f.Program || !bytes.Equal(got.JSON, f.JSON) || !cmp.Equal(got.Sources, f.Sources) || !got.Vars["word"].RawEquals(f.Vars["word"]) {
 		t.Errorf("read %+v", got)

@@ -38,6 +38,7 @@ const (
 	ApplyErrored    Type = "apply_errored"
 	Diagnostic      Type = "diagnostic"
 	Outputs         Type = "outputs"
+	Impact          Type = "hellolab_impact" // ours
 )
 
 // Event is one thing that planning or applying says. Which fields are set
@@ -53,7 +54,20 @@ type Event struct {
 	Changes *Changes
 	Outputs []Output // in order of name
 	Problem *hcl.Diagnostic
+	Impact  json.RawMessage      // what a plan does to sign-ins
+	Text    string               // of Impact: its headline
 	Sources map[string]*hcl.File // of Problem, for sinks that quote them; not encoded
+
+	Handovers []Handover // of a planned change: what others carry on once the object is made
+}
+
+// Handover is what another object carries on of one that is made.
+type Handover struct {
+	To    string `json:"to"` // address
+	Stage string `json:"stage"`
+	Flow  string `json:"flow"`
+	Waits bool   `json:"waits"` // the made object is not whole before
+	Text  string `json:"text"`
 }
 
 // Changes counts the changes of a plan or an apply. A replacement counts as
@@ -120,6 +134,8 @@ func (e Event) Message() string {
 		return severity(e.Problem) + ": " + e.Problem.Summary
 	case Outputs:
 		return fmt.Sprintf("Outputs: %d", len(e.Outputs))
+	case Impact:
+		return "Sign-in impact: " + e.Text
 	}
 	return string(e.Type)
 }
@@ -192,6 +208,8 @@ type change struct {
 	Resource *resource `json:"resource"`
 	Action   string    `json:"action"`
 	Reason   string    `json:"reason,omitempty"`
+
+	Handovers []Handover `json:"hellolab_handovers,omitempty"`
 }
 
 type output struct {
@@ -233,6 +251,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Changes    *Changes          `json:"changes,omitempty"`
 		Outputs    map[string]output `json:"outputs,omitempty"`
 		Diagnostic *diagnostic       `json:"diagnostic,omitempty"`
+		Impact     json.RawMessage   `json:"impact,omitempty"`
 	}{
 		Level:     "info",
 		Message:   e.Message(),
@@ -240,10 +259,11 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Timestamp: e.At.Format("2006-01-02T15:04:05.000000Z07:00"),
 		Type:      e.Type,
 		Changes:   e.Changes,
+		Impact:    e.Impact,
 	}
 	switch e.Type {
 	case PlannedChange, ResourceDrift:
-		m.Change = &change{Resource: resourceOf(e.Addr), Action: e.Action, Reason: e.Reason}
+		m.Change = &change{Resource: resourceOf(e.Addr), Action: e.Action, Reason: e.Reason, Handovers: e.Handovers}
 	case RefreshStart, RefreshComplete, ApplyStart, ApplyProgress, ApplyComplete, ApplyErrored:
 		m.Hook = &hook{Resource: resourceOf(e.Addr), Action: e.Action}
 		if e.ID != "" {

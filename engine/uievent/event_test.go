@@ -35,6 +35,13 @@ func TestMessages(t *testing.T) {
 				"@message": `user.all["bo"]: Plan to replace`,
 				"change":   map[string]any{"resource": resource, "action": "replace", "reason": "replace_by_request"},
 			}},
+		{"a planned change that others carry on",
+			uievent.Event{Type: uievent.PlannedChange, Addr: bo, Action: "create", Handovers: []uievent.Handover{{To: "sync.s", Stage: "later", Flow: "P4", Waits: true, Text: "Later."}}},
+			map[string]any{
+				"@message": `user.all["bo"]: Plan to create`,
+				"change": map[string]any{"resource": resource, "action": "create",
+					"hellolab_handovers": []any{map[string]any{"to": "sync.s", "stage": "later", "flow": "P4", "waits": true, "text": "Later."}}},
+			}},
 		{"a summary",
 			uievent.Event{Type: uievent.ChangeSummary, Changes: &uievent.Changes{Add: 1, Change: 2, Remove: 3, Operation: "plan"}},
 			map[string]any{

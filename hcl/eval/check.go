@@ -107,8 +107,8 @@ func (e *Evaluator) linkCheck(c *config.Check) (*checkNode, hcl.Diagnostics) {
 			_, written := c.SignIn.Attributes[name]
 			return !written
 		})
-		if len(ways) != 1 {
-			diags = append(diags, errorf(&c.SignInRange, "Wrong sign-in", "A sign_in block has exactly one of pin, gesture and password."))
+		if len(ways) != 1 && !slices.Equal(ways, []string{"pin", "gesture"}) {
+			diags = append(diags, errorf(&c.SignInRange, "Wrong sign-in", "A sign_in block has exactly one of pin, gesture and password; pin and gesture where policy demands two factors."))
 		}
 	}
 	if c.Provision != nil {

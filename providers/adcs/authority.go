@@ -17,6 +17,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/guid"
@@ -95,28 +96,6 @@ func computerOf(addr string) string {
 	}
 	sum := sha1.Sum([]byte(addr))
 	return strings.TrimRight(name[:min(len(name), maxLabel-7)], "-") + "-" + hex.EncodeToString(sum[:3])
-}
-
-// domainOf resolves the domain that an authority is of.
-func domainOf(env providers.Env, ref providers.Ref) (providers.Object[spec.Domain, spec.DomainOut], error) {
-	d, err := providers.Resolve[spec.Domain, spec.DomainOut](env, ref)
-	if err != nil {
-		return d, fmt.Errorf("%s: %w", ref, err)
-	}
-	if d.ID == "" || len(d.Out.Hosts) == 0 {
-		return d, fmt.Errorf("%s does not exist yet", ref)
-	}
-	return d, nil
-}
-
-// administrator signs in to the domain's directory as the lab's administrator.
-func administrator(ctx context.Context, env providers.Env, ref providers.Ref) (*adldap.Conn, error) {
-	d, err := domainOf(env, ref)
-	if err != nil {
-		return nil, err
-	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	return adldap.SignIn(ctx, env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword})
 }
 
 func caEnv(env providers.Env) ca.Env {
@@ -226,11 +205,7 @@ func templateNames(list []ca.Template) string {
 }
 
 func create(ctx context.Context, env providers.Env, in spec.Authority) (spec.AuthorityOut, error) {
-	d, err := domainOf(env, in.Domain)
-	if err != nil {
-		return spec.AuthorityOut{}, err
-	}
-	c, err := administrator(ctx, env, in.Domain)
+	c, d, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return spec.AuthorityOut{}, err
 	}
@@ -383,7 +358,7 @@ func asObject(ctx context.Context, env providers.Env, o authorityObject) (author
 	if err != nil {
 		return authorityObject{}, err
 	}
-	c, err := administrator(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return authorityObject{}, err
 	}
@@ -402,7 +377,7 @@ func asObject(ctx context.Context, env providers.Env, o authorityObject) (author
 }
 
 func update(ctx context.Context, env providers.Env, o authorityObject, in spec.Authority) (spec.AuthorityOut, error) {
-	d, err := domainOf(env, in.Domain)
+	d, err := administer.DomainOf(env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -417,7 +392,7 @@ func update(ctx context.Context, env providers.Env, o authorityObject, in spec.A
 	if err := authority.Configure(ctx, configOf(in, d.In, s.Account.Host)); err != nil {
 		return o.Out, err
 	}
-	c, err := administrator(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -433,7 +408,7 @@ func remove(ctx context.Context, env providers.Env, o authorityObject) error {
 	if err != nil {
 		return err
 	}
-	c, err := administrator(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return err
 	}

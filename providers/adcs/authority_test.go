@@ -57,12 +57,13 @@ func TestSubordinate(t *testing.T) {
 // and give up a certificate that they are not to have.
 func TestControllersEnroll(t *testing.T) {
 	e := newDomain(t)
+	host := "dc1.corp.contoso.com"
 	enrolled := func() *x509.Certificate {
 		t.Helper()
 		if err := e.Due(t.Context(), corp); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := e.For(corp).Network.Dial(t.Context(), "dc1.corp.contoso.com", 636)
+		conn, err := e.For(corp).Network.Dial(t.Context(), host, 636)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,5 +96,13 @@ func TestControllersEnroll(t *testing.T) {
 		OS: "windows-server-2022", Site: "Default-First-Site-Name", KDCCertificate: &spec.KDCCertificate{Template: spec.TemplateNone}}}})
 	if got := enrolled(); got != nil {
 		t.Errorf("with template none: %s", got.Subject)
+	}
+	// A read-only controller enrolls, too.
+	readOnly := false
+	e.Update(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", Controllers: map[string]*spec.Controller{
+		"dc1": {OS: "windows-server-2022", Site: "Default-First-Site-Name"}, "dc2": {OS: "windows-server-2022", Site: "Branch", Writable: &readOnly}}})
+	host = "dc2.corp.contoso.com"
+	if got := enrolled(); got == nil || got.VerifyHostname(host) != nil {
+		t.Error("a read-only controller has no certificate")
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
@@ -44,9 +44,8 @@ func parentOf(env providers.Env, in spec.Authority, d providers.Object[spec.Doma
 		if s.Host != above.Out.Host {
 			continue
 		}
-		account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
 		return &parent{service: s, client: &enroll.Client{Env: env, Roots: enroll.Pool(roots), Ticket: func(ctx context.Context, host string) (gss.Credential, error) {
-			return adldap.Ticket(ctx, env, d.Out.Realm, d.Out.Hosts[0], krb.Principal(account), krbclient.Password(d.Out.AdminPassword), krb.Service("HTTP", host))
+			return adldap.Ticket(ctx, env, d.Out.Realm, d.Out.Hosts[0], krb.Principal(administer.Account(d.Out)), krbclient.Password(d.Out.AdminPassword), krb.Service("HTTP", host))
 		}}}, nil
 	}
 	return nil, fmt.Errorf("%s is not published in the directory", in.Parent)

@@ -13,12 +13,34 @@ import (
 type backend struct {
 	*directory.Directory
 	computer string // the controller's name
+	writable string // host of a writable controller, when this one is read-only
+}
+
+// backend is the directory as a controller shows it.
+func (s *service) backend(cfg *directory.Config, c directory.Controller) backend {
+	b := backend{Directory: s.dir, computer: c.Name}
+	if c.ReadOnly {
+		b.writable = cfg.Host(cfg.Controllers[0].Name)
+	}
+	return b
+}
+
+// referral sends who would write at a read-only controller to a writable one
+// (MS-ADTS 3.1.1.5.1.8).
+func (b backend) referral() error {
+	if b.writable == "" {
+		return nil
+	}
+	e := ldapmsg.Errorf(ldapmsg.Referral, ldapmsg.ErrorReferral, "This controller is read-only.")
+	e.Referral = []string{"ldap://" + b.writable + "/"}
+	return e
 }
 
 // controls are those that the directory honours; pages are the server's.
 var controls = []string{
 	ldapmsg.ControlExtendedDN, ldapmsg.ControlTreeDelete, ldapmsg.ControlPermissiveModify, ldapmsg.ControlDomainScope, ldapmsg.ControlSearchOptions,
 	ldapmsg.ControlLazyCommit, ldapmsg.ControlSDFlags, ldapmsg.ControlShowDeleted, ldapmsg.ControlShowRecycled,
+	ldapmsg.ControlRODCPromotion,
 }
 
 // requester is who a session's operations are done for.
@@ -57,19 +79,34 @@ func (b backend) Compare(ctx context.Context, r *ldapd.Request, op *ldapmsg.Comp
 }
 
 func (b backend) Modify(ctx context.Context, r *ldapd.Request, op *ldapmsg.Modify) error {
+	if err := b.referral(); err != nil {
+		return err
+	}
 	return b.Directory.Modify(ctx, requester(r.Session), op, r.Controls.PermissiveModify)
 }
 
 func (b backend) Add(ctx context.Context, r *ldapd.Request, op *ldapmsg.Add) error {
-	err := b.Directory.Add(ctx, requester(r.Session), op)
-	return policyResult(err)
+	if err := b.referral(); err != nil {
+		return err
+	}
+	add := b.Directory.Add
+	if r.Controls.RODCPromotion {
+		add = b.AddKrbtgt
+	}
+	return policyResult(add(ctx, requester(r.Session), op))
 }
 
 func (b backend) Delete(ctx context.Context, r *ldapd.Request, op *ldapmsg.Delete) error {
+	if err := b.referral(); err != nil {
+		return err
+	}
 	return b.Directory.Delete(ctx, requester(r.Session), op, r.Controls.TreeDelete)
 }
 
 func (b backend) ModifyDN(ctx context.Context, r *ldapd.Request, op *ldapmsg.ModifyDN) error {
+	if err := b.referral(); err != nil {
+		return err
+	}
 	return b.Directory.ModifyDN(ctx, requester(r.Session), op)
 }
 

@@ -94,7 +94,7 @@ func configOf(in spec.Domain) directory.Config {
 	for _, n := range names {
 		c := by[n]
 		os := systems[c.OS]
-		cfg.Controllers = append(cfg.Controllers, directory.Controller{Name: strings.ToUpper(n), OS: os[0], OSVersion: os[1], Site: c.Site})
+		cfg.Controllers = append(cfg.Controllers, directory.Controller{Name: strings.ToUpper(n), OS: os[0], OSVersion: os[1], Site: c.Site, ReadOnly: hello.ReadOnly(c)})
 	}
 	return cfg
 }

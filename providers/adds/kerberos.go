@@ -38,6 +38,20 @@ func (a *accounts) Server(ctx context.Context, name krb.Name) (*kdc.Account, err
 	return a.as(account, err)
 }
 
+// ReadOnly implements kdc.ReadOnlies.
+func (a *accounts) ReadOnly(ctx context.Context, number uint16) (*kdc.ReadOnly, error) {
+	in, err := a.dir.ReadOnly(ctx, number)
+	if errors.Is(err, directory.ErrNoAccount) {
+		return nil, kdc.ErrUnknownPrincipal
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &kdc.ReadOnly{
+		Name: in.Name, UserAccountControl: uint32(in.Control), Krbtgt: a.account(in.Krbtgt), NeverReveal: in.NeverReveal, RevealOnDemand: in.RevealOnDemand,
+	}, nil
+}
+
 func (a *accounts) as(in *directory.Account, err error) (*kdc.Account, error) {
 	if errors.Is(err, directory.ErrNoAccount) {
 		return nil, kdc.ErrUnknownPrincipal
@@ -63,13 +77,14 @@ func (a *accounts) account(in *directory.Account) *kdc.Account {
 		SID: in.SID, SAMAccountName: in.Name, UPN: in.UPN, DisplayName: in.DisplayName, DNSDomain: a.dir.Config().DNSName,
 		UserAccountControl: uint32(in.Control), SupportedETypes: uint32(in.ETypes), Salt: in.Salt, PrimaryGroup: in.Primary,
 		PasswordSet: in.PasswordSet, PasswordMustChange: in.MustChange, AccountExpires: in.Expires, Created: in.Created,
-		AltSecurityIdentities: in.Mappings, KeyCredentials: in.KeyCredentials, NTHash: in.NTHash(),
+		AltSecurityIdentities: in.Mappings, KeyCredentials: in.KeyCredentials, NTHash: in.NTHash(), KrbtgtNumber: uint16(in.Number),
 	}
 	for _, k := range in.Keys {
 		out.Keys = append(out.Keys, kdc.VersionedKey{KVNO: uint32(k.Version), Key: k.Key})
 	}
 	domain := a.dir.SID()
 	for _, g := range in.Groups {
+		out.Memberships = append(out.Memberships, g.SID)
 		// Groups local to a domain's resources come in at the resource.
 		if !g.Local && g.SID.Domain() == domain {
 			out.Groups = append(out.Groups, kdc.GroupMembership{RID: g.SID.RID()})

@@ -17,6 +17,7 @@ import (
 	"hellolab/providers/adds/kdc"
 	"hellolab/providers/adds/ldapd"
 	"hellolab/providers/adds/locator"
+	"hellolab/providers/hello"
 	"hellolab/providers/wire/gss/sasl"
 	"hellolab/providers/wire/ntlm/passthrough"
 	"hellolab/providers/wire/replication"
@@ -102,7 +103,8 @@ func (s *service) place(cfg *directory.Config) (locator.Domain, error) {
 			return d, fmt.Errorf("controller %s: %w", c.Name, err)
 		}
 		d.Controllers = append(d.Controllers, locator.Controller{
-			Host: cfg.Host(c.Name), NetBIOS: c.Name, NTDS: dsa, Site: c.Site, Writable: true, PDC: i == 0, GC: true,
+			Host: cfg.Host(c.Name), NetBIOS: c.Name, NTDS: dsa, Site: c.Site, Writable: !c.ReadOnly, PDC: i == 0, GC: true,
+			KeyList: hello.KeyList(s.set.controllerOf(c.Name)),
 		})
 	}
 	return d, nil
@@ -121,7 +123,7 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 	certificate := &kdcCertificate{env: s.env, computer: c.Name}
 	at := &controller{service: s}
 	at.ldapd = ldapd.New(ldapd.Config{
-		Backend: backend{s.dir, c.Name}, Authenticator: auth, Mechanisms: []string{sasl.GSSAPI, sasl.GSSSPNEGO}, Controls: controls,
+		Backend: s.backend(cfg, c), Authenticator: auth, Mechanisms: []string{sasl.GSSAPI, sasl.GSSSPNEGO}, Controls: controls,
 		Extended: map[string]func(context.Context, *ldapd.Request, []byte) ([]byte, error){
 			passthrough.OID: (&verifier{s.env, s.dir}).serve, replication.OID: (&replicator{s.env, s.dir}).serve,
 		},
@@ -132,23 +134,28 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 	if err != nil {
 		return nil, err
 	}
+	known := &accounts{dir: s.dir}
 	at.kdc = kdc.New(kdc.Config{
 		Realm: cfg.Realm(), NetBIOS: cfg.NetBIOSName, LogonServer: c.Name, DomainSID: s.dir.SID(),
-		Directory: &accounts{dir: s.dir}, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
-		Policy: kdc.Policy{AllowRC4: s.allowsRC4(c.Name), AllowUnprotected: true}, Now: s.env.Now, Rand: s.env.Rand, Events: s.env.Emit,
+		Directory: known, ReadOnlies: known, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
+		Policy: s.policy(c), Now: s.env.Now, Rand: s.env.Rand, Events: s.env.Emit,
 	})
-	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: known{s.dir}, Addresses: addresses{s.env}}
+	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: pinged{s.dir}, Addresses: addresses{s.env}}
 	at.dns, err = locator.NewDNS(addresses{s.env}, place)
 	return at, err
 }
 
-func (s *service) allowsRC4(computer string) bool {
-	for _, e := range s.set.controllerOf(computer).ETypes {
-		if e == "rc4" {
-			return true
-		}
+// policy is what the KDC of a controller does and does not.
+func (s *service) policy(c directory.Controller) kdc.Policy {
+	in := s.set.controllerOf(c.Name)
+	p := kdc.Policy{
+		AllowRC4: hello.Offers(in, "rc4"), NoAES256: !hello.Offers(in, "aes256"), NoAES128: !hello.Offers(in, "aes128"),
+		AllowUnprotected: true, AllowBarePartial: s.set.In.Interop != nil && s.set.In.Interop.BarePartialTGT, ReadOnly: c.ReadOnly,
 	}
-	return false
+	if hello.TooOld(in) {
+		p.TooOld = fmt.Sprintf("%s, build %s", c.OS, hello.BuildOf(in))
+	}
+	return p
 }
 
 // listen opens the controller's ports on a host.
@@ -219,10 +226,10 @@ func (s *service) Close() error {
 	return err
 }
 
-// known tells the netlogon ping of accounts.
-type known struct{ dir *directory.Directory }
+// pinged tells the netlogon ping of accounts.
+type pinged struct{ dir *directory.Directory }
 
-func (k known) Known(ctx context.Context, name string, aac uint32) (bool, error) {
+func (k pinged) Known(ctx context.Context, name string, aac uint32) (bool, error) {
 	a, err := k.dir.Client(ctx, name, false)
 	if errors.Is(err, directory.ErrNoAccount) {
 		return false, nil

@@ -106,7 +106,7 @@ func (a *authenticator) acceptor() *gss.Acceptor {
 // key finds the key that a ticket for a controller is encrypted with.
 func (a *authenticator) key(t *krb.Ticket) (krb.Key, error) {
 	account, err := a.dir.Service(context.Background(), t.Server.Parts...)
-	if errors.Is(err, directory.ErrNoAccount) || err == nil && account.Control&directory.UACServer == 0 {
+	if errors.Is(err, directory.ErrNoAccount) || err == nil && account.Control&(directory.UACServer|directory.UACPartialSecrets) == 0 {
 		return krb.Key{}, krb.NewError(krb.ErrNotUs, "The ticket is for %s, which is no service of this controller.", t.Server)
 	}
 	if err != nil {

@@ -73,7 +73,7 @@ type prtState struct {
 }
 
 // deviceTables are all tables of a device's section.
-var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "enrollment", "session", "prt", "wam", "work", "kerberos", "cached"}
+var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "sensordb", "enrollment", "session", "prt", "wam", "work", "kerberos", "cached", "cloudtickets"}
 
 func storedIn[T any](t testing.TB, s providers.Section, table, key string) (v T, ok bool) {
 	t.Helper()
@@ -174,6 +174,20 @@ type containerState struct {
 		Provider string  `json:"provider"`
 		Key      ksp.Key `json:"key"`
 	} `json:"user_keys"`
+	Gate struct {
+		Wrong int `json:"wrong"`
+	} `json:"gate"`
+	PIN struct {
+		Set     time.Time            `json:"set"`
+		Shape   struct{ Length int } `json:"shape"`
+		History [][]byte             `json:"history"`
+	} `json:"pin"`
+	Administrative *struct {
+		ID       string `json:"id"`
+		Provider string `json:"provider"`
+		Sealed   []byte `json:"sealed"`
+		Wrapped  string `json:"wrapped"`
+	} `json:"administrative_key,omitempty"`
 }
 
 type protectorState struct {

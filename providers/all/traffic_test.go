@@ -49,8 +49,8 @@ func TestTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["the TPM's memory"] = image[len(image)/2 : len(image)/2+48]
-	tpl := stored[sensor.Template](l, laptop, "sensor", l.sidOf(laptop, "sensor"))
-	secrets["the template"], secrets["the sample"] = tpl.Wrapped, sensor.Sample("face", "alice@contoso.com")
+	tpl := stored[sensor.Record](l, laptop, "sensor", l.sidOf(laptop, "sensor"))
+	secrets["the template"], secrets["the sample"] = tpl.Data, sensor.Sample("face", "alice@contoso.com")
 	for _, form := range []string{"RSA2", "RSA3", "PRIVATE KEY"} {
 		secrets["a private key as "+form] = []byte(form)
 	}

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
@@ -63,26 +64,10 @@ func hostOf(label string, t spec.TenantOut) (string, error) {
 	return label + "." + tenant + hostSuffix, nil
 }
 
-func tenantOf(env providers.Env, ref providers.Ref) (spec.TenantOut, error) {
-	t, err := providers.Resolve[spec.Tenant, spec.TenantOut](env, ref)
-	if err != nil {
-		return spec.TenantOut{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	if t.ID == "" {
-		return spec.TenantOut{}, fmt.Errorf("%s does not exist yet", ref)
-	}
-	return t.Out, nil
-}
-
 // directory signs in to the directory of a tenant.
 func directory(ctx context.Context, env providers.Env, tenant providers.Ref) (*graph.Client, spec.TenantOut, error) {
-	t, err := tenantOf(env, tenant)
-	if err != nil {
-		return nil, t, err
-	}
-	c, err := graph.SignIn(ctx, env, graph.Tenant{ID: t.TenantID, LoginHost: t.LoginHost, GraphHost: t.GraphHost,
-		ClientID: t.AdminClientID, ClientSecret: t.AdminSecret})
-	return c, t, err
+	c, t, err := administer.Graph(ctx, env, tenant)
+	return c, t.Out, err
 }
 
 // redirects are an application's redirect URIs: its own, then the author's.

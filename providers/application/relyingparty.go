@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/oauth"
@@ -34,15 +35,15 @@ type relyingParty struct {
 
 // open answers on the application's host. It asks its tenant nothing yet.
 func open(ctx context.Context, env providers.Env, o object) (providers.Service, error) {
-	t, err := tenantOf(env, o.In.Tenant)
+	t, err := administer.TenantOf(env, o.In.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	p := &relyingParty{env: env, log: env.Log, app: o.Out, tenant: t, cae: o.In.CAE, http: web.Client(env)}
+	p := &relyingParty{env: env, log: env.Log, app: o.Out, tenant: t.Out, cae: o.In.CAE, http: web.Client(env)}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.trust = &trust{now: env.Now, http: p.http, tenant: t, log: p.log}
+	p.trust = &trust{now: env.Now, http: p.http, tenant: t.Out, log: p.log}
 	// The key lives as long as the service: a sign-in that a restart cuts off
 	// begins anew.
 	key := make([]byte, 32)

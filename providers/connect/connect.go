@@ -5,22 +5,26 @@
 // may replicate passwords' hashes and, where key_writeback_right says so, write
 // keys; and registers an application in the tenant that may synchronize. A
 // cycle then reads the domain by LDAP and the tenant by delta queries, and
-// writes what differs: what the domain says to the tenant, and keys, the only
-// thing that comes down, to the domain. It can be cut off at any instant and
+// writes what differs: what the domain says to the tenant, and keys and devices,
+// which alone come down, to the domain. It can be cut off at any instant and
 // run again: each step finds out what is there already.
 //
 //	import domain   users, groups, and computers that have a certificate
 //	import tenant   what changed since the last cycle
 //	export tenant   removed, new and changed objects; memberships; passwords
 //	export domain   public keys to msDS-KeyCredentialLink
+//	write back      registered devices to CN=RegisteredDevices, where it is on
+//
+// The last two may have schedules of their own, which Microsoft's scheduler does
+// not offer: there one cycle carries all.
 //
 // Sources: Microsoft, "Microsoft Entra Connect Sync: Scheduler", "Attributes
-// synchronized", "Implement password hash synchronization", "Plan hybrid Windows
-// Hello for Business deployments: hybrid key trust".
+// synchronized", "Implement password hash synchronization", "Enabling device
+// writeback", "Plan hybrid Windows Hello for Business deployments: hybrid key
+// trust".
 package connect
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -32,8 +36,10 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/member"
@@ -75,47 +81,8 @@ func hostOf(dnsName string) string { return "connect." + strings.ToLower(dnsName
 // mark is by which an account of a Connect server is known to be this one's.
 func mark(addr string) string { return "Entra Connect of the lab: " + addr }
 
-func domainOf(env providers.Env, ref providers.Ref) (providers.Object[spec.Domain, spec.DomainOut], error) {
-	d, err := providers.Resolve[spec.Domain, spec.DomainOut](env, ref)
-	if err != nil {
-		return d, fmt.Errorf("%s: %w", ref, err)
-	}
-	if d.ID == "" || len(d.Out.Hosts) == 0 {
-		return d, fmt.Errorf("%s does not exist yet", ref)
-	}
-	return d, nil
-}
-
-// administer signs in to the domain as the lab's administrator.
-func administer(ctx context.Context, env providers.Env, ref providers.Ref) (*adldap.Conn, error) {
-	d, err := domainOf(env, ref)
-	if err != nil {
-		return nil, err
-	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	return adldap.SignIn(ctx, env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword})
-}
-
-// administerTenant signs in to the tenant as the lab's administrator.
-func administerTenant(ctx context.Context, env providers.Env, ref providers.Ref) (*graph.Client, graph.Tenant, error) {
-	t, err := providers.Resolve[spec.Tenant, spec.TenantOut](env, ref)
-	if err != nil {
-		return nil, graph.Tenant{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	if t.ID == "" {
-		return nil, graph.Tenant{}, fmt.Errorf("%s does not exist yet", ref)
-	}
-	at := graph.Tenant{ID: t.Out.TenantID, LoginHost: t.Out.LoginHost, GraphHost: t.Out.GraphHost, ClientID: t.Out.AdminClientID, ClientSecret: t.Out.AdminSecret}
-	c, err := graph.SignIn(ctx, env, at)
-	return c, at, err
-}
-
 func create(ctx context.Context, env providers.Env, in spec.Sync) (spec.SyncOut, error) {
-	d, err := domainOf(env, in.Domain)
-	if err != nil {
-		return spec.SyncOut{}, err
-	}
-	c, err := administer(ctx, env, in.Domain)
+	c, d, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return spec.SyncOut{}, err
 	}
@@ -136,6 +103,7 @@ func create(ctx context.Context, env providers.Env, in spec.Sync) (spec.SyncOut,
 	// What Find looks for comes last.
 	s.Ready = true
 	at := &schedule{Next: env.Now().Add(in.Interval)}
+	at.replan(spec.Sync{}, in, env.Now())
 	if err := storeSchedule(ctx, env, at); err != nil {
 		return spec.SyncOut{}, err
 	}
@@ -199,6 +167,9 @@ func (s *settings) join(ctx context.Context, env providers.Env, c *adldap.Conn) 
 	if err := s.setKeyRight(c); err != nil {
 		return err
 	}
+	if err := s.keepDevices(c); err != nil {
+		return err
+	}
 	return s.store(ctx, env)
 }
 
@@ -240,7 +211,7 @@ func appName(addr string) string {
 // register makes the application that the server signs in to the tenant as, and
 // a secret of it. Secrets whose reply was lost are taken away.
 func (s *settings) register(ctx context.Context, env providers.Env) error {
-	c, at, err := administerTenant(ctx, env, s.In.Tenant)
+	c, t, err := administer.Graph(ctx, env, s.In.Tenant)
 	if err != nil {
 		return err
 	}
@@ -262,14 +233,17 @@ func (s *settings) register(ctx context.Context, env providers.Env) error {
 	if err != nil {
 		return err
 	}
-	s.Tenant = at
+	s.Tenant = administer.GraphTenant(t.Out)
 	s.Tenant.ClientID, s.Tenant.ClientSecret = app.AppID, string(secret.SecretText)
 	s.AppID = app.ID
 	return s.store(ctx, env)
 }
 
 func (s *settings) out(at *schedule) spec.SyncOut {
-	return spec.SyncOut{Host: s.Account.Host, Account: s.NetBIOS + `\` + s.Account.Name(), Admin: s.Secret, LastCycle: stamp(at.ended()), NextCycle: s.next(at)}
+	return spec.SyncOut{Host: s.Account.Host, Account: s.NetBIOS + `\` + s.Account.Name(), Admin: s.Secret,
+		LastCycle: at.last(connect.Accounts), NextCycle: stamp(at.next(s.In, connect.Accounts)),
+		LastKeyExport: at.last(connect.KeyExport), NextKeyExport: stamp(at.next(s.In, connect.KeyExport)),
+		LastDeviceWriteback: at.last(connect.DeviceWriteback), NextDeviceWriteback: stamp(at.next(s.In, connect.DeviceWriteback))}
 }
 
 func find(ctx context.Context, env providers.Env, key string) (object, error) {
@@ -296,7 +270,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 	if err != nil {
 		return object{}, err
 	}
-	c, err := administer(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return object{}, err
 	}
@@ -312,7 +286,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 	if err != nil {
 		return object{}, err
 	}
-	t, _, err := administerTenant(ctx, env, o.In.Tenant)
+	t, _, err := administer.Graph(ctx, env, o.In.Tenant)
 	if err != nil {
 		return object{}, err
 	}
@@ -328,7 +302,11 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 		return object{}, err
 	}
 	in := s.In
-	in.KeyRight = false
+	_, keeps, err := s.keepsDevices(c, e.GUID)
+	if err != nil {
+		return object{}, err
+	}
+	in.KeyRight, in.DeviceWriteback = false, keeps
 	for _, v := range e.Values("memberOf") {
 		_, id, err := adldap.SplitName(string(v))
 		if err != nil {
@@ -359,7 +337,7 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Sync) (spe
 	if err != nil {
 		return o.Out, err
 	}
-	c, err := administer(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -368,17 +346,16 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Sync) (spe
 	if err != nil {
 		return o.Out, err
 	}
-	was := s.In
+	at.replan(s.In, in, env.Now())
 	s.In = in
 	if err := s.setKeyRight(c); err != nil {
 		return o.Out, err
 	}
-	// A paused scheduler that is started again begins a new interval.
-	if in.Interval != was.Interval || in.Enabled && !was.Enabled {
-		at.Next = cmp.Or(at.ended(), env.Now()).Add(in.Interval)
-		if err := storeSchedule(ctx, env, at); err != nil {
-			return o.Out, err
-		}
+	if err := s.keepDevices(c); err != nil {
+		return o.Out, err
+	}
+	if err := storeSchedule(ctx, env, at); err != nil {
+		return o.Out, err
 	}
 	return s.out(at), s.store(ctx, env)
 }
@@ -391,7 +368,7 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 	if err != nil {
 		return err
 	}
-	t, _, err := administerTenant(ctx, env, o.In.Tenant)
+	t, _, err := administer.Graph(ctx, env, o.In.Tenant)
 	if err != nil {
 		return err
 	}
@@ -399,7 +376,7 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 	if err := t.Delete(ctx, "applications", s.AppID); err != nil {
 		return err
 	}
-	c, err := administer(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 type cycle struct {
 	env    providers.Env
 	set    *settings
+	parts  []connect.Part
 	report *connect.Report
 	flow   hello.Flow // "" when the caller's flow asked for the cycle
 	phase  string     // of it
@@ -46,11 +48,12 @@ func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Re
 	if err != nil {
 		return nil, err
 	}
-	c := &cycle{env: env, set: set, dirty: map[string]bool{}, report: &connect.Report{Began: stamp(env.Now()), Reason: q.Reason, Initial: q.Initial, Staging: set.In.Staging, Result: connect.Success}}
+	c := &cycle{env: env, set: set, parts: parts(set.In, q.Parts), dirty: map[string]bool{}}
+	c.report = &connect.Report{Parts: c.parts, Began: stamp(env.Now()), Reason: q.Reason, Initial: q.Initial, Staging: set.In.Staging, Result: connect.Success}
 	if q.Own {
 		c.flow = hello.KS
 	}
-	c.tell(ctx, event.Event{Step: "cycle_began", Text: "Connect begins a synchronization cycle.", Message: map[string]any{"reason": q.Reason, "initial": q.Initial, "staging": set.In.Staging}})
+	c.tell(ctx, event.Event{Step: "cycle_began", Text: "Connect begins " + c.called("a") + ".", Message: map[string]any{"parts": names(c.parts), "reason": q.Reason, "initial": q.Initial, "staging": set.In.Staging}})
 	if c.joined, err = c.load(); err != nil {
 		return nil, err
 	}
@@ -65,20 +68,46 @@ func run(ctx context.Context, env providers.Env, q connect.Request) (*connect.Re
 		c.report.Result = connect.CompletedErrors
 	}
 	c.report.Ended, c.phase = stamp(env.Now()), ""
-	c.tell(ctx, event.Event{Step: "sync_cycle", Text: "Connect ends the synchronization cycle.", Message: summary(c.report)})
-	at.Last, at.Next = c.report, env.Now().Add(set.In.Interval)
+	c.tell(ctx, event.Event{Step: "sync_cycle", Text: "Connect ends " + c.called("the") + ".", Message: summary(c.report)})
+	at.ran(set.In, c.report, env.Now())
 	return c.report, storeSchedule(ctx, env, at)
+}
+
+// does says whether the cycle has a part.
+func (c *cycle) does(p connect.Part) bool { return slices.Contains(c.parts, p) }
+
+// called is what the cycle is called, by its parts.
+func (c *cycle) called(article string) string {
+	switch {
+	case c.does(connect.Accounts):
+		return article + " synchronization cycle"
+	case !c.does(connect.DeviceWriteback):
+		return "an export of keys by itself"
+	case !c.does(connect.KeyExport):
+		return "a write-back of devices by itself"
+	}
+	return "an export of keys and a write-back of devices"
+}
+
+// names are parts as words.
+func names(parts []connect.Part) (out []string) {
+	for _, p := range parts {
+		out = append(out, string(p))
+	}
+	return out
 }
 
 // summary is what a cycle did, without what it did not.
 func summary(r *connect.Report) map[string]any {
-	m := map[string]any{"result": string(r.Result)}
+	m := map[string]any{"result": string(r.Result), "parts": names(r.Parts)}
 	n := r.Counts
 	for name, count := range map[string]int{
 		"users_added": n.Users.Added, "users_changed": n.Users.Updated, "users_removed": n.Users.Deleted,
 		"groups_added": n.Groups.Added, "groups_changed": n.Groups.Updated, "groups_removed": n.Groups.Deleted,
 		"devices_added": n.Devices.Added, "devices_changed": n.Devices.Updated, "devices_removed": n.Devices.Deleted,
-		"passwords": n.Passwords, "keys_written": n.Keys.Added, "keys_removed": n.Keys.Deleted, "errors": len(r.Errors), "warnings": len(r.Warnings),
+		"passwords": n.Passwords, "keys_written": n.Keys.Added, "keys_removed": n.Keys.Deleted,
+		"devices_written_back": n.Written.Added, "devices_written_back_changed": n.Written.Updated, "devices_written_back_removed": n.Written.Deleted,
+		"errors": len(r.Errors), "warnings": len(r.Warnings),
 	} {
 		if count != 0 {
 			m[name] = count
@@ -93,7 +122,9 @@ func (c *cycle) phases(ctx context.Context, initial bool) error {
 		return err
 	}
 	defer c.domain.Close()
-	c.phase = phaseKeys
+	if c.does(connect.KeyExport) {
+		c.phase = phaseKeys
+	}
 	if err := c.importTenant(ctx, initial); err != nil {
 		return err
 	}
@@ -104,12 +135,19 @@ func (c *cycle) phases(ctx context.Context, initial bool) error {
 			Reason: &event.Reason{Code: "staging", Sentence: "The server is in staging mode.", Hint: "Set staging = false."}})
 		return nil
 	}
-	c.tell(ctx, event.Event{Peer: event.Graph, Protocol: "HTTPS", Step: "tenant_export_began", Text: "Connect writes to the tenant what the domain says otherwise."})
-	if err := c.exportTenant(ctx); err != nil {
+	if c.does(connect.Accounts) {
+		c.tell(ctx, event.Event{Peer: event.Graph, Protocol: "HTTPS", Step: "tenant_export_began", Text: "Connect writes to the tenant what the domain says otherwise."})
+		if err := c.exportTenant(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.keys(ctx); err != nil {
 		return err
 	}
-	c.phase = phaseKeys
-	return c.exportDomain(ctx)
+	if c.does(connect.DeviceWriteback) {
+		return c.writeBack(ctx)
+	}
+	return nil
 }
 
 // phaseKeys is the documents' letter for the way of a key: Connect asks for
@@ -122,6 +160,7 @@ const (
 	stageImportTenant = "import tenant"
 	stageExportTenant = "export tenant"
 	stageExportDomain = "export domain"
+	stageWriteBack    = "write back"
 )
 
 // stop is what ends a cycle before its end: a directory that does not answer.
@@ -183,6 +222,11 @@ const maxProblems = 200
 
 // problem notes what went wrong with an object, and tells of it.
 func (c *cycle) problem(ctx context.Context, stage, dn string, err error, isError bool) {
+	c.problemOf(ctx, stage, dn, err, isError, nil)
+}
+
+// problemOf is problem with more to tell of.
+func (c *cycle) problemOf(ctx context.Context, stage, dn string, err error, isError bool, about map[string]any) {
 	p := connect.Problem{Stage: stage, Object: dn, Code: codeOf(err), Sentence: sentenceOf(err)}
 	list, outcome := &c.report.Warnings, event.Done
 	if isError {
@@ -191,12 +235,15 @@ func (c *cycle) problem(ctx context.Context, stage, dn string, err error, isErro
 	if len(*list) < maxProblems {
 		*list = append(*list, p)
 	}
+	message := map[string]any{"object": dn, "stage": stage}
+	maps.Copy(message, about)
 	c.tell(ctx, event.Event{Step: "object_not_synchronized", Text: "Connect cannot " + verb[stage] + of(dn) + ".", Outcome: outcome,
-		Message: map[string]any{"object": dn, "stage": stage}, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: hintOf(err)}})
+		Message: message, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: hintOf(stage, err)}})
 }
 
 var verb = map[string]string{
 	stageImportDomain: "read the domain", stageImportTenant: "read the tenant", stageExportTenant: "write to the tenant", stageExportDomain: "write to the domain",
+	stageWriteBack: "write devices to the domain",
 }
 
 func of(dn string) string {
@@ -241,11 +288,14 @@ func sentenceOf(err error) string {
 	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
 }
 
-func hintOf(err error) string {
-	if adldap.IsCode(err, ldapmsg.InsufficientAccessRights) {
-		return "Set key_writeback_right = true, or make the server's account a member of Key Admins."
+func hintOf(stage string, err error) string {
+	switch {
+	case !adldap.IsCode(err, ldapmsg.InsufficientAccessRights):
+		return ""
+	case stage == stageWriteBack:
+		return "Apply again: it lets the server's account keep the devices in CN=RegisteredDevices."
 	}
-	return ""
+	return "Set key_writeback_right = true, or make the server's account a member of Key Admins."
 }
 
 // refused says whether an error is one directory's word about one object, and

@@ -39,6 +39,8 @@ func TestConformance(t *testing.T) {
 		Change: func(n int) any {
 			s := in(n)
 			s.Interval, s.Staging, s.Scope = time.Hour, true, []string{fmt.Sprintf("CN=Users,DC=d%d,DC=contoso,DC=com", n)}
+			day, paused := 24*time.Hour, false
+			s.DeviceWriteback, s.DeviceSchedule, s.KeySchedule = true, &spec.SyncSchedule{Interval: &day}, &spec.SyncSchedule{Enabled: &paused}
 			return s
 		},
 	})

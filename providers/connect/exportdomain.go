@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/cng"
+	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
@@ -20,16 +21,33 @@ import (
 
 const keyAttribute = "msDS-KeyCredentialLink"
 
+// keys is the part of a cycle that exports keys, where it has it.
+func (c *cycle) keys(ctx context.Context) error {
+	c.phase = phaseKeys
+	switch {
+	case c.does(connect.KeyExport):
+		err := c.exportDomain(ctx)
+		c.phase = ""
+		return err
+	case !c.set.In.KeyExport:
+		c.tell(ctx, event.Event{Step: "key_export_skipped", Text: "Connect writes no keys to the domain.", Outcome: event.Skipped,
+			Reason: &event.Reason{Code: "key_export_off", Sentence: "The export of keys is off.", Hint: "Set key_export = true."}})
+	case c.does(connect.Accounts) && !planned(c.set.In, connect.KeyExport).enabled:
+		c.tell(ctx, event.Event{Step: "key_export_skipped", Text: "Connect writes no keys to the domain in this cycle.", Outcome: event.Skipped,
+			Reason: &event.Reason{Code: "key_export_paused", Sentence: "The export of keys is paused.", Hint: "Set enabled = true in key_export_schedule, or run it: hellolab sync run -only=key_export."}})
+	}
+	c.phase = ""
+	return nil
+}
+
 // exportDomain writes the keys that users registered with the tenant to their
-// accounts in the domain, the only thing that comes down. The tenant's word
+// accounts in the domain. The tenant's word
 // holds for values that Connect wrote: one that was deleted in the domain alone
 // comes back (reading R10), one that the tenant has not any more goes. Values
 // of others stay as they are, and never go up.
 func (c *cycle) exportDomain(ctx context.Context) error {
-	if !c.set.In.KeyExport {
-		c.tell(ctx, event.Event{Step: "key_export_skipped", Text: "Connect writes no keys to the domain.", Outcome: event.Skipped,
-			Reason: &event.Reason{Code: "key_export_off", Sentence: "The export of keys is off.", Hint: "Set key_export = true."}})
-		return nil
+	if err := c.withdrawals(ctx); err != nil {
+		return err
 	}
 	for _, o := range c.sorted(users) {
 		if err := c.exportKeys(ctx, o); err != nil {
@@ -37,6 +55,51 @@ func (c *cycle) exportDomain(ctx context.Context) error {
 		}
 	}
 	return c.save(ctx)
+}
+
+// withdrawals takes the keys of accounts that are not synchronized any more.
+func (c *cycle) withdrawals(ctx context.Context) error {
+	for _, id := range c.gone() {
+		j := c.joined[id]
+		if len(j.Keys) == 0 {
+			continue
+		}
+		dn := ""
+		if j.Sent != nil {
+			dn = j.Sent.DN
+		}
+		kept, err := c.withdraw(ctx, id, dn, j.Keys)
+		if err != nil {
+			return err
+		}
+		if j.Keys = kept; len(kept) == 0 && j.ID == "" {
+			delete(c.joined, id)
+		}
+		c.dirty[id] = true
+	}
+	return c.save(ctx)
+}
+
+// withdraw takes Connect's own keys from an account that it does not
+// synchronize any more, and returns those that it could not take. An account
+// that is gone has none.
+func (c *cycle) withdraw(ctx context.Context, id, dn string, keys [][]byte) (kept [][]byte, err error) {
+	for i, k := range keys {
+		name := adldap.ByGUID(id)
+		err := c.domain.RemoveValue(name, keyAttribute, ldapmsg.DNBinary{Binary: k, DN: name}.String())
+		switch {
+		case err == nil:
+			c.report.Counts.Keys.Deleted++
+		case adldap.IsCode(err, ldapmsg.NoSuchObject), adldap.IsCode(err, ldapmsg.ConstraintViolation):
+			return nil, nil
+		case refused(err):
+			c.problem(ctx, stageExportDomain, dn, err, true)
+			return keys[i:], nil
+		default:
+			return nil, &stop{stageExportDomain, "", err}
+		}
+	}
+	return nil, nil
 }
 
 // key is a registered key and the value that it becomes.
@@ -51,7 +114,7 @@ func (c *cycle) exportKeys(ctx context.Context, o *imported) error {
 	if j == nil || j.ID == "" {
 		return nil
 	}
-	want := c.registered(ctx, o, c.seen[users+"/"+j.ID])
+	want := c.registeredKeys(ctx, o, c.seen[keysOfUsers+"/"+j.ID])
 	var add []key
 	var values, remove [][]byte
 	for _, k := range want {
@@ -83,7 +146,11 @@ func (c *cycle) exportKeys(ctx context.Context, o *imported) error {
 	case err == nil:
 		j.Keys, c.dirty[id] = values, true
 	case refused(err):
-		c.problem(ctx, stageExportDomain, o.DN, err, true)
+		var ids []string
+		for _, k := range add {
+			ids = append(ids, k.from.KeyIdentifier)
+		}
+		c.problemOf(ctx, stageExportDomain, o.DN, err, true, map[string]any{"key_ids": ids})
 	default:
 		return &stop{stageExportDomain, "", err}
 	}
@@ -126,9 +193,9 @@ func idOf(value []byte) string {
 	return base64.StdEncoding.EncodeToString(k.ID)
 }
 
-// registered are the values for the keys that the tenant has of a user. One
+// registeredKeys are the values for the keys that the tenant has of a user. One
 // that cannot be written is told of, and the others are.
-func (c *cycle) registered(ctx context.Context, o *imported, s *seen) []key {
+func (c *cycle) registeredKeys(ctx context.Context, o *imported, s *seen) []key {
 	if s == nil {
 		return nil
 	}

@@ -105,25 +105,26 @@ func (c *cycle) count(collection string) *connect.Count {
 // singular is what an object of a collection is called.
 var singular = map[string]string{users: "user", groups: "group", devices: "device"}
 
-// removals deletes what is not in the domain, or not in scope, any more; and,
-// where the account is still there, the keys that Connect wrote to it.
-func (c *cycle) removals(ctx context.Context) error {
-	var gone []string
+// gone are the objects that were carried up and are not in the domain, or not in
+// scope, any more, by objectGUID.
+func (c *cycle) gone() (ids []string) {
 	for id := range c.joined {
 		if c.objects[id] == nil {
-			gone = append(gone, id)
+			ids = append(ids, id)
 		}
 	}
-	slices.Sort(gone)
-	for _, id := range gone {
+	slices.Sort(ids)
+	return ids
+}
+
+// removals deletes what is not in the domain, or not in scope, any more. Of an
+// account that is still there the keys remain, which exportDomain takes.
+func (c *cycle) removals(ctx context.Context) error {
+	for _, id := range c.gone() {
 		j := c.joined[id]
 		dn := ""
 		if j.Sent != nil {
 			dn = j.Sent.DN
-		}
-		kept, err := c.withdraw(ctx, id, dn, j.Keys)
-		if err != nil {
-			return err
 		}
 		if j.ID != "" {
 			if err := c.tenant.Delete(ctx, j.Collection, j.ID); err != nil {
@@ -139,37 +140,12 @@ func (c *cycle) removals(ctx context.Context) error {
 				Message: map[string]any{"object": dn, "object_id": j.ID}})
 			j.ID = ""
 		}
-		if j.Keys = kept; len(kept) == 0 {
+		if len(j.Keys) == 0 {
 			delete(c.joined, id)
 		}
 		c.dirty[id] = true
 	}
 	return c.save(ctx)
-}
-
-// withdraw takes Connect's own keys from an account that it does not
-// synchronize any more, and returns those that it could not take. An account
-// that is gone has none.
-func (c *cycle) withdraw(ctx context.Context, id, dn string, keys [][]byte) (kept [][]byte, err error) {
-	if !c.set.In.KeyExport {
-		return keys, nil
-	}
-	for i, k := range keys {
-		name := adldap.ByGUID(id)
-		err := c.domain.RemoveValue(name, keyAttribute, ldapmsg.DNBinary{Binary: k, DN: name}.String())
-		switch {
-		case err == nil:
-			c.report.Counts.Keys.Deleted++
-		case adldap.IsCode(err, ldapmsg.NoSuchObject), adldap.IsCode(err, ldapmsg.ConstraintViolation):
-			return nil, nil
-		case refused(err):
-			c.problem(ctx, stageExportDomain, dn, err, true)
-			return keys[i:], nil
-		default:
-			return nil, &stop{stageExportDomain, "", err}
-		}
-	}
-	return nil, nil
 }
 
 // export makes one object of the tenant what the domain's is.

@@ -240,78 +240,6 @@ func TestStagingAndKeyExport(t *testing.T) {
 	l.wrote("keys on", l.cycle(), wire.Counts{Keys: wire.Count{Added: 1}})
 }
 
-// Cycles run when they are due, and not when they are paused; what the tenant
-// has forgotten is read anew.
-func TestSchedule(t *testing.T) {
-	seed.Proves(t, "KS-05")
-	seed.Proves(t, "KS-06")
-	seed.Proves(t, "CONST-07") // reading R30
-	l := newLab(t)
-	due := func(what string, runs bool) {
-		t.Helper()
-		from := len(l.Events())
-		for range 2 {
-			l.must(l.Due(t.Context(), hybrid))
-		}
-		n := 0
-		for _, e := range l.Events()[from:] {
-			if e.Step == "cycle_began" && e.Message["reason"] == wire.ReasonSchedule {
-				n++
-			}
-		}
-		if (n == 1) != runs || n > 1 {
-			t.Errorf("%s: %d cycles", what, n)
-		}
-	}
-	next := func() string {
-		t.Helper()
-		if _, err := l.Read(t.Context(), hybrid); err != nil {
-			t.Fatal(err)
-		}
-		s, err := wire.StatusOf(t.Context(), l.For(hybrid), l.server())
-		l.must(err)
-		out := conformance.Get[spec.Sync, spec.SyncOut](l.Env, hybrid).Out
-		if out.NextCycle != s.NextCycle || s.Last != nil && out.LastCycle != s.Last.Ended {
-			t.Errorf("%+v, %+v", out, s)
-		}
-		return s.NextCycle
-	}
-	began := l.Now()
-	due("just made", false)
-	if got := next(); got != graph.Time(began.Add(30*time.Minute)) {
-		t.Errorf("next cycle %s", got)
-	}
-	l.Advance(29*time.Minute + 59*time.Second)
-	due("a second too early", false)
-	l.Advance(time.Second)
-	due("half an hour", true)
-	l.Advance(10 * time.Minute)
-	l.cycle() // asked for: the interval begins anew
-	l.Advance(29 * time.Minute)
-	due("after one that was asked for", false)
-	l.update(func(s *spec.Sync) { s.Interval = 10 * time.Minute })
-	due("a shorter interval", true)
-	l.update(func(s *spec.Sync) { s.Enabled = false })
-	l.Advance(24 * time.Hour)
-	due("paused", false)
-	if next() != "" {
-		t.Error("a paused scheduler has a next cycle")
-	}
-	l.signIn()
-	l.person("carol")
-	l.wrote("paused, asked for", l.cycle(), wire.Counts{Users: wire.Count{Added: 1}, Passwords: 1})
-	l.update(func(s *spec.Sync) { s.Enabled = true })
-	// Longer than the tenant remembers: one cycle, which reads everything.
-	l.Advance(30 * 24 * time.Hour)
-	l.signIn()
-	l.must(l.tenant.Delete(t.Context(), "users", l.user("bob").ID))
-	due("a month", true)
-	if names := l.names(); names != "alice bob carol" {
-		t.Errorf("after a month: %s", names)
-	}
-	l.wrote("everything anew", l.ask(wire.Request{Initial: true}), wire.Counts{})
-}
-
 // Its administration is its administrator's.
 func TestAdministration(t *testing.T) {
 	l := newLab(t)
@@ -327,7 +255,9 @@ func TestAdministration(t *testing.T) {
 		method, path, body, kind string
 		status                   int
 	}{
-		{"POST", "/cycle", "{", "application/json", 400}, {"POST", "/cycle", "{}", "text/plain", 415}, {"GET", "/cycle", "", "", 404}, {"DELETE", "/status", "", "", 404},
+		{"POST", "/cycle", "{", "application/json", 400}, {"POST", "/cycle", "{}", "text/plain", 415}, {"POST", "/cycle", `{"parts":["everything"]}`, "application/json", 400},
+		{"POST", "/cycle", `{"parts":["device_writeback"]}`, "application/json", 400}, {"POST", "/cycle", `{"parts":["key_export"]}`, "application/json", 200},
+		{"GET", "/cycle", "", "", 404}, {"DELETE", "/status", "", "", 404},
 		{"GET", "/", "", "", 404}, {"POST", "/cycle", `{"initial":true}`, "application/json", 200}, {"GET", "/status", "", "", 200},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), ask.method, "https://"+at.Host+ask.path, strings.NewReader(ask.body))

@@ -3,26 +3,46 @@ package connect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/graph"
 )
 
-// seen is an object of the tenant, as far as Connect looks at it.
+// seen is an object of the tenant, as far as a view of it goes.
 type seen struct {
 	Anchor   string            `json:"anchor,omitempty"` // of a synchronized user
 	SID      string            `json:"sid,omitempty"`    // of a synchronized group
 	DeviceID string            `json:"device_id,omitempty"`
-	Keys     []graph.DeviceKey `json:"keys,omitempty"` // searchableDeviceKey
+	Keys     []graph.DeviceKey `json:"keys,omitempty"`   // searchableDeviceKey
+	Device   *graph.Device     `json:"device,omitempty"` // of a registered one
 }
 
-// queries are the delta queries of a cycle: what is asked of each collection.
-var queries = []struct{ collection, selected string }{
-	{users, "userPrincipalName,onPremisesImmutableId,searchableDeviceKey"},
-	{groups, "onPremisesSecurityIdentifier"},
-	{devices, "deviceId"},
+// Views of the tenant besides its collections: what is written to the domain.
+const (
+	keysOfUsers = "keys"
+	registered  = "registered"
+)
+
+// query is a delta query: what a part of a cycle asks of a collection. Each has
+// a link of its own, so that a part that is paused misses nothing.
+type query struct {
+	view       string
+	part       connect.Part
+	collection string
+	selected   string
+}
+
+var queries = []query{
+	{users, connect.Accounts, users, "userPrincipalName,onPremisesImmutableId"},
+	{groups, connect.Accounts, groups, "onPremisesSecurityIdentifier"},
+	{devices, connect.Accounts, devices, "deviceId"},
+	{keysOfUsers, connect.KeyExport, users, "userPrincipalName,searchableDeviceKey"},
+	{registered, connect.DeviceWriteback, devices, "deviceId,displayName,accountEnabled,operatingSystem,operatingSystemVersion,trustType,isManaged,isCompliant," +
+		"registrationDateTime,alternativeSecurityIds,transportKey,registeredOwner"},
 }
 
 // importTenant asks the tenant for updates: what changed since the last cycle,
@@ -41,15 +61,23 @@ func (c *cycle) importTenant(ctx context.Context, initial bool) error {
 }
 
 func (c *cycle) updates(ctx context.Context, initial bool) error {
-	links, err := c.links(initial)
+	links, err := c.links()
 	if err != nil {
 		return err
 	}
+	asked := slices.DeleteFunc(slices.Clone(queries), func(q query) bool { return !c.does(q.part) })
+	everything := true
+	for _, q := range asked {
+		if initial {
+			links[q.view] = ""
+		}
+		everything = everything && links[q.view] == ""
+	}
 	c.tell(ctx, event.Event{Peer: event.EntraID, Protocol: "HTTPS", Step: "updates_requested", Text: "Connect asks Entra ID for updates.",
-		Message: map[string]any{"everything": links[users] == ""}})
+		Message: map[string]any{"everything": everything}})
 	changes := map[string]*seen{} // nil: removed
-	for _, q := range queries {
-		if links[q.collection], err = c.ask(ctx, q.collection, q.selected, links[q.collection], changes); err != nil {
+	for _, q := range asked {
+		if links[q.view], err = c.ask(ctx, q, links[q.view], changes); err != nil {
 			return &stop{stageImportTenant, "", fmt.Errorf("read %s: %w", q.collection, err)}
 		}
 	}
@@ -73,8 +101,8 @@ func (c *cycle) updates(ctx context.Context, initial bool) error {
 				return err
 			}
 		}
-		for collection, link := range links {
-			if err := w.Put(tableLinks, collection, []byte(link)); err != nil {
+		for view, link := range links {
+			if err := w.Put(tableLinks, view, []byte(link)); err != nil {
 				return err
 			}
 		}
@@ -83,18 +111,14 @@ func (c *cycle) updates(ctx context.Context, initial bool) error {
 }
 
 // links are where the last cycle left off, and c.seen what it knew then.
-func (c *cycle) links(initial bool) (map[string]string, error) {
+func (c *cycle) links() (map[string]string, error) {
 	links := map[string]string{}
-	c.seen = map[string]*seen{}
-	if initial {
-		return links, nil
-	}
 	err := c.env.Section.View(func(r providers.Reader) (err error) {
 		if c.seen, err = all[seen](r, tableTenant); err != nil {
 			return err
 		}
-		return r.Scan(tableLinks, "", func(collection string, link []byte) error {
-			links[collection] = string(link)
+		return r.Scan(tableLinks, "", func(view string, link []byte) error {
+			links[view] = string(link)
 			return nil
 		})
 	})
@@ -103,10 +127,10 @@ func (c *cycle) links(initial bool) (map[string]string, error) {
 
 // ask follows one delta query. Where the tenant wants everything read anew, it
 // is: what does not come is not there any more.
-func (c *cycle) ask(ctx context.Context, collection, selected, link string, changes map[string]*seen) (string, error) {
+func (c *cycle) ask(ctx context.Context, q query, link string, changes map[string]*seen) (string, error) {
 	anew := func() {
 		for key := range c.seen {
-			if strings.HasPrefix(key, collection+"/") {
+			if strings.HasPrefix(key, q.view+"/") {
 				delete(c.seen, key)
 			}
 		}
@@ -117,13 +141,17 @@ func (c *cycle) ask(ctx context.Context, collection, selected, link string, chan
 	var next string
 	var err error
 	for {
-		switch collection {
+		switch q.view {
 		case users:
-			next, err = delta(ctx, c, collection, link, selected, changes, func(u *graph.User) *seen { return &seen{Anchor: u.ImmutableID, Keys: u.HelloKeys} })
+			next, err = delta(ctx, c, q, link, changes, func(u *graph.User) *seen { return &seen{Anchor: u.ImmutableID} })
+		case keysOfUsers:
+			next, err = delta(ctx, c, q, link, changes, func(u *graph.User) *seen { return &seen{Keys: u.HelloKeys} })
 		case groups:
-			next, err = delta(ctx, c, collection, link, selected, changes, func(g *graph.Group) *seen { return &seen{SID: g.OnPremSID} })
+			next, err = delta(ctx, c, q, link, changes, func(g *graph.Group) *seen { return &seen{SID: g.OnPremSID} })
+		case devices:
+			next, err = delta(ctx, c, q, link, changes, func(d *graph.Device) *seen { return &seen{DeviceID: strings.ToLower(d.DeviceID)} })
 		default:
-			next, err = delta(ctx, c, collection, link, selected, changes, func(d *graph.Device) *seen { return &seen{DeviceID: strings.ToLower(d.DeviceID)} })
+			next, err = delta(ctx, c, q, link, changes, func(d *graph.Device) *seen { return &seen{Device: d} })
 		}
 		if link == "" || !graph.IsResync(err) {
 			return next, err
@@ -133,9 +161,9 @@ func (c *cycle) ask(ctx context.Context, collection, selected, link string, chan
 	}
 }
 
-func delta[T any](ctx context.Context, c *cycle, collection, link, selected string, changes map[string]*seen, see func(*T) *seen) (string, error) {
-	return graph.Delta(ctx, c.tenant, collection, link, selected, func(ch graph.Change[T]) error {
-		key := collection + "/" + ch.ID
+func delta[T any](ctx context.Context, c *cycle, q query, link string, changes map[string]*seen, see func(*T) *seen) (string, error) {
+	return graph.Delta(ctx, c.tenant, q.collection, link, q.selected, func(ch graph.Change[T]) error {
+		key := q.view + "/" + ch.ID
 		changes[key] = nil
 		if !ch.Removed {
 			changes[key] = see(ch.Object)

@@ -3,13 +3,14 @@ package connect
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
 	"hellolab/providers"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/web"
 )
@@ -57,6 +58,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, web.Status(err), "The request is not a JSON object that asks for a cycle.")
 			return
 		}
+		if why := refusal(set.In, q.Parts); why != "" {
+			refuse(w, http.StatusBadRequest, why)
+			return
+		}
 		report, err := s.cycle(r.Context(), q)
 		if err != nil {
 			s.fail(w, r, err)
@@ -72,11 +77,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		running := s.running
 		s.mu.Unlock()
-		web.WriteJSON(w, http.StatusOK, connect.Status{Enabled: set.In.Enabled, Staging: set.In.Staging, KeyExport: set.In.KeyExport,
-			Interval: providers.FormatDuration(set.In.Interval), NextCycle: set.next(at), Running: running, Last: at.Last})
+		web.WriteJSON(w, http.StatusOK, connect.Status{Staging: set.In.Staging, Schedules: at.schedules(set.In), Running: running, Last: at.Last})
 	default:
 		refuse(w, http.StatusNotFound, "There is nothing at this path.")
 	}
+}
+
+// refusal is why a cycle cannot be confined to parts: there is no such part, or
+// the server does none of them.
+func refusal(in spec.Sync, asked []connect.Part) string {
+	for _, p := range asked {
+		if !slices.Contains(connect.Parts(), p) {
+			return fmt.Sprintf("A cycle has no part %q: name one of %q.", p, connect.Parts())
+		}
+	}
+	if len(asked) > 0 && len(parts(in, asked)) == 0 {
+		return fmt.Sprintf("There is nothing to run: %s is off.", asked[0])
+	}
+	return ""
 }
 
 func refuse(w http.ResponseWriter, status int, sentence string) {
@@ -88,6 +106,20 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.env.Log.ErrorContext(r.Context(), "entra connect failed", "error", err, "correlation", web.Correlation(r.Context()))
 	}
 	refuse(w, http.StatusInternalServerError, "The cycle could not be run; the log has the cause.")
+}
+
+// serves says whether the last cycle did all that a request asks for.
+func (s *server) serves(q connect.Request) bool {
+	set, err := loadSettings(s.env)
+	if err != nil || s.last.Result == connect.Stopped || q.Initial && !s.last.Initial {
+		return false
+	}
+	for _, p := range parts(set.In, q.Parts) {
+		if !slices.Contains(s.last.Parts, p) {
+			return false
+		}
+	}
+	return true
 }
 
 // cycle runs a cycle when it is its turn. A cycle that began after the request
@@ -103,7 +135,7 @@ func (s *server) cycle(ctx context.Context, q connect.Request) (*connect.Report,
 	}
 	defer func() { <-s.turn }()
 	s.mu.Lock()
-	if s.begun > came && s.last != nil && s.last.Result != connect.Stopped && (s.last.Initial || !q.Initial) {
+	if s.begun > came && s.last != nil && s.serves(q) {
 		defer s.mu.Unlock()
 		return s.last, nil
 	}
@@ -115,25 +147,4 @@ func (s *server) cycle(ctx context.Context, q connect.Request) (*connect.Report,
 	defer s.mu.Unlock()
 	s.running, s.last = false, report
 	return report, err
-}
-
-// due runs a cycle when it is time. It asks the server as anybody does, which
-// runs one at a time.
-func due(ctx context.Context, env providers.Env, o object) error {
-	set, err := loadSettings(env)
-	if errors.Is(err, providers.ErrGone) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	at, err := loadSchedule(env)
-	if err != nil || !set.In.Enabled || env.Now().Before(at.Next) {
-		return err
-	}
-	report, err := connect.Cycle(ctx, env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin}, connect.Request{Reason: connect.ReasonSchedule, Own: true})
-	if err != nil {
-		return err
-	}
-	return report.Err()
 }

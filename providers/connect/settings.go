@@ -8,7 +8,6 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/spec"
-	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/member"
 )
@@ -17,8 +16,8 @@ import (
 const (
 	tableServer = "server" // keySettings → settings, keySchedule → schedule
 	tableJoined = "joined" // objectGUID in the domain → joined
-	tableTenant = "tenant" // collection "/" object id in the tenant → seen
-	tableLinks  = "links"  // collection → link of the next delta query
+	tableTenant = "tenant" // view "/" object id in the tenant → seen
+	tableLinks  = "links"  // view → link of the next delta query
 
 	keySettings = "settings"
 	keySchedule = "schedule"
@@ -36,29 +35,6 @@ type settings struct {
 	AppID     string         `json:"app_id"` // object id of that client
 	Secret    string         `json:"secret"` // of the server's administrator
 	Ready     bool           `json:"ready"`  // set up to the end
-}
-
-// schedule is when cycles ran and run.
-type schedule struct {
-	Next time.Time       `json:"next"`
-	Last *connect.Report `json:"last,omitempty"`
-}
-
-// ended is when the last cycle ended, zero before the first.
-func (s *schedule) ended() time.Time {
-	if s.Last == nil {
-		return time.Time{}
-	}
-	at, _ := time.Parse(time.RFC3339, s.Last.Ended) // this package wrote it
-	return at
-}
-
-// next is when the next cycle is due, "" when none runs by itself.
-func (s *settings) next(at *schedule) string {
-	if !s.In.Enabled {
-		return ""
-	}
-	return stamp(at.Next)
 }
 
 func stamp(t time.Time) string {
@@ -86,17 +62,6 @@ func loadSettings(env providers.Env) (*settings, error) {
 		return nil, err
 	}
 	return &s, nil
-}
-
-func loadSchedule(env providers.Env) (*schedule, error) {
-	var s schedule
-	_, err := load(env, tableServer, keySchedule, &s)
-	return &s, err
-}
-
-// storeSchedule moves the section's revision: the next plan learns of the cycle.
-func storeSchedule(ctx context.Context, env providers.Env, s *schedule) error {
-	return env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableServer, keySchedule, s) })
 }
 
 func load(env providers.Env, table, key string, v any) (ok bool, err error) {

@@ -15,6 +15,7 @@ var publicClients = map[string]string{
 	oauth.ClientCloudAP:         "Windows Sign In",
 	oauth.ClientBroker:          "Microsoft Authentication Broker",
 	oauth.ClientProvisioning:    "Windows Hello for Business",
+	oauth.ClientPINReset:        "Microsoft Pin Reset Client Production",
 	oauth.ClientLinuxBroker:     "Microsoft Identity Broker for Linux",
 	oauth.ClientAzurePowerShell: "Azure Active Directory PowerShell",
 	oauth.ClientAzureCLI:        "Microsoft Azure CLI",
@@ -109,6 +110,8 @@ func (s *server) resourceTarget(resource, permission string) (target, error) {
 		return target{resource: oauth.ResourceGraph, scope: scopeGraph, app: oauth.AppGraph}, nil
 	case oauth.ResourceDRS, oauth.AppDRS:
 		return target{resource: oauth.ResourceDRS, scope: "adrs_access", app: oauth.AppDRS}, nil
+	case oauth.ResourcePINReset, oauth.AppPINReset:
+		return target{resource: oauth.ResourcePINReset, scope: "user_impersonation", app: oauth.AppPINReset}, nil
 	}
 	return s.applicationTarget(strings.TrimSuffix(resource, "/"), permission)
 }

@@ -45,6 +45,11 @@ func (s *server) serveDRS(w http.ResponseWriter, r *http.Request) {
 	case path == "enrollmentserver/key" && post:
 		step = "key_registration_refused"
 		err = s.registerKey(w, r)
+	case path == "enrollmentserver/pinreset/key" && get:
+		err = s.pinResetKey(w)
+	case path == "enrollmentserver/pinreset/recover" && post:
+		step = "pin_reset_refused"
+		err = s.recoverPIN(w, r)
 	case path == "enrollmentserver/aik" && post:
 		step = "aik_refused"
 		err = s.enrolAIK(w, r)
@@ -107,7 +112,13 @@ func (s *server) drsNonce(w http.ResponseWriter, r *http.Request, tenant string)
 // drsToken validates the access token of a registration request: signature,
 // issuer, audience, life, and that it stands for a user.
 func (s *server) drsToken(r *http.Request) (*accessClaims, error) {
-	c, err := s.bearer(r, oauth.ResourceDRS)
+	return s.tokenFor(r, oauth.ResourceDRS, "registration service")
+}
+
+// tokenFor validates the access token of a request to one of the services of this
+// host.
+func (s *server) tokenFor(r *http.Request, resource, service string) (*accessClaims, error) {
+	c, err := s.bearer(r, resource)
 	if err != nil {
 		subcode := "token_invalid"
 		for sub, target := range map[string]error{"token_missing": errTokenMissing, "token_signature": errTokenSignature, "token_issuer": errTokenIssuer,
@@ -116,12 +127,12 @@ func (s *server) drsToken(r *http.Request) (*accessClaims, error) {
 				subcode = sub
 			}
 		}
-		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, subcode, "Get a new access token for the registration service.", "%s.", upperFirst(err.Error()))
+		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, subcode, "Get a new access token for the "+service+".", "%s.", upperFirst(err.Error()))
 	}
 	if c.IDType == "app" || c.UPN == "" {
 		return nil, drsRefusal(drs.AuthorizationError, http.StatusForbidden, "token_without_user", "", "The access token stands for no user.")
 	}
-	s.step(r.Context(), event.DRS, "", "token_validated", "The registration service validates the access token.", map[string]any{"aud": c.Audience, "user": c.UPN, "amr": c.AMR})
+	s.step(r.Context(), event.DRS, "", "token_validated", "The "+service+" validates the access token.", map[string]any{"aud": c.Audience, "user": c.UPN, "amr": c.AMR})
 	return c, nil
 }
 
@@ -318,13 +329,6 @@ func clientAuthExtension() (ext pkix.Extension, err error) {
 	ext.Id, ext.Critical = asn1.ObjectIdentifier{2, 5, 29, 37}, true
 	ext.Value, err = asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 2}})
 	return ext, err
-}
-
-// alternativeSecurityID is how a directory object names a device certificate
-// (MS-DVRJ 2.3.3).
-func alternativeSecurityID(d *device) string {
-	pub := sha256.Sum256(d.SPKI)
-	return "X509:<SHA1-TP-PUBKEY>" + d.Thumbprint + base64.StdEncoding.EncodeToString(pub[:])
 }
 
 // leave deletes the device that the TLS client certificate names.

@@ -73,6 +73,8 @@ func (s *server) graph(w http.ResponseWriter, r *http.Request) error {
 		return s.graphApplications(w, q)
 	case collection == "domains" && len(q.path) == 1 && r.Method == http.MethodGet:
 		return s.graphDomains(w)
+	case collection == "kerberosservers":
+		return s.graphKerberos(w, q)
 	case collection == "identity":
 		return s.graphPolicies(w, q)
 	case collection == "identityprotection":

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/web"
@@ -40,7 +41,7 @@ func showDevice(d *device) graph.Device {
 		TrustType: d.TrustType, IsManaged: &d.Managed, IsCompliant: &d.Compliant, Registered: graph.Time(d.Registered), TransportKey: d.TransportKey, RegisteredOwner: d.Owner,
 		OnPremSID: d.OnPremSID, OnPremises: d.OnPrem.show(), UserCertificates: d.UserCertificates}
 	if !d.pending() {
-		g.AlternativeSecurityID = []string{alternativeSecurityID(d)}
+		g.AlternativeSecurityID = []string{drs.AlternativeSecurityID(d.Thumbprint, d.SPKI)}
 	}
 	return g
 }

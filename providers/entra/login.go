@@ -89,7 +89,7 @@ func actorOf(clientID string) event.Actor {
 	switch clientID {
 	case oauth.ClientCloudAP:
 		return event.CloudAP
-	case oauth.ClientBroker, oauth.ClientProvisioning:
+	case oauth.ClientBroker, oauth.ClientProvisioning, oauth.ClientPINReset:
 		return event.WAM
 	}
 	return ""

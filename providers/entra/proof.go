@@ -58,13 +58,14 @@ func (s *server) mfaFresh(p proof) bool {
 
 // demandsOf reads what a request for t demands of the sign-in. The Hello
 // provisioning application always demands a fresh second factor of a token for
-// the registration service.
+// the registration service, and so does whoever asks for one for the PIN reset
+// service.
 func demandsOf(amrValues, claims, clientID string, t target) (oauth.Demands, error) {
 	d, err := oauth.ParseDemands(amrValues, claims)
 	if err != nil {
 		return d, oauth.NewError(oauth.RequestMalformed, "The claims parameter is malformed.")
 	}
-	if clientID == oauth.ClientProvisioning && t.resource == oauth.ResourceDRS {
+	if clientID == oauth.ClientProvisioning && t.resource == oauth.ResourceDRS || t.resource == oauth.ResourcePINReset {
 		d.MFA, d.FreshMFA = true, true
 	}
 	return d, nil

@@ -53,9 +53,9 @@ func (s *server) jwtBearer(w http.ResponseWriter, r *http.Request, v oauth.Versi
 		return oauth.NewError(oauth.RequestMalformed, "The claims of the signed request are malformed.")
 	}
 	if len(t.Header.X5C) > 0 {
-		return s.issuePRT(w, r, v, t, c)
+		return s.issuePRT(w, r, v, t, c, req.TGT)
 	}
-	return s.usePRT(w, r, v, t, c)
+	return s.usePRT(w, r, v, t, c, req.TGT || bool(c.TGT))
 }
 
 // deviceProof is a request or connection that a device key authenticated.
@@ -122,7 +122,7 @@ func (s *server) deviceOf(p *deviceProof) (d *device, err error) {
 
 // issuePRT answers the request for a primary refresh token. The device comes
 // first: without its proof no user data is read.
-func (s *server) issuePRT(w http.ResponseWriter, r *http.Request, v oauth.Version, t *jose.Token, c prt.Request) error {
+func (s *server) issuePRT(w http.ResponseWriter, r *http.Request, v oauth.Version, t *jose.Token, c prt.Request, tickets bool) error {
 	ctx := r.Context()
 	dp, err := s.verifyDeviceRequest(t)
 	if err != nil {
@@ -158,12 +158,14 @@ func (s *server) issuePRT(w http.ResponseWriter, r *http.Request, v oauth.Versio
 			return err
 		}
 	}
-	resp, err := s.newPRT(u, p, d, c.ClientID, v)
+	issued := func() {
+		s.step(ctx, event.EntraID, event.CloudAP, "prt_issued", "Entra ID creates a PRT with a session key encrypted to the device's transport key.",
+			map[string]any{"user": u.UPN, "device_id": d.DeviceID, "amr": p.AMR, "expires": s.env.Now().Add(s.cfg.Lifetimes.PRT).UTC()})
+	}
+	resp, err := s.newPRT(ctx, p, prtReply{user: u, device: d, client: c.ClientID, version: v, tickets: tickets, issued: issued})
 	if err != nil {
 		return err
 	}
-	s.step(ctx, event.EntraID, event.CloudAP, "prt_issued", "Entra ID creates a PRT with a session key encrypted to the device's transport key.",
-		map[string]any{"user": u.UPN, "device_id": d.DeviceID, "amr": p.AMR, "expires": s.env.Now().Add(s.cfg.Lifetimes.PRT).UTC()})
 	return s.answerToken(w, r, v, resp)
 }
 
@@ -243,21 +245,31 @@ func (s *server) takeNonces(ctx context.Context, nonces ...string) error {
 	return err
 }
 
+// prtReply says how a primary refresh token is answered.
+type prtReply struct {
+	user    *user
+	device  *device
+	client  string
+	version oauth.Version
+	withKey bool   // with the session key, encrypted to the device's transport key
+	tickets bool   // with Kerberos tickets
+	issued  func() // is told of the token, before tickets are made beside it; nil: nobody asks
+}
+
 // newPRT makes a primary refresh token and its session key.
-func (s *server) newPRT(u *user, p proof, d *device, clientID string, v oauth.Version) (oauth.TokenResponse, error) {
-	now := s.env.Now()
+func (s *server) newPRT(ctx context.Context, p proof, to prtReply) (oauth.TokenResponse, error) {
 	key := make([]byte, prt.SessionKeySize)
 	if _, err := io.ReadFull(s.env.Rand, key); err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	defer clear(key)
-	return s.prtResponse(u, primaryToken{proof: p, Tenant: s.cfg.TenantID, SessionKey: key, SessionKeyBorn: now.Unix()}, d, clientID, v, true)
+	to.withKey = true
+	return s.prtResponse(ctx, primaryToken{proof: p, Tenant: s.cfg.TenantID, SessionKey: key, SessionKeyBorn: s.env.Now().Unix()}, to)
 }
 
-// prtResponse seals t anew and answers it; withKey adds the session key,
-// encrypted to the device's transport key.
-func (s *server) prtResponse(u *user, t primaryToken, d *device, clientID string, v oauth.Version, withKey bool) (oauth.TokenResponse, error) {
-	now, life := s.env.Now(), s.cfg.Lifetimes.PRT
+// prtResponse seals t anew and answers it.
+func (s *server) prtResponse(ctx context.Context, t primaryToken, to prtReply) (oauth.TokenResponse, error) {
+	now, life, u := s.env.Now(), s.cfg.Lifetimes.PRT, to.user
 	t.IssuedAt, t.Expires = now.Unix(), now.Add(life).Unix()
 	sealed, err := s.seal.seal(purposePRT, t)
 	if err != nil {
@@ -269,11 +281,11 @@ func (s *server) prtResponse(u *user, t primaryToken, d *device, clientID string
 		TokenType: "Bearer", ExpiresIn: in, ExpiresOn: oauth.Seconds(t.Expires), RefreshToken: s.tokenText(prtPrefix, sealed), RefreshTokenExpiresIn: in,
 		ClientInfo: oauth.ClientInfo{UID: u.ID, UTID: s.cfg.TenantID}.Encode(), DeviceTenantID: s.cfg.TenantID,
 	}
-	if resp.IDToken, err = s.newIDToken(u, t.proof, clientID, "", v, false); err != nil {
+	if resp.IDToken, err = s.newIDToken(u, t.proof, to.client, "", to.version, false); err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	if withKey {
-		transport, err := cng.ParseRSAPublic(d.TransportKey)
+	if to.withKey {
+		transport, err := cng.ParseRSAPublic(to.device.TransportKey)
 		if err != nil {
 			return oauth.TokenResponse{}, oauth.NewError(oauth.HelloTransportKeyNotFound)
 		}
@@ -281,7 +293,13 @@ func (s *server) prtResponse(u *user, t primaryToken, d *device, clientID string
 			return oauth.TokenResponse{}, err
 		}
 	}
-	return resp, nil
+	if to.issued != nil {
+		to.issued()
+	}
+	if to.tickets {
+		err = s.addTickets(ctx, u, prt.Key(t.SessionKey), &resp)
+	}
+	return resp, err
 }
 
 // openPRT reads a primary refresh token.
@@ -299,7 +317,7 @@ func (s *server) openPRT(text string) (*primaryToken, error) {
 
 // usePRT answers a request signed with a key of the session key: an access
 // token for an application, or the renewal of the PRT.
-func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version, t *jose.Token, c prt.Request) error {
+func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version, t *jose.Token, c prt.Request, tickets bool) error {
 	ctx := r.Context()
 	if c.GrantType != oauth.GrantRefreshToken {
 		return oauth.NewError(oauth.GrantTypeUnsupported, "The grant type '%.64s' is not supported in a session request.", c.GrantType)
@@ -334,7 +352,7 @@ func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version,
 		map[string]any{"user": u.UPN, "device_id": token.DeviceID, "kdf_version": max(t.Header.KDFVersion, 1)})
 	var resp oauth.TokenResponse
 	if target.prt {
-		resp, err = s.renewPRT(u, *token, d, c.ClientID, v)
+		resp, err = s.renewPRT(ctx, *token, prtReply{user: u, device: d, client: c.ClientID, version: v, tickets: tickets})
 	} else {
 		resp, err = s.makeTokens(ctx, v, tokenGrant{user: u, proof: token.proof, client: strings.ToLower(c.ClientID), target: target,
 			demands: demands, clientInfo: true}, false)
@@ -366,10 +384,10 @@ func (s *server) usePRT(w http.ResponseWriter, r *http.Request, v oauth.Version,
 
 // renewPRT makes the next PRT of a session: the same proof and session key, or
 // a new key when the old one is of age.
-func (s *server) renewPRT(u *user, t primaryToken, d *device, clientID string, v oauth.Version) (oauth.TokenResponse, error) {
+func (s *server) renewPRT(ctx context.Context, t primaryToken, to prtReply) (oauth.TokenResponse, error) {
 	roll := s.env.Now().After(time.Unix(t.SessionKeyBorn, 0).Add(sessionKeyLife))
 	if roll {
-		return s.newPRT(u, t.proof, d, clientID, v)
+		return s.newPRT(ctx, t.proof, to)
 	}
-	return s.prtResponse(u, t, d, clientID, v, false)
+	return s.prtResponse(ctx, t, to)
 }

@@ -39,6 +39,10 @@ const (
 	purposeNonce   = "nonce"
 	purposeGuess   = "guess"
 	purposeDelta   = "delta"
+	purposePIN     = "pin reset"
+
+	purposeKerberos      = "kerberos server" // keys of domains
+	purposeCloudKerberos = "cloud krbtgt"
 )
 
 // errSealed is the one answer to every text that does not open.

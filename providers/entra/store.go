@@ -25,6 +25,7 @@ const (
 	tableOwned     = "owned"     // object id of the owner "/" object id of the device
 	tableHelloKeys = "hellokeys" // key identifier → user's object id
 	tableAIK       = "aik"       // SHA-256 of an AIK certificate → aikRecord
+	tableKerberos  = "kerberos"  // DNS name of a domain → kerberosServer
 
 	// What is not configuration (Section.Record).
 	tableUsed        = "used"        // expiry "/" digest: nonces, codes, page states

@@ -22,6 +22,7 @@ const (
 	Container          Actor = "Hello container"
 	Device             Actor = "Device" // the operating system at large: registration client, policy client
 	EntraID            Actor = "Entra ID"
+	EntraKerberos      Actor = "Entra Kerberos" // the tenant's issuer of tickets
 	DRS                Actor = "Device Registration Service"
 	MFA                Actor = "Entra MFA"
 	ThirdPartyMFA      Actor = "Third-party MFA"   // another vendor's, where the tenant uses one

@@ -146,10 +146,45 @@ func (f Flow) PhaseTitle(letter string) string {
 	return ""
 }
 
+// SyncPhase is the letter of the phase that a cycle of Connect performs, later
+// and without the device; "" where the flow has none.
+func (f Flow) SyncPhase() string {
+	if f == KS {
+		return "" // it is that cycle
+	}
+	for _, p := range flowBook[f].phases {
+		if p == connectWritesKey {
+			return p.Letter
+		}
+	}
+	return ""
+}
+
 // ThirdPartyMFA reports whether the documents let another vendor's service
 // verify the second factor of a provisioning flow (seed 000, phase A of P5 to
 // P7; P1 to P4 name the cloud's own, and P8 is P4 with P2's phase A).
 func (f Flow) ThirdPartyMFA() bool { return f == P5 || f == P6 || f == P7 }
+
+// Preamble is what comes before the first lettered phase: of a provisioning flow
+// the steps that the documents tell in prose. "" where nothing does.
+func (f Flow) Preamble() string {
+	switch f {
+	case P1, P2, P3, P4, P5, P6, P7, P8:
+		return "First sign-in, policy and prerequisites"
+	}
+	return ""
+}
+
+// Background reports whether a phase runs behind the desktop: what ends it does
+// not end the sign-in.
+func (f Flow) Background(letter string) bool {
+	for _, p := range flowBook[f].phases {
+		if p.Letter == letter {
+			return p == nonceBehindDesktop || p == prtBehindDesktop
+		}
+	}
+	return false
+}
 
 // Inferred reports whether the documents name the flow without drawing it, so
 // that its steps are read off neighbouring flows: P8 joins P2's phase A with

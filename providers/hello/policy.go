@@ -1,11 +1,6 @@
 package hello
 
-import (
-	"cmp"
-	"slices"
-
-	"hellolab/providers"
-)
+import "hellolab/providers/spec"
 
 // Level is the strength of a policy source: where two policies set the same
 // setting, the higher level wins, setting by setting ("Configure Windows Hello
@@ -14,23 +9,26 @@ import (
 type Level int
 
 const (
-	Unset     Level = iota // no policy: the default
-	DeviceCSP              // MDM, device scope
-	UserCSP                // MDM, user scope
+	Unset      Level = iota // no policy: the default
+	TenantWide              // Intune's enrollment policy (reading R31)
+	DeviceCSP               // MDM, device scope
+	UserCSP                 // MDM, user scope
 	ComputerGPO
 	UserGPO
 )
 
 func (l Level) String() string {
-	return [...]string{"default", "device CSP", "user CSP", "computer GPO", "user GPO"}[l]
+	return [...]string{"default", "tenant-wide policy", "device CSP", "user CSP", "computer GPO", "user GPO"}[l]
 }
 
 // LevelOf returns the level of a policy's source and scope.
 func LevelOf(source, scope string) Level {
 	switch {
-	case source == "gpo" && scope == "user":
+	case source == spec.SourceTenantWide:
+		return TenantWide
+	case source == spec.SourceGPO && scope == "user":
 		return UserGPO
-	case source == "gpo":
+	case source == spec.SourceGPO:
 		return ComputerGPO
 	case scope == "user":
 		return UserCSP
@@ -61,6 +59,22 @@ type InForce struct {
 	UseBiometrics                Setting[bool]
 	UseCloudTrustForOnPremAuth   Setting[bool]
 	UseCertificateForOnPremAuth  Setting[bool]
+	ExcludeTPM12                 Setting[bool]
+	EnablePINRecovery            Setting[bool]
+	ProvisionForSecurityKeys     Setting[bool]
+	HelloCertificatesAsSmartCard Setting[bool]
+	TurnOffSmartCardEmulation    Setting[bool]
+	EnumerateEmulatedSmartCards  Setting[bool]
+	EnhancedAntiSpoofing         Setting[bool]
+	ESSPeripherals               Setting[bool] // Enhanced Sign-in Security: sensors that are plugged in are blocked
+	DynamicLock                  Setting[bool]
+	UseSecurityKeyForSignin      Setting[bool]
+	UseRemotePassport            Setting[bool]
+
+	UnlockGroupA       Setting[Factors] // "" with UnlockGroupB: one factor unlocks
+	UnlockGroupB       Setting[Factors]
+	UnlockPlugins      Setting[string] // rules of the trusted signal, XML
+	DynamicLockPlugins Setting[string]
 
 	MinimumPINLength  Setting[int]
 	MaximumPINLength  Setting[int]
@@ -68,9 +82,52 @@ type InForce struct {
 	LowercaseLetters  Setting[ClassRule]
 	UppercaseLetters  Setting[ClassRule]
 	SpecialCharacters Setting[ClassRule]
+	PINHistory        Setting[int] // former PINs that may not come back, the present one among them
+	PINExpiration     Setting[int] // days; 0: never
 
 	LengthsIgnored bool // the two lengths contradict each other or their bounds: both are defaults
 	Conflicts      []Conflict
+	Ignored        []Ignored // in the order of settings, then of policies' strength
+}
+
+// Ignored is a value that a policy sets and Windows does not take.
+type Ignored struct {
+	Setting string // dotted attribute path
+	Policy  string
+	Why     string // a full sentence
+
+	OldWindows bool // the device's Windows does not have the setting
+}
+
+// SettingInForce is one setting of an InForce, whatever its type.
+type SettingInForce struct {
+	Setting string // dotted attribute path
+	Value   any    // bool, int, string, ClassRule, Factors
+	Origin  Origin
+}
+
+func (s Setting[T]) row(of anySetting) SettingInForce {
+	return SettingInForce{of.about().path, s.Value, s.Origin}
+}
+
+// Settings returns every setting, in the order of the CSP's page.
+func (f InForce) Settings() []SettingInForce {
+	return []SettingInForce{
+		f.UsePassportForWork.row(usePassportForWork), f.DisablePostLogonProvisioning.row(disablePostLogon),
+		f.RequireSecurityDevice.row(requireSecurityDevice), f.ExcludeTPM12.row(excludeTPM12),
+		f.EnablePINRecovery.row(enablePINRecovery), f.ProvisionForSecurityKeys.row(forSecurityKeys),
+		f.UseCertificateForOnPremAuth.row(useCertificate), f.UseCloudTrustForOnPremAuth.row(useCloudTrust),
+		f.HelloCertificatesAsSmartCard.row(asSmartCard), f.TurnOffSmartCardEmulation.row(noSmartCard),
+		f.EnumerateEmulatedSmartCards.row(enumerateSmartCards),
+		f.MinimumPINLength.row(minimumPINLength), f.MaximumPINLength.row(maximumPINLength),
+		f.UppercaseLetters.row(uppercaseLetters), f.LowercaseLetters.row(lowercaseLetters),
+		f.SpecialCharacters.row(specialCharacters), f.Digits.row(digits),
+		f.PINHistory.row(history), f.PINExpiration.row(expiration),
+		f.UseBiometrics.row(useBiometrics), f.EnhancedAntiSpoofing.row(enhancedAntiSpoofing), f.ESSPeripherals.row(essPeripherals),
+		f.UnlockGroupA.row(unlockGroupA), f.UnlockGroupB.row(unlockGroupB), f.UnlockPlugins.row(unlockPlugins),
+		f.DynamicLock.row(dynamicLock), f.DynamicLockPlugins.row(dynamicLockPlugins),
+		f.UseSecurityKeyForSignin.row(useSecurityKey), f.UseRemotePassport.row(useRemotePassport),
+	}
 }
 
 // Conflict is two policies of one level that set a setting differently. No
@@ -94,11 +151,11 @@ func (f InForce) PIN() PINRules {
 }
 
 // KeyStorage tells where a Hello key made under this policy is kept on a
-// device with the given TPM ("2.0", "none"): "tpm" or "software". ok is false
-// when policy allows neither.
+// device with the given TPM ("2.0", "1.2", "none"): "tpm" or "software". ok is
+// false when policy allows neither.
 func (f InForce) KeyStorage(tpm string) (storage string, ok bool) {
 	switch {
-	case tpm != "none":
+	case tpm != "none" && !(tpm == "1.2" && f.ExcludeTPM12.Value):
 		return "tpm", true
 	case f.RequireSecurityDevice.Value:
 		return "", false
@@ -114,6 +171,7 @@ func (w *World) InForce(user, device string) InForce {
 	var join JoinType
 	if d := w.Devices[device]; d != nil {
 		join = JoinType(d.In.Join)
+		r.build, r.hasBuild = releases[d.In.OS]
 	}
 	use, useSource := defaultUse(join)
 	lengthSource, classSource := docDDF, docDDF
@@ -135,8 +193,25 @@ func (w *World) InForce(user, device string) InForce {
 		LowercaseLetters:             pick(&r, lowercaseLetters, ClassUnset, classSource),
 		UppercaseLetters:             pick(&r, uppercaseLetters, ClassUnset, classSource),
 		SpecialCharacters:            pick(&r, specialCharacters, ClassUnset, classSource),
-		Conflicts:                    r.conflicts,
+		PINHistory:                   pick(&r, history, 0, docDDF),
+		PINExpiration:                pick(&r, expiration, 0, docDDF),
+		ExcludeTPM12:                 pick(&r, excludeTPM12, false, docDDF),
+		EnablePINRecovery:            pick(&r, enablePINRecovery, false, docDDF),
+		ProvisionForSecurityKeys:     pick(&r, forSecurityKeys, false, docDDF),
+		HelloCertificatesAsSmartCard: pick(&r, asSmartCard, false, docDDF),
+		TurnOffSmartCardEmulation:    pick(&r, noSmartCard, false, docSettings),
+		EnumerateEmulatedSmartCards:  pick(&r, enumerateSmartCards, false, docSettings),
+		EnhancedAntiSpoofing:         pick(&r, enhancedAntiSpoofing, false, docDDF),
+		ESSPeripherals:               pick(&r, essPeripherals, true, docDDF),
+		UnlockGroupA:                 pick(&r, unlockGroupA, "", docUnlock),
+		UnlockGroupB:                 pick(&r, unlockGroupB, "", docUnlock),
+		UnlockPlugins:                pick(&r, unlockPlugins, "", docUnlock),
+		DynamicLock:                  pick(&r, dynamicLock, false, docDDF),
+		DynamicLockPlugins:           pick(&r, dynamicLockPlugins, "", docDDF),
+		UseSecurityKeyForSignin:      pick(&r, useSecurityKey, false, docDDF),
+		UseRemotePassport:            pick(&r, useRemotePassport, false, docDDF),
 	}
+	f.Conflicts, f.Ignored = r.conflicts, r.ignored
 	f.settleLengths()
 	f.settleClasses(gpo)
 	return f
@@ -149,6 +224,8 @@ const (
 	docBiometrics = "PassportForWork CSP: unset means allowed"
 	docMinimumPIN = "group policy text of Minimum PIN length"
 	docClasses    = "group policy text of the character classes"
+	docSettings   = "Windows Hello for Business policy settings"
+	docUnlock     = "Multi-factor unlock: off unless a policy turns it on"
 	docProof      = "Cloud Kerberos trust: with neither switch the key is proven"
 	docFallback   = "PassportForWork DDF: an invalid pair of lengths is ignored"
 )
@@ -164,7 +241,7 @@ func defaultUse(join JoinType) (bool, string) {
 // no policy does and the device is a member of a domain (ours).
 func governedByGPO(reach []*Policy, join JoinType) bool {
 	for _, p := range reach {
-		if p.In.Source == "gpo" {
+		if p.In.Source == spec.SourceGPO {
 			return true
 		}
 	}
@@ -215,71 +292,4 @@ func (f *InForce) settleClasses(gpo bool) {
 			c.Value = Forbid
 		}
 	}
-}
-
-// reaching returns the policies that apply to a user on a device, strongest
-// first, those of one level by address: a total order.
-func (w *World) reaching(user, device string) []*Policy {
-	users := append(w.GroupsOf(user), user)
-	devices := append(w.GroupsOf(device), device)
-	var reach []*Policy
-	for _, p := range w.Policies {
-		if reaches(p, users, devices) {
-			reach = append(reach, p)
-		}
-	}
-	slices.SortFunc(reach, func(a, b *Policy) int {
-		return cmp.Or(
-			cmp.Compare(LevelOf(b.In.Source, b.In.Scope), LevelOf(a.In.Source, a.In.Scope)),
-			cmp.Compare(a.Addr, b.Addr),
-		)
-	})
-	return reach
-}
-
-// reaches tells whether a policy reaches the pair. Without assign it reaches
-// everyone. Group policy is filtered by the account its half is read for: the
-// computer's for computer settings, the user's for user settings. A device
-// management profile reaches a device of an assigned user, too.
-func reaches(p *Policy, users, devices []string) bool {
-	if len(p.In.Assign) == 0 {
-		return p.Knows("assign")
-	}
-	named := func(set []string) bool {
-		return slices.ContainsFunc(p.In.Assign, func(r providers.Ref) bool { return slices.Contains(set, string(r)) })
-	}
-	switch LevelOf(p.In.Source, p.In.Scope) {
-	case UserGPO:
-		return named(users)
-	case ComputerGPO:
-		return named(devices)
-	}
-	return named(users) || named(devices)
-}
-
-// resolver picks values out of policies ordered strongest first.
-type resolver struct {
-	reach     []*Policy
-	conflicts []Conflict
-}
-
-// pick takes the first value that a policy sets; the others are overridden.
-func pick[T comparable](r *resolver, s settingOf[T], fallback T, source string) Setting[T] {
-	out := Setting[T]{Value: fallback, Origin: Origin{Default: source}}
-	for _, p := range r.reach {
-		level := LevelOf(p.In.Source, p.In.Scope)
-		v, ok := s.get(p.In)
-		if !ok || !s.existsAt(level) {
-			continue
-		}
-		if out.Origin.Policy == "" {
-			out = Setting[T]{v, Origin{Level: level, Policy: p.Addr}}
-			continue
-		}
-		out.Origin.Overridden = append(out.Origin.Overridden, p.Addr)
-		if level == out.Origin.Level && v != out.Value {
-			r.conflicts = append(r.conflicts, Conflict{Setting: s.path, Wins: out.Origin.Policy, Loses: p.Addr})
-		}
-	}
-	return out
 }

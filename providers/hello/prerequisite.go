@@ -143,5 +143,6 @@ func (w *World) Planned(user, device string) Facts {
 		TPM:           d.In.TPM != "none",
 		Remote:        d.In.Session == "remote",
 		DomainAccount: inDomain,
+		CloudTGT:      w.partialTickets(u),
 	}
 }

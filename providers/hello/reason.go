@@ -46,10 +46,15 @@ var generalReasons = []Reason{
 	{"wrong_pin", "0xC0000380", "STATUS_SMARTCARD_WRONG_PIN", "The PIN is wrong.", "Give the enrollment's PIN."},
 	{"pin_challenge", "", "", "Too many wrong PINs: Windows asks for its challenge phrase first.", "Give the phrase, A1B2C3, with the right PIN (-phrase), or sign in with the password."},
 	{"pin_disabled_until_restart", "", "", "Too many wrong PINs: Windows takes no PIN before a restart.", "Restart the device (signin -restart)."},
+	{"change_pin_prompt", "", "", "Windows asks for a new PIN before it signs the user in.", "Give one (signin -new-pin), or change the PIN first (pin change)."},
+	{"pin_reset_not_allowed", "", "", "The PIN cannot be reset from the lock screen: on a hybrid joined device with key trust the new key would be of no use before it is synchronized.", "Sign in with the password and reset the PIN then, or let policy turn the PIN reset service on before it is forgotten (enable_pin_recovery)."},
+	{"pin_reset_refused", "", "", "The PIN reset service does not give the container's key back.", "Reset the PIN without it (pin reset -destructive)."},
+	{"pin_reset_needs_password", "", "", "The user has no open session on the device, so the password must prove who they are.", "Give the password (pin reset -password), or sign in with it first."},
 	{"pin_locked_out", "0x80280921", "TPM_20_E_LOCKOUT", "The TPM is locked after too many wrong PINs.", "Wait: the TPM forgets one failure every 10 minutes."},
 	{"gesture_not_enrolled", "", "", "The user has not enrolled this gesture on the device.", "Add it to gestures of the enrollment, or use the PIN."},
 	{"biometric_failed", "", "", "The sensor did not recognize the user.", "Try again, or use the PIN."},
 	{"biometrics_disabled", "", "", "Policy allows no biometric gestures on the device.", "Use the PIN, or set use_biometrics = true."},
+	{"unlock_factor_missing", "", "", "Policy demands a factor of each of two groups, and one is missing.", "Give the PIN and a gesture, or bring the device to where its trusted signal is."},
 	{"no_hello_credential", "0x80090011", "NTE_NOT_FOUND", "The user has no Hello credential on this device.", "Declare an enrollment of the user on the device."},
 	{"credential_damaged", "0x80090005", "NTE_BAD_DATA", "The Hello container on the device is damaged.", "Replace the enrollment, which provisions it anew."},
 	{"tpm_missing", "0x80090035", "NTE_DEVICE_NOT_FOUND", "Policy requires a TPM, and the device has none that it can use.", "Give the device a TPM, or set require_security_device = false."},
@@ -78,6 +83,7 @@ var generalReasons = []Reason{
 	{"pin_class_required", "", "", "The PIN lacks a kind of character that policy requires.", "Add one to the PIN."},
 	{"pin_class_forbidden", "", "", "The PIN holds a kind of character that policy forbids.", "Leave it out of the PIN."},
 	{"pin_character", "", "", "The PIN holds a character that no PIN may hold.", "Use digits, Latin letters and special characters."},
+	{"pin_used_before", "", "", "The PIN is one of the last that the user had.", "Choose one that was not used lately: see history of pin_complexity."},
 	{"pin_too_simple", "", "", "The PIN is too simple.", "Choose digits that do not follow a pattern."},
 
 	// The network.

@@ -22,8 +22,8 @@ var domainReasons = []Reason{
 	{"account_locked_in_domain", "0xC0000234", "STATUS_ACCOUNT_LOCKED_OUT", "The account is locked in the domain after too many wrong passwords.", "Wait, then give the right password."},
 	{"account_expired_in_domain", "0xC0000193", "STATUS_ACCOUNT_EXPIRED", "The account has expired in the domain.", "Extend it in the directory."},
 	{"wrong_password_in_domain", "0xC000006A", "STATUS_WRONG_PASSWORD", "The domain does not accept the password.", "Give the password of the user block."},
-	{"password_expired_on_prem", "0xC0000071", "STATUS_PASSWORD_EXPIRED", "The password has expired in the domain.", "Change it with line of sight to a controller, or raise password_version. A Hello sign-in by key does not ask for it."},
-	{"password_must_change", "0xC0000224", "STATUS_PASSWORD_MUST_CHANGE", "The password must be changed before it is taken.", "Change it, or set password_expired = false on the user."},
+	{"password_expired_on_prem", "0xC0000071", "STATUS_PASSWORD_EXPIRED", "The password has expired in the domain.", "Change it with line of sight to a controller (password change, or signin -new-password), or raise password_version. A Hello sign-in by key does not ask for it."},
+	{"password_must_change", "0xC0000224", "STATUS_PASSWORD_MUST_CHANGE", "The password must be changed before it is taken.", "Change it (password change, or signin -new-password), or set password_expired = false on the user."},
 	{"password_refused", "0xC000006C", "STATUS_PASSWORD_RESTRICTION", "The domain's policy does not take the new password.", "Compare it with password_policy of the domain."},
 	{"computer_refused", "0xC000018B", "STATUS_NO_TRUST_SAM_ACCOUNT", "The domain does not let the computer sign in.", "Set enabled_in_domain = true on the device, or replace it, which joins it anew."},
 
@@ -41,6 +41,13 @@ var domainReasons = []Reason{
 	{"kdc_certificate_unknown_revocation", "0xC000040C", "STATUS_REVOCATION_OFFLINE_KDC", "Whether the KDC's certificate is revoked cannot be learned.", "Let the authority's lists be reached from where the device is (crl of the authority), or set revocation_unknown = \"allow\" on the device."},
 	{"kdc_certificate_no_kdc_purpose", "0xC0000320", "STATUS_PKINIT_FAILURE", "The KDC's certificate is not for KDC authentication.", "Set the template of kdc_certificate to \"kerberos_authentication\", or strict_kdc_validation = false on the device."},
 	{"kdc_certificate_other_domain", "0xC000006D", "STATUS_LOGON_FAILURE", "The KDC's certificate does not name the domain.", "Use a template that puts the domain's DNS name into the certificate, such as \"kerberos_authentication\"."},
+
+	// The partial ticket of cloud Kerberos trust.
+	{"domain_hint_missing", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", "The Hello key's metadata does not name the domain, so Kerberos looks for no controller.", "Replace the enrollment, which provisions the key anew."},
+	{"partial_ticket_missing", "0x8009030E", "SEC_E_NO_CREDENTIALS", "The session has no partial ticket for the domain that is still good.", "Sign in again with Hello, or lock and unlock: a sign-in to the tenant brings a new one."},
+	{"cloud_kerberos_denied", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain gives the account no full ticket for its partial one.", "Privileged accounts are on the deny list of the Kerberos server object: use key or certificate trust for them, or change allowed and denied of the trust."},
+	{"cloud_kerberos_unknown", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain has no Kerberos server object of the number that the partial ticket names.", "Apply, which makes the object of the trust anew."},
+	{"cloud_kerberos_key_differs", "0xC000006D", "STATUS_LOGON_FAILURE", "The partial ticket is not under the key that the domain has for the tenant.", "Bring the keys together (trust rotate), and sign in again."},
 
 	// The device in two directories, and what a sign-in by key lacks.
 	{"device_not_synced", "0x801C03F2", "DSREG_E_DIRECTORY_FAILURE", "The tenant does not know the computer yet, so the device cannot register.", "Run a cycle of Connect (sync run): it carries the computer to the tenant."},
@@ -69,6 +76,26 @@ var kerberosReasons = []struct {
 	{64, "key_proof_invalid"},            // KDC_ERR_INVALID_SIG
 	{75, "key_name_mismatch"},            // KDC_ERR_CLIENT_NAME_MISMATCH
 	{76, "kdc_certificate_other_domain"}, // KDC_ERR_KDC_NAME_MISMATCH
+}
+
+// partialTicketReasons are those that differ where a KDC is shown a partial
+// ticket.
+var partialTicketReasons = map[int32]string{
+	7:  "cloud_kerberos_unknown",     // KDC_ERR_S_PRINCIPAL_UNKNOWN
+	12: "cloud_kerberos_unknown",     // KDC_ERR_POLICY: not a read-only controller's account
+	20: "cloud_kerberos_denied",      // KDC_ERR_TGT_REVOKED
+	29: "dc_not_found",               // KDC_ERR_SVC_UNAVAILABLE: this controller does not exchange them
+	31: "cloud_kerberos_key_differs", // KRB_AP_ERR_BAD_INTEGRITY
+	44: "cloud_kerberos_key_differs", // KRB_AP_ERR_BADKEYVER
+}
+
+// ReasonOfPartialTicket is ReasonOfKerberos for what a KDC answers to a partial
+// ticket.
+func ReasonOfPartialTicket(code int32) (Reason, bool) {
+	if name, ok := partialTicketReasons[code]; ok {
+		return ReasonFor(name)
+	}
+	return ReasonOfKerberos(code)
 }
 
 // ReasonOfKerberos returns the reason of a Kerberos error code; ok is false for

@@ -39,6 +39,11 @@ func TestReasonsOfDomain(t *testing.T) {
 		{"kdc_certificate_unknown_revocation", "0xC000040C", "STATUS_REVOCATION_OFFLINE_KDC", 0},
 		{"kdc_certificate_no_kdc_purpose", "0xC0000320", "STATUS_PKINIT_FAILURE", 0},
 		{"kdc_certificate_other_domain", "0xC000006D", "STATUS_LOGON_FAILURE", 76},
+		{"domain_hint_missing", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", 0},
+		{"partial_ticket_missing", "0x8009030E", "SEC_E_NO_CREDENTIALS", 0},
+		{"cloud_kerberos_denied", "0xC000006D", "STATUS_LOGON_FAILURE", 0},
+		{"cloud_kerberos_unknown", "0xC000006D", "STATUS_LOGON_FAILURE", 0},
+		{"cloud_kerberos_key_differs", "0xC000006D", "STATUS_LOGON_FAILURE", 0},
 		{"device_not_synced", "0x801C03F2", "DSREG_E_DIRECTORY_FAILURE", 0},
 		{"ntlm_without_password", "0xC000006D", "STATUS_LOGON_FAILURE", 0},
 	} {
@@ -102,5 +107,20 @@ func TestReasonsOfNoController(t *testing.T) {
 	}
 	if len(sentences) != 4 {
 		t.Errorf("%v", sentences)
+	}
+}
+
+// A KDC means other things by the same error where it is shown a partial ticket.
+func TestReasonsOfPartialTickets(t *testing.T) {
+	for code, want := range map[int32]string{
+		7: "cloud_kerberos_unknown", 12: "cloud_kerberos_unknown", 20: "cloud_kerberos_denied", 29: "dc_not_found", 31: "cloud_kerberos_key_differs", 44: "cloud_kerberos_key_differs",
+		6: "not_domain_account", 18: "account_disabled_in_domain", 23: "password_expired_on_prem", 37: "domain_clock_skew",
+	} {
+		if r, ok := ReasonOfPartialTicket(code); !ok || r.Code != want {
+			t.Errorf("error %d: %s, %v", code, r.Code, ok)
+		}
+	}
+	if r, ok := ReasonOfPartialTicket(60); ok || r.Code != "domain_refused" {
+		t.Errorf("error 60: %s, %v", r.Code, ok)
 	}
 }

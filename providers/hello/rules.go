@@ -7,8 +7,9 @@ import (
 	"hellolab/providers"
 )
 
-// Rules answers a planner's two questions about records: what cannot work, and
-// which objects must be made anew though none of their attributes changed. It
+// Rules answers a planner's questions about records: what cannot work, which
+// objects must be made anew though none of their attributes changed, and what is
+// left to others once an object is made. It
 // remembers the World of the records last asked about, so that asking for each
 // of many objects costs one reading; the caller must therefore not change a
 // slice in place between calls. The zero Rules is ready and may be shared.
@@ -49,6 +50,22 @@ func (r *Rules) Outdated(rec providers.Record, records []providers.Record) (why 
 		return "", false
 	}
 	return w.Outdated(e)
+}
+
+// Handovers are what other objects carry on of rec once it is made.
+func (r *Rules) Handovers(rec providers.Record, records []providers.Record) []Handover {
+	if rec.Kind != "enrollment" {
+		return nil
+	}
+	w, err := r.read(records)
+	if err != nil {
+		return nil // Validate says so
+	}
+	e, err := enrollmentOf(rec)
+	if err != nil {
+		return nil
+	}
+	return w.Handovers(e)
 }
 
 func (r *Rules) read(records []providers.Record) (*World, error) {

@@ -115,6 +115,7 @@ func (f InForce) Proof() Setting[Trust] {
 func (w *World) switched(policies []*Policy) []*Policy {
 	out := make([]*Policy, len(policies))
 	for i, p := range policies {
+		p = withForm(p)
 		out[i] = p
 		t := w.Trusts[string(p.In.Trust)]
 		if t == nil {

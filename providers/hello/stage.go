@@ -1,5 +1,7 @@
 package hello
 
+import "fmt"
+
 // Stage is one of the five stages of a deployment, in the order of time.
 type Stage struct {
 	Name string // "device_registration", …
@@ -26,6 +28,50 @@ func (r Route) Stages() []Stage {
 // Connect has copied it there.
 func (r Route) WaitsForSync() bool {
 	return r.Deployment == Hybrid && r.Trust == KeyTrust
+}
+
+// SyncFlow is the flow that key synchronization belongs to where a route has it:
+// the provisioning flow, on a computer of the domain, or the one by which an
+// Entra joined device reaches the domain. "" where there is none.
+func (r Route) SyncFlow() Flow {
+	switch {
+	case !r.keySynchronization().Runs:
+		return ""
+	case r.Domain != "":
+		return r.Domain
+	}
+	return r.Provision
+}
+
+// Handover is what another object carries on of an enrollment once that is made.
+// It orders nothing: the cycle that does it comes when it comes.
+type Handover struct {
+	To    string // address
+	Stage string // name, as of Stages
+	Flow  Flow   // that it belongs to
+	Waits bool   // the enrollment is of no use to the domain before
+	Text  string // one sentence
+}
+
+// Handovers are those of an enrollment: to the sync that carries its key. One
+// whose key no domain uses has none (KS-01).
+func (w *World) Handovers(e *Enrollment) []Handover {
+	route, _ := w.FlowFor(e)
+	u := w.Users[string(e.In.User)]
+	flow := route.SyncFlow()
+	if flow == "" || u == nil {
+		return nil
+	}
+	s := w.SyncBetween(u.In.Tenant, u.In.Domain)
+	if s == nil {
+		return nil // Validate says so
+	}
+	h := Handover{To: s.Addr, Stage: route.keySynchronization().Name, Flow: flow, Waits: route.WaitsForSync()}
+	h.Text = fmt.Sprintf("%s: %s copies its key to %s, and nobody waits for that.", flow, s.Addr, u.In.Domain)
+	if h.Waits {
+		h.Text = fmt.Sprintf("%s: %s writes its key to %s on a later cycle; until then the domain refuses it.", flow, s.Addr, u.In.Domain)
+	}
+	return []Handover{h}
 }
 
 func (r Route) keySynchronization() Stage {

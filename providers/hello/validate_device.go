@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"hellolab/providers"
 )
 
 // enrollmentsPerDevice is how many users a device supports (Windows Hello for
@@ -69,75 +67,6 @@ func (v *validation) joiner(d *Device) {
 	if !u.HasPassword {
 		v.problem(d.Addr, "joined_by", "joined_by_without_password", "User without password",
 			"%s joins the device, and must sign in with a password to do so. Set password on the user.", by)
-	}
-}
-
-func (v *validation) policies() {
-	for _, addr := range sortedKeys(v.Policies) {
-		p := v.Policies[addr]
-		if p.Knows("source", "scope") {
-			v.scope(p)
-		}
-		v.namesTrust(p)
-		if c := p.In.PINComplexity; c != nil {
-			v.lengths(p)
-			if c.Digits == string(Forbid) && c.LowercaseLetters == string(Forbid) && c.UppercaseLetters == string(Forbid) && c.SpecialCharacters == string(Forbid) {
-				v.problem(addr, "pin_complexity", "pin_impossible", "No PIN is possible",
-					"The policy forbids every class of characters, so no PIN can be made. Allow or require at least one.")
-			}
-		}
-	}
-}
-
-// scope checks that the settings exist where the policy puts them.
-func (v *validation) scope(p *Policy) {
-	level := LevelOf(p.In.Source, p.In.Scope)
-	for _, s := range settingsOf(p.In) {
-		if !s.existsAt(level) {
-			v.problem(p.Addr, s.path, "device_only_setting", "Device setting in user scope",
-				"Windows reads %s from computer settings only (this policy is a %s). Set scope to \"device\", or move the setting to such a policy.", lastName(s.path), level)
-		}
-	}
-	if level != ComputerGPO && level != UserGPO || len(p.In.Assign) == 0 {
-		return
-	}
-	wanted, other := "device", "user"
-	if level == UserGPO {
-		wanted, other = "user", "device"
-	}
-	assigned := func(r providers.Ref) bool { // to something that the other half is read for
-		if level == UserGPO {
-			return v.Devices[string(r)] == nil
-		}
-		return v.Users[string(r)] == nil
-	}
-	if !slices.ContainsFunc(p.In.Assign, assigned) {
-		v.warn(p.Addr, "assign", "policy_reaches_nobody", "Policy reaches nobody",
-			"Group policy with scope = %q is read for %ss, and only %ss are assigned. Assign %ss or groups of them, or change scope.", p.In.Scope, wanted, other, wanted)
-	}
-}
-
-// lengths warns of PIN lengths that Windows ignores: a lab may want to see
-// just that.
-func (v *validation) lengths(p *Policy) {
-	c := p.In.PINComplexity
-	low, hasLow := deref(c.MinimumPINLength)
-	high, hasHigh := deref(c.MaximumPINLength)
-	check := func(name string, value int) {
-		if value < ShortestPIN || value > LongestPIN {
-			v.warn(p.Addr, "pin_complexity."+name, "pin_length_ignored", "Length is ignored",
-				"PIN lengths go from %d to %d. Windows ignores both lengths when one is outside, and uses %d and %d.", ShortestPIN, LongestPIN, ShortestPIN, LongestPIN)
-		}
-	}
-	if hasLow {
-		check("minimum_pin_length", low)
-	}
-	if hasHigh {
-		check("maximum_pin_length", high)
-	}
-	if hasLow && hasHigh && low >= high {
-		v.warn(p.Addr, "pin_complexity.minimum_pin_length", "pin_length_ignored", "Lengths are ignored",
-			"The minimum must be below the maximum. Windows ignores both and uses %d and %d. Raise maximum_pin_length above %d.", ShortestPIN, LongestPIN, low)
 	}
 }
 
@@ -212,6 +141,8 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 	v.proof(e, u, d, route, policy)
 	v.launch(e, d, route, policy)
 	v.gestures(e, d, policy)
+	v.unlockFactors(e, u, d, policy)
+	v.notOnWindows(d, policy)
 	v.pin(e, policy)
 	for _, c := range policy.Conflicts {
 		if !reported[c] {

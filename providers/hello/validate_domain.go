@@ -61,14 +61,6 @@ func (v *validation) cachedLogons(addr string, d *Domain) {
 	}
 }
 
-func (v *validation) controllers(addr string, d *Domain) {
-	for _, name := range sortedKeys(d.In.Controllers) {
-		if !netBIOSName(name) {
-			v.problem(addr, "controller", "controller_name_malformed", "Not a computer name", "%q is not a computer name: 1 to 15 letters, digits and hyphens, such as \"dc1\".", name)
-		}
-	}
-}
-
 func (v *validation) passwordPolicy(addr string, d *Domain) {
 	p := d.In.PasswordPolicy
 	if p == nil {
@@ -168,22 +160,4 @@ func SAMAccountName(u spec.User) string {
 	}
 	name, _, _ := strings.Cut(u.UPN, "@")
 	return name
-}
-
-// Controllers are a domain's controllers by name, as declared, else one with
-// the defaults, named dc1. Names come in order; the first holds the roles of
-// which a domain has one.
-func Controllers(d spec.Domain) (names []string, by map[string]spec.Controller) {
-	by = map[string]spec.Controller{}
-	for name, c := range d.Controllers {
-		by[name] = *c
-	}
-	if len(by) == 0 {
-		by["dc1"] = spec.Controller{OS: "windows-server-2022", Site: "Default-First-Site-Name"}
-	}
-	for name := range by {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names, by
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/spec"
 )
 
 // Bounds of a sync's interval (Microsoft Entra Connect Sync: Scheduler).
@@ -18,16 +19,10 @@ func (v *validation) syncs() {
 	for _, addr := range sortedKeys(v.Syncs) {
 		s := v.Syncs[addr]
 		if s.Knows("interval") {
-			switch d := s.In.Interval; {
-			case d <= 0:
-				v.problem(addr, "interval", "interval_not_positive", "Not an interval", "Cycles need time between them. Give a duration above zero, such as \"30m\".")
-			case d < shortestCycle:
-				v.warn(addr, "interval", "interval_below_floor", "Shorter than Connect allows", "The tenant allows a cycle every %s at most, and Connect would wait that long. The lab goes on with %s.",
-					providers.FormatDuration(shortestCycle), providers.FormatDuration(d))
-			case d > longestCycle:
-				v.warn(addr, "interval", "interval_too_long", "Longer than Connect likes", "After a pause of more than %s Connect may need a full cycle. Shorten interval.", providers.FormatDuration(longestCycle))
-			}
+			v.interval(addr, "interval", s.In.Interval)
 		}
+		v.schedule(addr, "key_export", s, s.In.KeySchedule, s.In.KeyExport)
+		v.schedule(addr, "device_writeback", s, s.In.DeviceSchedule, s.In.DeviceWriteback)
 		if !s.Knows("tenant", "domain") {
 			continue
 		}
@@ -45,9 +40,48 @@ func (v *validation) syncs() {
 	}
 }
 
+// interval checks the time between two runs of a sync or a part of it.
+func (v *validation) interval(addr, attribute string, d time.Duration) {
+	switch {
+	case d <= 0:
+		v.problem(addr, attribute, "interval_not_positive", "Not an interval", "Cycles need time between them. Give a duration above zero, such as \"30m\".")
+	case d < shortestCycle:
+		v.warn(addr, attribute, "interval_below_floor", "Shorter than Connect allows", "The tenant allows a cycle every %s at most, and Connect would wait that long. The lab goes on with %s.",
+			providers.FormatDuration(shortestCycle), providers.FormatDuration(d))
+	case d > longestCycle:
+		v.warn(addr, attribute, "interval_too_long", "Longer than Connect likes", "After a pause of more than %s Connect may need a full cycle. Shorten interval.", providers.FormatDuration(longestCycle))
+	}
+}
+
+// schedule checks when a part of a sync runs, apart from the cycles.
+func (v *validation) schedule(addr, part string, s *Sync, at *spec.SyncSchedule, on bool) {
+	if at == nil {
+		return
+	}
+	block := part + "_schedule"
+	if !on && s.Knows(part) {
+		v.warn(addr, block, "schedule_unused", "Setting without effect", "%s says when something runs that %s = false turns off. Remove it, or set %s = true.", block, part, part)
+	}
+	if at.Interval != nil && s.Knows(block+".interval") {
+		v.interval(addr, block+".interval", *at.Interval)
+	}
+}
+
+// keysPaused says by which attribute keys are written only when somebody asks,
+// "" where they are written by themselves.
+func keysPaused(s spec.Sync) string {
+	switch own := s.KeySchedule; {
+	case own == nil && !s.Enabled:
+		return "enabled"
+	case own != nil && own.Enabled != nil && !*own.Enabled:
+		return "key_export_schedule.enabled"
+	}
+	return ""
+}
+
 // exports checks that a sync writes what others in the lab rest on.
 func (v *validation) exports(addr string, s *Sync) {
-	if !s.Knows("staging", "key_export", "key_writeback_right", "enabled") {
+	if !s.Knows("staging", "key_export", "key_export_schedule", "key_writeback_right", "enabled") {
 		return
 	}
 	if s.In.Staging {
@@ -67,8 +101,8 @@ func (v *validation) exports(addr string, s *Sync) {
 			v.warn(addr, "key_export", "keys_not_written", "Keys stay in the tenant", "Key trust waits for keys in the domain, and key_export is off. New Hello keys are refused there.")
 		case !s.In.KeyRight:
 			v.warn(addr, "key_writeback_right", "keys_not_written", "Keys stay in the tenant", "Key trust waits for keys in the domain, and the account of Connect is no member of Key Admins. New Hello keys are refused there.")
-		case !s.In.Enabled:
-			v.warn(addr, "enabled", "keys_not_written", "Keys wait for a cycle", "Key trust waits for keys in the domain, and cycles do not run by themselves. New Hello keys are refused there until one is run.")
+		case keysPaused(s.In) != "":
+			v.warn(addr, keysPaused(s.In), "keys_not_written", "Keys wait for a cycle", "Key trust waits for keys in the domain, and none is written there by itself. New Hello keys are refused there until somebody has them written.")
 		}
 		return
 	}

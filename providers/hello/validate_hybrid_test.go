@@ -2,6 +2,7 @@ package hello
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,20 @@ func TestValidateHybrid(t *testing.T) {
 	desk := func(change func(*spec.Device)) func(lab) { return func(l lab) { with(l, "device.desk", change) } }
 	tablet := func(change func(*spec.Device)) func(lab) { return func(l lab) { with(l, "device.tablet", change) } }
 	alice := func(change func(*spec.User)) func(lab) { return func(l lab) { with(l, "user.alice", change) } }
+	// cloud turns the trust into cloud Kerberos trust, with groups of the domain.
+	cloud := func(change func(lab, *spec.Trust)) func(lab) {
+		return func(l lab) {
+			for name, wellKnown := range map[string]string{"admins": "domain_admins", "denied": "denied_rodc_replication", "allowed": "allowed_rodc_replication", "staff": ""} {
+				l["group."+name] = spec.Group{Domain: "domain.corp", WellKnown: wellKnown}
+			}
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos"; change(l, t) })
+		}
+	}
+	in := func(l lab, group string, members ...providers.Ref) {
+		with(l, group, func(g *spec.Group) { g.Members = members })
+	}
+	denied := []string{"enrollment.desk user cloud_kerberos_privileged?", "enrollment.tablet user cloud_kerberos_privileged?"}
+	const tooFew = "trust.key denied cloud_trust_denies_too_few?"
 	domain := func(change func(*spec.Domain)) func(lab) { return func(l lab) { with(l, "domain.corp", change) } }
 	sync := func(change func(*spec.Sync)) func(lab) { return func(l lab) { with(l, "sync.up", change) } }
 	policy := func(change func(*spec.Policy)) func(lab) { return func(l lab) { with(l, "policy.hello", change) } }
@@ -62,6 +77,13 @@ func TestValidateHybrid(t *testing.T) {
 				}
 				d.Controllers[fmt.Sprintf("dc%d", i+1)] = c
 			}
+		})
+	}
+	controller := func(change func(*spec.Controller)) func(lab) {
+		return domain(func(d *spec.Domain) {
+			c := &spec.Controller{OS: "windows-server-2022"}
+			change(c)
+			d.Controllers = map[string]*spec.Controller{"dc1": c}
 		})
 	}
 	all := sortedKeys(hybridLab())
@@ -92,6 +114,15 @@ func TestValidateHybrid(t *testing.T) {
 		{"no key export", sync(func(s *spec.Sync) { s.KeyExport = false }), nil, []string{"sync.up key_export keys_not_written?"}},
 		{"no right to write keys", sync(func(s *spec.Sync) { s.KeyRight = false }), nil, []string{"sync.up key_writeback_right keys_not_written?"}},
 		{"scheduler off", sync(func(s *spec.Sync) { s.Enabled = false }), nil, []string{"sync.up enabled keys_not_written?"}},
+		{"scheduler off, and keys by themselves", sync(func(s *spec.Sync) { s.Enabled, s.KeySchedule = false, &spec.SyncSchedule{} }), nil, nil},
+		{"export of keys paused", sync(func(s *spec.Sync) { s.KeySchedule = &spec.SyncSchedule{Enabled: ptr(false)} }), nil, []string{"sync.up key_export_schedule.enabled keys_not_written?"}},
+		{"schedules of what is off", sync(func(s *spec.Sync) {
+			s.KeyExport, s.KeySchedule, s.DeviceSchedule = false, &spec.SyncSchedule{}, &spec.SyncSchedule{}
+		}), nil,
+			[]string{"sync.up device_writeback_schedule schedule_unused?", "sync.up key_export keys_not_written?", "sync.up key_export_schedule schedule_unused?"}},
+		{"intervals of parts", sync(func(s *spec.Sync) {
+			s.KeySchedule, s.DeviceWriteback, s.DeviceSchedule = &spec.SyncSchedule{Interval: ptr(time.Duration(0))}, true, &spec.SyncSchedule{Interval: ptr(time.Minute)}
+		}), nil, []string{"sync.up device_writeback_schedule.interval interval_below_floor?", "sync.up key_export_schedule.interval interval_not_positive"}},
 		{"scheduler off, and nobody waits", func(l lab) {
 			with(l, "sync.up", func(s *spec.Sync) { s.Enabled = false })
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "" })
@@ -232,7 +263,72 @@ func TestValidateHybrid(t *testing.T) {
 
 		// Policies.
 		{"cloud switch", policy(func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) }), nil,
-			[]string{"enrollment.desk device flow_unavailable", "enrollment.tablet device flow_unavailable?", "trust.key  trust_not_turned_on?"}},
+			[]string{"enrollment.desk device no_cloud_tgt", "enrollment.tablet device cloud_trust_missing?", "trust.key  trust_not_turned_on?"}},
+		{"cloud switch, keys made", policy(func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) }), all,
+			[]string{"enrollment.desk device cloud_trust_missing?", "enrollment.tablet device cloud_trust_missing?", "trust.key  trust_not_turned_on?"}},
+		{"cloud switch and a trust", func(l lab) {
+			with(l, "policy.hello", func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) })
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
+		}, nil, []string{"trust.key  trust_not_turned_on?"}},
+		{"cloud switch and a trust to elsewhere", func(l lab) {
+			with(l, "policy.hello", func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) })
+			l["domain.other"] = spec.Domain{DNSName: "fabrikam.com", NetBIOSName: "FABRIKAM"}
+			l["trust.other"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.other"}
+			delete(l, "enrollment.tablet")
+			delete(l, "trust.key")
+		}, nil, []string{"enrollment.desk device no_cloud_tgt", "trust.other  trust_not_turned_on?", "trust.other domain trust_needs_sync"}},
+		{"cloud switch for someone of the cloud alone", func(l lab) {
+			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "" })
+			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}
+			with(l, "enrollment.tablet", func(e *spec.Enrollment) { e.User = "user.bo" })
+			delete(l, "enrollment.desk")
+		}, nil, []string{"trust.key  trust_not_turned_on?"}},
+		{"a policy names a cloud trust", func(l lab) {
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
+			delete(l, "authority.root") // it needs none
+			with(l, "device.tablet", func(d *spec.Device) { d.TrustedRoots = nil })
+		}, nil, nil},
+		{"a policy in user scope names a cloud trust", func(l lab) {
+			with(l, "trust.key", func(t *spec.Trust) { t.Type = "cloud_kerberos" })
+			l["policy.u"] = spec.Policy{Source: "mdm", Scope: "user", Trust: "trust.key"}
+		}, nil, []string{"policy.u trust trust_in_user_scope?"}},
+		{"privileged", cloud(func(l lab, t *spec.Trust) { in(l, "group.admins", "user.alice") }), nil, denied},
+		{"privileged by way of another group", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.staff", "user.alice")
+			in(l, "group.denied", "group.staff")
+		}), nil, denied},
+		{"privileged, on another list", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.admins", "user.alice")
+			t.Denied = []providers.Ref{"group.staff"}
+		}), nil, []string{tooFew}},
+		{"privileged, on the usual list and another", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.admins", "user.alice")
+			t.Denied = []providers.Ref{"group.staff", "group.denied"}
+		}), nil, denied},
+		{"denied", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.staff", "user.alice")
+			t.Allowed, t.Denied = []providers.Ref{"group.staff"}, []providers.Ref{"group.staff"}
+		}), nil, append(slices.Clone(denied), tooFew)},
+		{"not allowed", cloud(func(l lab, t *spec.Trust) { t.Allowed = []providers.Ref{"group.staff"} }), nil, denied},
+		{"allowed", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.staff", "user.alice")
+			t.Allowed = []providers.Ref{"group.staff"}
+		}), nil, nil},
+		{"allowed by the domain's own group", cloud(func(l lab, t *spec.Trust) {
+			in(l, "group.allowed", "user.alice")
+			t.Allowed = []providers.Ref{"group.allowed"}
+		}), nil, nil},
+		{"lists of another directory", cloud(func(l lab, t *spec.Trust) {
+			l["group.cloud"] = spec.Group{Tenant: "tenant.contoso", Members: []providers.Ref{"user.alice"}}
+			t.Allowed, t.Denied = []providers.Ref{"group.cloud"}, []providers.Ref{"group.cloud", "group.staff"}
+		}), nil, append(slices.Clone(denied), "trust.key allowed trust_list_elsewhere", tooFew, "trust.key denied trust_list_elsewhere")},
+		{"settings of the other trust", cloud(func(l lab, t *spec.Trust) { t.Authority = "authority.root" }), nil, []string{"trust.key authority trust_setting_unused?"}},
+		{"settings of cloud Kerberos trust", func(l lab) {
+			l["group.staff"] = spec.Group{Domain: "domain.corp"}
+			with(l, "trust.key", func(t *spec.Trust) {
+				t.Allowed, t.Denied = []providers.Ref{"group.staff"}, []providers.Ref{"group.staff"}
+			})
+		}, nil, []string{"trust.key allowed trust_setting_unused?", "trust.key denied trust_setting_unused?"}},
 		{"certificate switch", policy(func(p *spec.Policy) { p.Trust, p.UseCertificateForOnPremAuth = "", ptr(true) }), nil,
 			[]string{"enrollment.desk device certificate_needs_federation", "enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device certificate_payload_missing", "enrollment.tablet device flow_unavailable?", "trust.key  trust_not_turned_on?"}},
 		{"both switches", func(l lab) {
@@ -247,7 +343,7 @@ func TestValidateHybrid(t *testing.T) {
 			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}
 			delete(l, "enrollment.desk")
 			delete(l, "trust.key")
-		}, nil, []string{"enrollment.tablet device flow_unavailable?", "policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
+		}, nil, []string{"enrollment.tablet device cloud_trust_missing?", "policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
 		{"cloud switch in user scope", func(l lab) {
 			l["policy.u"] = spec.Policy{Source: "gpo", Scope: "user", UseCloudTrustForOnPremAuth: ptr(true)}
 		}, nil, []string{"policy.u use_cloud_trust_for_on_prem_auth device_only_setting"}},
@@ -276,6 +372,11 @@ func TestValidateHybrid(t *testing.T) {
 
 		// The domain.
 		{"cached logons", domain(func(d *spec.Domain) { d.CachedLogons = 51 }), nil, []string{"domain.corp cached_logons cached_logons_range"}},
+		{"a controller's build", controller(func(c *spec.Controller) { c.Build = "20348.2031" }), nil, nil},
+		{"no build", controller(func(c *spec.Controller) { c.Build = "latest" }), nil, []string{"domain.corp controller controller_build_malformed"}},
+		{"a build of another release", controller(func(c *spec.Controller) { c.Build = "17763.1012" }), nil, []string{"domain.corp controller controller_build_malformed"}},
+		{"RC4 alone", controller(func(c *spec.Controller) { c.ETypes = []string{"rc4"} }), nil, []string{"domain.corp controller controller_without_aes"}},
+		{"only read-only controllers", controller(func(c *spec.Controller) { c.Writable = ptr(false) }), nil, []string{"domain.corp controller no_writable_controller"}},
 		{"no cached logons, and their age", domain(func(d *spec.Domain) { d.CachedLogons, d.ForceNetwork = 0, time.Hour }), nil, []string{"domain.corp force_network_logon force_network_unused?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -299,6 +400,7 @@ func TestUnknownHybridAttributes(t *testing.T) {
 		{"device.desk", "domain", text}, {"device.desk", "tenant", text}, {"device.desk", "network", text}, {"device.desk", "name", text}, {"device.desk", "enabled_in_domain", flag},
 		{"device.tablet", "trusted_roots", cty.UnknownVal(cty.List(cty.String))}, {"device.tablet", "strict_kdc_validation", flag},
 		{"sync.up", "tenant", text}, {"sync.up", "domain", text}, {"sync.up", "interval", text}, {"sync.up", "staging", flag}, {"sync.up", "enabled", flag}, {"sync.up", "key_export", flag},
+		{"sync.up", "device_writeback", flag}, {"sync.up", "key_export_schedule", cty.UnknownVal(cty.Object(map[string]cty.Type{"interval": cty.String, "enabled": cty.Bool}))},
 		{"trust.key", "tenant", text}, {"trust.key", "domain", text}, {"trust.key", "authority", text},
 		{"authority.root", "domain", text},
 		{"policy.hello", "trust", text}, {"policy.hello", "use_cloud_trust_for_on_prem_auth", flag}, {"policy.hello", "use_passport_for_work", flag},

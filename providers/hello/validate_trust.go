@@ -26,10 +26,31 @@ func (v *validation) trusts() {
 				"Users of a trust are in both directories, and no sync leads from %s to %s. Declare one.", t.In.Domain, t.In.Tenant)
 		}
 		v.turnedOn(addr)
-		if Trust(t.In.Type) == KeyTrust {
+		switch Trust(t.In.Type) {
+		case KeyTrust:
 			v.kdcCertificates(addr, t)
+			v.foreignSettings(addr, t, given{"allowed", len(t.In.Allowed) > 0}, given{"denied", len(t.In.Denied) > 0})
+		case CloudKerberos:
+			v.foreignSettings(addr, t, given{"authority", t.In.Authority != ""})
+			v.listed(t)
+			v.serverObject(t)
 		}
 	}
+}
+
+// foreignSettings warns of settings that are of another type of trust.
+func (v *validation) foreignSettings(addr string, t *DeclaredTrust, settings ...given) {
+	for _, s := range settings {
+		if s.is {
+			v.warn(addr, s.attribute, "trust_setting_unused", "Setting without effect", "%s is not of a trust of type %q. Remove it.", s.attribute, t.In.Type)
+		}
+	}
+}
+
+// given is an attribute, and whether it is set.
+type given struct {
+	attribute string
+	is        bool
 }
 
 // turnedOn warns of a trust that no policy names: it exists, and nobody is told
@@ -173,17 +194,17 @@ func (v *validation) kdcSettings(d *Device) {
 // when it has not: an error for a flow that provisions or signs in, a warning
 // for one that only leads on to the domain.
 func (v *validation) available(e *Enrollment, route Route) bool {
-	has := []Flow{"", P1, P4, A1, A3, A6}
+	has := []Flow{"", P1, P3, P4, A1, A2, A3, A5, A6}
 	for _, f := range []Flow{route.Provision, route.SignIn} {
 		if !slices.Contains(has, f) {
 			v.problem(e.Addr, "device", "flow_unavailable", "No such flow in this version",
-				"By join, authentication and trust the enrollment uses flow %s (%s), which this version does not have. Use key trust: turn both switches off in the policies that reach it.", f, f.Title())
+				"By join, authentication and trust the enrollment uses flow %s (%s), which this version does not have. Use cloud Kerberos or key trust: turn use_certificate_for_on_prem_auth off in the policies that reach it.", f, f.Title())
 			return false
 		}
 	}
 	if !slices.Contains(has, route.Domain) {
 		v.warn(e.Addr, "device", "flow_unavailable", "No way to the domain in this version",
-			"The enrollment reaches the domain by flow %s (%s), which this version does not have; the tenant it reaches. Use key trust: turn both switches off in the policies that reach it.", route.Domain, route.Domain.Title())
+			"The enrollment reaches the domain by flow %s (%s), which this version does not have; the tenant it reaches. Use cloud Kerberos or key trust: turn use_certificate_for_on_prem_auth off in the policies that reach it.", route.Domain, route.Domain.Title())
 	}
 	return true
 }
@@ -202,6 +223,8 @@ func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, polic
 		v.once("split "+cloud.Origin.Policy, cloud.Origin.Policy, "use_cloud_trust_for_on_prem_auth", "trust_scope_split", "Switches in two scopes",
 			"%s turns Hello on in user scope, and the cloud trust stands in device scope; administrators report that Windows then does not use it. Set use_passport_for_work in device scope, too.", use.Origin.Policy)
 	}
+	v.cloudTrust(e, u, route, policy)
+	v.privileged(e, u, d, route)
 	// Entra joined devices get no roots from the domain.
 	if route.Domain == A3 && u.In.Domain != "" && d.Knows("trusted_roots") && !v.trustsRootOf(d, u.In.Domain) {
 		v.once("roots "+d.Addr, d.Addr, "trusted_roots", "kdc_root_not_trusted", "The domain's root is not trusted",

@@ -79,6 +79,7 @@ type User struct {
 type Device struct {
 	Declared[spec.Device, spec.DeviceOut]
 	UnlockPIN *PINShape // nil when there is none, or it is not known here
+	enrolled  []*Policy // tenant-wide policies that it got when it was enrolled
 }
 
 // HasWorkAccount reports whether a user's account is added to a registered
@@ -244,6 +245,9 @@ func deviceOf(rec providers.Record) (*Device, error) {
 	}
 	dev := &Device{Declared: *d, UnlockPIN: takePIN(&d.In.UnlockPIN)}
 	dev.In.UnlockPIN = nil
+	if dev.enrolled, err = enrolledPolicies(d.Out.TenantWide); err != nil {
+		return nil, fmt.Errorf("%s: tenant-wide policy: %w", rec.Addr, err)
+	}
 	return dev, nil
 }
 

@@ -3,29 +3,11 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"hellolab/providers"
-	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/ldapmsg"
 )
-
-// domainConn is a connection to a domain's directory as its administrator.
-func domainConn(ctx context.Context, env providers.Env, domain providers.Ref) (*adldap.Conn, error) {
-	d, err := providers.Resolve[spec.Domain, spec.DomainOut](env, domain)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", domain, err)
-	}
-	if d.ID == "" || len(d.Out.Hosts) == 0 {
-		return nil, fmt.Errorf("%s does not exist yet", domain)
-	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	return adldap.SignIn(ctx, env, adldap.Domain{
-		Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword,
-	})
-}
 
 // container is where a lab's users and groups are made.
 func container(c *adldap.Conn) string { return "CN=Users," + c.Base }

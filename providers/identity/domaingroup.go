@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/ldapmsg"
@@ -44,7 +45,7 @@ func groupFilter(env providers.Env, in spec.Group) (ldapmsg.Filter, error) {
 }
 
 func createDomainGroup(ctx context.Context, env providers.Env, in spec.Group) (spec.GroupOut, error) {
-	c, err := domainConn(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return spec.GroupOut{}, err
 	}
@@ -92,7 +93,7 @@ func findDomainGroup(ctx context.Context, env providers.Env, o groupObject, _ st
 	if o.In.WellKnown != "" {
 		return groupObject{}, providers.ErrGone
 	}
-	c, err := domainConn(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return groupObject{}, err
 	}
@@ -127,7 +128,7 @@ func domainGroupAs(env providers.Env, o groupObject, e *adldap.Entry) (groupObje
 }
 
 func readDomainGroup(ctx context.Context, env providers.Env, o groupObject) (groupObject, error) {
-	c, err := domainConn(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return groupObject{}, err
 	}
@@ -140,7 +141,7 @@ func readDomainGroup(ctx context.Context, env providers.Env, o groupObject) (gro
 }
 
 func updateDomainGroup(ctx context.Context, env providers.Env, o groupObject, in spec.Group) (spec.GroupOut, error) {
-	c, err := domainConn(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -157,7 +158,7 @@ func updateDomainGroup(ctx context.Context, env providers.Env, o groupObject, in
 // deleteDomainGroup takes the declared members out of a group that every domain
 // has, and deletes any other.
 func deleteDomainGroup(ctx context.Context, env providers.Env, o groupObject) error {
-	c, err := domainConn(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
@@ -63,7 +64,7 @@ func domainMail(in spec.User) string {
 }
 
 func createDomainUser(ctx context.Context, env providers.Env, in spec.User) (spec.UserOut, error) {
-	c, err := domainConn(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return spec.UserOut{}, err
 	}
@@ -100,7 +101,7 @@ func setDomainGroups(ctx context.Context, env providers.Env, c *adldap.Conn, use
 }
 
 func findDomainUser(ctx context.Context, env providers.Env, o userObject, upn string) (userObject, error) {
-	c, err := domainConn(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return userObject{}, err
 	}
@@ -147,7 +148,7 @@ func domainUserAs(env providers.Env, o userObject, e *adldap.Entry) (userObject,
 }
 
 func readDomainUser(ctx context.Context, env providers.Env, o userObject) (userObject, error) {
-	c, err := domainConn(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return userObject{}, err
 	}
@@ -160,7 +161,7 @@ func readDomainUser(ctx context.Context, env providers.Env, o userObject) (userO
 }
 
 func updateDomainUser(ctx context.Context, env providers.Env, o userObject, in spec.User) (spec.UserOut, error) {
-	c, err := domainConn(ctx, env, in.Domain)
+	c, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -201,7 +202,7 @@ func changeDomainAccount(c *adldap.Conn, name string, was, in spec.User) error {
 }
 
 func deleteDomainUser(ctx context.Context, env providers.Env, o userObject) error {
-	c, err := domainConn(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return err
 	}

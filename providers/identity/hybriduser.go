@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
@@ -45,7 +46,7 @@ type both struct {
 }
 
 func signInBoth(ctx context.Context, env providers.Env, in spec.User) (both, error) {
-	d, err := domainConn(ctx, env, in.Domain)
+	d, _, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return both{}, err
 	}

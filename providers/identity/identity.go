@@ -14,6 +14,7 @@ import (
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
 )
@@ -23,20 +24,8 @@ func Types() []providers.Type { return []providers.Type{User(), Group()} }
 
 // directory signs in to the directory of a tenant.
 func directory(ctx context.Context, env providers.Env, tenant providers.Ref) (*graph.Client, error) {
-	t, err := providers.Resolve[spec.Tenant, spec.TenantOut](env, tenant)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", tenant, err)
-	}
-	if t.ID == "" {
-		return nil, fmt.Errorf("%s does not exist yet", tenant)
-	}
-	return graph.SignIn(ctx, env, graph.Tenant{
-		ID:           t.Out.TenantID,
-		LoginHost:    t.Out.LoginHost,
-		GraphHost:    t.Out.GraphHost,
-		ClientID:     t.Out.AdminClientID,
-		ClientSecret: t.Out.AdminSecret,
-	})
+	c, _, err := administer.Graph(ctx, env, tenant)
+	return c, err
 }
 
 // declared returns what the block of env.Addr asks for: Find is told a key

@@ -32,8 +32,10 @@ type PasswordPolicy struct {
 // Controller is a domain controller.
 type Controller struct {
 	OS             string          `lab:"os" default:"windows-server-2022" enum:"windows-server-2016,windows-server-2019,windows-server-2022,windows-server-2025" doc:"Windows release."`
+	Build          string          `lab:"build" doc:"Windows build and revision, such as \"17763.1012\", which says what it can; with every update of its release when absent."`
+	Writable       *bool           `lab:"writable" doc:"Whether it is a writable controller; true when absent. A read-only one sends writers to a writable one, and exchanges no partial ticket-granting tickets."`
 	Site           string          `lab:"site" default:"Default-First-Site-Name" doc:"Active Directory site."`
-	ETypes         []string        `lab:"etypes" enum:"aes256,aes128,rc4" doc:"Encryption types it offers for session keys and accepts; aes256 and aes128 when absent."`
+	ETypes         []string        `lab:"etypes" enum:"aes256,aes128,rc4" doc:"Encryption types it offers for session keys and accepts; aes256 and aes128 when absent. Cloud Kerberos trust needs aes256."`
 	KDCCertificate *KDCCertificate `lab:"kdc_certificate,block" doc:"The certificate by which clients know the KDC, enrolled from an authority of the domain."`
 }
 
@@ -52,7 +54,8 @@ const (
 
 // DomainInterop opens a domain to clients that are not Windows'.
 type DomainInterop struct {
-	KeylessCMS bool `lab:"keyless_cms" doc:"When a PKINIT request brings no certificate, try the account's registered keys: MIT's kinit leaves a self-signed one out (reading R1)."`
+	BarePartialTGT bool `lab:"partial_tgt_without_pac" doc:"Exchange partial ticket-granting tickets without a PAC, as controllers did before KB5008380; impacket's keylistattack sends such."`
+	KeylessCMS     bool `lab:"keyless_cms" doc:"When a PKINIT request brings no certificate, try the account's registered keys: MIT's kinit leaves a self-signed one out (reading R1)."`
 }
 
 // DomainOut is what a domain learns.

@@ -6,7 +6,9 @@ import (
 	"hellolab/providers"
 )
 
-// Sync is Entra Connect: one server that carries accounts up and keys down.
+// Sync is Entra Connect: one server that carries accounts up, and keys and, where
+// it is asked to, devices down. Its cycles carry everything that has no schedule
+// of its own.
 type Sync struct {
 	Tenant    providers.Ref `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that it synchronizes to."`
 	Domain    providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain that it synchronizes from."`
@@ -16,6 +18,16 @@ type Sync struct {
 	KeyExport bool          `lab:"key_export" default:"true" doc:"Whether registered Hello keys are written to msDS-KeyCredentialLink."`
 	KeyRight  bool          `lab:"key_writeback_right" default:"true" doc:"Whether its account may write keys (member of Key Admins)."`
 	Scope     []string      `lab:"scope" doc:"Distinguished names of containers below which objects are synchronized; the whole domain when absent."`
+
+	KeySchedule     *SyncSchedule `lab:"key_export_schedule,block" doc:"When keys are written, apart from the cycles; with each cycle when absent."`
+	DeviceWriteback bool          `lab:"device_writeback" default:"false" doc:"Whether devices that are registered with the tenant are written to CN=RegisteredDevices in the domain. Federation services want it before they issue an enterprise token."`
+	DeviceSchedule  *SyncSchedule `lab:"device_writeback_schedule,block" doc:"When devices are written, apart from the cycles; with each cycle when absent."`
+}
+
+// SyncSchedule is when one part of a synchronization runs.
+type SyncSchedule struct {
+	Interval *time.Duration `lab:"interval" doc:"Time between two runs; as the cycles' when absent."`
+	Enabled  *bool          `lab:"enabled" doc:"Whether it runs by itself, true when absent. With false it is paused: it runs when it is asked to."`
 }
 
 // SyncOut is what a sync learns.
@@ -25,18 +37,37 @@ type SyncOut struct {
 	Admin     string `lab:"admin_secret,sensitive" doc:"What the lab's administrator asks for a cycle with."`
 	LastCycle string `lab:"last_cycle,volatile" doc:"When the last cycle ended, RFC 3339; empty before the first."`
 	NextCycle string `lab:"next_cycle,volatile" doc:"When the next one is due; empty when cycles do not run by themselves."`
+
+	LastKeyExport       string `lab:"last_key_export,volatile" doc:"When the last export of keys ended, in a cycle or by itself; empty before the first."`
+	NextKeyExport       string `lab:"next_key_export,volatile" doc:"When the next one is due; empty when none runs by itself."`
+	LastDeviceWriteback string `lab:"last_device_writeback,volatile" doc:"When the last write-back of devices ended, in a cycle or by itself; empty before the first."`
+	NextDeviceWriteback string `lab:"next_device_writeback,volatile" doc:"When the next one is due; empty when none runs by itself."`
 }
 
 // Trust is a Hello deployment between a tenant and a domain: infrastructure,
 // which policies turn on for people and devices.
 type Trust struct {
-	Type      string        `lab:"type,required,replace" enum:"key" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account."`
-	Tenant    providers.Ref `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that keys are registered with."`
-	Domain    providers.Ref `lab:"domain,required,replace" ref:"domain" doc:"Domain that they are proven to."`
-	Authority providers.Ref `lab:"authority" ref:"authority" doc:"Authority that certifies the domain's controllers; any that the domain has when absent."`
+	Type       string          `lab:"type,required,replace" enum:"key,cloud_kerberos" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account; \"cloud_kerberos\", by a partial ticket that the tenant issues at the sign-in to it, with the key of a Kerberos server object in the domain (AzureADKerberos)."`
+	Tenant     providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that keys are registered with."`
+	Domain     providers.Ref   `lab:"domain,required,replace" ref:"domain" doc:"Domain that they are proven to."`
+	Authority  providers.Ref   `lab:"authority" ref:"authority" doc:"Of key trust: the authority that certifies the domain's controllers; any that the domain has when absent."`
+	Allowed    []providers.Ref `lab:"allowed" ref:"group" doc:"Of cloud Kerberos trust: groups of the domain whose members get a full ticket for a partial one (msDS-RevealOnDemandGroup). Absent: Allowed RODC Password Replication Group and Domain Users."`
+	Denied     []providers.Ref `lab:"denied" ref:"group" doc:"Of cloud Kerberos trust: groups whose members get none, which wins over allowed (msDS-NeverRevealGroup). Absent: Denied RODC Password Replication Group, Administrators, and the Account, Server and Backup Operators."`
+	KeyVersion int             `lab:"key_version" default:"1" doc:"Of cloud Kerberos trust: announces a new key of the server object. Raise it, and apply rotates the key in the domain and in the tenant. Found to be 0 when the two do not have one key, or a part of the object is missing."`
 }
+
+// Values of Trust.Type.
+const (
+	TrustKey           = "key"
+	TrustCloudKerberos = "cloud_kerberos"
+)
 
 // TrustOut is what a trust learns.
 type TrustOut struct {
-	ID string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
+	ID     string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
+	Server int    `lab:"server_number" follows:"key_version" doc:"Number of the Kerberos server object, which tickets under its key carry (msDS-SecondaryKrbTgtNumber); 0 without one."`
+
+	// The versions grow together when the key is rotated, which needs no apply.
+	DomainKey int `lab:"domain_key_version,volatile" doc:"Version of its key in the domain (msDS-KeyVersionNumber); 0 without one."`
+	TenantKey int `lab:"tenant_key_version,volatile" doc:"Version of the copy that the tenant has; 0 without one."`
 }

@@ -131,6 +131,7 @@ type DeviceOut struct {
 	TransportKey string `lab:"transport_key" doc:"Base64 SHA-256 of the public transport key; empty when not registered."`
 	SID          string `lab:"sid" doc:"Security identifier of the computer in its domain; empty when not joined to one."`
 	EKHash       string `lab:"ek_hash" doc:"Hex SHA-256 of the TPM's public endorsement key; empty without a TPM."`
+	TenantWide   string `lab:"tenant_wide_policy" doc:"Tenant-wide policies that it got when it was enrolled in device management, JSON; empty without one."`
 }
 
 // Application is an application of a tenant: a client, a resource, and a
@@ -161,37 +162,6 @@ type ApplicationOut struct {
 	URL      string `lab:"url" doc:"Where it answers."`
 }
 
-// Policy is a Windows Hello for Business policy, the PassportForWork settings.
-type Policy struct {
-	Assign                       []providers.Ref `lab:"assign" ref:"group,user,device" doc:"Whom it reaches; everyone when absent."`
-	Source                       string          `lab:"source" default:"mdm" enum:"mdm,gpo" doc:"Where it comes from; group policy wins over MDM."`
-	Scope                        string          `lab:"scope" default:"device" enum:"device,user" doc:"Computer or user settings; user wins setting by setting."`
-	Trust                        providers.Ref   `lab:"trust" ref:"trust" doc:"Trust that the policy turns on: short for the switch that its type needs."`
-	UseCloudTrustForOnPremAuth   *bool           `lab:"use_cloud_trust_for_on_prem_auth" doc:"Prove the key to the domain by cloud Kerberos trust."`
-	UseCertificateForOnPremAuth  *bool           `lab:"use_certificate_for_on_prem_auth" doc:"Prove the key to the domain by a certificate; wins over cloud Kerberos trust. With neither, the key itself is proven."`
-	UsePassportForWork           *bool           `lab:"use_passport_for_work" doc:"Whether Hello is provisioned. Unset: on for Entra joined devices."`
-	DisablePostLogonProvisioning *bool           `lab:"disable_post_logon_provisioning" doc:"Do not start provisioning after sign-in."`
-	RequireSecurityDevice        *bool           `lab:"require_security_device" doc:"Only devices with a usable TPM may provision."`
-	PINComplexity                *PINComplexity  `lab:"pin_complexity,block" doc:"What a PIN must look like."`
-	Biometrics                   *Biometrics     `lab:"biometrics,block" doc:"Biometric gestures."`
-}
-
-// PINComplexity is the PINComplexity node of the CSP. Letters, special
-// characters and digits are "allow", "require" or "forbid".
-type PINComplexity struct {
-	MinimumPINLength  *int   `lab:"minimum_pin_length" doc:"4 to 127."`
-	MaximumPINLength  *int   `lab:"maximum_pin_length" doc:"4 to 127, above the minimum."`
-	UppercaseLetters  string `lab:"uppercase_letters" enum:"allow,require,forbid" doc:"Upper-case letters; unset behaves as forbid."`
-	LowercaseLetters  string `lab:"lowercase_letters" enum:"allow,require,forbid" doc:"Lower-case letters; unset behaves as forbid."`
-	SpecialCharacters string `lab:"special_characters" enum:"allow,require,forbid" doc:"Special characters; unset behaves as forbid."`
-	Digits            string `lab:"digits" enum:"allow,require,forbid" doc:"Digits; unset behaves as require."`
-}
-
-// Biometrics is the Biometrics node of the CSP.
-type Biometrics struct {
-	UseBiometrics *bool `lab:"use_biometrics" doc:"Whether biometric gestures may be used; unset means yes."`
-}
-
 // PolicyOut is what a policy learns.
 type PolicyOut struct {
 	PolicyID string `lab:"policy_id,id" doc:"GUID of the profile."`
@@ -209,7 +179,9 @@ type Enrollment struct {
 
 // EnrollmentOut is what an enrollment learns.
 type EnrollmentOut struct {
-	KeyID      string `lab:"key_id,id" doc:"Base64 SHA-256 of the registered public key: the kid of every assertion."`
+	EnrollmentID string `lab:"enrollment_id,id" doc:"Names the enrollment: the id of the key that it began with. A PIN reset does not change it."`
+
+	KeyID      string `lab:"key_id" doc:"Base64 SHA-256 of the registered public key: the kid of every assertion. A destructive PIN reset brings another."`
 	Flow       string `lab:"flow" doc:"Provisioning flow that ran, P1 to P8."`
 	Trust      string `lab:"trust" doc:"Trust type towards Active Directory; none in a cloud-only lab."`
 	KeyStorage string `lab:"key_storage" doc:"\"tpm\" or \"software\"."`

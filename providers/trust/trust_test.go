@@ -28,7 +28,9 @@ func newLab(tb testing.TB) *conformance.Env {
 	tb.Helper()
 	e := conformance.NewEnv(tb,
 		part[spec.Tenant]("tenant", func(addr string) spec.TenantOut { return spec.TenantOut{TenantID: addr + "-id"} }),
-		part[spec.Domain]("domain", func(addr string) spec.DomainOut { return spec.DomainOut{GUID: addr + "-id"} }),
+		part[spec.Domain]("domain", func(addr string) spec.DomainOut {
+			return spec.DomainOut{GUID: addr + "-id", Hosts: []string{"dc1." + addr}}
+		}),
 		part[spec.Authority]("authority", func(addr string) spec.AuthorityOut { return spec.AuthorityOut{Thumbprint: addr + "-id"} }),
 		part[spec.Sync]("sync", func(addr string) spec.SyncOut { return spec.SyncOut{Host: addr + ".test"} }),
 		trust.Trust())

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/oauth"
@@ -21,13 +22,7 @@ import (
 type admin struct{ *graph.Client }
 
 func (w *Windows) newAdmin(ctx context.Context, env providers.Env, tenant spec.TenantOut) (admin, error) {
-	c, err := w.tokens.SignIn(ctx, env, w.lines.of(env, administrator), graph.Tenant{
-		ID:           tenant.TenantID,
-		LoginHost:    tenant.LoginHost,
-		GraphHost:    tenant.GraphHost,
-		ClientID:     tenant.AdminClientID,
-		ClientSecret: tenant.AdminSecret,
-	})
+	c, err := w.tokens.SignIn(ctx, env, w.lines.of(env, administrator), administer.GraphTenant(tenant))
 	return admin{c}, err
 }
 

@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/position"
@@ -21,10 +23,34 @@ import (
 // sign them in where no controller is in sight. It proves nothing to anybody
 // else.
 type cachedLogon struct {
-	At       time.Time `json:"at"`
-	KeyID    string    `json:"key_id,omitempty"`   // kid of the Hello key, which its gesture releases
-	Salt     []byte    `json:"salt,omitempty"`     // of a password's verifier
-	Verifier []byte    `json:"verifier,omitempty"` // PBKDF2-HMAC-SHA-256 of the password
+	At       time.Time   `json:"at"`
+	KeyID    string      `json:"key_id,omitempty"`   // kid of the Hello key, which its gesture releases
+	Trust    hello.Trust `json:"trust,omitempty"`    // by which the key was proven; "" for key trust
+	Salt     []byte      `json:"salt,omitempty"`     // of a password's verifier
+	Verifier []byte      `json:"verifier,omitempty"` // PBKDF2-HMAC-SHA-256 of the password
+}
+
+// shown is what a user shows at the lock screen: a key or a password.
+type shown struct {
+	kid      string // of the Hello key; "" with a password
+	trust    hello.Trust
+	password providers.Secret
+}
+
+// credential is what a cached logon of it is kept by.
+func (s shown) credential() string {
+	if s.kid == "" {
+		return byPassword
+	}
+	return byHello
+}
+
+// shows is what the user signs in with.
+func (s *signingIn) shows() shown {
+	if s.released == nil {
+		return shown{password: s.request.Password}
+	}
+	return shown{kid: s.kid, trust: s.route.Trust}
 }
 
 // Windows' own verifier is PBKDF2 with 10240 rounds over another hash; nobody
@@ -38,27 +64,27 @@ func verifier(password providers.Secret, salt []byte) ([]byte, error) {
 	return pbkdf2.Key(sha256.New, string(password), salt, verifierRounds, verifierSize)
 }
 
-// proves reports whether the sign-in at hand shows what the cached one showed.
-func (c cachedLogon) proves(kid string, password providers.Secret) (bool, error) {
+// proves reports whether the sign-in at hand shows what the cached one showed. A
+// key that is to be proven by another trust than it was is not known by this one:
+// a controller must see it first ("Cloud Kerberos trust", migration).
+func (c cachedLogon) proves(s shown) (bool, error) {
 	if c.KeyID != "" {
-		return kid != "" && subtle.ConstantTimeCompare([]byte(kid), []byte(c.KeyID)) == 1, nil
+		return s.kid != "" && cmp.Or(c.Trust, hello.KeyTrust) == s.trust && subtle.ConstantTimeCompare([]byte(s.kid), []byte(c.KeyID)) == 1, nil
 	}
-	v, err := verifier(password, c.Salt)
-	return err == nil && len(password) > 0 && subtle.ConstantTimeCompare(v, c.Verifier) == 1, err
+	v, err := verifier(s.password, c.Salt)
+	return err == nil && len(s.password) > 0 && subtle.ConstantTimeCompare(v, c.Verifier) == 1, err
 }
 
 // cacheLogon keeps a sign-in that the domain took, and drops the oldest of
 // users that are too many.
-func (m *machine) cacheLogon(ctx context.Context, user person, kid string, password providers.Secret, domain spec.Domain) error {
-	c := cachedLogon{At: m.env.Now(), KeyID: kid}
-	credential := byHello
-	if kid == "" {
-		credential = byPassword
+func (m *machine) cacheLogon(ctx context.Context, user person, by shown, domain spec.Domain) error {
+	c := cachedLogon{At: m.env.Now(), KeyID: by.kid, Trust: by.trust}
+	if by.kid == "" {
 		var err error
 		if c.Salt, err = random(m.env, 16); err != nil {
 			return err
 		}
-		if c.Verifier, err = verifier(password, c.Salt); err != nil {
+		if c.Verifier, err = verifier(by.password, c.Salt); err != nil {
 			return err
 		}
 	}
@@ -66,7 +92,7 @@ func (m *machine) cacheLogon(ctx context.Context, user person, kid string, passw
 		if domain.CachedLogons == 0 {
 			return dropCachedLogons(w, 0)
 		}
-		return errors.Join(put(w, tableCached, user.sid+"|"+credential, c), dropCachedLogons(w, domain.CachedLogons))
+		return errors.Join(put(w, tableCached, user.sid+"|"+by.credential(), c), dropCachedLogons(w, domain.CachedLogons))
 	})
 }
 
@@ -103,17 +129,15 @@ func dropCachedLogons(w providers.Writer, leave int) error {
 func outOfSight(err error) bool {
 	var far *position.NoLineOfSight
 	var refusal *kerberos.Error
-	return errors.As(err, &far) || errors.As(err, &refusal) && refusal.Phase == kerberos.PhaseLocate
+	return errors.As(err, &far) || errors.As(err, &refusal) && refusal.OutOfSight()
 }
 
 // byCachedLogon signs the user in by the last sign-in that LSASS kept. cause is
 // why the domain was not asked.
 func (s *signingIn) byCachedLogon(domain spec.Domain, cause error) error {
 	t := s.trace
-	credential := byHello
-	if s.released == nil {
-		credential = byPassword
-	}
+	by := s.shows()
+	credential := by.credential()
 	refused := func(err error) error {
 		t.refused(event.LSASS, event.Winlogon, local, "cached_logon_refused", "LSASS has no cached logon that signs the user in.", err)
 		return err
@@ -129,7 +153,7 @@ func (s *signingIn) byCachedLogon(domain spec.Domain, cause error) error {
 		return refused(because("network_logon_forced", cause, "No controller is reached, and the sign-in that the device keeps is %s old; the domain allows %s.",
 			providers.FormatDuration(age.Round(time.Second)), providers.FormatDuration(domain.ForceNetwork)))
 	}
-	proven, err := c.proves(s.kid, s.request.Password)
+	proven, err := c.proves(by)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type cloudAP struct {
 	trace  *trace
 	http   *http.Client
 	tenant spec.TenantOut
+	tgt    bool // whether tickets of Entra Kerberos are asked for, too
 }
 
 // scopePRT asks for a primary refresh token.
@@ -48,6 +49,8 @@ type prtRecord struct {
 	UPN        string     `json:"upn"`
 	Obtained   time.Time  `json:"obtained"`
 	Expires    time.Time  `json:"expires"`
+
+	tickets *cloudTickets // that came with it; nil: none were asked for
 }
 
 // key is where the record lies.
@@ -105,6 +108,7 @@ func (c *cloudAP) exchange(ctx context.Context, r prt.Request) (*oauth.TokenResp
 		Request:           signed,
 		WindowsAPIVersion: "2.0",
 		ClientInfo:        true,
+		TGT:               c.tgt,
 	}.Form())
 	if err != nil {
 		return nil, err
@@ -135,7 +139,7 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 		"Cloud AP has the session key protected by the device's key provider.",
 		message{"storage": string(sealed.Storage), "use": "HMAC-SHA256"})
 	now := c.m.env.Now()
-	return &prtRecord{
+	rec := &prtRecord{
 		Token:      reply.RefreshToken,
 		SessionKey: sealed,
 		Credential: credential,
@@ -143,7 +147,9 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 		UPN:        upn,
 		Obtained:   now,
 		Expires:    now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second),
-	}, nil
+	}
+	rec.tickets, err = c.openTickets(ctx, reply, rec)
+	return rec, err
 }
 
 // unwrap decrypts a session key. What is not for this device's transport key, is
@@ -168,13 +174,14 @@ func (c *cloudAP) unwrap(ctx context.Context, jwe string) ([]byte, error) {
 	return key, nil
 }
 
-// cache is LSASS keeping the token for the user's session, which begins or goes
-// on with it. The out-of-box sign-in's own token worked once and is void.
-func (c *cloudAP) cache(ctx context.Context, sid string, rec *prtRecord) error {
+// cache is LSASS keeping the token and the tickets that came with it. session
+// says that the user's session begins or goes on with them. The out-of-box
+// sign-in's own token worked once and is void.
+func (c *cloudAP) cache(ctx context.Context, sid string, rec *prtRecord, session bool) error {
 	rec.SID = sid
 	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		err := put(w, tablePRT, rec.key(), rec)
-		if !c.m.personal() { // the session there is the owner's, and the broker keeps the token beyond it
+		err := errors.Join(put(w, tablePRT, rec.key(), rec), rec.tickets.keep(w, sid))
+		if session && !c.m.personal() { // the session there is the owner's, and the broker keeps the token beyond it
 			err = errors.Join(err, put(w, tableSession, sid, sessionRecord{UPN: rec.UPN, Since: rec.Obtained}))
 		}
 		if rec.Credential == byRefresh {

@@ -180,7 +180,7 @@ func (m *machine) registered() bool {
 }
 
 func (m *machine) out() spec.DeviceOut {
-	out := spec.DeviceOut{DeviceID: m.rec.MachineID, EKHash: m.rec.ekHash()}
+	out := spec.DeviceOut{DeviceID: m.rec.MachineID, EKHash: m.rec.ekHash(), TenantWide: m.rec.TenantWide}
 	if j := m.rec.Member; j != nil {
 		out.DeviceID, out.SID = j.ObjectGUID, j.SID
 	}

@@ -130,6 +130,16 @@ func (m *machine) trusts(domain providers.Ref) (roots, between []*x509.Certifica
 	return roots, between, nil
 }
 
+// domainOf is the DNS name of the domain that a user has an account in; "" where
+// there is none.
+func (m *machine) domainOf(user person) (string, error) {
+	if user.domain == "" {
+		return "", nil
+	}
+	d, err := domainAt(m.env, user.domain)
+	return strings.ToLower(d.In.DNSName), err
+}
+
 // place is where the machine is on the network.
 func place(in spec.Device, tunnel bool) position.Position {
 	return position.Position{Place: in.Network, Tunnel: tunnel && in.Network == position.VPN}
@@ -144,7 +154,7 @@ func domainReason(e *kerberos.Error) hello.Reason {
 	r, known := hello.ReasonOfKerberos(int32(e.Code))
 	var far *position.NoLineOfSight
 	switch {
-	case errors.As(e, &far), e.Phase == kerberos.PhaseLocate && e.Status.Name == "STATUS_NO_LOGON_SERVERS":
+	case errors.As(e, &far), e.OutOfSight():
 		r, _ = hello.ReasonFor("no_line_of_sight")
 		return r
 	case e.Phase == kerberos.PhaseLocate:
@@ -160,7 +170,13 @@ func domainReason(e *kerberos.Error) hello.Reason {
 		}
 		return r
 	}
+	if e.Phase == kerberos.PhaseExchange {
+		r, known = hello.ReasonOfPartialTicket(int32(e.Code))
+	}
 	r.Status, r.Name = e.Status.String(), e.Status.Name
+	if e.Code == krb.ErrTGTRevoked && e.Sentence != "" {
+		r.Sentence = e.Sentence // the KDC says which of its lists
+	}
 	if !known && e.Sentence != "" {
 		r.Sentence = e.Sentence
 	}

@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ func enrollmentKey(in spec.Enrollment) string {
 // has a record here, whatever instant the process ended at.
 type enrollmentRecord struct {
 	Addr       string    `json:"addr"`
-	KeyID      string    `json:"key_id"`   // kid
-	EntryID    string    `json:"entry_id"` // GUID of the directory entry; empty until registered
+	ID         string    `json:"id,omitempty"` // of the enrollment, where a reset has brought another key
+	KeyID      string    `json:"key_id"`       // kid
+	EntryID    string    `json:"entry_id"`     // GUID of the directory entry; empty until registered
 	Flow       string    `json:"flow"`
 	Trust      string    `json:"trust"`
 	DeviceID   string    `json:"device_id"`
@@ -48,6 +50,9 @@ type enrollmentRecord struct {
 	Created    time.Time `json:"created"`
 	Gestures   []string  `json:"gestures,omitempty"` // asked for besides the PIN
 }
+
+// id names the enrollment: by its first key.
+func (r enrollmentRecord) id() string { return cmp.Or(r.ID, r.KeyID) }
 
 // enrolling is an enrollment in one call of its kind.
 type enrolling struct {
@@ -94,6 +99,8 @@ func (e *enrolling) record() (enrollmentRecord, bool, error) {
 // out is what the lab learns; last is the status that it knew before.
 func (e *enrolling) out(ctx context.Context, rec enrollmentRecord, last string) spec.EnrollmentOut {
 	return spec.EnrollmentOut{
+		EnrollmentID: rec.id(),
+
 		KeyID:      rec.KeyID,
 		Flow:       rec.Flow,
 		Trust:      rec.Trust,
@@ -203,7 +210,7 @@ func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key str
 		}
 	}
 	o.Out = e.out(ctx, rec, declared.Out.Status)
-	o.ID = o.Out.KeyID
+	o.ID = o.Out.EnrollmentID
 	return o, nil
 }
 

@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
@@ -63,14 +63,13 @@ func (e *enrolling) keyInDomain(ctx context.Context, kid string) (bool, error) {
 	if user.Out.DomainID == "" {
 		return false, fmt.Errorf("%s: %w", e.user.addr, errNotCreated)
 	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	conn, err := adldap.SignIn(ctx, e.desk, adldap.Domain{
-		Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword,
-	})
+	// A plan asks for each enrollment, and signs in once.
+	conn, release, err := providers.Share(ctx, "directory of "+string(e.user.domain),
+		func(ctx context.Context) (*adldap.Conn, error) { return administer.SignIn(ctx, e.desk, d.Out) }, (*adldap.Conn).Close)
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close()
+	defer release()
 	entry, err := conn.Read(adldap.ByGUID(user.Out.DomainID), keyCredentialLink)
 	if err != nil {
 		return false, err

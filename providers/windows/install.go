@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/tpm"
@@ -24,6 +25,11 @@ func (w *Windows) install(ctx context.Context, env providers.Env, in spec.Device
 	m := w.newMachine(env, env.Addr, in)
 	m.rec = machineRecord{MachineID: id.String(), Name: computerName(in, env.Addr)}
 	m.rec.makePersonal(in, id)
+	if in.Tenant != "" {
+		if m.rec.TenantWide, err = hello.EnrollmentPolicies(env.Objects); err != nil {
+			return nil, fmt.Errorf("%s: tenant-wide policy: %w", env.Addr, err)
+		}
+	}
 	var image []byte
 	var spare ksp.Key
 	if in.TPM == "none" {

@@ -105,20 +105,12 @@ func (r *registering) signIn(ctx context.Context) error {
 	return nil
 }
 
-// join sends the device key, as a certificate request, and the transport key.
+// join asks for a registration of the device, as the user who joins it.
 func (r *registering) join(ctx context.Context) error {
 	if r.rec.Registration != nil {
 		return nil
 	}
-	key, err := r.deviceSigner(ctx)
-	if err != nil {
-		return err
-	}
-	csr, err := drs.NewCSR(r.env.Rand, key)
-	if err != nil {
-		return fmt.Errorf("certificate request: %w", err)
-	}
-	transport, err := r.transportBlob()
+	request, transport, err := r.joinKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,54 +119,33 @@ func (r *registering) join(ctx context.Context) error {
 		return err
 	}
 	body := drs.JoinRequest{
-		CertificateRequest: drs.CertificateRequest{Type: "pkcs10", Data: csr},
+		CertificateRequest: request,
 		TransportKey:       transport,
 		TargetDomain:       domainOf(r.joiner.upn),
 		DeviceType:         "Windows",
 		OSVersion:          osVersion(r.in.OS),
 		DeviceDisplayName:  r.rec.Name,
 		JoinType:           r.joinType(),
-		Attributes:         map[string]any{"ReuseDevice": "true", "ReturnClientSid": "true"},
+		Attributes:         joinAttributes(),
 	}
-	r.trace.step(event.Device, event.DRS, https, "join_request",
-		"The device asks to be registered: certificate request of the device key, transport key.",
-		message{"join_type": body.JoinType, "display_name": body.DeviceDisplayName, "os_version": body.OSVersion,
-			"device_key": poolKey(r.rec.DeviceKey), "transport_key": poolKey(r.rec.TransportKey), "storage": string(r.rec.Storage)})
+	r.asked("The device asks to be registered: certificate request of the device key, transport key.",
+		message{"join_type": body.JoinType, "display_name": body.DeviceDisplayName, "os_version": body.OSVersion})
 	req, err := web.NewJSON(ctx, http.MethodPost, r.found.DeviceJoinService.URL+"?api-version=2.0", body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+r.token.AccessToken)
-	reply, err := web.Do(r.http, req)
+	joined, err := replyOf(r.http, req, drs.ParseJoinReply)
+	var refusal *drs.Error
+	if errors.As(err, &refusal) {
+		return r.joinRefused(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
-	if reply.Status/100 != 2 {
-		return r.joinRefused(ctx, drs.ParseError(reply.Status, reply.Body))
-	}
-	joined, err := drs.ParseJoinReply(reply.Body)
-	if err != nil {
-		return err
-	}
-	if r.rec.Registration, err = r.registrationOf(joined.Certificate.RawBody); err != nil {
-		return err
-	}
-	if r.personal() {
-		r.rec.Registration.Account = r.joiner.sid
-	}
-	r.rec.Joining = ""
-	err = r.env.Section.Update(ctx, func(w providers.Writer) error {
-		return errors.Join(
-			r.putRecord(w),
-			put(w, tableWAM, r.joiner.sid, wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()}))
+	return r.accept(ctx, joined, func(w providers.Writer) error {
+		return put(w, tableWAM, r.joiner.sid, wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()})
 	})
-	if err != nil {
-		return err
-	}
-	failpoint(r.env, "device:joined")
-	r.trace.step(event.Device, keyHolder(r.machine), local, "join_reply", "The device keeps the certificate that came back for its device key.",
-		message{"device_id": r.rec.Registration.DeviceID, "thumbprint": r.rec.Registration.Thumbprint})
-	return nil
 }
 
 // joinRefused notes that the service said no: nothing of the join is left.
@@ -279,6 +250,11 @@ func postDRS[T any](ctx context.Context, c *http.Client, tenant spec.TenantOut, 
 	if err != nil {
 		return nil, err
 	}
+	return replyOf(c, req, parse)
+}
+
+// replyOf sends a request to the registration service's host and reads its JSON.
+func replyOf[T any](c *http.Client, req *http.Request, parse func([]byte) (*T, error)) (*T, error) {
 	reply, err := web.Do(c, req)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		return err
 	}
 	r := &registering{machine: m, trace: t}
-	steps := []func(context.Context) error{r.enterDomain}
+	steps := []joinStep{{"", r.enterDomain}}
 	if hybrid {
 		if r.tenant, err = tenantOf(m.env, m.in.Tenant); err != nil {
 			return err
@@ -41,7 +41,10 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		if err := m.settle(ctx, r.tenant); err != nil {
 			return fmt.Errorf("%s: what an earlier join left: %w", m.addr, err)
 		}
-		steps = append(steps, r.findTenant, r.discover, r.publish, r.synchronize, r.complete, r.certifyIdentityKey, r.attestPool, r.finish)
+		steps = append(steps, []joinStep{
+			{phaseDiscover, r.findTenant}, {phaseDiscover, r.discover}, {phaseJoin, r.publish}, {phaseJoin, r.synchronize}, {phaseJoin, r.complete},
+			{phasePostJoin, r.certifyIdentityKey}, {phasePostJoin, r.attestPool}, {phasePostJoin, r.finish},
+		}...)
 	}
 	if m.registered() {
 		return nil
@@ -50,12 +53,13 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		return err
 	}
 	for _, step := range steps {
-		if err := step(ctx); err != nil {
+		if err := step.do(ctx); err != nil {
 			t.refused(event.Device, "", local, "registration_failed", "The device is not joined.", err)
-			return fmt.Errorf("%s: join: %w", m.addr, err)
+			err = fmt.Errorf("%s: join: %w", m.addr, err)
+			return errors.Join(err, m.keepAttempt(ctx, attemptOf(step.phase, t.id, err, m.env.Now())))
 		}
 	}
-	return nil
+	return m.keepAttempt(ctx, nil)
 }
 
 // findTenant reads the forest's service connection point, as the computer.
@@ -70,7 +74,7 @@ func (r *registering) findTenant(ctx context.Context) error {
 		return refuse("connection_point_missing", err)
 	}
 	if err != nil {
-		return fmt.Errorf("read the service connection point: %w", err)
+		return fmt.Errorf("%w: %w", errNoPoint, err)
 	}
 	if r.point, err = drs.ParseKeywords(e.Values("keywords")); err != nil {
 		return err
@@ -141,74 +145,58 @@ func (r *registering) synchronize(ctx context.Context) error {
 	return nil
 }
 
-// complete sends the proof, the device key as a certificate request, and the
-// transport key.
+// complete asks for the computer's registration, with a proof by the key of the
+// certificate that Connect carried up.
 func (r *registering) complete(ctx context.Context) error {
 	if r.rec.Registration != nil {
 		return nil
 	}
-	key, err := r.deviceSigner(ctx)
+	request, transport, err := r.joinKeys(ctx)
 	if err != nil {
 		return err
 	}
-	csr, err := drs.NewCSR(r.env.Rand, key)
-	if err != nil {
-		return fmt.Errorf("certificate request: %w", err)
-	}
-	transport, err := r.transportBlob()
-	if err != nil {
-		return err
-	}
-	computer, err := sid.Parse(r.rec.Member.SID)
-	if err != nil {
-		return err
-	}
-	identity, err := drs.SignIdentity(r.env.Rand, key, computer, r.env.Now())
+	identity, err := r.signIdentity(ctx)
 	if err != nil {
 		return err
 	}
 	body := drs.HybridRequest{
-		CertificateRequest: drs.CertificateRequest{Type: "pkcs10", Data: csr},
+		CertificateRequest: request,
 		ServerAdJoinData: drs.ServerAdJoinData{
 			TransportKey: transport, TargetDomain: r.point.Domain, DeviceType: "Windows", OSVersion: osVersion(r.in.OS),
 			DeviceDisplayName: r.rec.Name, SourceDomainController: r.rec.Member.Account.Controller,
 			TargetDomainID: r.tenant.TenantID, ClientIdentity: identity,
 		},
 		JoinType:   drs.JoinHybrid,
-		Attributes: map[string]any{"ReuseDevice": "true", "ReturnClientSid": "true"},
+		Attributes: joinAttributes(),
 	}
-	r.trace.step(event.Device, event.DRS, https, "join_request", "The computer asks for its registration to be completed, with a proof by the key of its certificate.",
-		message{"join_type": body.JoinType, "device_id": r.rec.Member.ObjectGUID, "identity": identity.Sid,
-			"device_key": poolKey(r.rec.DeviceKey), "transport_key": poolKey(r.rec.TransportKey), "storage": string(r.rec.Storage)})
+	r.asked("The computer asks for its registration to be completed, with a proof by the key of its certificate.",
+		message{"join_type": body.JoinType, "device_id": r.rec.Member.ObjectGUID, "identity": identity.Sid})
 	target := "https://" + r.tenant.RegistrationHost + drs.PathDevice + url.PathEscape(r.rec.Member.ObjectGUID) + "?api-version=2.0"
 	req, err := web.NewJSON(ctx, http.MethodPut, target, body)
 	if err != nil {
 		return err
 	}
-	reply, err := web.Do(r.http, req)
+	joined, err := replyOf(r.http, req, drs.ParseJoinReply)
+	if drs.HasSubcode(err, "error_missing_device") {
+		return refuse("device_not_synced", err)
+	}
 	if err != nil {
 		return err
 	}
-	if reply.Status/100 != 2 {
-		return drs.ParseError(reply.Status, reply.Body)
-	}
-	joined, err := drs.ParseJoinReply(reply.Body)
+	return r.accept(ctx, joined, func(providers.Writer) error { return nil })
+}
+
+// signIdentity is the computer's proof.
+func (r *registering) signIdentity(ctx context.Context) (drs.ClientIdentity, error) {
+	key, err := r.deviceSigner(ctx)
 	if err != nil {
-		return err
+		return drs.ClientIdentity{}, err
 	}
-	if r.rec.Registration, err = r.registrationOf(joined.Certificate.RawBody); err != nil {
-		return err
+	computer, err := sid.Parse(r.rec.Member.SID)
+	if err != nil {
+		return drs.ClientIdentity{}, err
 	}
-	if r.rec.Registration.DeviceID != r.rec.Member.ObjectGUID {
-		return errors.New("device certificate: it is for another computer")
-	}
-	if err := r.save(ctx); err != nil {
-		return err
-	}
-	failpoint(r.env, "device:joined")
-	r.trace.step(event.Device, keyHolder(r.machine), local, "join_reply", "The device keeps the certificate that came back for its device key.",
-		message{"device_id": r.rec.Registration.DeviceID, "thumbprint": r.rec.Registration.Thumbprint})
-	return nil
+	return drs.SignIdentity(r.env.Rand, key, computer, r.env.Now())
 }
 
 type syncObject = providers.Object[spec.Sync, spec.SyncOut]

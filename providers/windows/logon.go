@@ -64,24 +64,42 @@ func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r
 		t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
 		t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
 	}
-	nonce, err := c.nonce(ctx)
+	rec, reply, err := c.prove(ctx, p, credential, r)
 	if err != nil {
 		return nil, err
 	}
-	r.RequestNonce = nonce
-	t.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP asks for a primary refresh token, signed with the device key.",
-		message{"grant_type": r.GrantType, "scope": scopePRT, "device_id": c.m.rec.Registration.DeviceID})
-	reply, err := c.exchange(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	rec, err := c.keep(ctx, reply, credential, p.upn)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cache(ctx, p.sid, rec); err != nil {
+	if err := c.cache(ctx, p.sid, rec, true); err != nil {
 		return nil, err
 	}
 	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.", message{"claims": claims(reply.IDToken)})
+	c.ticketsCached(rec.tickets)
 	return rec, nil
+}
+
+// prove exchanges a proof that is not a Hello key for a primary refresh token,
+// which is nobody's session yet.
+func (c *cloudAP) prove(ctx context.Context, p person, credential string, r prt.Request) (*prtRecord, *oauth.TokenResponse, error) {
+	nonce, err := c.nonce(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.RequestNonce = nonce
+	c.trace.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP asks for a primary refresh token, signed with the device key.",
+		message{"grant_type": r.GrantType, "scope": scopePRT, "device_id": c.m.rec.Registration.DeviceID})
+	reply, err := c.exchange(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, err := c.keep(ctx, reply, credential, p.upn)
+	return rec, reply, err
+}
+
+// passwordToken proves user name and password where nobody signs in to Windows: at
+// its lock screen.
+func (c *cloudAP) passwordToken(ctx context.Context, p person) (*prtRecord, error) {
+	rec, _, err := c.prove(ctx, p, byPassword, prt.Request{GrantType: oauth.GrantPassword, Username: p.upn, Password: string(p.password)})
+	if rec != nil {
+		rec.SID = p.sid
+	}
+	return rec, err
 }

@@ -45,6 +45,8 @@ type machineRecord struct {
 	// Of a computer of a domain: its account there.
 	Member *domainjoin.Joined `json:"member,omitempty"`
 
+	TenantWide string `json:"tenant_wide,omitempty"` // policy of its enrollment, as package hello reads it
+
 	// Of a personal device: what kind of account unlocks it, as in spec.Device, and its SID.
 	Unlock string `json:"unlock,omitempty"`
 	Owner  string `json:"owner,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/domainjoin"
@@ -33,11 +34,10 @@ func (m *machine) membershipOf(lane func(string, string, map[string]any)) (membe
 	if err != nil {
 		return membership{}, err
 	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
 	return membership{
 		provider: provider,
 		domain:   domainjoin.Domain{Name: strings.ToLower(d.In.DNSName), Realm: d.Out.Realm, Base: d.Out.DN},
-		admin:    domainjoin.Administrator{Account: account, Password: d.Out.AdminPassword},
+		admin:    domainjoin.Administrator{Account: administer.Account(d.Out), Password: d.Out.AdminPassword},
 	}, nil
 }
 

@@ -2,12 +2,9 @@ package windows
 
 import (
 	"context"
-	"fmt"
-
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
-	"hellolab/providers/spec"
 	"hellolab/providers/wire/ntlm"
 )
 
@@ -29,17 +26,7 @@ const flowPassword hello.Flow = "password"
 func (w *Windows) ChangePassword(ctx context.Context, env providers.Env, c PasswordChange) (Verdict, error) {
 	defer c.Old.Wipe()
 	defer c.New.Wipe()
-	d, err := providers.Resolve[spec.Device, spec.DeviceOut](env, providers.Ref(c.Device))
-	if err != nil {
-		return Verdict{}, fmt.Errorf("%s: %w", c.Device, err)
-	}
-	d.In.UnlockPIN.Wipe()
-	user, err := userOf(env, providers.Ref(c.User))
-	if err != nil {
-		return Verdict{}, err
-	}
-	user.password.Wipe()
-	m, err := w.machine(env, c.Device, d.In)
+	p, err := w.atDevice(env, c.User, c.Device)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -47,27 +34,16 @@ func (w *Windows) ChangePassword(ctx context.Context, env providers.Env, c Passw
 	if err != nil {
 		return Verdict{}, err
 	}
-	v := Verdict{Code: hello.Success, Flow: string(flowPassword), ID: t.id}
-	t.step(event.User, event.Winlogon, local, "secure_attention", "The user presses Ctrl+Alt+Del and asks to change the password.", message{"user": user.upn})
-	if err = m.changePassword(ctx, t, user, c); err == nil {
-		return v, nil
-	}
-	t.refused(event.Winlogon, event.User, local, "password_not_changed", "Winlogon shows that the password stays what it was.", err)
-	if ctx.Err() != nil {
-		return v, ctx.Err()
-	}
-	reason := reasonOf(err)
-	if reason.Code == codeInternal {
-		return v, err
-	}
-	shown := reason.Event()
-	v.Code, v.Reason = reason.Code, &shown
-	return v, nil
+	t.step(event.User, event.Winlogon, local, "secure_attention", "The user presses Ctrl+Alt+Del and asks to change the password.", message{"user": p.user.upn})
+	err = p.changePassword(ctx, t, p.user, c.Old, c.New)
+	return verdictOf(ctx, t, t.verdict(), err, func(err error) {
+		t.refused(event.Winlogon, event.User, local, "password_not_changed", "Winlogon shows that the password stays what it was.", err)
+	})
 }
 
 // changePassword asks the domain, and has LSASS keep what it keeps of a
 // password by the new one.
-func (m *machine) changePassword(ctx context.Context, t *trace, user person, c PasswordChange) error {
+func (m *machine) changePassword(ctx context.Context, t *trace, user person, old, password providers.Secret) error {
 	switch {
 	case user.upnOnPrem == "":
 		return because("not_domain_account", nil, "%s has no account in a domain.", user.addr)
@@ -78,7 +54,7 @@ func (m *machine) changePassword(ctx context.Context, t *trace, user person, c P
 	if err != nil {
 		return err
 	}
-	err = provider.ChangePassword(ctx, user.onPremName(), string(c.Old), string(c.New))
+	err = provider.ChangePassword(ctx, user.onPremName(), string(old), string(password))
 	if outOfSight(err) {
 		return refuse("password_change_needs_domain", err)
 	}
@@ -86,7 +62,7 @@ func (m *machine) changePassword(ctx context.Context, t *trace, user person, c P
 		return err
 	}
 	if m.inDomain() {
-		if err := m.cacheLogon(ctx, user, "", c.New, d.In); err != nil {
+		if err := m.cacheLogon(ctx, user, shown{password: password}, d.In); err != nil {
 			return err
 		}
 	}
@@ -94,7 +70,7 @@ func (m *machine) changePassword(ctx context.Context, t *trace, user person, c P
 	if err != nil || session == nil || session.NTHash == nil {
 		return err
 	}
-	if session.NTHash, err = ntlm.NTHash(string(c.New)); err != nil {
+	if session.NTHash, err = ntlm.NTHash(string(password)); err != nil {
 		return err
 	}
 	return m.keepKerberos(ctx, user, session)

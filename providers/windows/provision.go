@@ -32,6 +32,7 @@ type provisioning struct {
 	released  *container.Released
 	key       container.UserKey
 	attested  *attestation // of key; nil when it is to be made
+	id        string       // of the enrollment that is there already; "" for a new one
 }
 
 // provision goes from the first sign-in to a registered key. Which flow runs
@@ -57,28 +58,36 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 		return enrollmentRecord{}, err
 	}
 	t.broker = e.personal()
-	client, err := e.client(ctx, false)
+	p, err := e.application(ctx, t)
 	if err != nil {
 		return enrollmentRecord{}, err
-	}
-	p := &provisioning{
-		enrolling: e,
-		trace:     t,
-		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant},
-		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
 	}
 	defer p.close()
 	if err := p.launch(ctx); err != nil {
 		return enrollmentRecord{}, err
 	}
-	if flow != hello.P1 && flow != hello.P4 {
+	if flow != hello.P1 && flow != hello.P3 && flow != hello.P4 {
 		return enrollmentRecord{}, fmt.Errorf("flow %s (%s) is not part of this version", flow, flow.Title())
 	}
-	rec, err := p.p1(ctx) // P4 is P1 until the key is registered; Connect takes it further
+	rec, err := p.p1(ctx) // P3 is P1 after another first sign-in, and P4 until the key is registered; Connect takes it further
 	if err != nil && !t.refusing {
 		t.refused(event.CXH, "", local, "provisioning_failed", "Provisioning cannot go on; the application exits.", err)
 	}
 	return rec, err
+}
+
+// application is the provisioning application, about to run.
+func (e *enrolling) application(ctx context.Context, t *trace) (*provisioning, error) {
+	client, err := e.client(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return &provisioning{
+		enrolling: e,
+		trace:     t,
+		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant, tgt: e.asksTickets(e.user, e.route.Trust)},
+		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
+	}, nil
 }
 
 func (p *provisioning) close() {
@@ -109,6 +118,11 @@ func (p *provisioning) launch(ctx context.Context) error {
 		}
 		facts.PRT = true
 	}
+	tickets, err := p.partialTicket(ctx)
+	if err != nil {
+		return err
+	}
+	facts.CloudTGT = tickets
 	t.step(event.MDM, event.Device, local, "policy_applied", "The policy in force for the user on the device is known.", policyMessage(p.policy))
 	check := hello.Prerequisites(p.route, p.policy, facts)
 	results := checkMessage(check)
@@ -174,7 +188,8 @@ func yesNo(ok bool) string {
 }
 
 // policyMessage is event 5003 of Windows' HelloForBusiness log: the policy in
-// force, with the origin of what is set.
+// force, with the origin of what is set. Settings that are off are left out, but
+// for those that the event always has.
 func policyMessage(f hello.InForce) message {
 	rules := f.PIN()
 	m := message{
@@ -186,7 +201,16 @@ func policyMessage(f hello.InForce) message {
 		"LowercaseLetters":      rules.Lower,
 		"UppercaseLetters":      rules.Upper,
 		"SpecialCharacters":     rules.Special,
+		"History":               f.PINHistory.Value,
+		"Expiration":            f.PINExpiration.Value,
+		"EnablePinRecovery":     f.EnablePINRecovery.Value,
 		"UseBiometrics":         f.UseBiometrics.Value,
+	}
+	if f.MultiFactorUnlock() {
+		m["GroupA"], m["GroupB"] = f.UnlockGroupA.Value, f.UnlockGroupB.Value
+	}
+	if f.ExcludeTPM12.Value {
+		m["ExcludeTPM12"] = true
 	}
 	if origin := f.UsePassportForWork.Origin.Policy; origin != "" {
 		m["policy"] = origin
@@ -299,6 +323,9 @@ func (p *provisioning) protect(ctx context.Context, pin providers.Secret) error 
 	for _, pr := range p.container.Protectors {
 		p.trace.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.",
 			message{"protector": pr.ID, "gesture": string(pr.Gesture), "storage": string(pr.Sealed.Storage)})
+	}
+	if pinRecovery(p.policy) {
+		p.cloud.protectAdministrativeKey(ctx, p.user, p.released)
 	}
 	d := p.container.AuthKey.Key.Digest()
 	p.trace.step(event.Container, keyHolder(p.machine), tpm20, "authentication_key_created", "The container's authentication key is made; every protector opens it.",

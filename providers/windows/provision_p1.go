@@ -37,17 +37,7 @@ func (p *provisioning) phaseA(ctx context.Context) (err error) {
 		message{"resource": oauth.ResourceDRS, "client_id": oauth.ClientProvisioning})
 	t.step(event.WAM, event.EntraID, https, "drs_token_request", "The plug-in asks the tenant for the token, with a current second factor.",
 		message{"resource": oauth.ResourceDRS, "amr_values": oauth.AMRNGCMFA, "with": p.prt.Credential})
-	p.token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
-	if isOver(err) { // the session was revoked meanwhile: the user signs in again
-		if p.prt, err = p.cloud.passwordSignIn(ctx, p.user); err != nil {
-			return err
-		}
-		p.token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
-	}
-	if demandsMFA(err) {
-		t.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
-		p.token, err = p.prompt(ctx)
-	}
+	p.token, err = p.freshToken(ctx, oauth.ClientProvisioning, oauth.ResourceDRS)
 	if err != nil {
 		t.refused(event.WAM, event.CXH, local, "drs_token_missing", "The plug-in has no token for the application.", err)
 		return err
@@ -56,14 +46,26 @@ func (p *provisioning) phaseA(ctx context.Context) (err error) {
 	return nil
 }
 
-// prompt gets the token by the tenant's page. The user's session on the device
-// is the first factor; the page asks for the second.
-func (p *provisioning) prompt(ctx context.Context) (*oauth.TokenResponse, error) {
+// freshToken gets an access token that the tenant gives for two factors only. The
+// user's session on the device is the first; where the second is not current, the
+// tenant's page asks for it.
+func (p *provisioning) freshToken(ctx context.Context, client, resource string) (*oauth.TokenResponse, error) {
+	token, err := p.cloud.accessToken(ctx, p.prt, client, resource, true)
+	if isOver(err) { // the session was revoked meanwhile: the user signs in again
+		if p.prt, err = p.cloud.passwordSignIn(ctx, p.user); err != nil {
+			return nil, err
+		}
+		token, err = p.cloud.accessToken(ctx, p.prt, client, resource, true)
+	}
+	if !demandsMFA(err) {
+		return token, err
+	}
+	p.trace.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
 	session, err := p.cloud.sessionCredential(ctx, p.prt)
 	if err != nil {
 		return nil, err
 	}
-	return p.wam.interactive(ctx, p.user, oauth.ClientProvisioning, oauth.ResourceDRS, session, true)
+	return p.wam.interactive(ctx, p.user, client, resource, session, true)
 }
 
 // demandsMFA says whether the tenant wants an interactive second factor.
@@ -136,11 +138,16 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	kid := ngc.KeyID(blob)
 	t.step(event.KeyPool, event.CXH, local, "pool_take", text,
 		message{"key_id": kid, "pregenerated": ready, "attested": p.attested != nil, "left": left, "algorithm": "RSA-2048", "storage": string(key.Storage)})
+	domain, err := p.domainOf(p.user)
+	if err != nil {
+		return err
+	}
 	p.key, err = p.released.Section(p.tenant.TenantID).Adopt(ctx, container.UserKey{
 		ID:      kid,
 		Name:    "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
 		Key:     key.Key,
 		Created: p.env.Now(),
+		Domain:  domain,
 	}, p.rec.Registration.TenantID)
 	if err != nil {
 		return err
@@ -157,7 +164,7 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 	t.in("C")
 	rec := enrollmentRecord{
 		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.trace.flow), Trust: string(p.route.Trust),
-		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures,
+		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures, ID: p.id,
 	}
 	if err := p.keep(ctx, rec); err != nil {
 		return rec, err
@@ -190,10 +197,14 @@ func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
 // keep writes container, templates and how far provisioning came, before the
 // registration service hears of the key.
 func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
+	records, err := p.templateRecords(ctx, p.templates)
+	if err != nil {
+		return err
+	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
 		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
-		for _, tpl := range p.templates {
-			errs = append(errs, put(w, tableSensor, tpl.Kind+"|"+p.holder(p.user), tpl))
+		for _, r := range records {
+			errs = append(errs, putTemplate(w, r))
 		}
 		return errors.Join(errs...)
 	})

@@ -4,7 +4,25 @@ import (
 	"context"
 
 	"hellolab/providers/event"
+	"hellolab/providers/windows/kerberos"
 )
+
+// partialTicket reports whether the first sign-in brought a partial ticket, where
+// one is asked for. A session that began before there was any to have gets it
+// with the next token.
+func (p *provisioning) partialTicket(ctx context.Context) (bool, error) {
+	if !p.cloud.tgt || p.prt == nil {
+		return false, nil
+	}
+	held, err := p.cloudTickets(p.user)
+	if err == nil && !kerberos.Usable(held.Domain, p.env.Now()) && p.prt.Obtained.Before(p.env.Now()) {
+		if err = p.cloud.renew(ctx, p.prt); err != nil {
+			return false, err
+		}
+		held, err = p.cloudTickets(p.user)
+	}
+	return kerberos.Usable(held.Domain, p.env.Now()), err
+}
 
 // domainFirst is the part of the first sign-in on a hybrid joined device that
 // goes before the tenant's: the password proves the user to the domain, and
@@ -28,5 +46,5 @@ func (p *provisioning) domainFirst(ctx context.Context) error {
 	if err := p.keepKerberos(ctx, p.user, session); err != nil {
 		return err
 	}
-	return p.cacheLogon(ctx, p.user, "", p.user.password, d.In)
+	return p.cacheLogon(ctx, p.user, shown{password: p.user.password}, d.In)
 }

@@ -84,7 +84,7 @@ func reasonOf(err error) hello.Reason {
 	var exchange *url.Error
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged):
+	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged), errors.Is(err, sensor.ErrDatabase):
 		code = "credential_damaged"
 	case errors.Is(err, ksp.ErrWrongAuth):
 		code = "wrong_pin"
@@ -144,6 +144,8 @@ func registrationReason(e *drs.Error) hello.Reason {
 		code = "attestation_failed"
 	case strings.Contains(e.Subcode, "quota"):
 		code = "device_quota"
+	case strings.HasPrefix(e.Subcode, "pin_reset"):
+		code = "pin_reset_refused"
 	case e.Subcode == "device_disabled":
 		code = "device_disabled"
 	case e.Subcode == "error_missing_device":

@@ -13,7 +13,7 @@ import (
 
 // releaseBySensor has a look or a touch open a user's container.
 func (m *machine) releaseBySensor(ctx context.Context, user person, c *container.Container, g container.Gesture) (*container.Released, error) {
-	tpl, ok, err := view[sensor.Template](m.env.Section, tableSensor, string(g)+"|"+m.holder(user))
+	tpl, ok, err := m.template(ctx, string(g), m.holder(user))
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (c *cloudAP) renewIfDue(ctx context.Context, rec *prtRecord) error {
 func (c *cloudAP) renew(ctx context.Context, rec *prtRecord) error {
 	c.trace.step(event.CloudAP, event.EntraID, https, "prt_renewal", "Cloud AP renews the primary refresh token, with the one that it has and its session key.",
 		message{"scope": scopePRT, "obtained": rec.Obtained, "credential": rec.Credential})
-	reply, err := c.ask(ctx, rec, prt.Request{ClientID: oauth.ClientCloudAP, Scope: scopePRT})
+	reply, err := c.ask(ctx, rec, prt.Request{ClientID: oauth.ClientCloudAP, Scope: scopePRT, TGT: prt.Flag(c.tgt)})
 	if err != nil {
 		c.trace.refused(event.CloudAP, event.LSASS, local, "prt_not_renewed", "The tenant does not renew the primary refresh token.", err)
 		return err
@@ -69,16 +69,22 @@ func (c *cloudAP) renew(ctx context.Context, rec *prtRecord) error {
 		}
 		next.SessionKey = fresh.SessionKey
 	}
+	if next.tickets, err = c.openTickets(ctx, reply, &next); err != nil {
+		return err
+	}
 	now := c.m.env.Now()
 	next.Token, next.Obtained = reply.RefreshToken, now
 	next.Expires = now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second)
-	err = c.m.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tablePRT, next.key(), next) })
+	err = c.m.env.Section.Record(ctx, func(w providers.Writer) error {
+		return errors.Join(put(w, tablePRT, next.key(), next), next.tickets.keep(w, next.SID))
+	})
 	if err != nil {
 		return err
 	}
 	failpoint(c.m.env, "device:prt-renewed")
 	c.trace.step(event.LSASS, "", local, "prt_cached", "LSASS caches the renewed primary refresh token.",
 		message{"credential": next.Credential, "expires": next.Expires, "session_key_kept": kept})
+	c.ticketsCached(next.tickets)
 	*rec = next
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
-	"hellolab/providers/hello"
 )
 
 // sessionRecord is a user's logon session. It begins with a sign-in and ends
@@ -58,7 +57,7 @@ func (w *Windows) endOrLock(ctx context.Context, env providers.Env, user, device
 // endSession drops what a user's session holds. What an interactive sign-in
 // left with the Web Account Manager is not of the session.
 func endSession(w providers.Writer, sid string) error {
-	errs := []error{w.Delete(tableSession, sid), w.Delete(tableKerberos, sid)}
+	errs := []error{w.Delete(tableSession, sid), w.Delete(tableKerberos, sid), w.Delete(tableCloud, sid)}
 	for _, credential := range []string{byHello, byPassword, byRefresh} {
 		errs = append(errs, w.Delete(tablePRT, sid+"|"+credential))
 	}
@@ -92,8 +91,8 @@ func (s *signingIn) unlock(ctx context.Context) error {
 		s.trace.in("A")
 		return because("not_locked", nil, "%s has no locked session on %s.", s.user.addr, s.addr)
 	}
-	if s.route.SignIn == hello.A6 {
-		return s.a6(ctx)
+	if s.inDomain() {
+		return s.signInFlow(ctx)
 	}
 	if err := s.phaseA(ctx); err != nil {
 		return err

@@ -14,26 +14,21 @@ import (
 	"hellolab/providers/wire/oauth"
 )
 
-// Request is one sign-in to try. One of PIN, Gesture and Password is given.
+// Request is one sign-in to try. One of PIN, Gesture and Password is given; PIN
+// and Gesture where policy demands two factors.
 type Request struct {
 	User     string // address; empty for whoever unlocks a personal device
 	Device   string // address
 	PIN      providers.Secret
-	Gesture  string // "face", "fingerprint"
+	NewPIN   providers.Secret // what the user gives when a new PIN is asked for; without it the sign-in ends there
+	Gesture  string           // "face", "fingerprint"
 	Password providers.Secret
-	Phrase   string   // what the user types when Windows asks for its challenge phrase
-	Unlock   bool     // of a locked session
-	To       []string // addresses of the tenant or its applications; none means what the device signs in to by itself
-}
-
-// Verdict is how a sign-in ended.
-type Verdict struct {
-	Code   string        // hello.Success, or the code of a reason
-	Reason *event.Reason // nil on success
-	Flow   string
-	Phase  string         // letter of the phase that refused, or of the last
-	ID     string         // correlation id of the run
-	Claims map[string]any // of the tokens got, decoded
+	// NewPassword is what the user gives when a new password is asked for; without
+	// it the sign-in ends there.
+	NewPassword providers.Secret
+	Phrase      string   // what the user types when Windows asks for its challenge phrase
+	Unlock      bool     // of a locked session
+	To          []string // addresses of the tenant or its applications; none means what the device signs in to by itself
 }
 
 // signingIn is one run of a sign-in flow.
@@ -47,16 +42,18 @@ type signingIn struct {
 	policy  hello.InForce
 	to      []target
 
-	kid       string
-	released  *container.Released
-	nonce     string
-	assertion string
-	reply     *oauth.TokenResponse
-	prt       *prtRecord
-	cloudless error // why the session has no primary refresh token, where it opened without one
-	verdict   *Verdict
+	kid string
 
-	domainUsed bool // this sign-in has tickets of a domain, by flow A3
+	domainHint string // of the key's metadata: the DNS name of the user's domain
+	released   *container.Released
+	nonce      string
+	assertion  string
+	reply      *oauth.TokenResponse
+	prt        *prtRecord
+	cloudless  error // why the session has no primary refresh token, where it opened without one
+	verdict    *Verdict
+
+	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
 
 // SignIn signs a user in to a device for real: the gesture against the
@@ -64,7 +61,9 @@ type signingIn struct {
 // means that the attempt could not be made, not that it was refused.
 func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Verdict, error) {
 	defer r.PIN.Wipe()
+	defer r.NewPIN.Wipe()
 	defer r.Password.Wipe()
+	defer r.NewPassword.Wipe()
 	defer w.idle.begin()()
 	if r.User == "" {
 		return w.unlock(ctx, env, r)
@@ -105,10 +104,10 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	v := Verdict{Code: hello.Success, Flow: string(route.SignIn), ID: t.id}
+	v := t.verdict()
 	s := &signingIn{
 		machine: m, trace: t, user: user, request: r, route: route, policy: policy, to: to, verdict: &v,
-		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut},
+		cloud: &cloudAP{m: m, trace: t, http: client, tenant: tenant.TenantOut, tgt: m.asksTickets(user, route.Trust)},
 	}
 	defer s.close()
 	switch {
@@ -123,23 +122,11 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 	default:
 		err = s.signInFlow(ctx)
 	}
-	v.Phase = t.phase
-	if err == nil {
-		return v, nil
-	}
-	if !t.refusing {
-		t.refused(event.Winlogon, event.User, local, "sign_in_failed", "Winlogon shows that the sign-in failed.", err)
-	}
-	if ctx.Err() != nil {
-		return v, ctx.Err()
-	}
-	reason := reasonOf(err)
-	if reason.Code == codeInternal {
-		return v, err
-	}
-	shown := reason.Event()
-	v.Code, v.Reason = reason.Code, &shown
-	return v, nil
+	return verdictOf(ctx, t, v, err, func(err error) {
+		if !t.refusing {
+			t.refused(event.Winlogon, event.User, local, "sign_in_failed", "Winlogon shows that the sign-in failed.", err)
+		}
+	})
 }
 
 // signInRoute decides which flow signs a user in, by one table, and under which
@@ -177,8 +164,11 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1 && route.SignIn != hello.A6:
+	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
+	}
+	if route.SignIn == hello.A5 && len(r.Password) > 0 {
+		route.SignIn = hello.A6 // a password is proven to a controller first, whatever the key's trust
 	}
 	tenant, err = signInTenantOf(env, m.in.Tenant)
 	return route, tenant, world.InForce(r.User, r.Device), nil, err
@@ -214,16 +204,8 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
-	s.kid = key.ID
-	switch g := s.request.Gesture; {
-	case g == "":
-		s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase)
-	case !s.policy.UseBiometrics.Value:
-		err = refuse("biometrics_disabled", nil)
-	default:
-		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
-	}
-	return err
+	s.kid, s.domainHint = key.ID, key.Domain
+	return s.opened(ctx, c)
 }
 
 // Restart restarts a device: sessions end, and Windows' gate against wrong PINs

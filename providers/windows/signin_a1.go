@@ -7,6 +7,7 @@ import (
 
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
@@ -29,13 +30,19 @@ func (s *signingIn) inOrder(ctx context.Context, phases ...func(context.Context)
 	return nil
 }
 
-// phaseA: from the lock screen to LSASS, and the key out of its container.
+// phaseA: from the lock screen to Cloud AP, and the key out of its container.
 func (s *signingIn) phaseA(ctx context.Context) error {
-	t, with := s.trace, s.with()
-	t.in("A")
+	s.trace.in("A")
 	if s.personal() {
 		return s.workPhaseA(ctx)
 	}
+	s.collect()
+	return s.passTo(ctx, event.CloudAP)
+}
+
+// collect goes from the lock screen to LSASS with what the user gives.
+func (s *signingIn) collect() {
+	t, with := s.trace, s.with()
 	t.step(event.Winlogon, event.CredentialProvider, local, "lock_screen_dismissed", "The lock screen is dismissed; Winlogon shows the credential provider.", nil)
 	if with == s.request.Gesture {
 		t.step(event.User, event.Sensor, local, "gesture", "The user shows the gesture to the sensor.", message{"gesture": with})
@@ -43,16 +50,22 @@ func (s *signingIn) phaseA(ctx context.Context) error {
 	t.step(event.CredentialProvider, event.User, local, "gesture_provided", "The credential provider takes what the user gives.", message{"credential": with})
 	t.step(event.CredentialProvider, event.Winlogon, local, "credentials_packed", "The credential provider packs it and returns it to Winlogon.", nil)
 	t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
-	to, step, text := event.CloudAP, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP."
-	if s.inDomain() {
-		to, step, text = event.Kerberos, "credentials_to_kerberos", "LSASS passes the credentials to the Kerberos provider."
+}
+
+// passTo has LSASS pass the credentials to Cloud AP or the Kerberos provider,
+// for which the gesture opens the container.
+func (s *signingIn) passTo(ctx context.Context, provider event.Actor) error {
+	t, with := s.trace, s.with()
+	step, text := "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP."
+	if provider == event.Kerberos {
+		step, text = "credentials_to_kerberos", "LSASS passes the credentials to the Kerberos provider."
 	}
-	t.step(event.LSASS, to, local, step, text, nil)
+	t.step(event.LSASS, provider, local, step, text, nil)
 	if with == byPassword {
 		return nil
 	}
 	if err := s.release(ctx); err != nil {
-		t.refused(event.Container, to, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+		s.notReleased(provider, err)
 		return err
 	}
 	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the key is released.",
@@ -60,17 +73,34 @@ func (s *signingIn) phaseA(ctx context.Context) error {
 	return nil
 }
 
+// notReleased tells whoever waits for the key why there is none, unless the user
+// was told.
+func (s *signingIn) notReleased(waits event.Actor, err error) {
+	if !s.trace.refusing {
+		s.trace.refused(event.Container, waits, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+	}
+}
+
 // phaseB: nonce, and the proof over it.
-func (s *signingIn) phaseB(ctx context.Context) (err error) {
-	t := s.trace
-	t.in("B")
-	if s.nonce, err = s.cloud.nonce(ctx); err != nil {
-		t.refused(event.CloudAP, event.LSASS, local, "nonce_missing", "Cloud AP has no nonce to sign.", err)
+func (s *signingIn) phaseB(ctx context.Context) error {
+	s.trace.in("B")
+	if err := s.fetchNonce(ctx); err != nil || s.released == nil {
 		return err
 	}
-	if s.released == nil {
-		return nil
+	return s.signNonce(ctx)
+}
+
+// fetchNonce gets the tenant's nonce.
+func (s *signingIn) fetchNonce(ctx context.Context) (err error) {
+	if s.nonce, err = s.cloud.nonce(ctx); err != nil {
+		s.trace.refused(event.CloudAP, event.LSASS, local, "nonce_missing", "Cloud AP has no nonce to sign.", err)
 	}
+	return err
+}
+
+// signNonce proves the key to the tenant.
+func (s *signingIn) signNonce(ctx context.Context) error {
+	t := s.trace
 	key, err := s.released.Section(s.rec.Registration.TenantID).Signer(ctx, s.kid)
 	if err != nil {
 		return err
@@ -108,6 +138,9 @@ func (s *signingIn) phaseC(ctx context.Context) (err error) {
 		m["kid"] = s.kid
 	}
 	m["grant_type"] = r.GrantType
+	if s.cloud.tgt {
+		m["tgt"] = true // tickets of Entra Kerberos are asked for, too
+	}
 	t.step(event.CloudAP, event.EntraID, https, "prt_request", text, m)
 	if s.reply, err = s.cloud.exchange(ctx, r); err != nil {
 		t.refused(event.CloudAP, event.LSASS, local, "sign_in_failed", "Cloud AP reports that the tenant refused the sign-in.", err)
@@ -133,7 +166,8 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 
 // phaseE: LSASS has the token, Winlogon opens the session.
 func (s *signingIn) phaseE(ctx context.Context) error {
-	if err := s.keepToken(ctx); err != nil {
+	s.trace.in("E")
+	if err := s.keepToken(ctx, true); err != nil {
 		return err
 	}
 	if s.personal() {
@@ -144,24 +178,25 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.postLogon(); err != nil {
+	if err := s.postLogon(ctx); err != nil {
 		return err
 	}
 	return s.reach(ctx)
 }
 
-// keepToken has LSASS keep the primary refresh token.
-func (s *signingIn) keepToken(ctx context.Context) error {
+// keepToken has LSASS keep the primary refresh token, and what came with it.
+// session says that the user's session begins or goes on with it.
+func (s *signingIn) keepToken(ctx context.Context, session bool) error {
 	t := s.trace
-	t.in("E")
 	if !s.personal() {
 		t.step(event.CloudAP, event.LSASS, local, "success_to_lsass", "Cloud AP reports success to LSASS.", nil)
 	}
-	if err := s.cloud.cache(ctx, s.user.sid, s.prt); err != nil {
+	if err := s.cloud.cache(ctx, s.user.sid, s.prt, session); err != nil {
 		return err
 	}
 	t.step(event.LSASS, "", local, "prt_cached", "LSASS caches the primary refresh token.",
 		message{"credential": s.prt.Credential, "expires": s.prt.Expires, "claims": claims(s.reply.IDToken)})
+	s.cloud.ticketsCached(s.prt.tickets)
 	return nil
 }
 
@@ -201,25 +236,30 @@ func (s *signingIn) reachDomain(ctx context.Context, to target) error {
 	switch {
 	case s.inDomain():
 		return s.reachByTicket(ctx, to)
-	case s.route.Domain == hello.A3:
-		return s.reachByKey(ctx, to)
+	case firstUse[s.route.Domain] != nil:
+		return s.reachAtFirstUse(ctx, to)
 	}
 	return because("domain_not_reached", nil, "No trust leads from %s on %s to %s.", s.user.addr, s.addr, to.domain)
 }
 
 // postLogon is Windows' look, after a sign-in with a password, whether to offer
-// Hello. Taking the offer is an enrollment's, not a sign-in's.
-func (s *signingIn) postLogon() error {
-	if s.released != nil {
-		return nil
-	}
+// Hello. Taking the offer is an enrollment's, not a sign-in's. After one by Hello it
+// makes sure that the PIN can be reset as policy wants.
+func (s *signingIn) postLogon(ctx context.Context) error {
 	t := s.trace
+	if s.released != nil {
+		return s.cloud.keepRecoverable(ctx, s.user, s.released, s.policy)
+	}
 	c, ok, err := s.containerOf(s.user)
 	if err != nil {
 		return err
 	}
 	facts := s.facts(s.user)
-	facts.PRT = true
+	tickets, err := s.cloudTickets(s.user)
+	if err != nil {
+		return err
+	}
+	facts.PRT, facts.CloudTGT = true, kerberos.Usable(tickets.Domain, s.env.Now())
 	if ok {
 		_, facts.HasKey = c.UserKey(s.rec.Registration.TenantID)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"hellolab/providers/event"
@@ -14,15 +15,23 @@ import (
 	"hellolab/providers/wire/krb"
 )
 
-// a3Letters are the phases of flow A3 by the Kerberos provider's steps (seed
-// 002): A, it finds a controller and signs; B, the controller checks; C, it
-// checks the controller, and LSASS caches the ticket.
-var a3Letters = map[string]string{"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "C"}
+// firstUse are the flows by which an Entra joined device comes to a domain, with
+// their phases by the Kerberos provider's steps (seed 002).
+//
+// A2, cloud Kerberos trust: A, it finds a controller; B, it sends the partial
+// ticket, and LSASS caches the full one. A3, key trust: A, it finds a controller
+// and signs; B, the controller checks; C, it checks the controller, and LSASS
+// caches the ticket.
+var firstUse = map[hello.Flow]map[string]string{
+	hello.A2: {"dc_located": "A", "partial_tgt_sent": "B", "as_request": "B", "tgt_cached": "B"},
+	hello.A3: {"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "C"},
+}
 
-// reachByKey goes to a domain, or a service of one, from an Entra joined device:
-// by flow A3 at the first use, with the ticket that it left at a later one. A new
-// sign-in is a new session and has none; a session that is unlocked goes on.
-func (s *signingIn) reachByKey(ctx context.Context, to target) error {
+// reachAtFirstUse goes to a domain, or a service of one, from an Entra joined
+// device: by the flow of the trust at the first use, with the ticket that it left
+// at a later one. A new sign-in is a new session and has none; a session that is
+// unlocked goes on.
+func (s *signingIn) reachAtFirstUse(ctx context.Context, to target) error {
 	provider, d, err := s.kerberosOf(to.domain, kerberosLane(s.trace, nil))
 	if err != nil {
 		return err
@@ -32,33 +41,35 @@ func (s *signingIn) reachByKey(ctx context.Context, to target) error {
 		return err
 	}
 	goesOn := s.request.Unlock || s.domainUsed
-	if !goesOn || session == nil || session.TGT == nil || session.TGT.CRealm != d.Out.Realm || !s.env.Now().Before(session.TGT.EndTime) {
-		return s.a3(ctx, to)
+	if !goesOn || session == nil || !kerberos.Usable(session.TGT, s.env.Now()) || session.TGT.CRealm != d.Out.Realm {
+		return s.firstUseOf(ctx, to)
 	}
 	s.verdict.Flow = string(s.route.SignIn)
-	s.trace.in("E") // again, after flow A3
+	s.trace.in("E") // again, after the flow of the first use
 	return s.ticket(ctx, provider, session, to)
 }
 
-// a3 is flow A3: the first use of a domain's resource after the sign-in on an
-// Entra joined device, by the key (key trust). It has a trace of its own.
-func (s *signingIn) a3(ctx context.Context, to target) error {
-	outer := s.trace
-	t, ctx, err := newTrace(ctx, s.env, hello.A3, s.request.User, s.addr)
+// firstUseOf is flow A2 or A3: the first use of a domain's resource after the
+// sign-in on an Entra joined device. It has a trace of its own.
+func (s *signingIn) firstUseOf(ctx context.Context, to target) error {
+	outer, flow := s.trace, s.route.Domain
+	t, ctx, err := newTrace(ctx, s.env, flow, s.request.User, s.addr)
 	if err != nil {
 		return err
 	}
 	s.trace = t
 	defer func() { s.trace = outer }()
-	s.verdict.Flow = string(hello.A3)
+	s.verdict.Flow = string(flow)
 	defer func() { s.verdict.Phase, outer.phase, outer.refusing = t.phase, t.phase, t.refusing }()
 	t.in("A")
-	provider, d, err := s.kerberosOf(to.domain, kerberosLane(t, a3Letters))
+	provider, d, err := s.kerberosOf(to.domain, kerberosLane(t, firstUse[flow]))
 	if err != nil {
 		return err
 	}
-	t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the hint for the domain from the Hello key's metadata.", message{"domain": d.In.DNSName, "kid": s.kid})
-	session, err := s.domainSignIn(ctx, provider)
+	if err := s.hint(d.In); err != nil {
+		return err
+	}
+	session, err := s.proveToDomain(ctx, provider)
 	if err != nil {
 		return err
 	}
@@ -67,6 +78,38 @@ func (s *signingIn) a3(ctx context.Context, to target) error {
 	}
 	s.domainUsed = true
 	return s.ticket(ctx, provider, session, to)
+}
+
+// hint has the Kerberos provider learn which domain the user is of: by what the
+// Hello key's metadata names, else by the user's name.
+func (s *signingIn) hint(asked spec.Domain) error {
+	t := s.trace
+	if s.released == nil {
+		t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the domain from the user's name.", message{"domain": asked.DNSName, "user": s.user.upnOnPrem})
+		return nil
+	}
+	var err error
+	switch {
+	case s.domainHint == "":
+		err = because("domain_hint_missing", nil, "The Hello key of %s names no domain in its metadata.", s.user.addr)
+	case !strings.EqualFold(s.domainHint, asked.DNSName):
+		err = because("domain_hint_missing", nil, "The Hello key of %s names %s in its metadata, not %s.", s.user.addr, s.domainHint, asked.DNSName)
+	}
+	if err != nil {
+		t.refused(event.LSASS, event.Kerberos, local, "domain_hint", "The Hello key's metadata gives the Kerberos provider no hint of the domain.", err)
+		return err
+	}
+	t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the hint for the domain from the Hello key's metadata.", message{"domain": s.domainHint, "kid": s.kid})
+	return nil
+}
+
+// proveToDomain proves the user to the domain by what they signed in with, a key
+// as the trust has it.
+func (s *signingIn) proveToDomain(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
+	if s.released != nil && s.route.Trust == hello.CloudKerberos {
+		return s.exchangePartial(ctx, provider)
+	}
+	return s.domainSignIn(ctx, provider)
 }
 
 // domainSignIn proves the released key, or the password, to the domain.
@@ -80,7 +123,7 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	var session *kerberos.Session
 	var err error
 	if s.released == nil {
-		session, err = provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+		session, err = s.passwordToDomain(ctx, provider)
 	} else {
 		section := s.released.Section(s.rec.Registration.TenantID)
 		key, kerr := section.Signer(ctx, s.kid)
@@ -93,11 +136,42 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	}
 	if err != nil {
 		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
-		if code := reasonOf(err).Code; s.released == nil && (code == "password_expired_on_prem" || code == "password_must_change") {
-			t.step(event.Winlogon, event.User, local, "password_change_prompt", "Windows prompts the user to change the password.", nil)
+		if s.released == nil && wantsNewPassword(err) {
+			s.promptForPassword()
 		}
 	}
 	return session, err
+}
+
+// passwordToDomain proves the password to the domain. One that the domain takes
+// only to be changed is changed, where the user gives another at the prompt, and
+// the sign-in goes on with that (seed 004, "signing in with the password, which
+// then prompts").
+func (s *signingIn) passwordToDomain(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
+	session, err := provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+	if len(s.request.NewPassword) == 0 || !wantsNewPassword(err) {
+		return session, err
+	}
+	s.promptForPassword()
+	if err := s.changePassword(ctx, s.trace, s.user, s.request.Password, s.request.NewPassword); err != nil {
+		return nil, err
+	}
+	s.request.Password.Wipe()
+	s.request.Password, s.request.NewPassword = s.request.NewPassword, nil
+	return provider.SignInPassword(ctx, s.user.onPremName(), string(s.request.Password))
+}
+
+// wantsNewPassword says whether a domain takes the password for nothing but its change.
+func wantsNewPassword(err error) bool {
+	if err == nil {
+		return false
+	}
+	code := reasonOf(err).Code
+	return code == "password_expired_on_prem" || code == "password_must_change"
+}
+
+func (s *signingIn) promptForPassword() {
+	s.trace.step(event.Winlogon, event.User, local, "password_change_prompt", "Windows prompts the user to change the password.", nil)
 }
 
 // ticket uses the session's ticket-granting ticket for what is asked for: a

@@ -22,7 +22,14 @@ var a6Cloud = map[string]string{"B": "F", "C": "G", "D": "G", "E": "G"}
 // tenant while the desktop loads (seed 002). A password goes the same way, and
 // so does an unlock.
 func (s *signingIn) a6(ctx context.Context) error {
-	return s.inOrder(ctx, s.phaseA, s.domainPhases, s.desktop, s.cloudPhases, s.reach)
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.reach)
+}
+
+// a6PhaseA goes from the lock screen to the Kerberos provider.
+func (s *signingIn) a6PhaseA(ctx context.Context) error {
+	s.trace.in("A")
+	s.collect()
+	return s.passTo(ctx, event.Kerberos)
 }
 
 // domainPhases prove the user to the domain. Where no controller is in sight,
@@ -45,7 +52,7 @@ func (s *signingIn) domainPhases(ctx context.Context) error {
 	if err := s.keepKerberos(ctx, s.user, session); err != nil {
 		return err
 	}
-	return s.cacheLogon(ctx, s.user, s.kid, s.request.Password, d.In)
+	return s.cacheLogon(ctx, s.user, s.shows(), d.In)
 }
 
 // desktop opens the session, or unlocks it. A machine that is away raises its
@@ -103,7 +110,7 @@ func (s *signingIn) cloudPhases(ctx context.Context) error {
 	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "While the desktop loads, LSASS passes the credentials to Cloud AP.", nil)
 	s.cloudless = s.tokenBehindDesktop(ctx)
 	if s.cloudless == nil {
-		return s.postLogon()
+		return s.postLogon(ctx)
 	}
 	s.prt = nil
 	if !t.refusing {
@@ -120,7 +127,7 @@ func (s *signingIn) tokenBehindDesktop(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD, s.keepToken)
+	return s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD, func(ctx context.Context) error { return s.keepToken(ctx, true) })
 }
 
 // reachByTicket goes to a domain, or a service of one, with the session's
@@ -138,10 +145,13 @@ func (s *signingIn) reachByTicket(ctx context.Context, to target) error {
 		return err
 	}
 	if session == nil || session.TGT == nil || !s.env.Now().Before(session.TGT.EndTime) {
-		if session, err = s.domainSignIn(ctx, provider); err != nil {
+		if session, err = s.proveToDomain(ctx, provider); err != nil {
 			return err
 		}
-		if err := s.cacheLogon(ctx, s.user, s.kid, s.request.Password, d.In); err != nil {
+		if err := s.keepKerberos(ctx, s.user, session); err != nil {
+			return err
+		}
+		if err := s.cacheLogon(ctx, s.user, s.shows(), d.In); err != nil {
 			return err
 		}
 	}
@@ -150,7 +160,10 @@ func (s *signingIn) reachByTicket(ctx context.Context, to target) error {
 
 // signInFlow is how a user signs in, by the flow that the route names.
 func (s *signingIn) signInFlow(ctx context.Context) error {
-	if s.route.SignIn == hello.A6 {
+	switch s.route.SignIn {
+	case hello.A5:
+		return s.a5(ctx)
+	case hello.A6:
 		return s.a6(ctx)
 	}
 	return s.a1(ctx)

@@ -6,7 +6,6 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
-	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
 )
@@ -38,7 +37,7 @@ func (s *signingIn) workPhaseA(ctx context.Context) error {
 		t.step(event.CredentialProvider, event.User, local, "gesture_provided", "The credential provider takes what the user gives.", message{"credential": with})
 	}
 	if err := s.release(ctx); err != nil {
-		t.refused(event.Container, event.CloudAP, tpm20, "key_release_refused", "The gesture does not open the container.", err)
+		s.notReleased(event.CloudAP, err)
 		return err
 	}
 	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the keys in the container are released, each to its own provider.",
@@ -81,23 +80,12 @@ func (w *Windows) unlock(ctx context.Context, env providers.Env, r Request) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	v := Verdict{Code: hello.Success, ID: t.id}
-	err = m.ownersGesture(ctx, r)
-	if err == nil {
+	if err = m.ownersGesture(ctx, r); err == nil {
 		m.unlocked(t)
-		return v, nil
 	}
-	t.refused(event.Winlogon, event.User, local, "unlock_refused", "Winlogon shows that Windows stays locked.", err)
-	if ctx.Err() != nil {
-		return v, ctx.Err()
-	}
-	reason := reasonOf(err)
-	if reason.Code == codeInternal {
-		return v, err
-	}
-	shown := reason.Event()
-	v.Code, v.Reason = reason.Code, &shown
-	return v, nil
+	return verdictOf(ctx, t, t.verdict(), err, func(err error) {
+		t.refused(event.Winlogon, event.User, local, "unlock_refused", "Winlogon shows that Windows stays locked.", err)
+	})
 }
 
 // ownersGesture has the owner's gesture open the owner's container.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
@@ -43,16 +44,17 @@ type Status struct {
 	Since time.Time `json:"azure_ad_prt_update_time,omitzero"`
 	Until time.Time `json:"azure_ad_prt_expiry_time,omitzero"`
 
-	CanReset string `json:"can_reset,omitempty"` // how the user may reset the PIN: DestructiveOnly, NonDestructiveOnly, DestructiveAndNonDestructive
+	CanReset ResetWay `json:"can_reset,omitempty"` // how the user may reset the PIN
 
 	Tickets Tickets      `json:"tickets,omitzero"`
 	Check   *CheckState  `json:"ngc_prerequisite_check,omitempty"` // of a user without a Hello key
 	PreJoin *JoinAttempt `json:"previous_registration,omitempty"`  // of a domain's member that is not registered
 
 	// What dsregcmd does not show.
-	Locked       bool `json:"session_locked"`    // the user's session
-	Pool         int  `json:"key_pool"`          // user keys that lie ready
-	PoolAttested int  `json:"key_pool_attested"` // of them, with an attestation
+	Locked       bool          `json:"session_locked"`    // the user's session
+	PIN          hello.PINHeld `json:"-"`                 // the user's
+	Pool         int           `json:"key_pool"`          // user keys that lie ready
+	PoolAttested int           `json:"key_pool_attested"` // of them, with an attestation
 }
 
 // TenantState is what a joined device knows of its tenant.
@@ -79,18 +81,6 @@ type CheckState struct {
 	Met            map[string]bool `json:"met"`             // by dsregcmd's name
 	CertEnrollment string          `json:"cert_enrollment"` // none, enrollment authority or mobile device management
 	WillProvision  bool            `json:"will_provision"`
-}
-
-// JoinAttempt is a registration of a domain's member that failed.
-type JoinAttempt struct {
-	At            time.Time `json:"at"`
-	Type          string    `json:"registration_type"` // "sync" or "fed"
-	Phase         string    `json:"error_phase"`       // pre-check, discover, auth or join
-	ClientCode    string    `json:"client_error_code"` // HRESULT, 0x801c03f2
-	ServerCode    string    `json:"server_error_code,omitempty"`
-	ServerMessage string    `json:"server_message,omitempty"`
-	HTTPStatus    int       `json:"https_status,omitempty"`
-	RequestID     string    `json:"request_id,omitempty"`
 }
 
 // WorkAccount is one registration of a personal device.
@@ -209,7 +199,8 @@ func (s *Status) ofUser(m *machine, user string) error {
 		p.password.Wipe()
 		sid, s.User = p.sid, p.upn
 	}
-	return m.env.Section.View(func(r providers.Reader) error {
+	var mine *container.Container
+	err := m.env.Section.View(func(r providers.Reader) error {
 		var newest prtRecord
 		err := r.Scan(tablePRT, sid, func(key string, _ []byte) error {
 			rec, _, err := load[prtRecord](r, tablePRT, key)
@@ -247,10 +238,17 @@ func (s *Status) ofUser(m *machine, user string) error {
 		if err != nil || !done.Registered { // until then provisioning is under way
 			return err
 		}
-		_, s.NGC = c.UserKey(s.tenantOfUser(sid))
+		if _, s.NGC = c.UserKey(s.tenantOfUser(sid)); s.NGC {
+			mine = c
+		}
+		s.PIN = hello.PINHeld{Set: c.PIN.Set, Shape: c.PIN.Shape}
 		s.KeyID = done.EntryID
 		return nil
 	})
+	if err != nil || mine == nil {
+		return err
+	}
+	return s.ofReset(m, user, mine, s.tenantOfUser(sid))
 }
 
 // newestSession finds who signed in last, where nobody has a primary refresh
@@ -269,6 +267,14 @@ func (s *Status) newestSession(r providers.Reader) (sid string, err error) {
 
 // ofTickets adds what the user's logon session has of Kerberos.
 func (s *Status) ofTickets(r providers.Reader, sid string, now time.Time) error {
+	cloud, _, err := load[cloudTickets](r, tableCloud, sid)
+	if err != nil {
+		return err
+	}
+	s.Tickets.OnPremTGT, s.Tickets.CloudTGT = kerberos.Usable(cloud.Domain, now), kerberos.Usable(cloud.Cloud, now)
+	if s.Tickets.CloudTGT {
+		s.Tickets.TopLevelNames = cloud.Suffixes
+	}
 	session, ok, err := load[*kerberos.Session](r, tableKerberos, sid)
 	if !ok || err != nil || session.TGT == nil || !now.Before(session.TGT.EndTime) {
 		return err

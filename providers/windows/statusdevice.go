@@ -6,6 +6,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/oauth"
@@ -29,6 +30,10 @@ func (s *Status) ofDevice(m *machine) error {
 		s.Device += "." + strings.ToLower(d.In.DNSName)
 	}
 	if !s.Joined {
+		if a, ok, err := view[JoinAttempt](m.env.Section, tableMachine, keyAttempt); ok || err != nil {
+			s.PreJoin = &a
+			return err
+		}
 		return nil
 	}
 	t, err := tenantOf(m.env, o.In.Tenant)
@@ -72,6 +77,20 @@ func (s *Status) ofPrerequisites(m *machine, user string) error {
 	return nil
 }
 
+// ofReset says how a user with a Hello key may reset the PIN.
+func (s *Status) ofReset(m *machine, user string, c *container.Container, tenant string) error {
+	rec, ok, err := s.userObject(m.env, user)
+	if err != nil || !ok {
+		return err
+	}
+	world, err := hello.Around(m.env.Objects, rec.Addr, m.addr)
+	if err != nil {
+		return err
+	}
+	s.CanReset = resetWays(c, tenant, world.InForce(rec.Addr, m.addr), m.personal())
+	return nil
+}
+
 // certEnrollment is who enrolls the user's sign-in certificate, in dsregcmd's
 // words.
 func certEnrollment(r hello.Route) string {
@@ -106,4 +125,15 @@ func (s *Status) userObject(env providers.Env, user string) (found userObject, o
 	found, err = providers.Resolve[spec.User, spec.UserOut](env, providers.Ref(user))
 	found.In.Password.Wipe()
 	return found, err == nil, err
+}
+
+// Facts is what the device would check now before it offers Hello to the user:
+// what is declared of the pair, as far as the device knows it to be so.
+func (s Status) Facts(declared hello.Facts) hello.Facts {
+	f := declared
+	registered := s.Joined || len(s.WorkAccounts) > 0
+	f.Joined, f.PRT, f.TPM, f.HasKey, f.CloudTGT = registered, s.PRT, s.TPMProtected, s.NGC, s.Tickets.OnPremTGT
+	f.WorkAccount = declared.WorkAccount && registered
+	f.DomainAccount = declared.DomainAccount && s.DomainJoined
+	return f
 }

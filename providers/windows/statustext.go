@@ -19,10 +19,11 @@ import (
 //	TenantName                  blank: the device keeps its id alone
 //	MdmUrl and what follows it  blank, as where no device management is set up
 //	WebAuthN…, DeviceManagement… left out: the tenant has no such services
-//	CanReset                    left out until a PIN can be reset
+//	CanReset                    left out of a user who has no key; NotAllowed on a registered device without the
+//	                            PIN reset service, where the container has keys of another account, too
 //	AcquirePrtDiagnostics …     left out: `hellolab events -log=aad` tells of attempts that failed
 //	EnterprisePrt               NO: there is no federation service; its authority is blank
-//	OnPremTgt, CloudTgt         NO until a tenant issues cloud Kerberos tickets; KerbTopLevelNames comes with them
+//	OnPremTgt, CloudTgt         of cloud Kerberos trust, NO under another; KerbTopLevelNames comes with them
 //	Diagnostic Data             tests of the connection and KeySignTest are left out, for status tries nothing;
 //	                            of a member that is not registered, its last attempt
 //	AdfsRefreshToken …          left out where certificates have no part
@@ -127,7 +128,7 @@ func (s *Status) userText(t *dsreg) {
 	if s.KeyID != "" {
 		t.field("NgcKeyId", "{"+strings.ToUpper(s.KeyID)+"}")
 	}
-	t.given("CanReset", s.CanReset)
+	t.given("CanReset", string(s.CanReset))
 	t.field("WorkplaceJoined", yesNo(len(s.WorkAccounts) > 0))
 	// Of a joined device, whoever has a primary refresh token is the default
 	// account of Web Account Manager.

@@ -15,12 +15,14 @@ const (
 	tablePool       = "keypool"
 	tableContainer  = "container"
 	tableSensor     = "sensor"
+	tableSensorDB   = "sensordb"
 	tableEnrollment = "enrollment"
 	tableSession    = "session"
 	tablePRT        = "prt"
 	tableWAM        = "wam"
 	tableWork       = "work"
 	tableKerberos   = "kerberos"
+	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
 )
 

@@ -12,8 +12,13 @@
 //
 //	join.go          DR  registration: keys, join, identity key certificate
 //	workaccount.go   DR  on a personal device: a work account is added
-//	provision_p1.go  P1  provisioning, Entra joined, managed
+//	provision_p1.go  P1  provisioning, Entra joined, managed; P3 and P4 after their first sign-in
+//	provision_p4.go  P3  P4: the first sign-in on a hybrid joined device
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
+//	signin_a3.go     A2  Entra joined, to the domain, by partial ticket
+//	signin_a3.go     A3  the same by key
+//	signin_a5.go     A5  sign-in, hybrid joined, cloud Kerberos trust
+//	signin_a6.go     A6  the same with key trust, and by password under either
 //	signin_work.go   A1  the same for a work account on a personal device
 //	appsso.go        A1  E: on to applications with its token; APP, without one
 //	session.go       A1  at a locked session; locking, signing out
@@ -31,13 +36,16 @@
 //
 //	table       key                   value (JSON unless noted)
 //	machine     "record"              machineRecord: keys, certificates, registration
+//	machine     "attempt"             JoinAttempt: the hybrid join that failed last
 //	tpm         "image"               image of the TPM's memory (package tpm)
 //	keypool     key digest, hex       pooledKey: without authorization value, with its attestation
 //	container   SID                   container.Container; on a personal device the owner's alone
-//	sensor      kind "|" SID          sensor.Template
+//	sensor      kind "|" SID          sensor.Record: a template
+//	sensordb    kind                  sensor.Database: the key of a sensor's templates
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
 //	session     SID                   sessionRecord: who is signed in, locked or not
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
+//	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in
 //	work        SID                   workRecord: registration of a further work account
 package windows

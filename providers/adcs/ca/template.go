@@ -138,17 +138,17 @@ func TemplateOID(forest guid.GUID, n int) asn1.ObjectIdentifier {
 // Windows lets the requester supply any; and all RSA keys have at least 2048 bits.
 func Builtin(domain sid.SID, forest guid.GUID) []Template {
 	admins := []sid.SID{domain.Account(sid.RIDDomainAdmins), domain.Account(sid.RIDEnterpriseAdmins)}
-	controllers := append([]sid.SID{domain.Account(sid.RIDDomainControllers), enterpriseDomainControllers}, admins...)
+	controllers := append([]sid.SID{domain.Account(sid.RIDDomainControllers), domain.Account(sid.RIDReadOnlyDomainControllers), enterpriseDomainControllers}, admins...)
 	users := append([]sid.SID{domain.Account(sid.RIDDomainUsers)}, admins...)
 	computers := append([]sid.SID{domain.Account(sid.RIDDomainComputers)}, admins...)
 	oids := func(ids ...asn1.ObjectIdentifier) []asn1.ObjectIdentifier { return ids }
 	list := []Template{
 		{Name: KerberosAuthentication, DisplayName: "Kerberos Authentication", OID: TemplateOID(forest, 33), Schema: 2, Major: 110,
 			EKUs: oids(adcert.EKUClientAuth, adcert.EKUServerAuth, adcert.EKUSmartCardLogon, adcert.EKUKPKdc), Elliptic: true,
-			Names: AltRequireDNS | AltRequireDomainDNS | AltKDC, Enrollment: AutoEnrollment, Enroll: controllers, AutoEnroll: controllers[:2]},
+			Names: AltRequireDNS | AltRequireDomainDNS | AltKDC, Enrollment: AutoEnrollment, Enroll: controllers, AutoEnroll: controllers[:3]},
 		{Name: DomainControllerAuthentication, DisplayName: "Domain Controller Authentication", OID: TemplateOID(forest, 28), Schema: 2, Major: 110,
 			EKUs: oids(adcert.EKUClientAuth, adcert.EKUServerAuth, adcert.EKUSmartCardLogon), Elliptic: true,
-			Names: AltRequireDNS, Enrollment: AutoEnrollment, Enroll: controllers, AutoEnroll: controllers[:2]},
+			Names: AltRequireDNS, Enrollment: AutoEnrollment, Enroll: controllers, AutoEnroll: controllers[:3]},
 		{Name: DomainController, DisplayName: "Domain Controller", OID: TemplateOID(forest, 15), Schema: 1, Major: 4, Minor: 1,
 			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUServerAuth),
 			Names: SubjectRequireDNSAsCN | AltRequireDNS | AltRequireDirectoryGUID, Enrollment: AutoEnrollment, Enroll: controllers},

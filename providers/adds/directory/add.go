@@ -16,12 +16,16 @@ import (
 
 // Add makes an object.
 func (d *Directory) Add(ctx context.Context, who *Requester, op *ldapmsg.Add) error {
+	return d.add(ctx, who, op, false)
+}
+
+func (d *Directory) add(ctx context.Context, who *Requester, op *ldapmsg.Add, krbtgt bool) error {
 	return d.journaled(ctx, who, func(w writer, log *journal) error {
 		if who.Anonymous() {
 			return ldapmsg.BindRequired()
 		}
-		if !d.rights.mayManage(who) {
-			return accessDenied("You may not add objects.")
+		if err := d.mayKeep(w.reader, who, op.DN, "You may not add objects."); err != nil {
+			return err
 		}
 		name, class, err := d.placed(w, op)
 		if err != nil {
@@ -37,6 +41,11 @@ func (d *Directory) Add(ctx context.Context, who *Requester, op *ldapmsg.Add) er
 		if err := d.begin(w, o, class, name[0][0]); err != nil {
 			return err
 		}
+		if krbtgt {
+			if err := d.numbered(w, o); err != nil {
+				return err
+			}
+		}
 		var changes []ldapmsg.Change
 		for _, a := range op.Attributes {
 			switch {
@@ -47,6 +56,9 @@ func (d *Directory) Add(ctx context.Context, who *Requester, op *ldapmsg.Add) er
 					return ldapmsg.Errorf(ldapmsg.NamingViolation, ldapmsg.ErrorNamingViolation, "%s is not what the name says.", clip(a.Description))
 				}
 				continue
+			}
+			if krbtgt && (strings.EqualFold(a.Description, "sAMAccountName") || strings.EqualFold(a.Description, "userAccountControl")) {
+				continue // the directory's to say
 			}
 			changes = append(changes, ldapmsg.Change{Kind: ldapmsg.ReplaceValues, Attribute: a})
 		}

@@ -158,11 +158,15 @@ var attributes = [...]Attribute{
 	{"msDS-RegisteredUsers", ms + "2263", Octets, 0},
 	{"msDS-ComputerSID", ms + "2321", SIDSyntax, single},
 	{"msDS-DeviceTrustType", ms + "2325", Integer, single},
+	{"msDS-DevicePhysicalIDs", ms + "2251", Unicode, 0},
+	{"msDS-IsManaged", ms + "2270", Boolean, single},
+	{"msDS-IsCompliant", ms + "2314", Boolean, single},
+	{"msDS-CloudAnchor", ms + "2273", Octets, single},
 
 	// Read-only controllers and the accounts that stand in for one.
 	{"msDS-KrbTgtLink", ms + "1923", DN, single | link},
 	{"msDS-KrbTgtLinkBl", ms + "1931", DN, backLink | system},
-	{"msDS-SecondaryKrbTgtNumber", ms + "1929", Integer, single},
+	{"msDS-SecondaryKrbTgtNumber", ms + "1929", Integer, single | system | unique},
 	{"msDS-RevealOnDemandGroup", ms + "1928", DN, link},
 	{"msDS-NeverRevealGroup", ms + "1926", DN, link},
 }

@@ -71,8 +71,10 @@ var classes = [...]Class{
 	{Name: "connectionPoint", OID: msc + "14", Super: "leaf", Category: "Connection-Point", Kind: abstract, RDN: "cn", Must: []string{"cn"}, May: []string{"keywords", "managedBy"}},
 	{Name: "serviceConnectionPoint", OID: msc + "94", Super: "connectionPoint", Category: "Service-Connection-Point", Kind: structural, RDN: "cn",
 		May: []string{"serviceClassName", "serviceBindingInformation", "serviceDNSName"}, Parents: append([]string{"computer"}, containers...)},
-	{Name: "msDS-DeviceContainer", OID: msc + "289", Super: "top", Category: "ms-DS-Device-Container", Kind: structural, RDN: "cn", Parents: []string{"domainDNS"}},
+	{Name: "msDS-DeviceContainer", OID: msc + "289", Super: "top", Category: "ms-DS-Device-Container", Kind: structural, RDN: "cn",
+		May: []string{"managedBy"} /* ours: see rights */, Parents: []string{"domainDNS"}},
 	{Name: "msDS-Device", OID: msc + "286", Super: "top", Category: "ms-DS-Device", Kind: structural, RDN: "cn", Must: []string{"displayName", "msDS-DeviceID", "msDS-IsEnabled", "altSecurityIdentities"},
 		May: []string{"msDS-DeviceObjectVersion", "msDS-DeviceOSType", "msDS-DeviceOSVersion", "msDS-RegisteredOwner", "msDS-RegisteredUsers", "msDS-ComputerSID",
-			"msDS-DeviceTrustType", "msDS-KeyCredentialLink"}, Parents: []string{"msDS-DeviceContainer"}},
+			"msDS-DeviceTrustType", "msDS-DevicePhysicalIDs", "msDS-IsManaged", "msDS-IsCompliant", "msDS-CloudAnchor", "msDS-KeyCredentialLink"},
+		Parents: []string{"msDS-DeviceContainer"}},
 }

@@ -27,6 +27,7 @@ type Controller struct {
 	OS        string `json:"os"`
 	OSVersion string `json:"os_version"`
 	Site      string `json:"site"`
+	ReadOnly  bool   `json:"read_only,omitempty"`
 }
 
 // Levels of domains and forests (MS-ADTS 6.1.4.4).

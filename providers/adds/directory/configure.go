@@ -50,10 +50,10 @@ func Configure(ctx context.Context, o Options, cfg Config) error {
 	})
 }
 
-// same says whether two controllers have one place: a move to another site is
-// a dismissal and an installation.
+// same says whether two controllers have one place: a move to another site, or
+// from writable to read-only, is a dismissal and an installation.
 func (c Controller) same(o Controller) bool {
-	return strings.EqualFold(c.Name, o.Name) && strings.EqualFold(c.Site, o.Site)
+	return strings.EqualFold(c.Name, o.Name) && strings.EqualFold(c.Site, o.Site) && c.ReadOnly == o.ReadOnly
 }
 
 // set gives an object values.
@@ -69,9 +69,14 @@ func (p *provision) set(dn string, values attrs) {
 	p.err = errors.Join(p.d.touch(p.w, o), p.w.store(was, o))
 }
 
-// dismiss removes the objects of a controller.
+// dismiss removes the objects of a controller, and the krbtgt of a read-only one.
 func (p *provision) dismiss(c Controller) {
-	for _, dn := range []string{p.server(c), "CN=" + c.Name + "," + p.d.cfg.domainControllers()} {
+	account := "CN=" + c.Name + "," + p.d.cfg.domainControllers()
+	gone := []string{p.server(c), account}
+	if c.ReadOnly {
+		gone = append(gone, p.krbtgtOf(account)...)
+	}
+	for _, dn := range gone {
 		top := p.at(dn)
 		if p.err != nil {
 			return

@@ -48,8 +48,8 @@ func (d *Directory) Delete(ctx context.Context, who *Requester, op *ldapmsg.Dele
 		if err != nil {
 			return err
 		}
-		if !d.rights.mayManage(who) {
-			return accessDenied("You may not delete %s.", o.DN)
+		if err := d.mayKeep(w.reader, who, o.DN, "You may not delete "+o.DN+"."); err != nil {
+			return err
 		}
 		all, err := w.below(o)
 		if err != nil {
@@ -60,7 +60,13 @@ func (d *Directory) Delete(ctx context.Context, who *Requester, op *ldapmsg.Dele
 		}
 		for _, o := range slices.Backward(all) {
 			if o.first("isCriticalSystemObject") == "TRUE" {
-				return ldapmsg.Errorf(ldapmsg.UnwillingToPerform, ldapmsg.ErrorUnwillingToPerform, "The domain needs %s.", o.DN)
+				spared, err := d.spared(w.reader, o)
+				if err != nil {
+					return err
+				}
+				if !spared {
+					return ldapmsg.Errorf(ldapmsg.UnwillingToPerform, ldapmsg.ErrorUnwillingToPerform, "The domain needs %s.", o.DN)
+				}
 			}
 			if err := w.erase(o); err != nil {
 				return err

@@ -131,6 +131,15 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 		return err
 	}
 	ground := d.rights.mayWrite(who, a.Name, self, o.is("computer"))
+	if ground == noRight && o.is(classDevice) {
+		keeps, err := w.keepsDevice(who, o.DN)
+		if err != nil {
+			return err
+		}
+		if keeps {
+			ground = anyValue
+		}
+	}
 	if ground == noRight {
 		if a.Name == "msDS-KeyCredentialLink" {
 			log.refused(o, "the requester is neither an administrator nor a key administrator")

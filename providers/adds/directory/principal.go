@@ -33,6 +33,7 @@ type Account struct {
 	MustChange  time.Time // zero: never
 	Expires     time.Time // zero: never
 	ETypes      int64     // msDS-SupportedEncryptionTypes; 0: not said
+	Number      int64     // msDS-SecondaryKrbTgtNumber: of the krbtgt of a read-only controller; else 0
 
 	Salt           string
 	Keys           []VersionedKey // the newest version first, in it the strongest first
@@ -165,7 +166,7 @@ func (d *Directory) asAccount(r reader, o *object) (*Account, error) {
 		ID: o.ID.String(), DN: o.DN, Name: o.first("sAMAccountName"), DisplayName: o.first("displayName"), UPN: o.first("userPrincipalName"),
 		Control: o.number("userAccountControl"), Primary: uint32(o.number("primaryGroupID")), ETypes: o.number("msDS-SupportedEncryptionTypes"),
 		PasswordSet: filetime.Time(uint64(o.number("pwdLastSet"))), MustChange: d.mustChange(o), Expires: filetime.Time(uint64(o.number("accountExpires"))),
-		KeyCredentials: o.Values["msDS-KeyCredentialLink"],
+		KeyCredentials: o.Values["msDS-KeyCredentialLink"], Number: o.number("msDS-SecondaryKrbTgtNumber"),
 	}
 	var err error
 	if a.SID, err = sid.Decode([]byte(o.first("objectSid"))); err != nil {

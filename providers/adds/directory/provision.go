@@ -181,6 +181,7 @@ func (p *provision) groups() {
 		{"Cert Publishers", sid.RIDCertPublishers, groupLocal, "May publish certificates to the directory"},
 		{"Schema Admins", sid.RIDSchemaAdmins, groupUniversal, "Designated administrators of the schema"},
 		{"Enterprise Admins", sid.RIDEnterpriseAdmins, groupUniversal, "Designated administrators of the forest"},
+		{"Group Policy Creator Owners", sid.RIDGroupPolicyCreatorOwners, groupGlobal, "May make and change group policies of the domain"},
 		{"Read-only Domain Controllers", sid.RIDReadOnlyDomainControllers, groupGlobal, "Read-only domain controllers of the domain"},
 		{"Protected Users", sid.RIDProtectedUsers, groupGlobal, "Protected against threats to their credentials"},
 		{"Key Admins", sid.RIDKeyAdmins, groupGlobal, "May administer key credentials in the domain"},
@@ -226,12 +227,13 @@ func (p *provision) members() {
 	for _, g := range []string{"Domain Admins", "Schema Admins", "Enterprise Admins"} {
 		p.link("member", users(g), users("Administrator"))
 	}
+	p.link("member", users("Group Policy Creator Owners"), users("Administrator"))
 	p.link("member", builtin("Administrators"), users("Administrator"))
 	p.link("member", builtin("Administrators"), users("Domain Admins"))
 	p.link("member", builtin("Administrators"), users("Enterprise Admins"))
 	p.link("member", builtin("Users"), users("Domain Users"))
 	p.link("member", builtin("Guests"), users("Domain Guests"))
-	for _, g := range []string{"Domain Admins", "Enterprise Admins", "Schema Admins", "Cert Publishers", "Domain Controllers", "Read-only Domain Controllers", "krbtgt"} {
+	for _, g := range []string{"Domain Admins", "Enterprise Admins", "Schema Admins", "Cert Publishers", "Group Policy Creator Owners", "Domain Controllers", "Read-only Domain Controllers", "krbtgt"} {
 		p.link("member", users("Denied RODC Password Replication Group"), users(g))
 	}
 }
@@ -293,7 +295,11 @@ func (p *provision) controller(c Controller) {
 	}
 	p.link("serverReference", server, account)
 	was := ntds.clone()
-	ntds.set("hasMasterNCs", cfg.DN(), cfg.configuration(), cfg.schemaDN())
+	if c.ReadOnly {
+		p.readOnly(account, c)
+	} else {
+		ntds.set("hasMasterNCs", cfg.DN(), cfg.configuration(), cfg.schemaDN())
+	}
 	was2 := account.clone()
 	account.set("servicePrincipalName", controllerSPNs(cfg, c.Name, ntds.ID)...)
 	p.err = errors.Join(p.err, p.w.store(was, ntds), p.w.store(was2, account))
@@ -308,9 +314,13 @@ func (p *provision) computer(dn string, c Controller) *object {
 		p.err = err
 		return nil
 	}
+	bits, primary := UACServer|UACTrustedForDelegation, sid.RIDDomainControllers
+	if c.ReadOnly {
+		bits, primary = UACWorkstation|UACTrustedToAuth|UACPartialSecrets, sid.RIDReadOnlyDomainControllers
+	}
 	o := p.add(dn, "computer", attrs{
-		"sAMAccountName": c.Name + "$", "objectSid": string(p.d.sid.Account(uint32(rid)).Bytes()), "userAccountControl": strconv.Itoa(UACServer | UACTrustedForDelegation),
-		"sAMAccountType": strconv.Itoa(typeMachine), "primaryGroupID": strconv.Itoa(sid.RIDDomainControllers), "isCriticalSystemObject": "TRUE",
+		"sAMAccountName": c.Name + "$", "objectSid": string(p.d.sid.Account(uint32(rid)).Bytes()), "userAccountControl": strconv.Itoa(bits),
+		"sAMAccountType": strconv.Itoa(typeMachine), "primaryGroupID": strconv.Itoa(primary), "isCriticalSystemObject": "TRUE",
 		"dNSHostName": p.d.cfg.Host(c.Name), "operatingSystem": c.OS, "operatingSystemVersion": c.OSVersion, "msDS-SupportedEncryptionTypes": "24",
 		"pwdLastSet": strconv.FormatUint(filetime.From(p.d.now()), 10), "accountExpires": strconv.FormatUint(filetime.Never, 10), "codePage": "0", "countryCode": "0",
 	})

@@ -31,13 +31,16 @@ func (r *Requester) in(groups ...sid.SID) bool {
 //	the account itself                                 its personal attributes; of a computer, validated, its
 //	                                                   DNS name, service names, certificate and one key credential
 //	Replicator                                         read accounts' secrets, by replication
+//	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it
 //	every account of the domain                        read everything but secrets
 //	nobody in particular                               read the root DSE
 //
 // An object's own access control list cannot be changed. In AD the right to
 // replicate secrets is two control access rights on the domain's object, which
 // an installer of Entra Connect grants to its account; here it is membership in
-// the built-in group Replicator.
+// the built-in group Replicator. The right to registered devices is an entry in
+// the list of their container, which Initialize-ADSyncDeviceWriteBack makes; here
+// it is the container's managedBy, which names an account or a group.
 type rights struct {
 	domain sid.SID
 }

@@ -47,8 +47,10 @@ const (
 	TrustedForDelegation uint32 = 0x80000
 	NotDelegated         uint32 = 0x100000
 	PreauthNotRequired   uint32 = 0x400000
+	InterdomainTrust     uint32 = 0x800
 	PasswordExpired      uint32 = 0x800000
 	NoAuthData           uint32 = 0x2000000 // service tickets without a PAC
+	PartialSecrets       uint32 = 0x4000000 // a read-only controller
 )
 
 // Bits of msDS-SupportedEncryptionTypes (MS-KILE 2.2.7).
@@ -73,6 +75,8 @@ type Account struct {
 	PrimaryGroup       uint32            // RID
 	Groups             []GroupMembership // of the domain, transitive, the primary group included
 	ExtraSIDs          []sid.SID         // from elsewhere
+	Memberships        []sid.SID         // every group of the domain, transitive, those that come into no ticket-granting ticket included
+	KrbtgtNumber       uint16            // msDS-SecondaryKrbTgtNumber; 0: not the krbtgt of a read-only controller
 
 	PasswordSet        time.Time // zero: never
 	PasswordMustChange time.Time // zero: never
@@ -139,6 +143,17 @@ func (a *Account) passwordExpired(now time.Time) bool {
 	return !a.has(PasswordNeverExpires) && !a.PasswordMustChange.IsZero() && !now.Before(a.PasswordMustChange)
 }
 
+// speaks reports whether the policy lets this KDC use an encryption type.
+func (k *KDC) speaks(etype int32) bool {
+	switch etype {
+	case krb.AES256:
+		return !k.Policy.NoAES256
+	case krb.AES128:
+		return !k.Policy.NoAES128
+	}
+	return etype == krb.RC4 && k.Policy.AllowRC4
+}
+
 // supported lists the encryption types that the account takes for session
 // keys, best first, within the policy.
 func (k *KDC) supported(a *Account) []int32 {
@@ -147,13 +162,13 @@ func (k *KDC) supported(a *Account) []int32 {
 		bits = SupportAES128 | SupportAES256 | SupportRC4
 	}
 	var list []int32
-	if bits&(SupportAES256|SupportAESSecret) != 0 {
+	if bits&(SupportAES256|SupportAESSecret) != 0 && k.speaks(krb.AES256) {
 		list = append(list, krb.AES256)
 	}
-	if bits&(SupportAES128|SupportAESSecret) != 0 {
+	if bits&(SupportAES128|SupportAESSecret) != 0 && k.speaks(krb.AES128) {
 		list = append(list, krb.AES128)
 	}
-	if bits&SupportRC4 != 0 && k.Policy.AllowRC4 {
+	if bits&SupportRC4 != 0 && k.speaks(krb.RC4) {
 		list = append(list, krb.RC4)
 	}
 	return list
@@ -164,7 +179,7 @@ func (k *KDC) supported(a *Account) []int32 {
 func (k *KDC) allowed(asked []int32) []int32 {
 	var list []int32
 	for _, etype := range []int32{krb.AES256, krb.AES128, krb.RC4} {
-		if etype == krb.RC4 && !k.Policy.AllowRC4 {
+		if !k.speaks(etype) {
 			continue
 		}
 		for _, a := range asked {

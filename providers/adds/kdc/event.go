@@ -42,7 +42,10 @@ func (x *exchange) emit(e *krb.Error) {
 	ev := event.Event{At: x.now, Actor: Actor, Protocol: "Kerberos", Step: x.step, Message: x.note, Exchange: x.id}
 	switch {
 	case e == nil:
-		ev.Text = "The KDC issues " + x.client.String() + " a ticket for " + x.server.String() + "."
+		ev.Text = x.text
+		if ev.Text == "" {
+			ev.Text = "The KDC issues " + x.client.String() + " a ticket for " + x.server.String() + "."
+		}
 	case x.quiet != "":
 		ev.Text, ev.Reason = x.quiet, reason(e)
 	default:

@@ -2,7 +2,6 @@ package kdc
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -150,5 +149,5 @@ func supportedETypes(k *KDC, server *Account) krb.PAData {
 	for _, etype := range k.supported(server) {
 		bits |= map[int32]uint32{krb.AES256: SupportAES256, krb.AES128: SupportAES128, krb.RC4: SupportRC4}[etype]
 	}
-	return krb.PAData{Type: krb.PASupportedEncTypes, Value: binary.LittleEndian.AppendUint32(nil, bits)}
+	return krb.PAData{Type: krb.PASupportedEncTypes, Value: krb.EncodeSupportedETypes(bits)}
 }

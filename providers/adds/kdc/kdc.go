@@ -34,8 +34,9 @@ type Config struct {
 	LogonServer string  // the DC's NetBIOS name, for the PAC
 	DomainSID   sid.SID // of the domain
 	Directory   Directory
-	Passwords   Passwords // nil: passwords cannot be changed here
-	Preauth     []Preauth // besides the encrypted timestamp; the first that a request uses counts
+	ReadOnlies  ReadOnlies // nil: the domain has no read-only controllers
+	Passwords   Passwords  // nil: passwords cannot be changed here
+	Preauth     []Preauth  // besides the encrypted timestamp; the first that a request uses counts
 	Policy      Policy
 	Now         func() time.Time
 	Rand        io.Reader
@@ -47,11 +48,18 @@ type Policy struct {
 	TicketLife time.Duration // 0: 10 hours
 	RenewLife  time.Duration // 0: 7 days
 	AllowRC4   bool          // encryption type 23, which is broken
+	NoAES256   bool          // encryption type 18 is neither offered nor taken
+	NoAES128   bool          // encryption type 17, likewise
 	// AllowUnprotected takes TGS-REQs whose authenticator has no checksum over
 	// the body. Windows does, and some tools send no other.
 	AllowUnprotected bool
-	MaxDatagram      int // 0: 1465 bytes, as Windows; longer answers go by TCP
-	MaxReplays       int // 0: 2^19 authenticators within five minutes, about 40 MB
+	// AllowBarePartial takes tickets of read-only controllers without a PAC, as
+	// Windows did before it demanded a requestor (KB5008380).
+	AllowBarePartial bool
+	ReadOnly         bool   // this controller is a read-only one
+	TooOld           string // the Windows that this controller runs, when it is older than cloud Kerberos trust
+	MaxDatagram      int    // 0: 1465 bytes, as Windows; longer answers go by TCP
+	MaxReplays       int    // 0: 2^19 authenticators within five minutes, about 40 MB
 }
 
 // KDC answers for one realm. It is safe for concurrent use.
@@ -110,6 +118,7 @@ type exchange struct {
 	client krb.Name       // as asked for, or as the ticket says
 	server krb.Name       // as asked for
 	note   map[string]any // for the event
+	text   string         // of the event of an answer; empty: the usual one
 	quiet  string         // set when a refusal is a step of the protocol's: the event's text
 	shown  []proofShown   // what the KDC has remembered of the request
 	krbtgt *Account       // once it was looked up

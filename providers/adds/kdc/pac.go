@@ -95,9 +95,9 @@ func (k *KDC) withPAC(part *krb.EncTicketPart, content *pac.PAC, server, kdc krb
 	return part.WithPAC(signed)
 }
 
-// openPAC believes the PAC of a ticket-granting ticket, or says why not: fault
-// 70. key is krbtgt's, which the ticket opened with.
-func (k *KDC) openPAC(part *krb.EncTicketPart, key krb.Key) (*pac.PAC, error) {
+// openPAC believes the PAC of a ticket-granting ticket, or says why not: faults
+// 69 and 70. by is whose key the ticket opened with.
+func (k *KDC) openPAC(part *krb.EncTicketPart, by issuer) (*pac.PAC, error) {
 	raw, ok := part.PAC()
 	if !ok {
 		return nil, krb.NewError(krb.ErrTGTRevoked, "The ticket-granting ticket has no PAC.")
@@ -106,7 +106,7 @@ func (k *KDC) openPAC(part *krb.EncTicketPart, key krb.Key) (*pac.PAC, error) {
 	if err != nil {
 		return nil, krb.NewError(krb.ErrModified, "The PAC of the ticket cannot be read.")
 	}
-	err = p.Verify(pac.Ticket{Client: clientText(part.Client), AuthTime: part.AuthTime, Server: key, KDC: key, TGT: true})
+	err = p.Verify(pac.Ticket{Client: clientText(part.Client), AuthTime: part.AuthTime, Server: by.key, KDC: by.key, RODC: by.number, TGT: true})
 	switch {
 	case err == nil:
 		return p, nil

@@ -17,6 +17,7 @@ type tgsExchange struct {
 	auth    *krb.Authenticator
 	pac     *pac.PAC
 	account *Account // of the client
+	partial bool     // the ticket-granting ticket is a read-only controller's; pac is the domain's own all the same
 }
 
 // tgs answers a TGS-REQ (RFC 4120 3.3.3, MS-KILE 3.3.5.7).
@@ -57,7 +58,11 @@ func (x *exchange) tgs(ctx context.Context, req *krb.KDCReq) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := t.replyPart(body.Nonce, []krb.PAData{supportedETypes(k, server)}, k.Realm).Encode(krb.MsgTGSRep)
+	keys, err := x.keyList(g)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := t.replyPart(body.Nonce, append(keys, supportedETypes(k, server)), k.Realm).Encode(krb.MsgTGSRep)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +75,9 @@ func (x *exchange) tgs(ctx context.Context, req *krb.KDCReq) ([]byte, error) {
 		return nil, err
 	}
 	x.issuing(g.account, t)
+	if g.partial {
+		x.exchanged(g)
+	}
 	rep := krb.KDCRep{MsgType: krb.MsgTGSRep, CRealm: g.tgt.CRealm, Client: g.tgt.Client, Ticket: *ticket, EncPart: sealed}
 	return rep.Encode()
 }
@@ -82,19 +90,16 @@ func (x *exchange) openTGT(ctx context.Context, req *krb.KDCReq) (*tgsExchange, 
 	if !ok {
 		return nil, krb.NewError(krb.ErrPADataTypeNoSupport, "The request holds no ticket-granting ticket.")
 	}
-	if _, ok := krb.FindPA(req.PAData, krb.PAForUser); ok {
-		return nil, krb.NewError(krb.ErrPADataTypeNoSupport, "Services do not get tickets to themselves here.")
-	}
 	ap, err := krb.ParseAPReq(value)
 	if err != nil {
 		return nil, err
 	}
-	var key krb.Key
+	var by issuer
 	part, auth, err := ap.Accept(krb.Acceptor{
 		Key: func(t *krb.Ticket) (krb.Key, error) {
 			var err error
-			key, err = x.tgtKey(ctx, t)
-			return key, err
+			by, err = x.tgtKey(ctx, t)
+			return by.key, err
 		},
 		Usage: krb.UsageTGSReqAuth, Now: x.now, Skew: krb.Skew, Replay: x,
 	})
@@ -107,8 +112,14 @@ func (x *exchange) openTGT(ctx context.Context, req *krb.KDCReq) (*tgsExchange, 
 	if err := x.bodyProved(req, part, auth); err != nil {
 		return nil, err
 	}
+	if err := onItsOwn(req, by); err != nil {
+		return nil, err
+	}
 	g := &tgsExchange{req: req, tgt: part, auth: auth}
-	if g.pac, err = k.openPAC(part, key); err != nil {
+	if by.number != 0 {
+		return g, x.openPartial(ctx, g, by)
+	}
+	if g.pac, err = k.openPAC(part, by); err != nil {
 		return nil, err
 	}
 	g.account, err = k.Directory.Client(ctx, part.Client)
@@ -123,25 +134,41 @@ func (x *exchange) openTGT(ctx context.Context, req *krb.KDCReq) (*tgsExchange, 
 	return g, g.account.usable(x.now)
 }
 
+// onItsOwn refuses a service that asks for a ticket of another to itself
+// (S4U2self, MS-SFU 3.2.5.1). To a read-only controller's tickets it answers as
+// if there were no such client, as Windows does.
+func onItsOwn(req *krb.KDCReq, by issuer) error {
+	if _, ok := krb.FindPA(req.PAData, krb.PAForUser); !ok {
+		return nil
+	}
+	if by.number != 0 {
+		return krb.NewError(krb.ErrClientUnknown, "A ticket of a read-only domain controller gets no ticket to itself.")
+	}
+	return krb.NewError(krb.ErrPADataTypeNoSupport, "Services do not get tickets to themselves here.")
+}
+
 // tgtKey is krbtgt's key that a ticket-granting ticket says it is under.
-func (x *exchange) tgtKey(ctx context.Context, t *krb.Ticket) (krb.Key, error) {
+func (x *exchange) tgtKey(ctx context.Context, t *krb.Ticket) (issuer, error) {
 	k := x.kdc
 	if !k.isTGS(t.Server) || !k.isRealm(t.Realm) {
-		return krb.Key{}, krb.NewError(krb.ErrNotUs, "The ticket is for %s, not for this domain's ticket-granting service.", t.Server)
+		return issuer{}, krb.NewError(krb.ErrNotUs, "The ticket is for %s, not for this domain's ticket-granting service.", t.Server)
 	}
 	kvno := t.EncPart.KeyVersion()
-	if n := kvno >> 16; n != 0 {
-		return krb.Key{}, krb.NewError(krb.ErrServerUnknown, "The domain has no read-only domain controller of number %d.", n)
+	if kvno>>16 != 0 {
+		return x.partialKey(ctx, t)
 	}
 	krbtgt, err := x.ticketGranting(ctx)
 	if err != nil {
-		return krb.Key{}, err
+		return issuer{}, err
+	}
+	if !k.speaks(t.EncPart.EType) {
+		return issuer{}, krb.NewError(krb.ErrETypeNoSupport, "The ticket-granting ticket is of encryption type %d, which this controller does not take.", t.EncPart.EType)
 	}
 	key, ok := krbtgt.version(t.EncPart.EType, kvno)
 	if !ok {
-		return krb.Key{}, krb.NewError(krb.ErrBadKeyVersion, "The ticket-granting ticket is under version %d of a key that is not kept any more.", kvno)
+		return issuer{}, krb.NewError(krb.ErrBadKeyVersion, "The ticket-granting ticket is under version %d of a key that is not kept any more.", kvno)
 	}
-	return key, nil
+	return issuer{key: key, kvno: kvno}, nil
 }
 
 // bodyProved checks the authenticator's checksum over the request's body.
@@ -176,6 +203,8 @@ func (x *exchange) tgsOptions(g *tgsExchange) error {
 		return krb.NewError(krb.ErrBadOption, "The ticket-granting ticket is not proxiable.")
 	case o.Has(krb.FlagProxy) && x.kdc.isTGS(g.req.Body.Server):
 		return krb.NewError(krb.ErrBadOption, "A ticket-granting ticket is forwarded, not given to a proxy.")
+	case o.Has(krb.OptRenew) && g.partial:
+		return krb.NewError(krb.ErrBadOption, "A partial ticket-granting ticket is exchanged, not renewed.")
 	case o.Has(krb.OptRenew) && !have.Has(krb.FlagRenewable):
 		return krb.NewError(krb.ErrBadOption, "The ticket-granting ticket is not renewable.")
 	case o.Has(krb.OptRenew) && !x.kdc.isTGS(g.req.Body.Server):

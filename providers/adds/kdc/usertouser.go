@@ -18,11 +18,14 @@ func (x *exchange) userToUser(ctx context.Context, g *tgsExchange, server *Accou
 		return nil, krb.NewError(krb.ErrBadOption, "A user-to-user request holds one additional ticket.")
 	}
 	t := &g.req.Body.Tickets[0]
-	key, err := x.tgtKey(ctx, t)
+	by, err := x.tgtKey(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	part, err := t.Open(key)
+	if by.number != 0 {
+		return nil, krb.NewError(krb.ErrPolicy, "The additional ticket is a partial ticket-granting ticket.")
+	}
+	part, err := t.Open(by.key)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
@@ -71,29 +72,6 @@ const etypes = "24"
 
 var attributes = []string{"sAMAccountName", "userAccountControl", "servicePrincipalName", "objectSid", "description"}
 
-// domain is the declared domain of a service.
-func domain(env providers.Env, ref providers.Ref) (providers.Object[spec.Domain, spec.DomainOut], error) {
-	d, err := providers.Resolve[spec.Domain, spec.DomainOut](env, ref)
-	if err != nil {
-		return d, fmt.Errorf("%s: %w", ref, err)
-	}
-	if d.ID == "" || len(d.Out.Hosts) == 0 {
-		return d, fmt.Errorf("%s does not exist yet", ref)
-	}
-	return d, nil
-}
-
-// administer signs in to a domain as its administrator.
-func administer(ctx context.Context, env providers.Env, ref providers.Ref) (*adldap.Conn, spec.Domain, error) {
-	d, err := domain(env, ref)
-	if err != nil {
-		return nil, d.In, err
-	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	c, err := adldap.SignIn(ctx, env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword})
-	return c, d.In, err
-}
-
 // account is the sAMAccountName of a computer.
 func account(name string) string { return strings.ToUpper(name) + "$" }
 
@@ -126,7 +104,7 @@ func has(list []string, spn string) bool {
 // create stores the password before it makes the account: there is no account
 // whose password nobody knows.
 func create(ctx context.Context, env providers.Env, in spec.Service) (spec.ServiceOut, error) {
-	c, d, err := administer(ctx, env, in.Domain)
+	c, d, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return spec.ServiceOut{}, err
 	}
@@ -146,8 +124,8 @@ func create(ctx context.Context, env providers.Env, in spec.Service) (spec.Servi
 	a.Set("sAMAccountName", account(name))
 	a.Set("userAccountControl", control(in))
 	a.Set("unicodePwd", adldap.QuotedPassword(password))
-	a.Set("dNSHostName", hello.ServiceHost(env.Addr, in, d.DNSName))
-	a.Set("servicePrincipalName", principals(env.Addr, in, d.DNSName)...)
+	a.Set("dNSHostName", hello.ServiceHost(env.Addr, in, d.In.DNSName))
+	a.Set("servicePrincipalName", principals(env.Addr, in, d.In.DNSName)...)
 	a.Set("msDS-SupportedEncryptionTypes", etypes)
 	a.Set("operatingSystem", "Windows Server 2022 Datacenter")
 	a.Set("operatingSystemVersion", "10.0 (20348)")
@@ -159,7 +137,7 @@ func create(ctx context.Context, env providers.Env, in spec.Service) (spec.Servi
 	if err != nil {
 		return spec.ServiceOut{}, err
 	}
-	return out(env, e, in, d)
+	return out(env, e, in, d.In)
 }
 
 // newPassword draws a computer's password and keeps it. Its beginning satisfies
@@ -217,7 +195,7 @@ func find(ctx context.Context, env providers.Env, key string) (object, error) {
 	if password == "" {
 		return object{}, providers.ErrGone
 	}
-	c, d, err := administer(ctx, env, o.In.Domain)
+	c, d, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return object{}, err
 	}
@@ -226,17 +204,17 @@ func find(ctx context.Context, env providers.Env, key string) (object, error) {
 	if err == nil && e.Text("description") != mark(env.Addr) {
 		return object{}, providers.ErrGone
 	}
-	return as(env, o, e, d, err)
+	return as(env, o, e, d.In, err)
 }
 
 func read(ctx context.Context, env providers.Env, o object) (object, error) {
-	c, d, err := administer(ctx, env, o.In.Domain)
+	c, d, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return object{}, err
 	}
 	defer c.Close()
 	e, err := c.Read(adldap.ByGUID(o.ID), attributes...)
-	return as(env, o, e, d, err)
+	return as(env, o, e, d.In, err)
 }
 
 // noSPN is what Read reports of a service without a service principal name.
@@ -282,7 +260,7 @@ func spnsOf(e *adldap.Entry) []string {
 // update changes the names that are this service's, and leaves those that
 // somebody added.
 func update(ctx context.Context, env providers.Env, o object, in spec.Service) (spec.ServiceOut, error) {
-	c, d, err := administer(ctx, env, in.Domain)
+	c, d, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
 		return o.Out, err
 	}
@@ -292,9 +270,9 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Service) (
 	if err != nil {
 		return o.Out, err
 	}
-	was := hello.ServiceSPN(env.Addr, o.In, d.DNSName)
+	was := hello.ServiceSPN(env.Addr, o.In, d.In.DNSName)
 	spns := slices.DeleteFunc(spnsOf(e), func(s string) bool { return strings.EqualFold(s, was) })
-	for _, spn := range principals(env.Addr, in, d.DNSName) {
+	for _, spn := range principals(env.Addr, in, d.In.DNSName) {
 		if !has(spns, spn) {
 			spns = append(spns, spn)
 		}
@@ -302,11 +280,11 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Service) (
 	if err := c.Replace(name, adldap.Attributes{"userAccountControl": {control(in)}, "servicePrincipalName": spns}); err != nil {
 		return o.Out, err
 	}
-	return out(env, e, in, d)
+	return out(env, e, in, d.In)
 }
 
 func remove(ctx context.Context, env providers.Env, o object) error {
-	c, _, err := administer(ctx, env, o.In.Domain)
+	c, _, err := administer.Directory(ctx, env, o.In.Domain)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
@@ -41,7 +42,7 @@ const signInTimeout = 30 * time.Second
 
 // open answers on the service's host. It asks its domain nothing yet.
 func open(ctx context.Context, env providers.Env, o object) (providers.Service, error) {
-	d, err := domain(env, o.In.Domain)
+	d, err := administer.DomainOf(env, o.In.Domain)
 	if err != nil {
 		return nil, err
 	}

@@ -23,13 +23,11 @@ import (
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
-	"unicode/utf16"
 
 	"hellolab/providers/windows/ksp"
 )
@@ -64,6 +62,9 @@ type Container struct {
 	AuthKey    AuthKey     `json:"authentication_key"`
 	UserKeys   []UserKey   `json:"user_keys"`
 	Gate       Gate        `json:"gate"`
+	PIN        PINState    `json:"pin"`
+
+	Administrative *AdministrativeKey `json:"administrative_key,omitempty"` // nil where policy does not ask for one
 }
 
 // Protector is one gesture's copy of the secrets.
@@ -88,6 +89,10 @@ type UserKey struct {
 	Provider string    `json:"provider"` // tenant id, or Consumer: keys are kept apart by identity provider
 	Key      ksp.Key   `json:"key"`
 	Created  time.Time `json:"created"`
+
+	// Domain is the DNS name of the domain that the key's user has an account in,
+	// the hint by which Kerberos finds a controller; "" where there is none.
+	Domain string `json:"domain,omitempty"`
 }
 
 // Maker makes containers: the provider of the device and its random source.
@@ -101,26 +106,36 @@ type Maker struct {
 // released. The caller closes what is released.
 func (m Maker) Create(ctx context.Context, sid string, pin []byte, now time.Time) (*Container, *Released, error) {
 	c := &Container{ID: m.NewGUID(), SID: sid, Storage: m.Provider.Storage(), Created: now}
+	r, err := m.fill(ctx, c, pin, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, r, nil
+}
+
+// fill gives an empty container secrets, a PIN protector and an authentication key.
+func (m Maker) fill(ctx context.Context, c *Container, pin []byte, now time.Time) (*Released, error) {
 	r := &Released{c: c, provider: m.Provider}
 	if _, err := io.ReadFull(m.Rand, r.secrets[:]); err != nil {
-		return nil, nil, fmt.Errorf("make container secrets: %w", err)
+		return nil, fmt.Errorf("make container secrets: %w", err)
 	}
 	auth := c.pinAuth(pin)
 	defer clear(auth)
 	if err := m.AddProtector(ctx, r, PIN, auth); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	r.remember(pin, now)
 	key, err := m.Provider.CreateKey(ctx, ksp.Agree, r.decrypt())
 	if err != nil {
-		return nil, nil, fmt.Errorf("authentication key: %w", err)
+		return nil, fmt.Errorf("authentication key: %w", err)
 	}
 	// The point's private half is dropped here and now.
 	point, err := ecdh.P256().GenerateKey(m.Rand)
 	if err != nil {
-		return nil, nil, fmt.Errorf("authentication key: %w", err)
+		return nil, fmt.Errorf("authentication key: %w", err)
 	}
 	c.AuthKey = AuthKey{ID: m.NewGUID(), Key: key, Point: point.PublicKey().Bytes()}
-	return c, r, nil
+	return r, nil
 }
 
 // AddProtector gives a gesture its own copy of the released secrets. secret
@@ -141,9 +156,7 @@ func (c *Container) pinAuth(pin []byte) []byte {
 	h := sha256.New()
 	io.WriteString(h, c.ID)
 	h.Write([]byte{0})
-	for _, u := range utf16.Encode([]rune(string(pin))) {
-		h.Write(binary.LittleEndian.AppendUint16(nil, u))
-	}
+	h.Write(utf16LE(pin))
 	return h.Sum(nil)
 }
 
@@ -214,8 +227,12 @@ type Released struct {
 	secrets  [3 * secretSize]byte // external, decrypt, sign
 }
 
-func (r *Released) decrypt() []byte { return r.secrets[secretSize : 2*secretSize] }
-func (r *Released) sign() []byte    { return r.secrets[2*secretSize:] }
+func (r *Released) external() []byte { return r.secrets[:secretSize] }
+func (r *Released) decrypt() []byte  { return r.secrets[secretSize : 2*secretSize] }
+func (r *Released) sign() []byte     { return r.secrets[2*secretSize:] }
+
+// Container is what is open.
+func (r *Released) Container() *Container { return r.c }
 
 // Close forgets the secrets.
 func (r *Released) Close() { clear(r.secrets[:]) }

@@ -90,6 +90,17 @@ func (m machine) provision(t *testing.T, pin string) (*container.Container, *con
 	return c, r
 }
 
+// provisionAnother is provision of a container without a user key.
+func (m machine) provisionAnother(t *testing.T, pin string) (*container.Container, *container.Released) {
+	t.Helper()
+	c, r, err := m.maker().Create(t.Context(), sid, []byte(pin), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return c, r
+}
+
 // sign uses a key as an application does.
 func sign(t *testing.T, r *container.Released, kid string, digest [sha256.Size]byte) ([]byte, error) {
 	return signWith(t, r.Section(tenant), kid, digest)

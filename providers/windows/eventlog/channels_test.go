@@ -78,6 +78,9 @@ func TestHelloForBusiness(t *testing.T) {
 		{"no storage", of("P1", failed(event.CXH, "key_storage", "0x80090035", "", "No TPM.")), `7225 Error ExitCode=0x80090035 Error=No TPM.`},
 		{"signed in", of("A6", did("gesture_provided", message{"credential": "face"}), did("key_released", message{"gesture": "face", "kid": "k"}), did("logon_session", nil)),
 			"5002 Information GestureType=face\n8002 Information KeyId=k\n5001 Information CredentialType=face"},
+		{"two factors", of("A1", did("unlock_factors", message{"presented": "face,pin", "group_a": "face", "group_b": "pin"})),
+			`8520 Information Factors=face,pin GroupA=face GroupB=pin`},
+		{"a factor missing", of("A1", failed(event.CredentialProvider, "unlock_factors", "unlock_factor_missing", "", "Missing.")), `7520 Error`},
 		{"wrong PIN", of("A1", did("gesture_provided", message{"credential": "pin"}), wrong, failed(event.Winlogon, "sign_in_failed", "0xC0000380", "", "Wrong.")),
 			`5002 Information GestureType=pin
 7002 Error ExitCode=0xC0000380 Error=Wrong.

@@ -26,6 +26,7 @@ import (
 //	gesture_provided, not a password  5002  gesture used
 //	key_released                      8002  container loaded
 //	key_release_refused               7002, 7001  not signed in
+//	unlock_factors                    8520 or 7520  multi-factor unlock
 //	logon_session, after a gesture    5001  signed in
 //	sign_in_failed, after a gesture   7001
 //
@@ -66,6 +67,8 @@ var policyFields = []string{
 	"MinimumPINLength", "MinimumPINLength", "MaximumPINLength", "MaximumPINLength",
 	"UppercaseLetters", "UppercaseLetters", "LowercaseLetters", "LowercaseLetters", "Digits", "Digits", "SpecialCharacters", "SpecialCharacters",
 	"RequireSecurityDevice", "RequireSecurityDevice", "UseBiometrics", "UseBiometrics",
+	"History", "History", "Expiration", "Expiration", "PinRecoveryEnabled", "EnablePinRecovery",
+	"ExcludeTPM12", "ExcludeTPM12", "MultiFactorUnlockGroupA", "GroupA", "MultiFactorUnlockGroupB", "GroupB",
 }
 
 // hello logs what e leaves in the HelloForBusiness log.
@@ -134,6 +137,12 @@ func (r *run) helloSignIn(e event.Event, failed bool, say func(int, string, Data
 		r.refused = true
 		say(7002, "The Hello container could not be loaded.", r.failure(e))
 		say(7001, "The user is not signed in with Windows Hello for Business.", append(r.credential(), r.failure(e)...))
+	case "unlock_factors":
+		if failed {
+			say(7520, "The factors that were given do not unlock the device.", fields(e, "Factors", "presented", "GroupA", "group_a", "GroupB", "group_b"))
+		} else {
+			say(8520, "Multi-factor unlock takes the factors that were given.", fields(e, "Factors", "presented", "GroupA", "group_a", "GroupB", "group_b"))
+		}
 	case "logon_session", "account_signed_in":
 		if r.gesture != "" {
 			say(5001, "The user is signed in with Windows Hello for Business.", r.credential())

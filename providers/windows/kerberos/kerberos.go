@@ -18,6 +18,12 @@
 // each request: nobody looks at anything in it but the key, so none is kept
 // that could go stale. KeySubject says how it is named.
 //
+// # Sign-in with a partial ticket
+//
+// A tenant's sign-in brings a ticket-granting ticket in the name of a read-only
+// controller, which says little of the user. A controller that can takes it for
+// a full one, and with it the key that NTLM needs (MS-KILE 3.3.5.7.8).
+//
 // # Errors
 //
 // What a KDC, its certificate or the network refuses is an *Error: the phase,
@@ -92,7 +98,8 @@ type Provider struct {
 	checker *revocation.Checker
 
 	mu         sync.Mutex
-	controller string // that answered last; "" when none did
+	controller string         // that answered last; "" when none did
+	want       netlogon.Flags // of a controller, beside a KDC
 }
 
 // New makes a provider.
@@ -116,7 +123,7 @@ const (
 
 // Controller returns the host of a domain controller, looking for one when none
 // answered before (MS-ADTS 6.3.6). An *Error of PhaseLocate says that there is
-// none in sight.
+// none in sight, or none of those that answer can do what is needed.
 func (p *Provider) Controller(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	known := p.controller
@@ -134,17 +141,34 @@ func (p *Provider) Controller(ctx context.Context) (string, error) {
 	return found.Host, nil
 }
 
+// need asks more of a controller than that it has a KDC. One that answered
+// before is not taken for able.
+func (p *Provider) need(want netlogon.Flags) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.want.Has(want) {
+		p.want |= want
+		p.controller = ""
+	}
+}
+
 // locate asks each name server until one answers.
 func (p *Provider) locate(ctx context.Context) (*locate.Controller, error) {
-	q := locate.Query{Domain: p.Domain.Name, Site: p.Domain.Site, Want: netlogon.FlagKDC}
+	p.mu.Lock()
+	q := locate.Query{Domain: p.Domain.Name, Site: p.Domain.Site, Want: netlogon.FlagKDC | p.want}
+	p.mu.Unlock()
 	var failed error
 	for _, server := range p.Domain.Servers {
 		c := locate.Client{Dialer: p.Network, DNS: server, Rand: p.Rand, Patience: p.Patience}
 		found, err := c.Locate(ctx, q)
 		if err == nil {
-			p.emit("dc_located", fmt.Sprintf("The domain controller %s of %s answers", found.Host, p.Domain.Name), map[string]any{
+			note := map[string]any{
 				"domain": p.Domain.Name, "name_server": server, "records": locate.Name(q, q.Site), "controller": found.Host, "site": found.Ping.Site,
-			})
+			}
+			if q.Want.Has(netlogon.FlagKeyList) {
+				note["key_list"] = true // was asked for
+			}
+			p.emit("dc_located", fmt.Sprintf("The domain controller %s of %s answers", found.Host, p.Domain.Name), note)
 			return found, nil
 		}
 		failed = errors.Join(failed, err)

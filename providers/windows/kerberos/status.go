@@ -8,6 +8,7 @@ import (
 	"hellolab/providers/wire/kdccert"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/krbclient"
+	"hellolab/providers/wire/locate"
 	"hellolab/providers/wire/pkinit"
 	"hellolab/providers/wire/revocation"
 )
@@ -21,6 +22,7 @@ const (
 	PhaseAS          Phase = "authentication service"
 	PhaseCertificate Phase = "certificate of the KDC"
 	PhaseTGS         Phase = "ticket-granting service"
+	PhaseExchange    Phase = "exchange of the partial ticket"
 	PhasePassword    Phase = "password service"
 )
 
@@ -44,6 +46,7 @@ var (
 	passwordExpired    = Status{0xC0000071, "STATUS_PASSWORD_EXPIRED"}
 	accountDisabled    = Status{0xC0000072, "STATUS_ACCOUNT_DISABLED"}
 	notSupported       = Status{0xC00000BB, "STATUS_NOT_SUPPORTED"}
+	controllerNotFound = Status{0xC0000233, "STATUS_DOMAIN_CONTROLLER_NOT_FOUND"}
 	timeDifference     = Status{0xC0000133, "STATUS_TIME_DIFFERENCE_AT_DC"}
 	noTrustSAMAccount  = Status{0xC000018B, "STATUS_NO_TRUST_SAM_ACCOUNT"}
 	pkinitNameMismatch = Status{0xC00002F9, "STATUS_PKINIT_NAME_MISMATCH"}
@@ -98,6 +101,19 @@ var ofTGS = map[krb.Code]Status{
 	krb.ErrPreauthRequired: logonFailure,
 }
 
+// ofExchange pairs what a ticket-granting service refuses that is shown a
+// partial ticket: it judges the user there. What is not here is logonFailure,
+// which of a user on the deny list, of a read-only controller that is unknown and
+// of a ticket under another key is ours.
+var ofExchange = map[krb.Code]Status{
+	krb.ErrClientUnknown:  noSuchUser,
+	krb.ErrETypeNoSupport: unknownEType,
+	krb.ErrClientRevoked:  accountDisabled,
+	krb.ErrKeyExpired:     passwordExpired,
+	krb.ErrSkew:           timeDifference,
+	krb.ErrNeverValid:     timeDifference, // ours
+}
+
 // ofCheck pairs the five checks of a KDC's certificate. A revocation that
 // cannot be learned is kdcRevocationOffline.
 var ofCheck = map[kdccert.Check]Status{
@@ -125,6 +141,9 @@ func (e *Error) Error() string { return e.Status.String() + " " + e.Status.Name 
 // Unwrap returns what lies behind.
 func (e *Error) Unwrap() error { return e.Err }
 
+// OutOfSight reports whether no controller was reached.
+func (e *Error) OutOfSight() bool { return e.Phase == PhaseLocate && e.Status == noLogonServers }
+
 // notKnown is a revocation that cannot be learned, or a certificate that is
 // revoked.
 type notKnown struct{ revocation.Result }
@@ -145,6 +164,8 @@ func fail(phase Phase, err error) error {
 	switch {
 	case errors.As(err, &refusal):
 		return ofRefusal(refusal, err)
+	case errors.Is(err, locate.ErrNoneFits):
+		return &Error{Phase: PhaseLocate, Status: controllerNotFound, Sentence: "No domain controller in reach can do what is needed.", Err: err}
 	case phase == PhaseLocate, errors.As(err, &gone):
 		return &Error{Phase: PhaseLocate, Status: noLogonServers, Sentence: "No domain controller can be reached.", Err: err,
 			Hint: "Bring the device onto the domain's network, or raise its tunnel."}
@@ -177,8 +198,11 @@ func ofRefusal(r *kdccert.Refusal, err error) error {
 func ofCode(phase Phase, k *krb.Error, err error) error {
 	e := &Error{Phase: phase, Code: k.Code, Status: logonFailure, Sentence: k.Sentence, Hint: k.Hint, Err: err}
 	table := ofAS
-	if phase == PhaseTGS {
+	switch phase {
+	case PhaseTGS:
 		table = ofTGS
+	case PhaseExchange:
+		table = ofExchange
 	}
 	if s, ok := table[k.Code]; ok {
 		e.Status = s

@@ -36,6 +36,7 @@ func TestFail(t *testing.T) {
 		status uint32
 	}{
 		"no controller":      {PhaseLocate, locate.ErrNoAnswer, PhaseLocate, 0, 0xC000005E},
+		"none can":           {PhaseLocate, locate.ErrNoneFits, PhaseLocate, 0, 0xC0000233},
 		"controller gone":    {PhaseTGS, &unreachable{"dc1", errors.New("down")}, PhaseLocate, 0, 0xC000005E},
 		"wrong password":     {PhaseAS, kdc(krb.ErrPreauthFailed), PhaseAS, 24, 0xC000006A},
 		"expired password":   {PhaseAS, kdc(krb.ErrKeyExpired), PhaseAS, 23, 0xC0000071},
@@ -45,6 +46,13 @@ func TestFail(t *testing.T) {
 		"clocks":             {PhaseAS, kdc(krb.ErrSkew), PhaseAS, 37, 0xC0000133},
 		"not in the table":   {PhaseAS, kdc(krb.ErrGeneric), PhaseAS, 60, 0xC000006D},
 		"unknown service":    {PhaseTGS, kdc(krb.ErrServerUnknown), PhaseTGS, 7, 0xC000018B},
+		"on the deny list":   {PhaseExchange, kdc(krb.ErrTGTRevoked), PhaseExchange, 20, 0xC000006D},
+		"unknown server":     {PhaseExchange, kdc(krb.ErrServerUnknown), PhaseExchange, 7, 0xC000006D},
+		"another key":        {PhaseExchange, kdc(krb.ErrBadIntegrity), PhaseExchange, 31, 0xC000006D},
+		"no account":         {PhaseExchange, kdc(krb.ErrClientUnknown), PhaseExchange, 6, 0xC0000064},
+		"password over":      {PhaseExchange, kdc(krb.ErrKeyExpired), PhaseExchange, 23, 0xC0000071},
+		"account disabled":   {PhaseExchange, kdc(krb.ErrClientRevoked), PhaseExchange, 18, 0xC0000072},
+		"not a read-only":    {PhaseExchange, kdc(krb.ErrPolicy), PhaseExchange, 12, 0xC000006D},
 		"weak password":      {PhasePassword, &krbclient.PasswordRefused{Code: krb.PasswordSoftError}, PhasePassword, 0, 0xC000006C},
 		"root":               {PhaseAS, check(kdccert.Root, nil), PhaseCertificate, 63, 0xC000040D},
 		"life":               {PhaseAS, check(kdccert.Life, nil), PhaseCertificate, 63, 0xC000040E},

@@ -4,6 +4,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"hellolab/providers/wire/ldapmsg"
 )
 
 // Attributes are what an object is made with, by attribute name.
@@ -21,6 +23,16 @@ func (a Attributes) Set(attribute string, values ...string) {
 // Add makes an object.
 func (c *Conn) Add(dn string, attributes Attributes) error {
 	r := ldap.NewAddRequest(dn, nil)
+	for name, values := range attributes {
+		r.Attribute(name, values)
+	}
+	return explain(c.ldap.Add(r))
+}
+
+// AddKrbtgt makes a user that is the krbtgt of a read-only controller: the domain
+// gives it its number and its name, krbtgt_NUMBER (LDAP_SERVER_RODC_DCPROMO_OID).
+func (c *Conn) AddKrbtgt(dn string, attributes Attributes) error {
+	r := ldap.NewAddRequest(dn, []ldap.Control{ldap.NewControlString(ldapmsg.ControlRODCPromotion, true, "")})
 	for name, values := range attributes {
 		r.Attribute(name, values)
 	}

@@ -5,8 +5,10 @@
 //	POST /cycle   Request → Report   run a cycle now, and wait for its end
 //	GET  /status  → Status
 //
+// A cycle has parts: accounts go up, keys and devices come down. What has a
+// schedule of its own is no part of a cycle unless somebody asks for it by name.
 // One cycle runs at a time. Who asks while one runs waits for the next, which
-// serves all who wait.
+// serves all who wait and ask for no more.
 package connect
 
 import (
@@ -26,8 +28,22 @@ const (
 	PathStatus = "/status"
 )
 
+// Part is what a cycle may be confined to.
+type Part string
+
+// Parts of a cycle, in the order in which they run.
+const (
+	Accounts        Part = "accounts"         // users, groups, computers and passwords, to the tenant
+	KeyExport       Part = "key_export"       // registered Hello keys, to the domain
+	DeviceWriteback Part = "device_writeback" // registered devices, to the domain
+)
+
+// Parts are all parts, in the order in which they run.
+func Parts() []Part { return []Part{Accounts, KeyExport, DeviceWriteback} }
+
 // Request asks for a cycle.
 type Request struct {
+	Parts   []Part `json:"parts,omitempty"`   // nothing: accounts, and what has no schedule of its own
 	Reason  string `json:"reason,omitempty"`  // why, for the trace: ReasonSchedule, or a few words
 	Initial bool   `json:"initial,omitempty"` // read everything anew, not only what changed
 	Own     bool   `json:"own,omitempty"`     // a flow of its own in the trace, and no step of the caller's
@@ -38,6 +54,7 @@ const ReasonSchedule = "schedule"
 
 // Report is what a cycle did.
 type Report struct {
+	Parts    []Part    `json:"parts,omitempty"`
 	Began    string    `json:"began"` // RFC 3339
 	Ended    string    `json:"ended"`
 	Reason   string    `json:"reason,omitempty"`
@@ -62,9 +79,10 @@ const (
 type Counts struct {
 	Users     Count `json:"users"`
 	Groups    Count `json:"groups"`
-	Devices   Count `json:"devices"`
+	Devices   Count `json:"devices"`   // computers, to the tenant
 	Passwords int   `json:"passwords"` // verifiers carried up
 	Keys      Count `json:"keys"`      // values of msDS-KeyCredentialLink
+	Written   Count `json:"devices_written_back"`
 }
 
 // Count is of one kind of object.
@@ -80,7 +98,7 @@ func (c Count) None() bool { return c == Count{} }
 // Problem is what kept an object from being written, or was not written as the
 // domain says.
 type Problem struct {
-	Stage    string `json:"stage"`            // "import domain", "import tenant", "export tenant", "export domain"
+	Stage    string `json:"stage"`            // "import domain", "import tenant", "export tenant", "export domain", "write back"
 	Object   string `json:"object,omitempty"` // distinguished name
 	Code     string `json:"code,omitempty"`   // LDAP's result code, or Graph's error code
 	Sentence string `json:"sentence"`
@@ -124,13 +142,32 @@ func (r *Report) Err() error {
 
 // Status is how the server stands.
 type Status struct {
-	Enabled   bool    `json:"enabled"` // cycles run by themselves
-	Staging   bool    `json:"staging"`
-	KeyExport bool    `json:"key_export"`
-	Interval  string  `json:"interval"`
-	NextCycle string  `json:"next_cycle,omitempty"` // RFC 3339
-	Running   bool    `json:"running"`
-	Last      *Report `json:"last,omitempty"`
+	Staging   bool       `json:"staging"`
+	Schedules []Schedule `json:"schedules"` // of all parts, in order
+	Running   bool       `json:"running"`
+	Last      *Report    `json:"last,omitempty"` // of whatever ran last
+}
+
+// Of returns the schedule of a part.
+func (s *Status) Of(p Part) Schedule {
+	for _, at := range s.Schedules {
+		if at.Part == p {
+			return at
+		}
+	}
+	return Schedule{}
+}
+
+// Schedule is when a part runs.
+type Schedule struct {
+	Part     Part   `json:"part"`
+	On       bool   `json:"on"`      // the server does it at all
+	Own      bool   `json:"own"`     // apart from the cycles
+	Enabled  bool   `json:"enabled"` // it runs by itself
+	Interval string `json:"interval"`
+	Last     string `json:"last,omitempty"`   // when it ended, RFC 3339
+	Result   Result `json:"result,omitempty"` // of that
+	Next     string `json:"next,omitempty"`   // when it is due
 }
 
 // Server is where Connect is administered.

@@ -2,9 +2,11 @@ package drs
 
 import (
 	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -158,4 +160,12 @@ func DescribeExtension(ext pkix.Extension) (name, value string, ok bool) {
 func Thumbprint(cert []byte) string {
 	sum := sha1.Sum(cert)
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// AlternativeSecurityID is how a directory object names a device certificate,
+// among its alternativeSecurityIds or altSecurityIdentities (MS-DVRJ 2.3.3): its
+// thumbprint, and the digest of its subject public key info, DER.
+func AlternativeSecurityID(thumbprint string, spki []byte) string {
+	sum := sha256.Sum256(spki)
+	return "X509:<SHA1-TP-PUBKEY>" + thumbprint + base64.StdEncoding.EncodeToString(sum[:])
 }

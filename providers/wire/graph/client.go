@@ -110,6 +110,12 @@ func (c *Client) Patch(ctx context.Context, body any, segments ...string) error 
 	return err
 }
 
+// Put makes one object what body says, whether it was there or not.
+func (c *Client) Put(ctx context.Context, body any, segments ...string) error {
+	_, err := c.do(ctx, http.MethodPut, Path(segments...), body)
+	return err
+}
+
 // Delete removes one object; one that is not there is removed already.
 func (c *Client) Delete(ctx context.Context, segments ...string) error {
 	_, err := c.do(ctx, http.MethodDelete, Path(segments...), nil)

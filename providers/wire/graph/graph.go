@@ -28,6 +28,8 @@
 //	GET                 /identityProtection/riskyUsers
 //	GET, PATCH          /identityProtection/riskyUsers/{user's object id}
 //	GET                 /domains
+//	GET                 /kerberosServers           (the lab's)
+//	GET, PUT, DELETE    /kerberosServers/{domain's DNS name}
 //
 // Lists are pages with @odata.nextLink; $top sets the size of a page.
 package graph

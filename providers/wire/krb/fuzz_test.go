@@ -29,6 +29,7 @@ func FuzzKDCReq(f *testing.F) {
 			_, _ = ParseEncryptedData(p.Value)
 			_, _ = ParsePACRequest(p.Value)
 			_, _ = ParsePACOptions(p.Value)
+			_, _ = ParseKeyListReq(p.Value)
 			_, _ = ParseAPReq(p.Value)
 		}
 		again := &KDCReq{MsgType: r.MsgType, PAData: r.PAData, Body: r.Body}

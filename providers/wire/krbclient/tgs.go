@@ -16,6 +16,10 @@ type TGSRequest struct {
 	ETypes    []int32 // nil: 18, 17
 	PAData    []krb.PAData
 	Tickets   []krb.Ticket
+
+	// Sending is told the request's body right before it goes, which names the
+	// exchange (krb.ExchangeID). Nil: nobody asks.
+	Sending func(rawBody []byte)
 }
 
 // TGS obtains a ticket with a ticket-granting ticket, or renews one that it is
@@ -50,6 +54,9 @@ func (c *Client) TGS(ctx context.Context, tgt *krb.Credential, ask TGSRequest) (
 		return nil, err
 	}
 	req.PAData = append([]krb.PAData{{Type: krb.PATGSReq, Value: ap}}, ask.PAData...)
+	if ask.Sending != nil {
+		ask.Sending(raw)
+	}
 	reply, err := c.ask(ctx, req)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ const (
 	ControlTreeDelete       = "1.2.840.113556.1.4.805"
 	ControlDirSync          = "1.2.840.113556.1.4.841"
 	ControlVerifyName       = "1.2.840.113556.1.4.1338"
+	ControlRODCPromotion    = "1.2.840.113556.1.4.1341" // LDAP_SERVER_RODC_DCPROMO_OID
 	ControlDomainScope      = "1.2.840.113556.1.4.1339"
 	ControlSearchOptions    = "1.2.840.113556.1.4.1340"
 	ControlPermissiveModify = "1.2.840.113556.1.4.1413"
@@ -44,6 +45,7 @@ type Controls struct {
 	PermissiveModify bool // adding what is there, deleting what is not, succeeds
 	LazyCommit       bool
 	ManageDSAIT      bool
+	RODCPromotion    bool // the user that is added is the krbtgt of a read-only controller
 }
 
 // Paged asks for a result in pages (RFC 2696 2).

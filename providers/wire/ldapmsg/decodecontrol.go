@@ -124,6 +124,7 @@ var controls = map[string]func(c *Controls, r *reader){
 	ControlPermissiveModify: func(c *Controls, r *reader) { c.PermissiveModify = true },
 	ControlLazyCommit:       func(c *Controls, r *reader) { c.LazyCommit = true },
 	ControlManageDSAIT:      func(c *Controls, r *reader) { c.ManageDSAIT = true },
+	ControlRODCPromotion:    func(c *Controls, r *reader) { c.RODCPromotion = true },
 	ControlVerifyName:       func(c *Controls, r *reader) { r.rest = nil }, // whom to ask about names: there is one server
 }
 

@@ -85,6 +85,7 @@ const (
 	ErrorAuthMethodNotSupported   = 0x2027
 	ErrorStrongAuthRequired       = 0x2028
 	ErrorInappropriateAuth        = 0x2029
+	ErrorReferral                 = 0x202B
 	ErrorUnavailableCritExtension = 0x202C
 	ErrorConfidentialityRequired  = 0x202D
 	ErrorInappropriateMatching    = 0x202E
@@ -107,6 +108,7 @@ const (
 // class is the kind of error that MS-ADTS's directory writes before the words,
 // and its problem number and name (X.511 and NT's ntdsa headers agree on them).
 var class = map[ResultCode]string{
+	Referral:                  "RefErr: DSID-00000000",
 	NoSuchAttribute:           "AtrErr: DSID-00000000, problem 1001 (NO_ATTRIBUTE_OR_VAL)",
 	InvalidAttributeSyntax:    "AtrErr: DSID-00000000, problem 1002 (INVALID_ATT_SYNTAX)",
 	UndefinedAttributeType:    "AtrErr: DSID-00000000, problem 1003 (UNDEFINED_ATT_TYPE)",

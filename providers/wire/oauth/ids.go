@@ -21,6 +21,7 @@ const (
 	ClientLinuxBroker     = "b743a22d-6705-4147-8670-d92fa515ee2b"
 	ClientAzurePowerShell = "1b730954-1685-4b74-9bfd-dac224a7b894"
 	ClientAzureCLI        = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+	ClientPINReset        = "9115dd05-fad5-4f9c-acc7-305d08b1b04e" // Microsoft Pin Reset Client
 	ClientGraphCLI        = "14d82eec-204b-4c2f-b7e8-296a70dab67e" // Microsoft Graph command line tools
 )
 
@@ -31,6 +32,10 @@ const (
 	AppDRS        = "01cb2876-7ebd-4aa4-9cc9-d28bd4d359a9"
 	ResourceGraph = "https://graph.microsoft.com"
 	AppGraph      = "00000003-0000-0000-c000-000000000000"
+
+	// ResourcePINReset is the PIN reset service; AppPINReset its application id.
+	ResourcePINReset = "https://cred.microsoft.com"
+	AppPINReset      = "b8456c59-1230-44c7-a4a2-99b085333e84"
 )
 
 // Authentication methods, values of the amr claim.

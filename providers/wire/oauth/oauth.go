@@ -51,6 +51,7 @@ type TokenRequest struct {
 	Claims            string // V2: see ParseDemands
 	ClientInfo        bool
 	WindowsAPIVersion string // "2.0" with GrantJWTBearer
+	TGT               bool   // with GrantJWTBearer: ask for the members TGTAD and TGTCloud, too
 }
 
 // fields pairs the form's names with the struct's strings.
@@ -70,6 +71,9 @@ func (r TokenRequest) Form() url.Values {
 	if r.ClientInfo {
 		v.Set("client_info", "1")
 	}
+	if r.TGT {
+		v.Set("tgt", "true")
+	}
 	return v
 }
 
@@ -81,6 +85,7 @@ func ParseTokenRequest(v url.Values) (TokenRequest, error) {
 		return TokenRequest{}, err
 	}
 	r.ClientInfo = v.Get("client_info") == "1"
+	r.TGT = strings.EqualFold(v.Get("tgt"), "true") // clients differ in letter case
 	return r, nil
 }
 

@@ -161,3 +161,18 @@ func FuzzParseError(f *testing.F) {
 		}
 	})
 }
+
+// Clients ask for tickets as "true" or "True" (roadtx, himmelblau).
+func TestTGTField(t *testing.T) {
+	for text, want := range map[string]bool{"true": true, "True": true, "false": false, "1": false, "": false} {
+		if r, err := ParseTokenRequest(url.Values{"tgt": {text}}); err != nil || r.TGT != want {
+			t.Errorf("%q: %v, %v", text, r.TGT, err)
+		}
+	}
+	if v := (TokenRequest{TGT: true}).Form(); v.Get("tgt") != "true" {
+		t.Errorf("%v", v)
+	}
+	if _, ok := (TokenRequest{}).Form()["tgt"]; ok {
+		t.Error("it is sent unasked")
+	}
+}

@@ -167,6 +167,17 @@ func (p *PAC) Signature(t Type) (sum krb.Checksum, ok bool) {
 // RODC is the number of the read-only DC that signed as KDC; 0: none.
 func (p *PAC) RODC() uint16 { return p.signatures[TypeKDCSignature].rodc }
 
+// numbered says whether every signature that a KDC made names this read-only
+// DC, or with 0 none.
+func (p *PAC) numbered(rodc uint16) bool {
+	for _, t := range [...]Type{TypeKDCSignature, TypeTicketSignature, TypeFullSignature} {
+		if s, ok := p.signatures[t]; ok && s.rodc != rodc {
+			return false
+		}
+	}
+	return true
+}
+
 // Ticket is what a PAC must belong to.
 type Ticket struct {
 	Client     string    // parts of the client's name, with slashes between them
@@ -194,7 +205,7 @@ func (p *PAC) Verify(t Ticket) error {
 		if err := p.VerifyKDC(t.KDC); err != nil {
 			return err
 		}
-		if p.RODC() != t.RODC {
+		if !p.numbered(t.RODC) {
 			return ErrRODC
 		}
 		if !t.TGT {

@@ -122,6 +122,7 @@ type Request struct {
 	Expires              Time     `json:"exp,omitempty"`
 	WinVer               string   `json:"win_ver,omitempty"`
 	GroupSIDs            []string `json:"group_sids,omitempty"`
+	TGT                  Flag     `json:"tgt,omitempty"` // of a renewal: ask for Kerberos tickets, too
 
 	// Of the browser credential (MS-OAPXBC 2.2.1.1): "true".
 	IsPrimary string `json:"is_primary,omitempty"`
@@ -138,6 +139,18 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 	}
 	*t = Time(n)
 	return nil
+}
+
+// Flag is a truth value that some clients write as a string.
+type Flag bool
+
+func (f *Flag) UnmarshalJSON(data []byte) error {
+	switch text := strings.ToLower(strings.Trim(string(data), `"`)); text {
+	case "true", "false":
+		*f = text == "true"
+		return nil
+	}
+	return fmt.Errorf("%.32q is neither true nor false", data)
 }
 
 // SignDeviceRequest makes the request for a PRT, signed with the device key

@@ -358,3 +358,20 @@ func FuzzVerifyRequest(f *testing.F) {
 		_ = tok.Claims(&r)
 	})
 }
+
+func TestFlag(t *testing.T) {
+	for text, want := range map[string]bool{`{"tgt":true}`: true, `{"tgt":"True"}`: true, `{"tgt":"false"}`: false, `{}`: false} {
+		var r Request
+		if err := json.Unmarshal([]byte(text), &r); err != nil || bool(r.TGT) != want {
+			t.Errorf("%s: %v, %v", text, r.TGT, err)
+		}
+	}
+	for _, text := range []string{`{"tgt":1}`, `{"tgt":"yes"}`, `{"tgt":{}}`} {
+		if err := json.Unmarshal([]byte(text), &Request{}); err == nil {
+			t.Errorf("%s is read", text)
+		}
+	}
+	if b, err := json.Marshal(Request{}); err != nil || bytes.Contains(b, []byte("tgt")) {
+		t.Errorf("%s, %v", b, err)
+	}
+}

@@ -33,6 +33,7 @@ const (
 	RIDCertPublishers            = 517
 	RIDSchemaAdmins              = 518
 	RIDEnterpriseAdmins          = 519
+	RIDGroupPolicyCreatorOwners  = 520
 	RIDReadOnlyDomainControllers = 521
 	RIDProtectedUsers            = 525
 	RIDKeyAdmins                 = 526

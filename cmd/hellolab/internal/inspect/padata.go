@@ -1,8 +1,6 @@
 package inspect
 
 import (
-	"encoding/asn1"
-	"encoding/binary"
 	"fmt"
 
 	"hellolab/providers/wire/krb"
@@ -53,16 +51,18 @@ func (i *inspector) paValue(p krb.PAData, body []byte) (any, error) {
 		flags, err := krb.ParsePACOptions(b)
 		return flagNames(flags, pacOptions), err
 	case krb.PASupportedEncTypes:
-		if len(b) != 4 {
-			return nil, fmt.Errorf("not 4 bytes")
-		}
-		return flagNames(krb.Flags(binary.LittleEndian.Uint32(b)), supportedETypes), nil
+		bits, err := krb.ParseSupportedETypes(b)
+		return flagNames(krb.Flags(bits), supportedETypes), err
 	case krb.PAKeyListReq:
-		var etypes []int32
-		if rest, err := asn1.Unmarshal(b, &etypes); err != nil || len(rest) > 0 || len(etypes) > maxListed {
-			return nil, fmt.Errorf("no list of encryption types")
+		etypes, err := krb.ParseKeyListReq(b)
+		return etypeList(etypes), err
+	case krb.PAKeyListRep: // which, not what: they are the account's long-term keys
+		keys, err := krb.ParseKeyListRep(b)
+		etypes := make([]int32, len(keys))
+		for n, k := range keys {
+			etypes[n] = k.EType
 		}
-		return etypeList(etypes), nil
+		return Fields{{Name: "keys of", Value: etypeList(etypes)}}, err
 	case krb.PAReqEncPARep:
 		sum, err := krb.ParseChecksum(b)
 		return fmt.Sprintf("checksum over the request, %s", coding(sum.Type, checksumNames)), err

@@ -59,7 +59,7 @@ func (k *Key) relateEntra(keys []*Key, r *Relations) {
 		case twin(keys, k, AD, l.Domain) != nil:
 			k.stamp(Synced)
 		case l.Keys:
-			k.mark(Waiting, "%s does not have the key yet: it comes with the next synchronization. Until then the domain refuses who signs in with it.", l.Domain)
+			k.mark(Waiting, "%s does not have the key yet: it comes with the next synchronization. Until then the domain refuses who signs in with it by key trust; cloud Kerberos trust needs no copy.", l.Domain)
 		default:
 			k.mark(Waiting, "%s does not have the key, and no synchronization brings it: %s. The domain refuses who signs in with it.", l.Domain, l.Why)
 		}

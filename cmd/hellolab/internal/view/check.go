@@ -107,9 +107,15 @@ func writeReason(b *strings.Builder, indent string, v *check.Verdict) {
 
 // Verdict writes how one sign-in ended.
 func Verdict(w io.Writer, user, device string, v *check.Verdict, style Style) error {
+	return Ended(w, "Signed in", user, device, v, style)
+}
+
+// Ended writes how something ended that a user did at a device; done is the word
+// for a good end.
+func Ended(w io.Writer, done, user, device string, v *check.Verdict, style Style) error {
 	var b strings.Builder
 	if v.Code == check.Success {
-		fmt.Fprintf(&b, "%s: %s%s\n", style.paint(green, "Signed in"), subject(user, device), place(v))
+		fmt.Fprintf(&b, "%s: %s%s\n", style.paint(green, done), subject(user, device), place(v))
 	} else {
 		fmt.Fprintf(&b, "%s: %s with %s\n", style.paint(red, "Refused"), subject(user, device), Escape(v.Code))
 		writeReason(&b, "  ", v)

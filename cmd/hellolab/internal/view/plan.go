@@ -73,6 +73,9 @@ func (r *planView) change(c *plan.Change, drift bool) {
 	if why := because(c); why != "" {
 		fmt.Fprintf(&r.b, "  # (%s)\n", why)
 	}
+	for _, h := range c.Handovers {
+		fmt.Fprintf(&r.b, "  # (%s)\n", Escape(strings.TrimSuffix(h.Text, ".")))
+	}
 	fmt.Fprintf(&r.b, "%s %s %s", r.symbol(sym), c.Kind, Quote(c.Addr.Name))
 	d := &differ{
 		b:         &r.b,

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"hellolab/engine/impact"
 	"hellolab/engine/plan"
 	"hellolab/engine/uievent"
 )
@@ -73,8 +75,21 @@ func PlanEvents(sink uievent.Sink, p *plan.Plan) {
 	}
 }
 
+// ImpactEvent tells a sink what a plan does to sign-ins.
+func ImpactEvent(sink uievent.Sink, r *impact.Report) error {
+	data, err := json.Marshal(r)
+	if err == nil {
+		sink.Emit(uievent.Event{Type: uievent.Impact, At: r.Now, Impact: data, Text: Headline(r, true)})
+	}
+	return err
+}
+
 func changeEvent(t uievent.Type, p *plan.Plan, c *plan.Change) uievent.Event {
-	return uievent.Event{Type: t, At: p.Created, Addr: c.Addr, Action: string(c.Action), Reason: string(c.Reason)}
+	e := uievent.Event{Type: t, At: p.Created, Addr: c.Addr, Action: string(c.Action), Reason: string(c.Reason)}
+	for _, h := range c.Handovers {
+		e.Handovers = append(e.Handovers, uievent.Handover(h))
+	}
+	return e
 }
 
 // DiagnosticEvents tells diagnostics to a sink.

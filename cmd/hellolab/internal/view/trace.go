@@ -29,6 +29,7 @@ func Trace(w io.Writer, f *journal.Flow, style Style) error {
 	for _, e := range f.Events {
 		v.event(e)
 	}
+	v.ahead(f)
 	v.footer(f)
 	_, err := io.WriteString(w, v.b.String())
 	return err
@@ -85,7 +86,12 @@ func (v *traceView) event(e event.Event) {
 			if title := hello.Flow(e.Flow).PhaseTitle(e.Phase); title != "" {
 				heading += " · " + title
 			}
+			if hello.Flow(e.Flow).Background(e.Phase) {
+				heading += " (in the background)"
+			}
 			v.b.WriteString(v.style.paint(bold, heading) + "\n")
+		} else if what := hello.Flow(e.Flow).Preamble(); what != "" && e.At.Equal(v.began) {
+			v.b.WriteString(v.style.paint(bold, "Before phase A · "+what) + "\n")
 		}
 	}
 	at := e.At.Sub(v.began)
@@ -124,10 +130,24 @@ func (v *traceView) reason(indent string, r *event.Reason) {
 	}
 }
 
+// ahead tells of the phase that a cycle of Connect has yet to perform.
+func (v *traceView) ahead(f *journal.Flow) {
+	letter := hello.Flow(f.Name).SyncPhase()
+	if letter == "" || v.phase == letter || f.Refusal() != nil {
+		return
+	}
+	heading := "Phase " + letter + " · " + hello.Flow(f.Name).PhaseTitle(letter)
+	fmt.Fprintf(&v.b, "\n%s\n  No cycle has written the key yet.\n", v.style.paint(bold, heading))
+}
+
 func (v *traceView) footer(f *journal.Flow) {
 	v.b.WriteByte('\n')
 	if e := f.Refusal(); e != nil {
-		fmt.Fprintf(&v.b, "%s in phase %s by %s.\n", v.style.paint(red, "Ended "+Escape(string(e.Outcome))), cmp.Or(Escape(e.Phase), "–"), Escape(string(e.Actor)))
+		ended := "Ended " + Escape(string(e.Outcome))
+		if hello.Flow(e.Flow).Background(e.Phase) {
+			ended = "Signed in to Windows, and in the background " + Escape(string(e.Outcome))
+		}
+		fmt.Fprintf(&v.b, "%s in phase %s by %s.\n", v.style.paint(red, ended), cmp.Or(Escape(e.Phase), "–"), Escape(string(e.Actor)))
 		return
 	}
 	v.b.WriteString(v.style.paint(green, "Completed") + ".\n")

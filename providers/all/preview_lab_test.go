@@ -1,0 +1,247 @@
+package all_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+	vocabulary "hellolab/providers/hello"
+	"hellolab/providers/hello/access"
+	"hellolab/providers/spec"
+	"hellolab/providers/survey"
+	"hellolab/providers/windows"
+)
+
+// previewLab is a hybrid lab with something of everything that sign-ins lead to:
+// alice, bo and carl, who is in the tenant alone, on an Entra joined laptop and
+// a hybrid joined desk.
+type previewLab struct{ *lab }
+
+const previewPassword = "First.pa55word"
+
+// planOrder is the order in which an apply goes through the kinds.
+var planOrder = []string{"tenant", "domain", "authority", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment"}
+
+func newPreviewLab(t testing.TB) *previewLab {
+	l := &previewLab{newHybridLab(t)}
+	l.Create("user.bo", spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Domain: corp, Password: providers.Secret(previewPassword)})
+	l.Create("user.carl", spec.User{UPN: "carl@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret(previewPassword), MFA: "totp"})
+	l.Create("group.staff", spec.Group{Domain: corp, Members: []providers.Ref{alice, "user.bo"}})
+	l.device("laptop", func(d *spec.Device) { d.TrustedRoots = []providers.Ref{"authority.issuing"} })
+	l.Create(desk, spec.Device{Join: "hybrid", Tenant: "tenant.contoso", Domain: corp, Biometrics: []string{"face"}})
+	on := true
+	l.Create("policy.hello", spec.Policy{Source: "gpo", Trust: "trust.key", UsePassportForWork: &on})
+	l.Create("policy.pin", spec.Policy{PINComplexity: &spec.PINComplexity{MinimumPINLength: ptr(4)}, Biometrics: &spec.Biometrics{UseBiometrics: &on}})
+	l.Create("application.open", spec.Application{Tenant: "tenant.contoso"})
+	l.Create("application.strict", spec.Application{Tenant: "tenant.contoso", Require: &spec.ApplicationRequire{MFA: true, JoinedDevice: true}})
+	l.Create("service.web", spec.Service{Domain: corp, Kind: spec.ServiceKerberos, Authorize: []providers.Ref{"group.staff"}})
+	l.Create("service.old", spec.Service{Domain: corp, Kind: spec.ServiceNTLM})
+	l.Create("enrollment.alice_laptop", enrollment(alice, laptop, "face"))
+	l.Create("enrollment.carl_laptop", enrollment("user.carl", laptop))
+	l.Create("enrollment.alice_desk", enrollment(alice, desk, "face"))
+	return l
+}
+
+// records are the lab's objects as they are.
+func (l *previewLab) records() []providers.Record {
+	l.t.Helper()
+	var all []providers.Record
+	for _, kind := range planOrder {
+		list, err := l.For("").Objects.List(kind)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		all = append(all, list...)
+	}
+	return all
+}
+
+func (l *previewLab) world(records []providers.Record) *vocabulary.World {
+	l.t.Helper()
+	w, err := vocabulary.NewWorld(records)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return w
+}
+
+func (l *previewLab) facts() *access.Facts {
+	l.t.Helper()
+	f, err := survey.Read(l.t.Context(), l.For, l.windows)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if len(f.Gaps) > 0 {
+		l.t.Fatalf("the survey has gaps: %q", f.Gaps)
+	}
+	return f
+}
+
+// signIns are every sign-in that there is.
+func signIns(w *vocabulary.World) (all []access.Request) {
+	var to []string
+	for _, m := range []map[string]bool{keysOf(w.Tenants), keysOf(w.Applications), keysOf(w.Domains), keysOf(w.Services)} {
+		for addr := range m {
+			to = append(to, addr)
+		}
+	}
+	slices.Sort(to)
+	for _, user := range []string{alice, "user.bo", "user.carl"} {
+		for _, device := range []string{laptop, desk} {
+			for _, gesture := range []string{"pin", "face", access.ByPassword} {
+				for _, t := range append([]string{""}, to...) {
+					all = append(all, access.Request{User: user, Device: device, To: t, Gesture: gesture})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func keysOf[V any](m map[string]V) map[string]bool {
+	out := map[string]bool{}
+	for k := range m {
+		out[k] = true
+	}
+	return out
+}
+
+// try makes a sign-in for real.
+func (l *previewLab) try(r access.Request) windows.Verdict {
+	l.t.Helper()
+	q := windows.Request{User: r.User, Device: r.Device}
+	switch r.Gesture {
+	case access.ByPassword:
+		q.Password = providers.Secret(l.passwordOf(r.User))
+	case "pin", "":
+		q.PIN = providers.Secret(pin)
+	default:
+		q.Gesture = r.Gesture
+	}
+	if r.To != "" {
+		q.To = []string{r.To}
+	}
+	v, err := l.windows.SignIn(l.t.Context(), l.For(r.Device), q)
+	if err != nil {
+		l.t.Fatalf("%+v: %v", r, err)
+	}
+	return v
+}
+
+func (l *previewLab) passwordOf(user string) string { return previewPassword }
+
+// agrees says how a verdict and what happened differ; "" when they agree.
+func agrees(p access.Verdict, v windows.Verdict) string {
+	switch {
+	case p.Word.Works() && v.Code == vocabulary.Success:
+		return ""
+	case p.Word == access.Refused && v.Code == p.Reason && v.Phase == p.Phase && v.Flow == p.Flow:
+		return ""
+	}
+	why := ""
+	if v.Reason != nil {
+		why = v.Reason.Sentence
+	}
+	return fmt.Sprintf("predicted %s %s (%s.%s), got %s (%s.%s) %s", p.Word, p.Reason, p.Flow, p.Phase, v.Code, v.Flow, v.Phase, why)
+}
+
+// edit is one change of a plan.
+type edit struct {
+	addr string
+	to   cty.Value            // of an update
+	make any                  // of a creation
+	gone bool                 // of a deletion
+	set  map[string]cty.Value // of an update: what it sets
+}
+
+func (e edit) String() string {
+	switch {
+	case e.gone:
+		return "delete " + e.addr
+	case e.make != nil:
+		return "create " + e.addr
+	}
+	return "update " + e.addr
+}
+
+// with is a record's configuration with some attributes set.
+func with(rec providers.Record, set map[string]cty.Value) cty.Value {
+	attrs := rec.In.AsValueMap()
+	for name, v := range set {
+		attrs[name] = v
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// planned is the records once edits are applied.
+func (l *previewLab) planned(records []providers.Record, edits []edit) []providers.Record {
+	l.t.Helper()
+	out := slices.Clone(records)
+	for _, e := range edits {
+		i := slices.IndexFunc(out, func(r providers.Record) bool { return r.Addr == e.addr })
+		switch {
+		case e.gone:
+			out = slices.Delete(out, i, i+1)
+		case e.make != nil:
+			t := l.kind(e.addr[:slices.Index([]byte(e.addr), '.')])
+			v, err := providers.Encode(e.make, providers.OmitZero)
+			if err == nil {
+				v, err = t.Schema.Complete(v)
+			}
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			out = append(out, providers.Record{Addr: e.addr, Kind: t.Name, In: v, Out: cty.NullVal(t.Schema.OutType)})
+		default:
+			out[i].In = e.to
+		}
+	}
+	return out
+}
+
+// apply does edits as an apply does, kind by kind: what goes first goes from the
+// last kind on. Then it does what is due.
+func (l *previewLab) apply(edits []edit, ahead time.Duration) {
+	l.t.Helper()
+	for _, kind := range slices.Backward(planOrder) {
+		for _, e := range edits {
+			if e.gone && kindOf(e.addr) == kind {
+				l.Delete(e.addr)
+			}
+		}
+	}
+	for _, kind := range planOrder {
+		for _, e := range edits {
+			switch {
+			case e.gone || kindOf(e.addr) != kind:
+			case e.make != nil:
+				if _, err := l.TryCreate(l.t.Context(), e.addr, e.make); err != nil && kind != "enrollment" {
+					l.t.Fatal(err)
+				}
+			default:
+				l.Update(e.addr, e.to)
+			}
+		}
+	}
+	l.due()
+	if ahead > 0 {
+		l.Advance(ahead)
+		l.due()
+	}
+}
+
+func kindOf(addr string) string { return addr[:slices.Index([]byte(addr), '.')] }
+
+// due does what lab time has made due, as an apply does at its end.
+func (l *previewLab) due() {
+	l.t.Helper()
+	for _, addr := range []string{corp, "authority.issuing", corp, "sync.hybrid"} {
+		if err := l.Due(l.t.Context(), addr); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package all_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers/hello/access"
+)
+
+// TestDecisionsOfALab: in one lab, every sign-in ends as the decision says.
+func TestDecisionsOfALab(t *testing.T) {
+	l := newPreviewLab(t)
+	l.expectAll(t)
+	l.cycle()
+	l.expectAll(t)
+}
+
+// expectAll makes every sign-in, and compares each with what was decided of it
+// just before.
+func (l *previewLab) expectAll(t *testing.T) {
+	t.Helper()
+	w := l.world(l.records())
+	for _, r := range signIns(w) {
+		p := access.Decide(w, l.facts(), r)
+		if p.Word == access.None {
+			continue
+		}
+		if bad := agrees(p, l.try(r)); bad != "" {
+			t.Errorf("%+v: %s", r, bad)
+		}
+	}
+}
+
+// TestPredictedIsExecuted draws labs and plans. What is predicted of every
+// sign-in from the lab as it was and the plan is what is decided from the lab
+// as it then is; and what is decided is what happens when it is tried.
+func TestPredictedIsExecuted(t *testing.T) {
+	draws := 50
+	if s := os.Getenv("HELLOLAB_SOAK"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("HELLOLAB_SOAK: %v", err)
+		}
+		draws = 2 * n
+	}
+	if testing.Short() {
+		draws = 3
+	}
+	first := uint64(1)
+	if s := os.Getenv("HELLOLAB_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatalf("HELLOLAB_SEED: %v", err)
+		}
+		first, draws = n, 1
+	}
+	for n := range draws {
+		seed := first + uint64(n)
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			predictAndRun(t, rand.New(rand.NewPCG(seed, 1)))
+		})
+	}
+}
+
+func predictAndRun(t *testing.T, random *rand.Rand) {
+	l := newPreviewLab(t)
+	var story []string
+	note := func(when string, edits []edit, ahead time.Duration) {
+		for _, e := range edits {
+			story = append(story, fmt.Sprintf("%s: %s %s", when, e, e.told()))
+		}
+		if ahead > 0 {
+			story = append(story, fmt.Sprintf("%s: %s later", when, ahead))
+		}
+	}
+	// A past, so that labs differ.
+	if random.IntN(2) == 0 {
+		l.cycle()
+	}
+	past := l.draw(random, random.IntN(3))
+	aheads := []time.Duration{0, 0, 0, 31 * time.Minute, 3 * time.Hour, 50 * 24 * time.Hour}
+	gap := aheads[random.IntN(len(aheads))]
+	note("before", past, gap)
+	l.apply(past, gap)
+	for range random.IntN(4) {
+		all := signIns(l.world(l.records()))
+		l.tryAny(all[random.IntN(len(all))])
+	}
+
+	was := l.records()
+	edits := l.draw(random, 1+random.IntN(3))
+	ahead := aheads[random.IntN(len(aheads))]
+	note("plan", edits, ahead)
+	then := l.world(l.planned(was, edits))
+	facts := access.Planned(l.facts(), l.world(was), then)
+	facts = facts.Later(then, facts.Now).Later(then, facts.Now.Add(ahead))
+	predicted := access.New(then, facts)
+
+	l.apply(edits, ahead)
+	is := l.world(l.records())
+	decided := access.New(is, l.facts())
+	all := signIns(is)
+	for _, r := range all {
+		p, d := predicted.Decide(r), decided.Decide(r)
+		if p.Word != d.Word || p.Reason != d.Reason || p.Phase != d.Phase || p.Flow != d.Flow {
+			t.Errorf("%+v: predicted %s %s (%s.%s), the lab then says %s %s (%s.%s)", r, p.Word, p.Reason, p.Flow, p.Phase, d.Word, d.Reason, d.Flow, d.Phase)
+		}
+	}
+	for range 16 {
+		r := all[random.IntN(len(all))]
+		p := access.Decide(is, l.facts(), r)
+		if p.Word == access.None {
+			continue
+		}
+		if bad := agrees(p, l.try(r)); bad != "" {
+			t.Errorf("%+v: %s", r, bad)
+		}
+	}
+	if t.Failed() {
+		t.Logf("what was done:\n%s", strings.Join(story, "\n"))
+	}
+}
+
+// tryAny makes a sign-in, whatever comes of it, that a later one may depend on.
+func (l *previewLab) tryAny(r access.Request) {
+	w := l.world(l.records())
+	if access.Decide(w, l.facts(), r).Word != access.None {
+		l.try(r)
+	}
+}
+
+// told is what an update sets, for failures.
+func (e edit) told() string {
+	if e.set == nil {
+		return ""
+	}
+	var parts []string
+	for name, v := range e.set {
+		parts = append(parts, name+" = "+v.GoString())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// draw draws n edits, each of another object.
+func (l *previewLab) draw(random *rand.Rand, n int) (edits []edit) {
+	l.t.Helper()
+	records := l.records()
+	taken := map[string]bool{}
+	for tries := 0; len(edits) < n && tries < 100; tries++ {
+		d := kinds[random.IntN(len(kinds))]
+		e := d(random)
+		if taken[e.addr] {
+			continue
+		}
+		there := false
+		for _, rec := range records {
+			if rec.Addr == e.addr {
+				there = true
+				if e.set != nil {
+					e.to = with(rec, e.set)
+				}
+			}
+		}
+		if there == (e.make != nil) {
+			continue
+		}
+		taken[e.addr] = true
+		edits = append(edits, e)
+	}
+	return edits
+}
+
+// set is an edit that sets attributes.
+func set(addr string, attrs map[string]cty.Value) edit { return edit{addr: addr, set: attrs} }
+
+func flip(random *rand.Rand) cty.Value { return cty.BoolVal(random.IntN(2) == 0) }
+
+func pick(random *rand.Rand, words ...string) cty.Value {
+	return cty.StringVal(words[random.IntN(len(words))])
+}
+
+// kinds are the edits that are drawn.
+var kinds = []func(*rand.Rand) edit{
+	func(r *rand.Rand) edit {
+		return set([]string{alice, "user.bo"}[r.IntN(2)], map[string]cty.Value{"enabled_in_domain": flip(r), "enabled_in_tenant": flip(r)})
+	},
+	func(r *rand.Rand) edit {
+		return set([]string{alice, "user.bo"}[r.IntN(2)], map[string]cty.Value{"password_expired": flip(r), "risk": pick(r, "none", "medium", "high")})
+	},
+	func(r *rand.Rand) edit {
+		return set("user.carl", map[string]cty.Value{"enabled_in_tenant": flip(r), "risk": pick(r, "none", "low", "high"), "mfa": pick(r, "totp", "none")})
+	},
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "onsite", "vpn", "internet", "none")})
+	},
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "vpn", "internet"), "revocation_unknown": pick(r, "refuse", "allow")})
+	},
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"enabled_in_tenant": flip(r), "compliant": flip(r)})
+	},
+	func(r *rand.Rand) edit { return set(desk, map[string]cty.Value{"enabled_in_domain": flip(r)}) },
+	func(r *rand.Rand) edit {
+		return set(laptop, map[string]cty.Value{"strict_kdc_validation": flip(r)})
+	},
+	func(r *rand.Rand) edit {
+		return set(laptop, map[string]cty.Value{"trusted_roots": cty.ListValEmpty(cty.String)})
+	},
+	func(r *rand.Rand) edit { return set(desk, map[string]cty.Value{"strict_kdc_validation": flip(r)}) },
+	func(r *rand.Rand) edit {
+		return set("sync.hybrid", map[string]cty.Value{"key_export": flip(r), "enabled": flip(r), "staging": flip(r), "key_writeback_right": flip(r)})
+	},
+	func(r *rand.Rand) edit {
+		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "2h")})
+	},
+	func(r *rand.Rand) edit {
+		return set("policy.pin", map[string]cty.Value{
+			"biometrics": cty.ObjectVal(map[string]cty.Value{"use_biometrics": flip(r)}), "require_security_device": flip(r)})
+	},
+	func(r *rand.Rand) edit {
+		return set("application.strict", map[string]cty.Value{"require": cty.ObjectVal(map[string]cty.Value{
+			"mfa": flip(r), "joined_device": flip(r), "compliant_device": flip(r), "max_risk": pick(r, "none", "low", "medium"), "risk_action": pick(r, "block", "mfa")})})
+	},
+	func(r *rand.Rand) edit { return set("service.web", map[string]cty.Value{"enabled": flip(r)}) },
+	func(r *rand.Rand) edit { return set("service.old", map[string]cty.Value{"enabled": flip(r)}) },
+	func(r *rand.Rand) edit {
+		return set("group.staff", map[string]cty.Value{"members": cty.ListVal([]cty.Value{pick(r, alice, "user.bo")})})
+	},
+	func(r *rand.Rand) edit {
+		return set("domain.corp", map[string]cty.Value{"cached_logons": cty.NumberIntVal(int64(r.IntN(2) * 10)), "force_network_logon": pick(r, "0s", "1h", "30d"),
+			"controller": cty.MapVal(map[string]cty.Value{"dc1": cty.ObjectVal(map[string]cty.Value{
+				"kdc_certificate": cty.ObjectVal(map[string]cty.Value{"template": pick(r, "none", "kerberos_authentication", "domain_controller", "domain_controller_authentication")})})})})
+	},
+	func(r *rand.Rand) edit {
+		from := []cty.Value{cty.ListVal([]cty.Value{cty.StringVal("dc")}), cty.ListVal([]cty.Value{cty.StringVal("internet")}), cty.ListVal([]cty.Value{cty.StringVal("onsite"), cty.StringVal("internet")})}
+		return set("authority.issuing", map[string]cty.Value{"crl": cty.ObjectVal(map[string]cty.Value{"reachable_from": from[r.IntN(len(from))]})})
+	},
+	func(r *rand.Rand) edit {
+		return edit{addr: []string{"enrollment.alice_laptop", "enrollment.carl_laptop", "enrollment.alice_desk", "enrollment.bo_desk"}[r.IntN(4)], gone: true}
+	},
+	func(r *rand.Rand) edit { return edit{addr: "enrollment.bo_desk", make: enrollment("user.bo", desk)} },
+	func(r *rand.Rand) edit {
+		return edit{addr: "enrollment.bo_laptop", make: enrollment("user.bo", laptop)}
+	},
+}

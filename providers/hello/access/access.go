@@ -1,0 +1,403 @@
+package access
+
+import (
+	"slices"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+)
+
+// ByPassword is the gesture of a sign-in with the password.
+const ByPassword = "password"
+
+// Request is a sign-in. Targets are addresses of the tenant, its applications,
+// domains and their services; "" is Windows itself.
+type Request struct {
+	User    string
+	Device  string
+	To      string
+	Gesture string // "face", "fingerprint", ByPassword; "" or "pin" is the PIN
+}
+
+// Decide says how one sign-in ends. For many, New is quicker.
+func Decide(w *hello.World, f *Facts, r Request) Verdict { return New(w, f).Decide(r) }
+
+// Lab is a lab as declared and as its systems are. It is for one goroutine: it
+// remembers what it worked out for the last user and device.
+type Lab struct {
+	world *hello.World
+	facts *Facts
+	last  *pair
+}
+
+// New returns a Lab of w and f, which it does not change.
+func New(w *hello.World, f *Facts) *Lab { return &Lab{world: w, facts: f} }
+
+// pair is a user at a device, with what is in force there.
+type pair struct {
+	*Lab
+	user, device string
+	u            *hello.User
+	d            *hello.Device
+	machine      *Machine
+	credential   *Credential // empty when the device keeps none
+	account      *Account
+	route        hello.Route
+	policy       hello.InForce
+	unsupported  *hello.Refusal
+}
+
+func (l *Lab) pair(user, device string) *pair {
+	if p := l.last; p != nil && p.user == user && p.device == device {
+		return p
+	}
+	p := &pair{Lab: l, user: user, device: device, u: l.world.Users[user], d: l.world.Devices[device], machine: l.facts.Machines[device], account: l.facts.Accounts[user]}
+	if p.u != nil && p.d != nil {
+		p.policy = l.world.InForce(user, device)
+		shape, _ := l.world.ShapeOf(user, device)
+		p.route, p.unsupported = hello.Select(shape)
+		p.route.Shape = shape
+	}
+	if p.account == nil {
+		p.account = &Account{}
+	}
+	if p.machine != nil {
+		p.credential = p.machine.Credentials[user]
+	}
+	if p.credential == nil {
+		p.credential = &Credential{}
+	}
+	l.last = p
+	return p
+}
+
+// signingIn is one sign-in on its way.
+type signingIn struct {
+	*pair
+	Request
+	to    target
+	ended time.Time // when what is over ended: a certificate, a password
+}
+
+// target is where a sign-in is to lead: one of them, or none for Windows.
+type target struct {
+	tenant      bool
+	application *hello.Application
+	domain      string // address; of a service, its domain
+	service     *hello.Service
+}
+
+// Decide says how a sign-in ends.
+func (l *Lab) Decide(r Request) Verdict {
+	s := &signingIn{pair: l.pair(r.User, r.Device), Request: r}
+	var there bool
+	if s.to, there = s.target(); !there || s.u == nil || s.d == nil {
+		return Verdict{Word: None, Reason: "no_hello_credential", Confidence: Documented}
+	}
+	if s.machine == nil {
+		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
+	}
+	v := s.flow()
+	if v.Word == Allowed {
+		s.remarks(&v)
+	}
+	return v
+}
+
+// target finds what the request names; ok is false when there is no such thing
+// for this user.
+func (s *signingIn) target() (t target, ok bool) {
+	w := s.world
+	switch {
+	case s.To == "":
+		return t, true
+	case w.Tenants[s.To] != nil:
+		return target{tenant: true}, s.u != nil && string(s.tenant()) == s.To
+	case w.Applications[s.To] != nil:
+		a := w.Applications[s.To]
+		return target{application: a}, s.u != nil && a.In.Tenant == s.tenant()
+	case w.Domains[s.To] != nil:
+		return target{domain: s.To}, true
+	case w.Services[s.To] != nil:
+		service := w.Services[s.To]
+		return target{domain: string(service.In.Domain), service: service}, true
+	}
+	return t, false
+}
+
+// tenant is the one that a sign-in on the device is to: of a personal device,
+// the work account's; joined to nothing, whichever the user is in.
+func (s *signingIn) tenant() providers.Ref {
+	if s.d == nil || s.d.In.Join == string(hello.NotJoined) || s.d.In.Join == string(hello.Registered) && s.d.HasWorkAccount(s.user) {
+		return s.u.In.Tenant
+	}
+	return s.d.In.Tenant
+}
+
+// byKey reports whether the sign-in is by the Hello key.
+func (s *signingIn) byKey() bool { return s.Gesture != ByPassword }
+
+// flow chooses as the device does.
+func (s *signingIn) flow() Verdict {
+	join := hello.JoinType(s.d.In.Join)
+	switch {
+	case join == hello.NotJoined && !s.byKey() && s.to.application != nil:
+		return s.withoutToken()
+	case join == hello.NotJoined, join == hello.DomainJoined:
+		return s.refuse(hello.A1, "A", "device_not_joined")
+	case join == hello.Registered && !s.d.HasWorkAccount(s.user):
+		return s.refuse(hello.A1, "A", "not_work_account")
+	case s.unsupported != nil:
+		v := s.refuse("", "", "unsupported_deployment")
+		v.Sentence = s.unsupported.Reason
+		return v
+	}
+	switch s.route.SignIn {
+	case hello.A1:
+		return s.a1()
+	case hello.A6:
+		return s.a6()
+	}
+	return Verdict{Word: Unknown, Flow: string(s.route.SignIn), Reason: "internal_error", Confidence: Ours,
+		Sentence: "The preview does not decide flow " + string(s.route.SignIn) + " (" + s.route.SignIn.Title() + ")."}
+}
+
+// release is phase A: the gesture opens the container. ok is false when it is
+// refused.
+func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
+	c := s.credential
+	switch g := s.Gesture; {
+	case !s.byKey():
+	case c.KeyID == "":
+		return s.refuse(flow, "A", "no_hello_credential"), false
+	case g == "" || g == "pin":
+		if c.Barred != "" {
+			return s.refuse(flow, "A", c.Barred), false
+		}
+	case !s.policy.UseBiometrics.Value:
+		return s.refuse(flow, "A", "biometrics_disabled"), false
+	case !slices.Contains(c.Gestures, g):
+		return s.refuse(flow, "A", "gesture_not_enrolled"), false
+	}
+	if s.byKey() && !s.unlocks() {
+		return s.refuse(flow, "A", "unlock_factor_missing"), false
+	}
+	return v, true
+}
+
+// a1 is flow A1, and A3 from there.
+func (s *signingIn) a1() Verdict {
+	if v, ok := s.release(hello.A1); !ok {
+		return v
+	}
+	if code, letter := s.token("B", "C"); code != "" {
+		return s.refuse(hello.A1, letter, code)
+	}
+	switch {
+	case s.to.application != nil:
+		return s.conclude(hello.A1, "E", s.conditionalAccess(false))
+	case s.to.domain == "":
+		return success(string(hello.A1))
+	case s.route.Domain == "":
+		return s.refuse(hello.A1, "E", "domain_not_reached")
+	case s.route.Domain != hello.A3:
+		return Verdict{Word: Unknown, Flow: string(s.route.Domain), Reason: "internal_error", Confidence: Ours,
+			Sentence: "The preview does not decide flow " + string(s.route.Domain) + " (" + s.route.Domain.Title() + ")."}
+	}
+	return s.a3()
+}
+
+// a3 is flow A3: the domain, from an Entra joined device.
+func (s *signingIn) a3() Verdict {
+	inside := s.inside(s.machine.session() || s.vpn())
+	code, letter := s.domainSignIn(s.to.domain, inside, letters{"A", "B", "C"})
+	if code == "" {
+		letter, code = "C", s.ticket(Ticket{NTHash: !s.account.NoPassword})
+	}
+	return s.conclude(hello.A3, letter, code)
+}
+
+// a6 is flow A6. What stops the token behind the desktop leaves Windows open.
+func (s *signingIn) a6() Verdict {
+	if v, ok := s.release(hello.A6); !ok {
+		return v
+	}
+	live := s.inside(s.machine.session())
+	code, letter := s.domainSignIn(string(s.d.In.Domain), live, letters{"A", "B", "C"})
+	if code == "no_line_of_sight" {
+		code, letter = s.cachedLogon(), "A"
+	}
+	if code != "" {
+		return s.conclude(hello.A6, letter, code)
+	}
+	cloudless, last := s.token("F", "G")
+	switch {
+	case s.to.domain != "":
+		return s.conclude(hello.A6, last, s.byTicket(live, last))
+	case cloudless != "" && s.To == "":
+		v := s.refuse(hello.A6, last, cloudless)
+		v.Word = Degraded
+		return v
+	case cloudless != "":
+		return s.refuse(hello.A6, last, cloudless)
+	case s.to.application != nil:
+		return s.conclude(hello.A6, "G", s.conditionalAccess(false))
+	}
+	return success(string(hello.A6))
+}
+
+// byTicket goes to a domain with the ticket of the sign-in, or, when a cached
+// logon opened the session, with that of an earlier one, or a new one.
+func (s *signingIn) byTicket(live bool, last string) string {
+	if s.to.domain != string(s.d.In.Domain) {
+		return "domain_not_reached"
+	}
+	if live {
+		return s.ticket(Ticket{NTHash: !s.account.NoPassword})
+	}
+	inside := s.inside(s.machine.session() || s.vpn())
+	if t := s.credential.Ticket; t != nil && s.facts.Now.Before(t.Ends) {
+		if !inside {
+			return "no_line_of_sight"
+		}
+		return s.ticket(*t)
+	}
+	if code, _ := s.domainSignIn(s.to.domain, inside, letters{last, last, last}); code != "" {
+		return code
+	}
+	return s.ticket(Ticket{NTHash: !s.account.NoPassword})
+}
+
+// withoutToken is flow APP: the application's page asks.
+func (s *signingIn) withoutToken() Verdict {
+	code := ""
+	switch {
+	case s.d.In.Network == string(hello.NoNetwork):
+		code = "no_line_of_sight"
+	case !s.u.In.EnabledInTenant:
+		code = "user_disabled"
+	default:
+		code = s.conditionalAccess(true)
+	}
+	return s.conclude(hello.APP, "", code)
+}
+
+// conclude is success, or the refusal of a code.
+func (s *signingIn) conclude(flow hello.Flow, letter, code string) Verdict {
+	switch code {
+	case "":
+		return success(string(flow))
+	case mixed:
+		v := success(string(flow))
+		v.Word, v.Reason, v.Rule, v.When, v.Action = Degraded, "kdc_no_certificate", "K1", NextTGT, AdminFix
+		v.Sentence = "The controllers of the domain differ: it works with some of them."
+		return v
+	}
+	return s.refuse(flow, letter, code)
+}
+
+// inside reports whether the device is on the domain's network.
+func (s *signingIn) inside(tunnel bool) bool {
+	switch s.d.In.Network {
+	case "", string(hello.OnSite):
+		return true
+	case string(hello.VPN):
+		return tunnel
+	}
+	return false
+}
+
+func (s *signingIn) vpn() bool { return s.d.In.Network == string(hello.VPN) }
+
+// enabledInTenant reports whether the tenant lets the device in.
+func (s *signingIn) enabledInTenant() bool {
+	if s.machine.Enabled != nil && s.registrationOf() == s.machine.DeviceID {
+		return *s.machine.Enabled
+	}
+	return s.d.In.EnabledInTenant
+}
+
+// registrationOf is the device's id with the tenant of the sign-in.
+func (s *signingIn) registrationOf() string {
+	if s.credential.DeviceID != "" && s.d.In.Join == string(hello.Registered) {
+		return s.credential.DeviceID // it is another device to each tenant
+	}
+	return s.machine.DeviceID
+}
+
+// token is the tenant's part: a nonce, then the proof. code is "" when it
+// issues a primary refresh token; letter is the phase that ended it.
+func (s *signingIn) token(nonce, proof string) (code, letter string) {
+	if s.d.In.Network == string(hello.NoNetwork) {
+		return "no_line_of_sight", nonce
+	}
+	inTenant := s.u.In.Tenant == s.tenant()
+	if !s.byKey() {
+		switch {
+		case !s.enabledInTenant():
+			return "device_disabled", proof
+		case !inTenant:
+			return "user_unknown", proof
+		case !s.u.In.EnabledInTenant:
+			return "user_disabled", proof
+		}
+		return "", proof
+	}
+	if !inTenant {
+		return "user_unknown", proof
+	}
+	key, ok := s.account.hasTenantKey(s.credential.KeyID)
+	switch {
+	case !ok, key.DeviceID != s.registrationOf():
+		return "key_not_found", proof
+	case !s.enabledInTenant():
+		return "key_device_disabled", proof
+	case !s.u.In.EnabledInTenant:
+		return "user_disabled", proof
+	}
+	return "", proof
+}
+
+// riskLevels are lowest first.
+var riskLevels = []string{"none", "low", "medium", "high"}
+
+// conditionalAccess is what an application's demands make of the sign-in; ""
+// lets it in. At a sign-in page a second factor is asked for, and there is no
+// device.
+func (s *signingIn) conditionalAccess(page bool) string {
+	r := s.to.application.In.Require
+	if r == nil {
+		r = &spec.ApplicationRequire{}
+	}
+	mfa := r.MFA
+	if r.MaxRisk != "" && slices.Index(riskLevels, s.u.In.Risk) > slices.Index(riskLevels, r.MaxRisk) {
+		if r.RiskAction != "mfa" {
+			return "access_denied"
+		}
+		mfa = true
+	}
+	join := hello.JoinType(s.d.In.Join)
+	if r.JoinedDevice && join != hello.EntraJoined && join != hello.HybridJoined {
+		if page {
+			return "device_not_registered"
+		}
+		return "device_not_joined_app"
+	}
+	if mfa && !s.byKey() {
+		switch registered := s.u.In.MFA != "none" && s.u.In.MFA != ""; {
+		case !registered:
+			return "mfa_not_registered"
+		case !page:
+			return "mfa_required"
+		}
+	}
+	if r.CompliantDevice && (page || !s.d.In.Compliant) {
+		if page {
+			return "device_not_registered"
+		}
+		return "device_not_compliant"
+	}
+	return ""
+}

@@ -1,0 +1,242 @@
+package access
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+)
+
+// letters are the phases of a sign-in to a domain: the KDC is found and hears
+// of the client, it checks the proof, the device checks the KDC.
+type letters struct{ locate, proof, check string }
+
+// mixed is the code of a domain whose controllers differ.
+const mixed = "\x00mixed"
+
+// domainSignIn is a sign-in to a KDC; code is "" when it issues a ticket, else
+// letter is the phase that refuses.
+func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, letter string) {
+	d := s.world.Domains[domain]
+	switch {
+	case s.u.In.Domain == "":
+		return "not_domain_account", at.locate
+	case d == nil:
+		return "domain_not_reached", at.locate
+	case !inside:
+		return "no_line_of_sight", at.locate
+	}
+	// A password is proven at once; a key, when the KDC has heard of the client.
+	first := at.locate
+	if !s.byKey() {
+		first = at.proof
+	}
+	switch now := s.facts.Now; {
+	case string(s.u.In.Domain) != domain:
+		return "not_domain_account", first
+	case !s.u.In.EnabledInDomain, s.account.Locked, !s.account.AccountExpires.IsZero() && !now.Before(s.account.AccountExpires):
+		return "account_disabled_in_domain", first
+	case !s.byKey():
+		if s.passwordOver() {
+			return "password_expired_on_prem", at.proof
+		}
+		return "", ""
+	}
+	return s.byEachController(d, at)
+}
+
+func (s *signingIn) passwordOver() bool {
+	a := s.account
+	over := !a.PasswordExpires.IsZero() && !s.facts.Now.Before(a.PasswordExpires)
+	if over {
+		s.ended = a.PasswordExpires
+	}
+	return a.MustChange || over
+}
+
+// byEachController asks those that the device may find: of its site, or any.
+// Chance picks one, so where they differ the answer is mixed.
+func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter string) {
+	names, by := hello.Controllers(d.In)
+	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(by[n].Site, s.d.In.Site) })
+	if s.d.In.Site != "" && len(near) > 0 {
+		names = near
+	}
+	for i, name := range names {
+		c, l := s.byController(d, strings.ToLower(name), at)
+		if i > 0 && (c != code || l != letter) {
+			return mixed, at.check
+		}
+		code, letter = c, l
+	}
+	return code, letter
+}
+
+func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code, letter string) {
+	held := s.facts.Domains[d.Addr]
+	if held == nil {
+		return "kdc_no_certificate", at.proof
+	}
+	c := held.Certificates[name]
+	switch {
+	case c == nil || !c.inLife(s.facts.Now):
+		if c != nil && !s.facts.Now.Before(c.NotAfter) {
+			s.ended = c.NotAfter
+		}
+		return "kdc_no_certificate", at.proof
+	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
+		return "key_not_synced", at.proof
+	}
+	return s.checkKDC(c, d), at.check
+}
+
+func (c *Certificate) inLife(at time.Time) bool {
+	return !at.Before(c.NotBefore) && at.Before(c.NotAfter)
+}
+
+// checkKDC makes the five checks of a KDC's certificate, in the device's order.
+func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
+	w := s.world
+	member := s.d.In.Join == string(hello.HybridJoined) || s.d.In.Join == string(hello.DomainJoined)
+	var chain []*hello.Authority
+	for at := w.Authorities[c.Authority]; at != nil; at = w.Authorities[string(at.In.Parent)] {
+		if chain = append(chain, at); at.In.Parent == "" || len(chain) > len(w.Authorities) {
+			break
+		}
+	}
+	if len(chain) == 0 || !s.trusts(chain[len(chain)-1], member) {
+		return "kdc_certificate_untrusted"
+	}
+	for _, a := range chain {
+		if ends, err := time.Parse(time.RFC3339, a.Out.NotAfter); err == nil && !s.facts.Now.Before(ends) {
+			return "kdc_certificate_expired"
+		}
+	}
+	if c.Revoked {
+		return "kdc_certificate_revoked"
+	}
+	if s.d.In.RevocationUnknown != "allow" {
+		for _, a := range chain {
+			if !s.reachesLists(a) {
+				return "kdc_certificate_unknown_revocation"
+			}
+		}
+	}
+	strict := !member
+	if s.d.In.StrictKDC != nil {
+		strict = *s.d.In.StrictKDC
+	}
+	switch {
+	case !c.ForKDC && (strict || !c.ForServer):
+		return "kdc_certificate_no_kdc_purpose"
+	case strict && !c.Named:
+		return "kdc_certificate_other_domain"
+	}
+	return ""
+}
+
+// trusts reports whether the device trusts a root: one of its domain, or one
+// that it is told of, itself or by what it certified.
+func (s *signingIn) trusts(root *hello.Authority, member bool) bool {
+	if member && root.In.Domain == s.d.In.Domain {
+		return true
+	}
+	for _, ref := range s.d.In.TrustedRoots {
+		at := s.world.Authorities[string(ref)]
+		for range len(s.world.Authorities) {
+			if at != nil && at.In.Parent != "" {
+				at = s.world.Authorities[string(at.In.Parent)]
+			}
+		}
+		if at == root {
+			return true
+		}
+	}
+	return false
+}
+
+// reachesLists reports whether the device, on the domain's network, gets what an
+// authority publishes.
+func (s *signingIn) reachesLists(a *hello.Authority) bool {
+	from := []string{"onsite", "internet"}
+	if a.In.CRL != nil && a.In.CRL.ReachableFrom != nil {
+		from = a.In.CRL.ReachableFrom
+	}
+	return slices.Contains(from, "onsite") || s.vpn() && slices.Contains(from, "internet")
+}
+
+// cachedLogon is a sign-in by what LSASS kept; "" when it opens Windows.
+func (s *signingIn) cachedLogon() string {
+	c := s.credential.CachedKey
+	if !s.byKey() {
+		c = s.credential.CachedPassword
+	}
+	if c == nil {
+		return "cached_logon_missing"
+	}
+	if d := s.world.Domains[string(s.d.In.Domain)]; d != nil && d.In.ForceNetwork > 0 && s.facts.Now.Sub(c.At) > d.In.ForceNetwork {
+		return "network_logon_forced"
+	}
+	if s.byKey() && c.KeyID != s.credential.KeyID {
+		return "cached_logon_missing"
+	}
+	return ""
+}
+
+// ticket is what the target makes of the session's ticket; "" lets the user in.
+func (s *signingIn) ticket(t Ticket) string {
+	service := s.to.service
+	if len(t.Services) > 0 && service != nil && service.In.Kind != spec.ServiceNTLM && s.facts.Now.Before(t.Services[strings.ToLower(service.Out.SPN)]) {
+		return s.letsIn(service)
+	}
+	ntlm := service != nil && service.In.Kind == spec.ServiceNTLM
+	if !ntlm && !s.u.In.EnabledInDomain {
+		return "account_disabled_in_domain"
+	}
+	switch {
+	case service == nil:
+		return ""
+	case !ntlm && !service.In.Enabled:
+		return "domain_refused"
+	case !ntlm:
+		return s.letsIn(service)
+	case !t.NTHash:
+		return "ntlm_without_password"
+	case !service.In.Enabled:
+		return "service_refused"
+	case !s.u.In.EnabledInDomain:
+		return "account_disabled_in_domain"
+	case s.account.MustChange:
+		return "password_must_change"
+	case s.passwordOver():
+		return "password_expired_on_prem"
+	case s.protected():
+		return "service_refused"
+	}
+	return s.letsIn(service)
+}
+
+// letsIn is the service's own list.
+func (s *signingIn) letsIn(service *hello.Service) string {
+	in := service.In.Authorize
+	if len(in) == 0 || slices.Contains(in, providers.Ref(s.user)) {
+		return ""
+	}
+	for _, g := range s.world.GroupsOf(s.user) {
+		if slices.Contains(in, providers.Ref(g)) {
+			return ""
+		}
+	}
+	return "service_refused"
+}
+
+// protected reports whether the user is in Protected Users, whom NTLM refuses.
+func (s *signingIn) protected() bool {
+	return slices.ContainsFunc(s.world.GroupsOf(s.user), func(g string) bool {
+		group := s.world.Groups[g]
+		return group != nil && group.In.WellKnown == "protected_users"
+	})
+}

@@ -1,0 +1,152 @@
+package access
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Facts is what systems hold at an instant, beside what is declared. Maps are
+// keyed by address. A Facts that is shared is not changed.
+type Facts struct {
+	Now      time.Time
+	Machines map[string]*Machine // devices
+	Accounts map[string]*Account // users
+	Domains  map[string]*Domain  // domains
+	Syncs    map[string]Schedule // syncs
+	// Gaps are what could not be read, as sentences. A verdict is not worse for
+	// them, but they must be told with it.
+	Gaps []string
+}
+
+// NewFacts returns the facts of a lab that is empty.
+func NewFacts(now time.Time) *Facts {
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}}
+}
+
+// Machine is what a device keeps.
+type Machine struct {
+	DeviceID string // of its registration with its tenant; "" without one
+	// Credentials are what it keeps of each user, by address.
+	Credentials map[string]*Credential
+	// Enabled is whether the tenant lets the device in, nil: as declared. Uncarried, that the
+	// next cycle of Connect tells it whether the computer's account is enabled.
+	Enabled   *bool
+	Uncarried bool
+}
+
+// Credential is what a device keeps of a user.
+type Credential struct {
+	KeyID    string    // of the Hello key for the tenant; "" without one
+	DeviceID string    // that the key was registered from
+	Created  time.Time // of the key
+	Gestures []string  // besides the PIN
+	Barred   string    // code of the reason that keeps the PIN from being taken; "" when nothing does
+	Software bool      // the key is not in a TPM
+	Session  bool      // the user has a session, which keeps a tunnel up
+
+	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
+	CachedPassword *CachedLogon // by the password
+	Ticket         *Ticket      // LSASS's ticket-granting ticket
+}
+
+// CachedLogon is a sign-in to the domain that a device remembers.
+type CachedLogon struct {
+	At    time.Time
+	KeyID string
+}
+
+// Ticket is a ticket-granting ticket, and the tickets it brought.
+type Ticket struct {
+	Realm    string
+	Ends     time.Time
+	NTHash   bool                 // the logon brought what NTLM answers with
+	Services map[string]time.Time // end, by service principal name in lower case
+}
+
+// Account is what directories hold of a user.
+type Account struct {
+	TenantKeys []Key    // registered with the tenant
+	DomainKeys []string // ids of those that the domain has
+	Locked     bool     // in the domain
+	MustChange bool     // the password, at the next logon to the domain
+
+	AccountExpires  time.Time // in the domain; zero: never
+	PasswordSet     time.Time // in the domain; zero: not known
+	PasswordExpires time.Time // in the domain; zero: never
+	NoPassword      bool      // the domain's account has none: NTLM has nothing to answer with
+}
+
+// Key is a key that is registered with a tenant.
+type Key struct{ ID, DeviceID string }
+
+// Schedule is when cycles of Connect ran and run. Next is zero when it is not
+// known, or none runs by itself; Last, before the first.
+type Schedule struct{ Next, Last time.Time }
+
+// Domain is what a domain's controllers hold.
+type Domain struct {
+	// Certificates are those that KDCs sign with, by computer name in lower case;
+	// a controller without one is absent.
+	Certificates map[string]*Certificate
+}
+
+// Certificate is a KDC's.
+type Certificate struct {
+	Template  string // value of spec.KDCCertificate.Template
+	Authority string // address of the authority that issued it; "" when the lab declares none such
+	NotBefore time.Time
+	NotAfter  time.Time
+	ForKDC    bool // has the purpose of KDC authentication
+	ForServer bool // has that of server authentication
+	Named     bool // names the domain
+	Revoked   bool
+}
+
+// clone copies what Planned and Later change.
+func (f *Facts) clone() *Facts {
+	out := NewFacts(f.Now)
+	out.Gaps = slices.Clone(f.Gaps)
+	for k, v := range f.Machines {
+		m := *v
+		m.Credentials = make(map[string]*Credential, len(v.Credentials))
+		for u, c := range v.Credentials {
+			own := *c
+			m.Credentials[u] = &own
+		}
+		out.Machines[k] = &m
+	}
+	for k, v := range f.Accounts {
+		a := *v
+		a.TenantKeys, a.DomainKeys = slices.Clone(v.TenantKeys), slices.Clone(v.DomainKeys)
+		out.Accounts[k] = &a
+	}
+	for k, v := range f.Domains {
+		d := &Domain{Certificates: map[string]*Certificate{}}
+		for n, c := range v.Certificates {
+			own := *c
+			d.Certificates[n] = &own
+		}
+		out.Domains[k] = d
+	}
+	maps.Copy(out.Syncs, f.Syncs)
+	return out
+}
+
+// session reports whether anybody has a session.
+func (m *Machine) session() bool {
+	for _, c := range m.Credentials {
+		if c.Session {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Account) hasTenantKey(id string) (Key, bool) {
+	i := slices.IndexFunc(a.TenantKeys, func(k Key) bool { return k.ID == id })
+	if i < 0 {
+		return Key{}, false
+	}
+	return a.TenantKeys[i], true
+}

@@ -1,0 +1,37 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"hellolab/providers/hello"
+)
+
+// Controllers are those of a domain that a device may find: of its site, or any.
+func (l *Lab) Controllers(device, domain string) []string {
+	d, at := l.world.Domains[domain], l.world.Devices[device]
+	if d == nil || at == nil {
+		return nil
+	}
+	names, by := hello.Controllers(d.In)
+	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(by[n].Site, at.In.Site) })
+	if at.In.Site != "" && len(near) > 0 {
+		return near
+	}
+	return names
+}
+
+// KDC says what a sign-in by key from a device makes of a controller's
+// certificate: the code of a reason, "" when it is accepted.
+func (l *Lab) KDC(user, device, domain, controller string) string {
+	s := &signingIn{pair: l.pair(user, device), Request: Request{User: user, Device: device, To: domain}}
+	d, held := l.world.Domains[domain], l.facts.Domains[domain]
+	if d == nil || held == nil || s.d == nil {
+		return "kdc_no_certificate"
+	}
+	c := held.Certificates[strings.ToLower(controller)]
+	if c == nil || !c.inLife(l.facts.Now) {
+		return "kdc_no_certificate"
+	}
+	return s.checkKDC(c, d)
+}

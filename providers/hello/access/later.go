@@ -1,0 +1,149 @@
+package access
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+)
+
+// Later returns the facts of a later time, or of the same when what is due by
+// now has been done: Connect's cycles run, controllers enroll and renew their
+// certificates. w is the lab that this happens in.
+func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
+	p := &planning{Facts: f.clone(), is: w}
+	p.Now = at
+	for _, addr := range sorted(w.Syncs) {
+		s := w.Syncs[addr]
+		next := p.Syncs[addr].Next
+		if !s.In.Enabled || next.IsZero() || next.After(at) {
+			continue
+		}
+		p.cycle(s)
+		if s.In.Interval > 0 {
+			next = next.Add((at.Sub(next)/s.In.Interval + 1) * s.In.Interval)
+			p.Syncs[addr] = Schedule{Next: next, Last: next.Add(-s.In.Interval)}
+		}
+	}
+	for _, addr := range sorted(w.Domains) {
+		p.enroll(w.Domains[addr])
+	}
+	return p.Facts
+}
+
+// cycle is a cycle of Connect, as far as sign-ins are concerned: keys come down,
+// and whether computers are enabled goes up.
+func (p *planning) cycle(s *hello.Sync) {
+	if s == nil {
+		return
+	}
+	p.Syncs[s.Addr] = Schedule{Next: p.Now.Add(s.In.Interval), Last: p.Now}
+	if s.In.Staging {
+		return
+	}
+	for addr, m := range p.Machines {
+		d := p.is.Devices[addr]
+		if d == nil || !m.Uncarried || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
+			continue
+		}
+		enabled := d.In.EnabledInDomain
+		m.Enabled, m.Uncarried = &enabled, false
+	}
+	if !s.In.KeyExport || !s.In.KeyRight {
+		return
+	}
+	for addr, a := range p.Accounts {
+		u := p.is.Users[addr]
+		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain || !inScope(s.In.Scope, u.Out.DN) {
+			continue
+		}
+		a.DomainKeys = a.DomainKeys[:0]
+		for _, k := range a.TenantKeys {
+			a.DomainKeys = append(a.DomainKeys, k.ID)
+		}
+	}
+}
+
+// inScope reports whether an account is below one of the containers. One that
+// has no name yet counts as in scope.
+func inScope(scope []string, dn string) bool {
+	if len(scope) == 0 || dn == "" {
+		return true
+	}
+	return slices.ContainsFunc(scope, func(c string) bool {
+		return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(c))
+	})
+}
+
+// templateNames are the templates of spec.KDCCertificate as authorities call them.
+var templateNames = map[string]string{
+	spec.TemplateKerberosAuthentication:         "KerberosAuthentication",
+	spec.TemplateDomainControllerAuthentication: "DomainControllerAuthentication",
+	spec.TemplateDomainController:               "DomainController",
+}
+
+// certificateLife is that of the templates (Windows' own).
+const certificateLife = 365 * 24 * time.Hour
+
+// enroll is the autoenrollment of a domain's controllers: each gets the
+// certificate that it is to have, renews it in the last fifth of its life, and
+// gives one up that it is not to have.
+func (p *planning) enroll(d *hello.Domain) {
+	held := p.Domains[d.Addr]
+	if held == nil {
+		return
+	}
+	names, by := hello.Controllers(d.In)
+	kept := map[string]*Certificate{}
+	for _, name := range names {
+		template := spec.TemplateKerberosAuthentication
+		if c := by[name].KDCCertificate; c != nil && c.Template != "" {
+			template = c.Template
+		}
+		if c := p.enrolled(d, held.Certificates[strings.ToLower(name)], template); c != nil {
+			kept[strings.ToLower(name)] = c
+		}
+	}
+	held.Certificates = kept
+}
+
+func (p *planning) enrolled(d *hello.Domain, have *Certificate, template string) *Certificate {
+	if template == spec.TemplateNone {
+		return nil
+	}
+	from := p.issuing(d, template)
+	if len(from) == 0 {
+		return have
+	}
+	if have != nil && have.Template == template && slices.ContainsFunc(from, func(a *hello.Authority) bool { return a.Addr == have.Authority }) {
+		if renew := have.NotAfter.Add(-have.NotAfter.Sub(have.NotBefore) / 5); p.Now.Before(renew) {
+			return have
+		}
+	}
+	kerberos := template == spec.TemplateKerberosAuthentication
+	return &Certificate{
+		Template: template, Authority: from[0].Addr, NotBefore: p.Now, NotAfter: p.Now.Add(certificateLife),
+		ForKDC: kerberos, ForServer: true, Named: kerberos,
+	}
+}
+
+// issuing are the domain's authorities that offer a template, by name.
+func (p *planning) issuing(d *hello.Domain, template string) []*hello.Authority {
+	var from []*hello.Authority
+	for _, addr := range sorted(p.is.Authorities) {
+		a := p.is.Authorities[addr]
+		if string(a.In.Domain) != d.Addr {
+			continue
+		}
+		if t := a.In.Templates[templateNames[template]]; t != nil && !t.Enabled {
+			continue
+		}
+		from = append(from, a)
+	}
+	slices.SortStableFunc(from, func(a, b *hello.Authority) int {
+		return strings.Compare(strings.ToLower(a.In.CommonName), strings.ToLower(b.In.CommonName))
+	})
+	return from
+}

@@ -1,0 +1,156 @@
+package access
+
+import (
+	"fmt"
+
+	"hellolab/providers/hello"
+)
+
+// outcome is what a refusal means for the people.
+type outcome struct {
+	action     Action
+	when       Moment
+	confidence Confidence
+	rule       string // row of the table of effects
+}
+
+// outcomes are those of the reasons that this package gives.
+var outcomes = map[string]outcome{
+	"no_hello_credential":        {Enroll, NextSignIn, Documented, ""},
+	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
+	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
+	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
+	"unlock_factor_missing":      {AdminFix, NextUnlock, Documented, "B4"},
+	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
+	"device_not_joined":          {AdminFix, NextSignIn, Documented, ""},
+	"not_work_account":           {AdminFix, NextSignIn, Documented, ""},
+	"unsupported_deployment":     {AdminFix, NextSignIn, Documented, ""},
+
+	"user_unknown":        {AdminFix, AtOnce, Documented, ""},
+	"user_disabled":       {AdminFix, NextRenewal, Documented, "U5"},
+	"key_device_disabled": {AdminFix, NextRenewal, Documented, "U6"},
+	"device_disabled":     {AdminFix, NextRenewal, Documented, "U6"},
+	"key_not_found":       {Reprovision, NextSignIn, Inferred, "U8"},
+
+	"access_denied":         {AdminFix, NextToken, Documented, "M4"},
+	"mfa_required":          {NoAction, NextToken, Documented, "M4"},
+	"mfa_not_registered":    {AdminFix, NextToken, Documented, "M4"},
+	"device_not_compliant":  {AdminFix, NextToken, Documented, "M4"},
+	"device_not_joined_app": {AdminFix, NextToken, Documented, "M4"},
+	"device_not_registered": {AdminFix, NextToken, Documented, "M4"},
+
+	"no_line_of_sight":           {LineOfSight, NextTGT, Documented, "Q1"},
+	"cached_logon_missing":       {LineOfSight, NextSignIn, Documented, "Q1"},
+	"network_logon_forced":       {LineOfSight, NextSignIn, Documented, "Q1"},
+	"not_domain_account":         {AdminFix, NextTGT, Documented, ""},
+	"domain_not_reached":         {AdminFix, NextTGT, Documented, ""},
+	"account_disabled_in_domain": {AdminFix, NextTGT, Inferred, "U4"},
+	"password_expired_on_prem":   {NewPassword, NextSignIn, Documented, "U3"},
+	"password_must_change":       {NewPassword, NextSignIn, Documented, "U3"},
+	"key_not_synced":             {WaitForSync, NextSync, Documented, ""},
+	"domain_refused":             {AdminFix, NextTGT, Inferred, ""},
+	"service_refused":            {AdminFix, NextTGT, Documented, ""},
+	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
+
+	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
+	"kdc_certificate_expired":            {AdminFix, NextTGT, Documented, "K1"},
+	"kdc_certificate_untrusted":          {AdminFix, NextTGT, Documented, "K5"},
+	"kdc_certificate_revoked":            {AdminFix, NextTGT, Documented, ""},
+	"kdc_certificate_unknown_revocation": {AdminFix, NextTGT, Documented, "K3"},
+	"kdc_certificate_no_kdc_purpose":     {AdminFix, NextTGT, Documented, "K2"},
+	"kdc_certificate_other_domain":       {AdminFix, NextTGT, Documented, "K2"},
+}
+
+// refuse is the verdict of a code.
+func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
+	o, ok := outcomes[code]
+	if !ok {
+		o = outcome{AdminFix, NextSignIn, Ours, ""}
+	}
+	v := Verdict{Word: Refused, Reason: code, Flow: string(flow), Phase: letter, Action: o.action, When: o.when, Confidence: o.confidence, Rule: o.rule}
+	switch {
+	case code == "key_not_synced":
+		s.nextCycle(&v)
+	case flow == hello.A6 && letter != "F" && letter != "G" && o.when == NextTGT:
+		// Windows itself does not open; off the domain's network it still would.
+		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
+	}
+	if !s.ended.IsZero() {
+		switch code {
+		case "kdc_no_certificate":
+			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
+		case "password_expired_on_prem":
+			v.When, v.At = PasswordEnds, s.ended
+		}
+	}
+	return v
+}
+
+// nextCycle says when Connect brings the key, and why it does not.
+func (s *signingIn) nextCycle(v *Verdict) {
+	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
+	stop := func(sentence, rule string) {
+		v.Action, v.When, v.Sentence, v.Rule = AdminFix, NextSync, sentence, rule
+	}
+	switch {
+	case sync == nil:
+		stop("The domain does not have the key, and no sync brings it there.", "C1")
+	case sync.In.Staging:
+		stop(fmt.Sprintf("The domain does not have the key, and %s is in staging mode.", sync.Addr), "C1")
+	case !sync.In.KeyExport:
+		stop(fmt.Sprintf("The domain does not have the key, and key_export of %s is off.", sync.Addr), "C4")
+	case !sync.In.KeyRight:
+		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
+	case !inScope(sync.In.Scope, s.u.Out.DN):
+		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
+	case !sync.In.Enabled:
+		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
+	default:
+		v.At = s.facts.Syncs[sync.Addr].Next
+		v.Sentence = "The domain gets the key with the next cycle of Connect."
+	}
+}
+
+// remarks adds what is to be said of a sign-in that works.
+func (s *signingIn) remarks(v *Verdict) {
+	if !s.byKey() {
+		return
+	}
+	pin := s.Gesture == "" || s.Gesture == "pin"
+	switch e := s.enrollment(); {
+	case !s.policy.UsePassportForWork.Value:
+		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "policy_disabled", "E1", Inferred, NextSignIn, Enroll
+		v.Sentence = "Policy turns Hello off: Windows removes credentials when it enforces that, and no document says when."
+	case s.credential.Software && s.policy.RequireSecurityDevice.Value:
+		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "tpm_missing", "H1", Ours, NextProvisioning, NoAction
+		v.Sentence = "The key is in software, and policy asks for a TPM."
+	case pin && e != nil && e.PIN != nil:
+		broken := s.policy.PIN().Check(*e.PIN)
+		if len(broken) == 0 {
+			return
+		}
+		v.Reason, v.Rule, v.Confidence, v.When, v.Action = broken[0].Rule, "N1", Reported, NextPINSignIn, ChangePIN
+		v.Sentence = pinSentence(broken[0], *e.PIN, s.policy.PIN())
+	}
+}
+
+// pinSentence tells the numbers, where there are some.
+func pinSentence(b hello.Violation, pin hello.PINShape, rules hello.PINRules) string {
+	switch b.Rule {
+	case "pin_too_short":
+		return fmt.Sprintf("The PIN is %d long, policy asks for %d.", pin.Length, rules.MinimumLength)
+	case "pin_too_long":
+		return fmt.Sprintf("The PIN is %d long, policy allows %d.", pin.Length, rules.MaximumLength)
+	}
+	return b.Sentence
+}
+
+// enrollment is the user's on the device, nil when none is declared.
+func (s *signingIn) enrollment() *hello.Enrollment {
+	for _, e := range s.world.EnrollmentsOn(s.device) {
+		if string(e.In.User) == s.user {
+			return e
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package access
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"hellolab/providers/hello"
+)
+
+// ticketLife is that of a domain's ticket-granting tickets (Windows' default).
+const ticketLife = 10 * time.Hour
+
+// Planned returns the facts that hold once a plan is applied: f are those of the
+// lab as it is, was; is the lab as planned, in which an object that is made, or
+// made anew, has no ID. What time alone brings, at the end of an apply and
+// later, Later adds.
+//
+// It follows what an apply does, in its order: what goes, then syncs, users,
+// devices, and enrollments. Making or changing a user of both directories, and
+// making a hybrid joined device, has Connect run a cycle; making an enrollment
+// comes after these, so that its key waits for another.
+func Planned(f *Facts, was, is *hello.World) *Facts {
+	p := &planning{Facts: f.clone(), was: was, is: is}
+	p.enrollmentsGo()
+	p.objectsGo()
+	p.domains()
+	p.syncs()
+	p.users()
+	p.devices()
+	p.enrollmentsCome()
+	return p.Facts
+}
+
+// planning is Facts on their way from one World to another.
+type planning struct {
+	*Facts
+	was, is *hello.World
+}
+
+// stays reports whether an object is the same before and after: neither gone nor
+// made anew.
+func stays[T any](was, is map[string]T, addr string, exists func(T) bool) bool {
+	_, had := was[addr]
+	now, has := is[addr]
+	return had && has && exists(now)
+}
+
+func (p *planning) enrollmentsGo() {
+	for addr, e := range p.was.Enrollments {
+		if !stays(p.was.Enrollments, p.is.Enrollments, addr, (*hello.Enrollment).Exists) {
+			p.forget(e)
+		}
+	}
+}
+
+// forget removes a credential from the device, and its key from the tenant.
+func (p *planning) forget(e *hello.Enrollment) {
+	user := string(e.In.User)
+	m := p.Machines[string(e.In.Device)]
+	if m == nil || m.Credentials[user] == nil {
+		return
+	}
+	c := m.Credentials[user]
+	if a := p.Accounts[user]; a != nil {
+		a.TenantKeys = slices.DeleteFunc(a.TenantKeys, func(k Key) bool { return k.ID == c.KeyID })
+	}
+	c.KeyID, c.Gestures, c.Barred = "", nil, ""
+	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
+		c.Session, c.Ticket = false, nil
+	}
+}
+
+func (p *planning) objectsGo() {
+	for addr := range p.was.Devices {
+		if !stays(p.was.Devices, p.is.Devices, addr, (*hello.Device).Exists) {
+			delete(p.Machines, addr)
+		}
+	}
+	for addr := range p.was.Users {
+		if stays(p.was.Users, p.is.Users, addr, (*hello.User).Exists) {
+			continue
+		}
+		delete(p.Accounts, addr)
+		for _, m := range p.Machines {
+			delete(m.Credentials, addr) // a device knows people by their identifiers
+		}
+	}
+	for addr := range p.was.Domains {
+		if !stays(p.was.Domains, p.is.Domains, addr, (*hello.Domain).Exists) {
+			delete(p.Domains, addr)
+		}
+	}
+	for addr := range p.was.Syncs {
+		if !stays(p.was.Syncs, p.is.Syncs, addr, (*hello.Sync).Exists) {
+			delete(p.Syncs, addr)
+		}
+	}
+}
+
+func (p *planning) domains() {
+	for addr := range p.is.Domains {
+		if p.Domains[addr] == nil {
+			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+		}
+	}
+}
+
+// syncs: a new scheduler, and one that is started again or changes its pace,
+// begins a new interval.
+func (p *planning) syncs() {
+	for addr, s := range p.is.Syncs {
+		was := p.was.Syncs[addr]
+		switch {
+		case was == nil || !s.Exists():
+			p.Syncs[addr] = Schedule{Next: p.Now.Add(s.In.Interval)}
+		case s.In.Interval != was.In.Interval || s.In.Enabled && !was.In.Enabled:
+			at := p.Syncs[addr]
+			from := at.Last
+			if from.IsZero() {
+				from = p.Now
+			}
+			at.Next = from.Add(s.In.Interval)
+			p.Syncs[addr] = at
+		}
+	}
+}
+
+func (p *planning) users() {
+	for _, addr := range sorted(p.is.Users) {
+		u, was := p.is.Users[addr], p.was.Users[addr]
+		a := p.Accounts[addr]
+		changed := false
+		if a == nil {
+			a = &Account{PasswordSet: p.Now, MustChange: u.In.PasswordExpired, NoPassword: !u.HasPassword}
+			p.Accounts[addr], changed = a, true
+		} else if was != nil {
+			changed = !reflect.DeepEqual(was.In, u.In)
+			if was.In.PasswordVersion != u.In.PasswordVersion || was.In.PasswordExpired != u.In.PasswordExpired {
+				a.PasswordSet, a.MustChange = p.Now, u.In.PasswordExpired
+			}
+		}
+		if u.In.Domain == "" {
+			continue
+		}
+		a.PasswordExpires = p.expiry(u, a)
+		if changed && u.In.Tenant != "" {
+			p.cycle(p.is.SyncBetween(u.In.Tenant, u.In.Domain))
+		}
+	}
+}
+
+// expiry is when a password ends by the domain's policy.
+func (p *planning) expiry(u *hello.User, a *Account) time.Time {
+	d, was := p.is.Domains[string(u.In.Domain)], p.was.Domains[string(u.In.Domain)]
+	if d == nil || a.PasswordSet.IsZero() {
+		return a.PasswordExpires
+	}
+	if was != nil && maxAge(was) == maxAge(d) && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
+		return a.PasswordExpires // as the domain says it
+	}
+	if age := maxAge(d); age > 0 {
+		return a.PasswordSet.Add(age)
+	}
+	return time.Time{}
+}
+
+// usualAge is a domain's default policy (Windows Server).
+const usualAge = 42 * 24 * time.Hour
+
+func maxAge(d *hello.Domain) time.Duration {
+	if d.In.PasswordPolicy == nil {
+		return usualAge
+	}
+	return d.In.PasswordPolicy.MaxAge
+}
+
+func (p *planning) devices() {
+	for _, addr := range sorted(p.is.Devices) {
+		d, was := p.is.Devices[addr], p.was.Devices[addr]
+		m := p.Machines[addr]
+		hybrid := d.In.Join == string(hello.HybridJoined)
+		if m == nil {
+			p.Machines[addr] = &Machine{DeviceID: planned(addr), Credentials: map[string]*Credential{}}
+			if hybrid {
+				p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
+				p.Machines[addr].Uncarried = !d.In.EnabledInDomain
+			}
+			continue
+		}
+		if was == nil || reflect.DeepEqual(was.In, d.In) {
+			continue
+		}
+		m.Enabled = nil // the administrator says it again
+		m.Uncarried = m.Uncarried || hybrid && was.In.EnabledInDomain != d.In.EnabledInDomain
+	}
+}
+
+func (p *planning) enrollmentsCome() {
+	for _, addr := range sorted(p.is.Enrollments) {
+		if e := p.is.Enrollments[addr]; !e.Exists() {
+			p.provision(e)
+		}
+	}
+}
+
+// planned is the id of what does not exist yet.
+func planned(addr string) string { return "planned:" + addr }
+
+func sorted[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

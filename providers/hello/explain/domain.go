@@ -1,0 +1,308 @@
+package explain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+)
+
+// lineOfSight is the way to a controller.
+func (e *explaining) lineOfSight(ok bool) Condition {
+	c := condition("line_of_sight", "The device reaches a controller of the domain.", ok, "no_line_of_sight")
+	c.Why = strings.TrimSpace(c.Why + fmt.Sprintf(" Its network is %q.", e.network()))
+	return c
+}
+
+func (e *explaining) network() string {
+	if e.d.In.Network == "" {
+		return string(hello.OnSite)
+	}
+	return e.d.In.Network
+}
+
+// ticketConditions are those of a domain behind a session that a cached logon
+// opened: the session's ticket, or a new sign-in through the tunnel.
+func (e *explaining) ticketConditions(domain string) []Condition {
+	sight := e.lineOfSight(e.inside(e.inSession() || e.away()))
+	if t := e.credential.Ticket; t != nil && e.held.Lab.Now.Before(t.Ends) {
+		return []Condition{sight, {Name: "domain_ticket", Needs: "The session has a ticket of the domain.", Verdict: Met, Why: fmt.Sprintf("It ends on %s.", t.Ends.UTC().Format(time.RFC3339))}}
+	}
+	return append([]Condition{sight}, e.domainConditions(domain)...)
+}
+
+// domainConditions are those of a domain's controllers, by trust.
+func (e *explaining) domainConditions(domain string) []Condition {
+	d := e.world.Domains[domain]
+	reached := d != nil && (!e.member() || string(e.d.In.Domain) == domain)
+	out := []Condition{
+		condition("domain_account", "The user has an account in the domain.", e.u.In.Domain != "" && (!reached || string(e.u.In.Domain) == domain), "not_domain_account"),
+		condition("domain_reached", "A trust leads from the device to the domain.", reached && (e.member() || e.route.Domain != ""), "domain_not_reached"),
+		e.accountEnabled(),
+	}
+	if !reached {
+		return out
+	}
+	switch e.shape.Trust {
+	case hello.KeyTrust:
+		out = append(out, e.keyTrust(d)...)
+	case hello.CloudKerberos:
+		out = append(out, e.cloudTrust(d)...)
+	case hello.CertTrust:
+		out = append(out, e.certificateTrust(d)...)
+	}
+	return out
+}
+
+func (e *explaining) accountEnabled() Condition {
+	a := e.account
+	over := !a.AccountExpires.IsZero() && !e.held.Lab.Now.Before(a.AccountExpires)
+	c := condition("account_enabled_in_domain", "The account is enabled in the domain, not locked, not over.", e.u.In.EnabledInDomain && !a.Locked && !over, "account_disabled_in_domain")
+	switch {
+	case c.Verdict == Met:
+	case a.Locked && e.u.In.EnabledInDomain:
+		r, _ := hello.ReasonFor("account_locked_in_domain")
+		c.Why, c.Mend = r.Sentence, r.Hint
+	case over && e.u.In.EnabledInDomain:
+		r, _ := hello.ReasonFor("account_expired_in_domain")
+		c.Why, c.Mend = r.Sentence, r.Hint
+	}
+	return c
+}
+
+// keyTrust: the KDC matches the key with those of the account, and proves itself
+// by a certificate.
+func (e *explaining) keyTrust(d *hello.Domain) []Condition {
+	return []Condition{e.release(d), e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" }),
+		e.keyInDomain(d), e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" })}
+}
+
+// release is the controllers' Windows: key matching came with 2016, which every
+// release of the lab has.
+func (e *explaining) release(d *hello.Domain) Condition {
+	names, by := hello.Controllers(d.In)
+	var has []string
+	for _, n := range names {
+		has = append(has, n+" has "+by[n].OS)
+	}
+	return Condition{Name: "controller_release", Needs: "The controllers have Windows Server 2016 or later.", Verdict: Met, Why: strings.Join(has, ", ") + "."}
+}
+
+// kdcCertificates aggregates a check over the controllers that the device may
+// find: chance picks one.
+func (e *explaining) kdcCertificates(d *hello.Domain, name, needs string, bad func(code string) bool) Condition {
+	c := Condition{Name: name, Needs: needs, Verdict: Met}
+	controllers := e.lab.Controllers(e.Device, d.Addr)
+	var refused []string
+	code := ""
+	for _, n := range controllers {
+		if got := e.lab.KDC(e.User, e.Device, d.Addr, n); bad(got) {
+			refused, code = append(refused, n), got
+		}
+	}
+	switch {
+	case len(refused) == 0:
+	case len(refused) == len(controllers):
+		c = failed(c, code)
+	default:
+		c = failed(c, code)
+		c.Verdict, c.Why = Partly, fmt.Sprintf("Not that of %s: %s", strings.Join(refused, ", "), c.Why)
+	}
+	return c
+}
+
+// keyInDomain is the key in msDS-KeyCredentialLink, which Connect writes.
+func (e *explaining) keyInDomain(d *hello.Domain) Condition {
+	c := Condition{Name: "key_in_domain", Needs: "The domain has the key, in msDS-KeyCredentialLink of the account.", Verdict: Met}
+	if e.credential.KeyID == "" || slices.Contains(e.account.DomainKeys, e.credential.KeyID) {
+		if e.credential.KeyID == "" {
+			c.Verdict = Unknown
+		}
+		return c
+	}
+	c = failed(c, "key_not_synced")
+	if !e.keyInTenant() {
+		c.Why, c.Mend = "Nor has the tenant, which it would come from.", "Replace the enrollment, which registers a new key."
+		return c
+	}
+	s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
+	if why := withheld(s); why != "" {
+		c.Why = why
+		return c
+	}
+	c.Verdict, c.At = Later, e.held.Lab.Syncs[s.Addr].Next
+	c.Why = "The next cycle of " + s.Addr + " writes it."
+	return c
+}
+
+// withheld says why a sync does not bring keys; "" when it does.
+func withheld(s *hello.Sync) string {
+	switch {
+	case s == nil:
+		return "No sync carries keys from the tenant to the domain."
+	case s.In.Staging:
+		return s.Addr + " is in staging mode, and exports nothing."
+	case !s.In.KeyExport:
+		return "key_export of " + s.Addr + " is off."
+	case !s.In.KeyRight:
+		return s.Addr + " may not write keys (key_writeback_right)."
+	case !s.In.Enabled:
+		return s.Addr + " is disabled: no cycle runs by itself."
+	}
+	return ""
+}
+
+// cloudTrust: the tenant issues a partial ticket, which a controller exchanges.
+func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
+	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
+	return []Condition{e.serverObject(), e.exchange(d), e.revealed(),
+		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem")}
+}
+
+// serverObject is AzureADKerberos, whose key the tenant seals partial tickets
+// with.
+func (e *explaining) serverObject() Condition {
+	c := Condition{Name: "kerberos_server_object", Needs: "The domain has the tenant's Kerberos server object (AzureADKerberos), and the two have one key.", Verdict: Met}
+	for _, addr := range slices.Sorted(maps.Keys(e.world.Trusts)) {
+		t := e.world.Trusts[addr]
+		if t.In.Type != spec.TrustCloudKerberos || t.In.Domain != e.u.In.Domain || t.In.Tenant != e.u.In.Tenant {
+			continue
+		}
+		switch {
+		case !t.Exists():
+		case t.Out.DomainKey == 0:
+			c = failed(c, "cloud_kerberos_unknown")
+		case t.Out.DomainKey != t.Out.TenantKey:
+			c = failed(c, "cloud_kerberos_key_differs")
+		}
+		c.Why = strings.TrimSpace(c.Why + " It is that of " + addr + ".")
+		return c
+	}
+	return failed(c, "no_cloud_tgt")
+}
+
+// exchange is a controller that takes partial tickets; the locator looks for one
+// that does.
+func (e *explaining) exchange(d *hello.Domain) Condition {
+	c := Condition{Name: "controller_exchanges", Needs: "A controller exchanges partial tickets: writable, of Windows Server 2016 with KB4534307, 2019 with KB4534321 or later, with AES256.", Verdict: Met}
+	names, by := hello.Controllers(d.In)
+	var not, does []string
+	for _, n := range names {
+		if why := hello.ExchangesPartial(by[n]); why != "" {
+			not = append(not, n+" "+why)
+		} else {
+			does = append(does, n)
+		}
+	}
+	if len(does) == 0 {
+		c = failed(c, "dc_not_found")
+	} else {
+		c.Why = strings.Join(does, ", ") + " would."
+	}
+	if len(not) > 0 {
+		c.Why = strings.TrimSpace(c.Why + " " + strings.Join(not, "; ") + ".")
+	}
+	return c
+}
+
+// revealed is the password replication policy of the server object.
+func (e *explaining) revealed() Condition {
+	why, denied := e.world.CloudKerberosDenies(e.User)
+	c := condition("password_replication", "The account is on the allow list of the Kerberos server object, and in no group of its deny list.", !denied, "cloud_kerberos_denied")
+	if denied {
+		c.Why = why + "."
+	}
+	return c
+}
+
+// certificateTrust: the KDC verifies the user's sign-in certificate, and proves
+// itself by one.
+func (e *explaining) certificateTrust(d *hello.Domain) []Condition {
+	authority := false
+	for _, a := range e.world.Authorities {
+		authority = authority || string(a.In.Domain) == d.Addr
+	}
+	return []Condition{
+		condition("authority", "An authority of the domain issues sign-in certificates, and the forest trusts it for them (NTAuth).", authority, "kdc_no_certificate"),
+		{Name: "sign_in_certificate", Needs: "The user's container holds a sign-in certificate, in its life and not revoked.", Verdict: Unknown},
+		e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" }),
+		e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" }),
+	}
+}
+
+// deployment is what the provisioning flow, and the first use of the domain
+// after it, need besides dsregcmd's checks: by trust.
+func (e *explaining) deployment() []Condition {
+	second := e.u.In.MFA != "" && e.u.In.MFA != "none"
+	out := []Condition{
+		condition("first_factor", "The user has a password, as the first factor.", e.u.HasPassword, "wrong_password"),
+		condition("second_factor", "The user has registered a second factor.", second, "mfa_not_registered"),
+	}
+	if !e.policy.PIN().Satisfiable() {
+		out = append(out, failed(Condition{Name: "pin_possible", Needs: "Policy lets some PIN be made."}, "pin_class_forbidden"))
+	}
+	d := e.world.Domains[string(e.u.In.Domain)]
+	if d == nil || e.shape.Trust == hello.NoTrust {
+		return out
+	}
+	switch e.shape.Trust {
+	case hello.KeyTrust:
+		s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
+		why := withheld(s)
+		c := condition("key_export", "Connect writes registered keys to the domain.", why == "", "key_not_synced")
+		if c.Why = why; why == "" {
+			c.Why = fmt.Sprintf("%s does, every %s: until the next cycle the domain does not know a new key.", s.Addr, providers.FormatDuration(s.In.Interval))
+		}
+		out = append(out, c, e.authority(d), e.release(d))
+		out = append(out, e.kdcCertificates(d, "kdc_certificate", "The controllers have certificates for their KDC.", func(code string) bool { return code == "kdc_no_certificate" }))
+	case hello.CloudKerberos:
+		out = append(out, e.serverObject(), e.exchange(d))
+	case hello.CertTrust:
+		out = append(out, e.authority(d), e.release(d))
+	}
+	return out
+}
+
+// authority is one of the domain that certifies KDCs.
+func (e *explaining) authority(d *hello.Domain) Condition {
+	var has []string
+	for addr, a := range e.world.Authorities {
+		if string(a.In.Domain) == d.Addr {
+			has = append(has, addr)
+		}
+	}
+	slices.Sort(has)
+	c := condition("authority", "The domain has a certification authority.", len(has) > 0, "kdc_no_certificate")
+	if len(has) > 0 {
+		c.Why = strings.Join(has, ", ") + " is one."
+	}
+	return c
+}
+
+// remarks are what one may expect to count, and does not.
+func (e *explaining) remarks(to, domain string) []string {
+	var out []string
+	onPrem := domain != "" || e.member()
+	if !e.deviceEnabled() && onPrem && e.member() && (e.shape.Trust == hello.KeyTrust || e.shape.Trust == hello.CertTrust) && (to == "" || domain != "") {
+		what := "it matches the key with those of the account (msDS-KeyCredentialLink)"
+		ends := "Delete that key in the domain and in the tenant (`hellolab keys revoke`), or disable the account in the domain."
+		if e.shape.Trust == hello.CertTrust {
+			what, ends = "it verifies the user's certificate", "Revoke the certificate and publish the list, or disable the account in the domain."
+		}
+		out = append(out, fmt.Sprintf("%s is disabled in the tenant, and that ends no sign-in to the domain, not even hours later: the domain does not ask the tenant, %s. %s", e.Device, what, ends))
+	}
+	if domain != "" && e.shape.Trust != hello.CloudKerberos && e.world.Services[to] == nil {
+		if a := e.account; a.MustChange || !a.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(a.PasswordExpires) {
+			out = append(out, "The password in the domain is over. The key signs in without it, nobody is told, and what asks for the password (NTLM) fails.")
+		}
+	}
+	if s := e.world.Services[to]; s != nil && s.In.Kind == spec.ServiceNTLM {
+		out = append(out, "NTLM after a Hello sign-in works with what the ticket brought, and with nothing else (reading R18).")
+	}
+	return out
+}

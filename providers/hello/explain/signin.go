@@ -1,0 +1,302 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/hello/access"
+	"hellolab/providers/spec"
+)
+
+// signIn explains the sign-in to one target: its verdict is package access's.
+func (e *explaining) signIn(to string) SignIn {
+	v := e.lab.Decide(access.Request{User: e.User, Device: e.Device, To: to})
+	s := SignIn{To: to, Flow: v.Flow, Verdict: v.Word, Reason: v.Reason, Sentence: v.Sentence, Phase: v.Phase}
+	if r, ok := hello.ReasonFor(v.Reason); ok && s.Sentence == "" && v.Reason != hello.Success {
+		s.Sentence = r.Sentence
+	}
+	if e.no != nil {
+		s.Conditions = []Condition{{Name: "deployment", Needs: "The deployment is one that Windows Hello for Business has.", Verdict: NotMet, Code: "unsupported_deployment", Why: e.no.Reason, Mend: e.no.Hint}}
+		return s
+	}
+	s.Conditions = slices.Concat(e.credentialConditions(), e.wayConditions(to, e.domainOf(to)), e.targetConditions(to))
+	if v.Word == access.Unknown {
+		s.conclude()
+	}
+	s.Remarks = e.remarks(to, e.domainOf(to))
+	return s
+}
+
+// conclude reads the verdict off the conditions, where package access has none.
+func (s *SignIn) conclude() {
+	s.Verdict, s.Reason, s.Sentence, s.Phase = access.Allowed, hello.Success, "", ""
+	for _, c := range s.Conditions {
+		switch {
+		case c.Verdict == NotMet || c.Verdict == Later:
+			s.Verdict, s.Reason, s.Sentence = access.Refused, c.Code, c.Why
+			return
+		case c.Verdict == Partly:
+			s.Verdict, s.Reason, s.Sentence = access.Degraded, c.Code, c.Why
+		}
+	}
+}
+
+// wayConditions are those between the lock screen and what the target asks for
+// itself, in the order of the flow.
+func (e *explaining) wayConditions(to, domain string) []Condition {
+	near := e.inside(e.inSession())
+	var out []Condition
+	switch {
+	case e.route.SignIn == hello.A5 && e.d.In.Network != string(hello.NoNetwork): // the tenant first
+		out = e.tokenConditions()
+		if near {
+			return append(out, e.domainConditions(string(e.d.In.Domain))...)
+		}
+		out = append(out, e.cachedLogon())
+	case e.member() && near:
+		out = e.domainConditions(string(e.d.In.Domain))
+	case e.member():
+		out = []Condition{e.cachedLogon()}
+	default:
+		out = e.tokenConditions()
+		if domain != "" {
+			out = append(append(out, e.lineOfSight(e.inside(e.inSession() || e.away()))), e.domainConditions(domain)...)
+		}
+		return out
+	}
+	switch {
+	case domain != "" && !near:
+		out = append(out, e.ticketConditions(domain)...)
+	case domain == "" && to != "" && e.route.SignIn != hello.A5, domain == "" && to != "" && e.d.In.Network == string(hello.NoNetwork):
+		out = append(out, e.tokenConditions()...)
+	}
+	return out
+}
+
+// domainOf is the domain that a target belongs to; "" for one of a tenant.
+func (e *explaining) domainOf(to string) string {
+	if s := e.world.Services[to]; s != nil {
+		return string(s.In.Domain)
+	}
+	if e.world.Domains[to] != nil {
+		return to
+	}
+	return ""
+}
+
+// member reports whether the device asks a domain before the tenant.
+func (e *explaining) member() bool {
+	return e.shape.Join == hello.HybridJoined || e.shape.Join == hello.DomainJoined
+}
+
+func (e *explaining) away() bool { return e.d.In.Network == string(hello.VPN) }
+
+// inside reports whether the device is on the domain's network.
+func (e *explaining) inside(tunnel bool) bool {
+	return e.d.In.Network == "" || e.d.In.Network == string(hello.OnSite) || e.away() && tunnel
+}
+
+// inSession reports whether anybody's session keeps a tunnel up.
+func (e *explaining) inSession() bool {
+	for _, c := range e.machine.Credentials {
+		if c.Session {
+			return true
+		}
+	}
+	return false
+}
+
+// credentialConditions are those at the lock screen, whatever is behind it.
+func (e *explaining) credentialConditions() []Condition {
+	c := e.credential
+	out := []Condition{condition("hello_credential", "The user has a Hello credential on the device.", c.KeyID != "", "no_hello_credential")}
+	if c.KeyID == "" {
+		return out
+	}
+	out = append(out, condition("pin_accepted", "Windows takes a PIN: not too many were wrong.", c.Barred == "", c.Barred))
+	if p := e.pinLooks(); p != nil {
+		out = append(out, *p)
+	}
+	if days := e.policy.PINExpiration.Value; days > 0 {
+		out = append(out, e.pinAge(days))
+	}
+	if e.policy.MultiFactorUnlock() && e.shape.Join != hello.Registered {
+		out = append(out, e.unlockFactors())
+	}
+	return out
+}
+
+// pinAge holds the age of the PIN against policy's.
+func (e *explaining) pinAge(days int) Condition {
+	c := Condition{Name: "pin_age", Needs: fmt.Sprintf("The PIN is younger than %d days, by %s.", days, origin(e.policy.PINExpiration.Origin)), Verdict: Unknown}
+	set := e.held.PIN.Set
+	if set.IsZero() {
+		set = e.credential.Created
+	}
+	if set.IsZero() {
+		return c
+	}
+	due := set.Add(time.Duration(days) * 24 * time.Hour)
+	if e.held.Lab.Now.Before(due) {
+		c.Verdict, c.Why = Met, fmt.Sprintf("It is due on %s.", due.UTC().Format(time.RFC3339))
+		return c
+	}
+	c = failed(c, "change_pin_prompt")
+	c.Verdict, c.Why = Asks, fmt.Sprintf("It was due on %s.", due.UTC().Format(time.RFC3339))
+	return c
+}
+
+// pinLooks holds what is known of the PIN against policy; nil when nothing is.
+func (e *explaining) pinLooks() *Condition {
+	shape := e.held.PIN.Shape
+	for _, en := range e.world.EnrollmentsOn(e.Device) {
+		if string(en.In.User) == e.User && en.PIN != nil {
+			shape = *en.PIN
+		}
+	}
+	if shape.Length == 0 {
+		return nil
+	}
+	c := Condition{Name: "pin_rules", Needs: "The PIN is as policy wants it.", Verdict: Met}
+	if broken := e.policy.PIN().Check(shape); len(broken) > 0 {
+		c = failed(c, broken[0].Rule)
+		c.Verdict, c.Why = Asks, broken[0].Sentence
+	}
+	return &c
+}
+
+// unlockFactors tells whether the user has a factor of each group.
+func (e *explaining) unlockFactors() Condition {
+	owned := []string{hello.FactorPIN}
+	if e.policy.UseBiometrics.Value {
+		owned = append(owned, e.credential.Gestures...)
+	}
+	signal := e.world.SignalHolds(e.policy, e.User, e.Device)
+	if signal {
+		owned = append(owned, hello.FactorSignal)
+	}
+	c := condition("unlock_factors", fmt.Sprintf("A factor of each group: %s, and another one of %s (by %s).",
+		strings.Join(e.policy.UnlockGroupA.Value.Names(), " or "), strings.Join(e.policy.UnlockGroupB.Value.Names(), " or "), origin(e.policy.UnlockGroupA.Origin)),
+		slices.ContainsFunc(owned, func(f string) bool { return e.policy.Unlocks(hello.FactorPIN, f) }), "unlock_factor_missing")
+	c.Why = fmt.Sprintf("There is: %s.", strings.Join(owned, ", "))
+	return c
+}
+
+// cachedLogon is the sign-in where no controller is in sight.
+func (e *explaining) cachedLogon() Condition {
+	c := Condition{Name: "cached_logon", Needs: "No controller is in sight, so LSASS must have kept a sign-in with this key, no older than the domain allows.", Verdict: Met}
+	kept := e.credential.CachedKey
+	d := e.world.Domains[string(e.d.In.Domain)]
+	switch {
+	case kept == nil || kept.KeyID != e.credential.KeyID:
+		c = failed(c, "cached_logon_missing")
+	case d != nil && d.In.ForceNetwork > 0 && e.held.Lab.Now.Sub(kept.At) > d.In.ForceNetwork:
+		c = failed(c, "network_logon_forced")
+	default:
+		c.Why = fmt.Sprintf("It kept that of %s.", kept.At.UTC().Format(time.RFC3339))
+	}
+	return c
+}
+
+// tokenConditions are the tenant's: a primary refresh token by the key.
+func (e *explaining) tokenConditions() []Condition {
+	tenant := string(e.tenant())
+	out := []Condition{
+		condition("tenant_in_sight", "The device reaches the tenant.", e.d.In.Network != string(hello.NoNetwork), "no_line_of_sight"),
+		condition("tenant_account", "The user has an account in the tenant of the sign-in.", tenant != "" && string(e.u.In.Tenant) == tenant, "user_unknown"),
+	}
+	if e.credential.KeyID != "" {
+		out = append(out, condition("key_in_tenant", "The tenant knows the key, as one of this device.", e.keyInTenant(), "key_not_found"))
+	}
+	return append(out,
+		condition("device_enabled_in_tenant", "The device is enabled in the tenant.", e.deviceEnabled(), "key_device_disabled"),
+		condition("user_enabled_in_tenant", "The user is enabled in the tenant.", e.u.In.EnabledInTenant, "user_disabled"))
+}
+
+// tenant is the one that a sign-in on the device is to.
+func (e *explaining) tenant() providers.Ref {
+	if e.shape.Join == hello.Registered {
+		return e.u.In.Tenant
+	}
+	return e.d.In.Tenant
+}
+
+func (e *explaining) deviceEnabled() bool {
+	if e.machine.Enabled != nil {
+		return *e.machine.Enabled
+	}
+	return e.d.In.EnabledInTenant
+}
+
+func (e *explaining) keyInTenant() bool {
+	device := e.machine.DeviceID
+	if e.shape.Join == hello.Registered && e.credential.DeviceID != "" {
+		device = e.credential.DeviceID
+	}
+	return slices.ContainsFunc(e.account.TenantKeys, func(k access.Key) bool { return k.ID == e.credential.KeyID && k.DeviceID == device })
+}
+
+// targetConditions are what an application or a service asks for itself.
+func (e *explaining) targetConditions(to string) []Condition {
+	if a := e.world.Applications[to]; a != nil {
+		return e.applicationConditions(a)
+	}
+	if s := e.world.Services[to]; s != nil {
+		return e.serviceConditions(s)
+	}
+	return nil
+}
+
+var riskLevels = []string{"none", "low", "medium", "high"} // lowest first
+
+func (e *explaining) applicationConditions(a *hello.Application) []Condition {
+	out := []Condition{condition("application_of_tenant", "The application is one of the user's tenant.", a.In.Tenant == e.tenant(), "application_unknown")}
+	r := a.In.Require
+	if r == nil {
+		return out
+	}
+	if r.MaxRisk != "" && r.RiskAction != "mfa" {
+		out = append(out, condition("risk", "The user's risk is no higher than "+r.MaxRisk+".", slices.Index(riskLevels, e.u.In.Risk) <= slices.Index(riskLevels, r.MaxRisk), "access_denied"))
+	}
+	if r.JoinedDevice {
+		out = append(out, condition("joined_device", "The device is Entra joined or hybrid joined.", e.shape.Join == hello.EntraJoined || e.shape.Join == hello.HybridJoined, "device_not_joined_app"))
+	}
+	if r.MFA {
+		c := condition("second_factor", "The sign-in has a second factor.", true, "")
+		c.Why = "A Hello sign-in has it."
+		out = append(out, c)
+	}
+	if r.CompliantDevice {
+		out = append(out, condition("compliant_device", "Device management calls the device compliant.", e.d.In.Compliant, "device_not_compliant"))
+	}
+	return out
+}
+
+func (e *explaining) serviceConditions(s *hello.Service) []Condition {
+	allowed := len(s.In.Authorize) == 0 || slices.Contains(s.In.Authorize, providers.Ref(e.User)) ||
+		slices.ContainsFunc(e.world.GroupsOf(e.User), func(g string) bool { return slices.Contains(s.In.Authorize, providers.Ref(g)) })
+	lets := condition("authorized", "The service lets the user in.", allowed, "service_refused")
+	if s.In.Kind != spec.ServiceNTLM {
+		return []Condition{condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "domain_refused"), lets}
+	}
+	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
+	code := "password_expired_on_prem"
+	if e.account.MustChange {
+		code = "password_must_change"
+	}
+	protected := slices.ContainsFunc(e.world.GroupsOf(e.User), func(g string) bool {
+		group := e.world.Groups[g]
+		return group != nil && group.In.WellKnown == "protected_users"
+	})
+	return []Condition{
+		condition("ntlm_material", "The sign-in brought what NTLM answers with.", !e.account.NoPassword, "ntlm_without_password"),
+		condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "service_refused"),
+		condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code),
+		condition("not_protected", "The user is not in Protected Users, whom NTLM refuses.", !protected, "service_refused"),
+		lets,
+	}
+}

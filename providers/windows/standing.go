@@ -1,0 +1,131 @@
+package windows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers"
+	"hellolab/providers/hello/access"
+	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
+	"hellolab/providers/windows/ksp"
+)
+
+// Standing is what a device keeps of people, for whom a sign-in is previewed.
+// people are their addresses by the SIDs that devices know them by. It reads the
+// device's tables and starts nothing; env is that of the device.
+func (w *Windows) Standing(env providers.Env, people map[string]string) (*access.Machine, error) {
+	m := &access.Machine{Credentials: map[string]*access.Credential{}}
+	err := env.Section.View(func(r providers.Reader) error {
+		rec, ok, err := load[machineRecord](r, tableMachine, "record")
+		if err != nil || !ok {
+			return errors.Join(err, notInstalled(ok))
+		}
+		if rec.Registration != nil {
+			m.DeviceID = rec.Registration.DeviceID
+		}
+		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
+		for table, read := range map[string]func(sid, rest string) error{
+			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets,
+		} {
+			err := r.Scan(table, "", func(key string, _ []byte) error {
+				sid, rest, _ := strings.Cut(key, "|")
+				if s.people[sid] == "" {
+					return nil
+				}
+				return read(sid, rest)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", env.Addr, err)
+	}
+	return m, nil
+}
+
+func notInstalled(ok bool) error {
+	if ok {
+		return nil
+	}
+	return errNotInstalled
+}
+
+// standingReader reads one device's tables.
+type standingReader struct {
+	providers.Reader
+	rec     machineRecord
+	people  map[string]string
+	machine *access.Machine
+}
+
+func (s *standingReader) of(sid string) *access.Credential {
+	c := s.machine.Credentials[s.people[sid]]
+	if c == nil {
+		c = &access.Credential{}
+		s.machine.Credentials[s.people[sid]] = c
+	}
+	return c
+}
+
+// key is a Hello key that lies in a container, and its gestures.
+func (s *standingReader) key(sid, _ string) error {
+	rec, _, err := load[enrollmentRecord](s.Reader, tableEnrollment, sid)
+	if err != nil {
+		return err
+	}
+	holder := (&machine{rec: s.rec}).holder(person{sid: sid})
+	held, ok, err := load[*container.Container](s.Reader, tableContainer, holder)
+	if err != nil || !ok || !slices.ContainsFunc(held.UserKeys, func(k container.UserKey) bool { return k.ID == rec.KeyID }) {
+		return err
+	}
+	c := s.of(sid)
+	c.KeyID, c.DeviceID, c.Created, c.Software = rec.KeyID, rec.DeviceID, rec.Created, held.Storage != ksp.TPM
+	for _, p := range held.Protectors {
+		if p.Gesture != container.PIN {
+			c.Gestures = append(c.Gestures, string(p.Gesture))
+		}
+	}
+	if err := held.Gate.Admit(""); err != nil {
+		c.Barred = reasonOf(err).Code
+	}
+	return nil
+}
+
+func (s *standingReader) cached(sid, credential string) error {
+	rec, _, err := load[cachedLogon](s.Reader, tableCached, sid+"|"+credential)
+	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID}
+	if credential == byHello {
+		s.of(sid).CachedKey = logon
+	} else {
+		s.of(sid).CachedPassword = logon
+	}
+	return err
+}
+
+func (s *standingReader) session(sid, _ string) error {
+	s.of(sid).Session = true
+	return nil
+}
+
+func (s *standingReader) tickets(sid, _ string) error {
+	held, ok, err := load[*kerberos.Session](s.Reader, tableKerberos, sid)
+	if err != nil || !ok || held.TGT == nil {
+		return err
+	}
+	t := &access.Ticket{Realm: held.TGT.CRealm, Ends: held.TGT.EndTime, NTHash: held.NTHash != nil}
+	for _, ticket := range held.Tickets {
+		if t.Services == nil {
+			t.Services = map[string]time.Time{}
+		}
+		t.Services[strings.ToLower(ticket.Server.String())] = ticket.EndTime
+	}
+	s.of(sid).Ticket = t
+	return nil
+}
