@@ -51,7 +51,6 @@ var outcomes = map[string]outcome{
 	"key_not_synced":             {WaitForSync, NextSync, Documented, ""},
 	"domain_refused":             {AdminFix, NextTGT, Inferred, ""},
 	"service_refused":            {AdminFix, NextTGT, Documented, ""},
-	"unlock_factor_missing":      {NoAction, NextUnlock, Documented, "B4"},
 	"domain_hint_missing":        {Reprovision, NextTGT, Inferred, ""},
 	"dc_not_found":               {AdminFix, NextTGT, Documented, "D1"},
 	"no_cloud_tgt":               {AdminFix, NextTGT, Documented, "U2"},
