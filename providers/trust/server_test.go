@@ -269,6 +269,14 @@ func TestRotation(t *testing.T) {
 	if o, err := h.plan(); err != nil || o.In.KeyVersion != 2 || o.Out.DomainKey != first+2 {
 		t.Errorf("%+v, %v", o, err)
 	}
+	// The trust knows its objects by more than a mark, which an address is in.
+	h.must(h.ldap.Replace(userDN, adldap.Attributes{"description": {"Of another address."}}))
+	h.must(h.ldap.Replace(computerDN, adldap.Attributes{"description": nil}))
+	in.KeyVersion = 3
+	e.Update(thatTrust, in)
+	if domain, tenant := h.versions(); domain != first+3 || tenant != first+3 {
+		t.Errorf("without the mark: versions %d and %d, before %d", domain, tenant, first)
+	}
 	h.must(h.ldap.Delete(computerDN))
 	if _, err := trust.Rotate(t.Context(), e.For(thatTrust), in); !errors.Is(err, trust.ErrNoServer) {
 		t.Errorf("%v", err)
