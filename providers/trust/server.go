@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -236,6 +237,7 @@ func (b *both) make(ctx context.Context) (server, error) {
 	}
 	if s.computer == nil {
 		values["objectClass"], values["sAMAccountName"], values["description"] = []string{"computer"}, []string{computerName + "$"}, []string{mark(b.env.Addr)}
+		maps.DeleteFunc(values, func(_ string, v []string) bool { return len(v) == 0 }) // an attribute without values is none
 		err = b.ldap.Add(b.computerDN(), values)
 	} else {
 		err = b.ldap.Replace(b.computerDN(), values)

@@ -324,3 +324,19 @@ func TestListsElsewhere(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An empty list is a list: nobody is on it.
+func TestEmptyLists(t *testing.T) {
+	e := newDirectories(t, 1)
+	in := cloud(0)
+	in.Allowed, in.Denied = []providers.Ref{}, []providers.Ref{}
+	e.Create(thatTrust, in)
+	h := byHand(t, e)
+	c := h.read(computerDN, "msDS-RevealOnDemandGroup", "msDS-NeverRevealGroup")
+	if n := len(c.Values("msDS-RevealOnDemandGroup")) + len(c.Values("msDS-NeverRevealGroup")); n != 0 {
+		t.Errorf("%d groups", n)
+	}
+	if o, err := h.plan(); err != nil || o.In.Allowed == nil || len(o.In.Allowed)+len(o.In.Denied) != 0 || o.In.Denied == nil {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
