@@ -127,7 +127,7 @@ func TestValidateHybrid(t *testing.T) {
 			with(l, "sync.up", func(s *spec.Sync) { s.Enabled = false })
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "" })
 			delete(l, "trust.key")
-		}, nil, nil},
+		}, nil, []string{"enrollment.desk  trust_not_declared?"}},
 
 		// Users in both.
 		{"no verified suffix", alice(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
