@@ -273,7 +273,7 @@ func TestValidateHybrid(t *testing.T) {
 		{"cloud switch and a trust to elsewhere", func(l lab) {
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) })
 			l["domain.other"] = spec.Domain{DNSName: "fabrikam.com", NetBIOSName: "FABRIKAM"}
-			l["trust.other"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.other"}
+			l["trust.other"] = spec.Trust{Type: "cloud_kerberos", KeyVersion: 1, Tenant: "tenant.contoso", Domain: "domain.other"}
 			delete(l, "enrollment.tablet")
 			delete(l, "trust.key")
 		}, nil, []string{"enrollment.desk device no_cloud_tgt", "trust.other  trust_not_turned_on?", "trust.other domain trust_needs_sync"}},
