@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/apply"
+	"hellolab/engine/impact"
 	"hellolab/engine/journal"
 	"hellolab/engine/plan"
 	"hellolab/engine/planfile"
@@ -141,7 +143,13 @@ func (c *applyCommand) fresh(ctx context.Context, s *session, store *state.Store
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	if err := u.plan(p.plan, c.concise); err != nil {
+	var report *impact.Report
+	if !c.autoApprove && !c.json { // somebody is asked
+		if report, err = s.impactOf(ctx, &c.planFlags, snap, p); err != nil {
+			return nil, append(diags, asDiagnostics(err)...)
+		}
+	}
+	if err := errors.Join(u.plan(p.plan, c.concise), u.impact(report, p.plan, c.impact)); err != nil {
 		return nil, append(diags, asDiagnostics(err)...)
 	}
 	return p, diags

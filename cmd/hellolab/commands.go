@@ -38,6 +38,7 @@ func commands() []entry {
 		{"apply", "[PLANFILE]", "Make the lab what the files, or a saved plan, say", 1, func() command { return &applyCommand{} }},
 		{"destroy", "", "Take everything down", 0, func() command { return &applyCommand{planFlags: planFlags{destroy: true}} }},
 		{"check", "[NAME...]", "Run the checks as real sign-ins on a throwaway view", -1, func() command { return &checkCommand{} }},
+		{"test", "", "Run the test files, each on a lab of its own", 0, func() command { return &testCommand{} }},
 		{"signin", "[USER] DEVICE", "Sign in for real", 2, func() command { return &signinCommand{} }},
 		{"mfa list", "[USER]", "List the sign-ins that wait on users' phones", 1, func() command { return &mfaListCommand{} }},
 		{"mfa approve", "USER NUMBER", "Approve a sign-in on a user's phone", 2, func() command { return &mfaAnswerCommand{} }},

@@ -168,7 +168,7 @@ func (c *explainCommand) fromPlan(ctx context.Context, s *session, r explaining.
 	}
 	defer base.Close()
 	u := &ui{s: s}
-	seen := &listening{}
+	seen := &rules{}
 	f := planFlags{stateFlags: c.stateFlags, varFlags: c.varFlags, parallelism: plan.DefaultParallelism, rules: seen}
 	if _, diags := s.makePlan(ctx, &f, base, u); diags.HasErrors() {
 		told := u.diagnostics(diags)
@@ -263,16 +263,4 @@ func names[T any](m map[string]T) []string {
 		out = append(out, name)
 	}
 	return out
-}
-
-// listening is rules that remember what they were last asked about: every
-// object as planned.
-type listening struct {
-	rules
-	objects []providers.Record
-}
-
-func (l *listening) Validate(objects []providers.Record) []plan.Problem {
-	l.objects = objects
-	return l.rules.Validate(objects)
 }

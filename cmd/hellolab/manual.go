@@ -32,9 +32,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab validate", "hellolab validate -json"},
 		},
 		"plan": {
-			detail:   "What changed behind the state's back comes first, then what would be done, then outputs.",
-			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes"}},
-			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise"},
+			detail:   "What changed behind the state's back comes first, then what would be done, then outputs, then the sign-ins that change: of each enrollment to Windows, the tenant, its applications, and the user's domain and its services, NOW and AFTER an apply of the plan, or by the time of -at. WHY ends with the row of the table of effects, the phase and the code of a refusal, and what stands behind it: D, documents; I, inferred from them; C, reports from the field; ?, ours.",
+			exits:    []reference.Exit{{Code: "2", When: "with `-detailed-exitcode`, there are changes, or sign-ins that change"}},
+			examples: []string{"hellolab plan", "hellolab plan -out=next.plan", "hellolab plan -detailed-exitcode -concise", "hellolab plan -at=+30d", "hellolab plan -format=markdown"},
 		},
 		"apply": {
 			detail:   "Without a plan file it plans, shows the plan and asks. After its steps it does what lab time has made due; what of that fails is a warning. It ends with the outputs and the verdicts of the checks, which are warnings here. The state is backed up before anything changes. An apply that was cut off is settled by the next one.",
@@ -45,9 +45,14 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab destroy", "hellolab destroy -auto-approve"},
 		},
 		"check": {
-			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run.",
+			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run. A fault named by `-with` is on in every check, besides the check's own: what fails then is what it costs.",
 			exits:    []reference.Exit{{Code: "1", When: "a check did not end as it expects"}},
-			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in"},
+			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in", "hellolab check -with=tenant_down"},
+		},
+		"test": {
+			detail:   "Test files are those whose names end in `.labtest.hcl`, in the lab folder and in its folder `tests`. The runs of a file follow each other on a lab that begins with nothing and is thrown away; files run side by side. The state is neither read nor written. What happened is recorded: `hellolab trace` shows it.",
+			exits:    []reference.Exit{{Code: "1", When: "a run did not end as it expects, or could not be run"}},
+			examples: []string{"hellolab test", "hellolab test -filter=main.labtest.hcl -junit=tests.xml", "hellolab test -json"},
 		},
 		"signin": {
 			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for. Where policy asks for a new PIN, or the domain for a new password, the sign-in ends there unless it is given (-new-pin, -new-password). With -ccache the session's tickets of a domain are written to a file of the owner's alone, which programs of MIT's and Heimdal's take as their cache; one that exists is not replaced.",

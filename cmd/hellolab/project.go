@@ -106,7 +106,9 @@ type planFlags struct {
 	concise     bool
 	json        bool
 	jsonInto    string
-	rules       plan.Rules // nil: those of the systems
+	impact      string
+	at          string
+	rules       *rules // that hear what is planned; nil: the plan's own
 }
 
 func (f *planFlags) flags(fs *flag.FlagSet) {
@@ -118,11 +120,16 @@ func (f *planFlags) flags(fs *flag.FlagSet) {
 	fs.Var(&f.replace, "replace", "make `ADDRESS` anew; may be repeated")
 	fs.IntVar(&f.parallelism, "parallelism", plan.DefaultParallelism, "how many steps run at a time")
 	fs.BoolVar(&f.concise, "concise", false, "one line a change")
+	fs.StringVar(&f.impact, "impact", impactFull, "how much to tell of the sign-ins that change: `MEASURE` full, summary or none")
+	fs.StringVar(&f.at, "at", "", "which sign-ins will have changed by `TIME`, or in a duration such as +30d")
 	fs.BoolVar(&f.json, "json", false, "print Terraform's machine-readable UI, one JSON object a line")
 	fs.StringVar(&f.jsonInto, "json-into", "", "write the machine-readable UI to `FILE`, besides the text")
 }
 
 func (f *planFlags) mode() (plan.Mode, error) {
+	if err := f.checkImpact(); err != nil {
+		return "", err
+	}
 	switch {
 	case f.destroy && f.refreshOnly:
 		return "", mistake("Choose one.", "-destroy and -refresh-only exclude each other")
@@ -145,6 +152,7 @@ type planned struct {
 	*project
 	plan   *plan.Plan
 	result *eval.Result
+	asked  []providers.Record // every declared object as planned
 }
 
 // changes reports whether applying the plan would change anything: the lab,
@@ -187,6 +195,10 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 	if _, err := s.recover(ctx, view, l); err != nil {
 		return nil, asDiagnostics(err)
 	}
+	asked := f.rules
+	if asked == nil {
+		asked = &rules{}
+	}
 	made, result, diags := plan.Build(ctx, plan.Request{
 		Evaluator:   p.eval,
 		Registry:    s.registry,
@@ -196,7 +208,7 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 		Targets:     targets,
 		Replace:     replace,
 		Refresh:     f.refresh,
-		Rules:       f.systemRules(),
+		Rules:       asked,
 		Parallelism: f.parallelism,
 		Sink:        u.sink,
 	})
@@ -207,14 +219,7 @@ func (s *session) build(ctx context.Context, p *project, f *planFlags, base stat
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	return &planned{project: p, plan: made, result: result}, diags
-}
-
-func (f *planFlags) systemRules() plan.Rules {
-	if f.rules != nil {
-		return f.rules
-	}
-	return &rules{}
+	return &planned{project: p, plan: made, result: result, asked: asked.objects}, diags
 }
 
 // unknownReasons are mistakes in what checks expect: a code that no system
@@ -225,13 +230,11 @@ func unknownReasons(checks []eval.Check) hcl.Diagnostics {
 		if c.SignIn == nil && c.Provision == nil {
 			continue
 		}
-		if _, known := hello.ReasonFor(c.Expect); known {
+		err := knownReason(fmt.Sprintf("Check %q", c.Name), c.Expect)
+		if err == nil {
 			continue
 		}
-		detail := fmt.Sprintf("Check %q expects %q, which is neither \"success\" nor the code of a reason.", c.Name, c.Expect)
-		if near := hello.NearestReason(c.Expect); near != "" {
-			detail += fmt.Sprintf(" Did you mean %q?", near)
-		}
+		detail := err.Error()
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown reason code", Detail: detail, Subject: c.Range.Ptr()})
 	}
 	return diags
@@ -249,10 +252,15 @@ func instances(flag string, names []string) ([]addr.Instance, error) {
 	return out, nil
 }
 
-// rules puts what the systems know of each other behind the planner.
-type rules struct{ hello hello.Rules }
+// rules puts what the systems know of each other behind the planner. It keeps
+// the objects that it was asked about last, which are the plan's.
+type rules struct {
+	hello   hello.Rules
+	objects []providers.Record
+}
 
 func (r *rules) Validate(objects []providers.Record) []plan.Problem {
+	r.objects = objects
 	found := r.hello.Validate(objects)
 	out := make([]plan.Problem, len(found))
 	for i, p := range found {

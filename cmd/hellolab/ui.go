@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/impact"
 	"hellolab/engine/plan"
 	"hellolab/engine/uievent"
 )
@@ -14,11 +15,12 @@ import (
 // ui is where a plan or an apply speaks: text on the output, or Terraform's
 // machine-readable lines there, or both, the lines in a file.
 type ui struct {
-	s       *session
-	json    bool
-	sink    uievent.Sink // everything
-	machine uievent.Sink // the JSON lines alone; nil when nobody reads them
-	into    *os.File
+	s        *session
+	json     bool
+	markdown bool         // the text is written at the end, as Markdown
+	sink     uievent.Sink // everything
+	machine  uievent.Sink // the JSON lines alone; nil when nobody reads them
+	into     *os.File
 }
 
 // openUI settles how the flags want to be spoken to.
@@ -55,7 +57,7 @@ func (s *session) openUI(f *planFlags) (*ui, error) {
 	human := view.Progress(s.out, s.outStyle())
 	u.sink = func(e uievent.Event) {
 		u.machine.Emit(e)
-		if !u.json {
+		if !u.json && !u.markdown {
 			human(e)
 		}
 	}
@@ -64,7 +66,7 @@ func (s *session) openUI(f *planFlags) (*ui, error) {
 
 // text is where sentences for people go: nowhere when the output is JSON.
 func (u *ui) text() io.Writer {
-	if u.json {
+	if u.json || u.markdown {
 		return io.Discard
 	}
 	return u.s.out
@@ -74,6 +76,21 @@ func (u *ui) text() io.Writer {
 func (u *ui) plan(p *plan.Plan, concise bool) error {
 	view.PlanEvents(u.machine, p)
 	return view.Plan(u.text(), p, view.PlanOptions{Style: u.s.outStyle(), Registry: u.s.registry, Concise: concise})
+}
+
+// impact tells what a plan does to sign-ins; nil is nothing to tell. An empty
+// plan that changes none is told nothing of.
+func (u *ui) impact(r *impact.Report, p *plan.Plan, measure string) error {
+	if r == nil {
+		return nil
+	}
+	if err := view.ImpactEvent(u.machine, r); err != nil {
+		return err
+	}
+	if r.Differ == 0 && p.Empty() && r.At.Equal(r.Now) {
+		return nil
+	}
+	return view.Impact(u.text(), r, measure == impactSummary, u.s.outStyle())
 }
 
 // diagnostics tells warnings and errors; it returns an error when there are

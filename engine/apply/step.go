@@ -376,6 +376,7 @@ func (r *run) failed(i int32, err error) {
 	var diags hcl.Diagnostics
 	if !errors.As(err, &diags) {
 		diags = problem(fmt.Sprintf("%s %s failed", verb, step.Addr), "%s", sentence(err))
+		diags[0].Extra = err // whose reason a test may expect
 	}
 	r.errs[i] = append(r.errs[i], diags...)
 	r.Sink.Emit(uievent.Event{Type: uievent.ApplyErrored, At: r.Lab.Now(), Addr: step.Addr, Action: string(step.Action), Elapsed: r.elapsed(i)})

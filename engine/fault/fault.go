@@ -29,6 +29,7 @@ type Fault struct {
 	Name   string        // of the block
 	Kind   string        // providers.Fault
 	Target string        // address
+	After  time.Duration // of lab time until it begins
 	Window time.Duration // of lab time that it lasts; zero: until it is ended
 	Params map[string]cty.Value
 	Range  hcl.Range
@@ -39,12 +40,14 @@ func From(blocks []eval.Fault) ([]Fault, error) {
 	out := make([]Fault, len(blocks))
 	for i, b := range blocks {
 		out[i] = Fault{Name: b.Name, Kind: b.Kind, Target: b.Target, Params: b.Params, Range: b.Range}
-		if b.Window == "" {
-			continue
-		}
-		var err error
-		if out[i].Window, err = providers.ParseDuration(b.Window); err != nil {
-			return nil, fmt.Errorf("fault %s: %w", b.Name, err)
+		for text, d := range map[string]*time.Duration{b.After: &out[i].After, b.Window: &out[i].Window} {
+			if text == "" {
+				continue
+			}
+			var err error
+			if *d, err = providers.ParseDuration(text); err != nil {
+				return nil, fmt.Errorf("fault %s: %w", b.Name, err)
+			}
 		}
 	}
 	return out, nil
@@ -66,18 +69,21 @@ type Switch struct {
 	View     state.View
 	Trouble  *lab.Trouble // of every lab that is opened on View
 
-	on []*active // in the order they began
+	on []*active // in the order they were switched on
 }
 
-// active is a fault that is on.
+// active is a fault that is on, or will be.
 type active struct {
 	Fault
-	how  *providers.Fault
-	ends time.Time // zero: when it is ended
-	undo []func(context.Context, *lab.Lab) error
+	how    *providers.Fault
+	begins time.Time
+	ends   time.Time // zero: when it is ended
+	begun  bool
+	undo   []func(context.Context, *lab.Lab) error
 }
 
-// On names the faults that are on, in the order they began.
+// On names the faults that are on, those that only begin later included, in the
+// order they were switched on.
 func (s *Switch) On() []string {
 	names := make([]string, len(s.on))
 	for i, a := range s.on {
@@ -86,7 +92,8 @@ func (s *Switch) On() []string {
 	return names
 }
 
-// Begin switches a fault on in l. One that is on already stays so.
+// Begin switches a fault on in l; one that has an After begins when Pass comes
+// to it. One that is on already stays so.
 func (s *Switch) Begin(ctx context.Context, l *lab.Lab, f Fault) error {
 	if slices.Contains(s.On(), f.Name) {
 		return nil
@@ -95,18 +102,29 @@ func (s *Switch) Begin(ctx context.Context, l *lab.Lab, f Fault) error {
 	if how == nil {
 		return fmt.Errorf("there is no fault of kind %q", f.Kind)
 	}
-	a := &active{Fault: f, how: how}
+	a := &active{Fault: f, how: how, begins: l.Now().Add(f.After)}
 	if f.Window > 0 {
-		a.ends = l.Now().Add(f.Window)
+		a.ends = a.begins.Add(f.Window)
 	}
-	broken, err := s.broken(l, f)
-	if err != nil {
-		return fmt.Errorf("fault %s: %w", f.Name, err)
-	}
-	if err := how.Begin(ctx, &breaker{s, l, a}, broken); err != nil {
-		return fmt.Errorf("fault %s: %w", f.Name, errors.Join(err, s.mend(ctx, l, a)))
+	if f.After == 0 {
+		if err := s.start(ctx, l, a); err != nil {
+			return err
+		}
 	}
 	s.on = append(s.on, a)
+	return nil
+}
+
+// start breaks it.
+func (s *Switch) start(ctx context.Context, l *lab.Lab, a *active) error {
+	broken, err := s.broken(l, a.Fault)
+	if err != nil {
+		return fmt.Errorf("fault %s: %w", a.Name, err)
+	}
+	if err := a.how.Begin(ctx, &breaker{s, l, a}, broken); err != nil {
+		return fmt.Errorf("fault %s: %w", a.Name, errors.Join(err, s.mend(ctx, l, a)))
+	}
+	a.begun = true
 	return nil
 }
 
@@ -117,6 +135,10 @@ func (s *Switch) End(ctx context.Context, l *lab.Lab, name string) error {
 		return nil
 	}
 	a := s.on[i]
+	if !a.begun {
+		s.on = slices.Delete(s.on, i, i+1)
+		return nil
+	}
 	if a.how.Lasting {
 		return fmt.Errorf("fault %s: nothing mends a fault of kind %s", name, a.Kind)
 	}
@@ -134,30 +156,45 @@ func (s *Switch) End(ctx context.Context, l *lab.Lab, name string) error {
 	return nil
 }
 
-// Pass lets lab time pass: the clock moves by d, stopping where a fault's window
-// ends, and at each stop the lab does what has become due. undone is what the
-// last stop could not do.
+// Pass lets lab time pass: the clock moves by d, stopping where a fault begins or
+// its window ends, and at each stop the lab does what has become due. undone is
+// what the last stop could not do.
 func (s *Switch) Pass(ctx context.Context, l *lab.Lab, d time.Duration) (undone []lab.Undone, err error) {
 	until := l.Now().Add(d)
 	for {
-		next, name := until, ""
-		for _, a := range s.on {
-			if !a.ends.IsZero() && !a.ends.After(next) {
-				next, name = a.ends, a.Name
-			}
-		}
-		if by := next.Sub(l.Now()); by > 0 {
+		at, next := s.next(until)
+		if by := at.Sub(l.Now()); by > 0 {
 			if err := l.Advance(ctx, by); err != nil {
 				return nil, err
 			}
 		}
-		if undone, err = l.CatchUp(ctx); err != nil || name == "" {
+		if undone, err = l.CatchUp(ctx); err != nil || next == nil {
 			return undone, err
 		}
-		if err := s.End(ctx, l, name); err != nil {
+		if next.begun {
+			err = s.End(ctx, l, next.Name)
+		} else {
+			err = s.start(ctx, l, next)
+		}
+		if err != nil {
 			return undone, err
 		}
 	}
+}
+
+// next is the fault that begins or ends first until then, nil when none does.
+func (s *Switch) next(until time.Time) (at time.Time, first *active) {
+	at = until
+	for _, a := range s.on {
+		when := a.begins
+		if a.begun {
+			when = a.ends
+		}
+		if !when.IsZero() && !when.After(at) {
+			at, first = when, a
+		}
+	}
+	return at, first
 }
 
 // mend undoes what the switch noted of a fault.

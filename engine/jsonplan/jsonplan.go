@@ -44,6 +44,7 @@ type planDoc struct {
 	Complete        bool                 `json:"complete"`
 	Applyable       bool                 `json:"applyable"`
 	Errored         bool                 `json:"errored"`
+	Impact          json.RawMessage      `json:"hellolab_impact,omitempty"`
 }
 
 type stateDoc struct {
@@ -157,6 +158,12 @@ type checkInstance struct {
 // Marshal writes a plan. The result is that of the plan's evaluation; without
 // it the configuration is told from the changes, and there are no checks.
 func Marshal(p *plan.Plan, r *eval.Result, _ *providers.Registry) ([]byte, error) {
+	return MarshalWithImpact(p, r, nil)
+}
+
+// MarshalWithImpact is Marshal with what the plan does to sign-ins, which is
+// JSON; nil: that was not asked.
+func MarshalWithImpact(p *plan.Plan, r *eval.Result, impact json.RawMessage) ([]byte, error) {
 	doc := planDoc{
 		FormatVersion:   planFormat,
 		Mode:            p.Mode,
@@ -170,6 +177,7 @@ func Marshal(p *plan.Plan, r *eval.Result, _ *providers.Registry) ([]byte, error
 		Checks:    checks(r),
 		Complete:  len(p.Targets) == 0,
 		Applyable: !p.Empty() || len(p.Drift) > 0,
+		Impact:    impact,
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]

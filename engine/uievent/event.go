@@ -38,6 +38,7 @@ const (
 	ApplyErrored    Type = "apply_errored"
 	Diagnostic      Type = "diagnostic"
 	Outputs         Type = "outputs"
+	Impact          Type = "hellolab_impact" // ours
 )
 
 // Event is one thing that planning or applying says. Which fields are set
@@ -53,6 +54,8 @@ type Event struct {
 	Changes *Changes
 	Outputs []Output // in order of name
 	Problem *hcl.Diagnostic
+	Impact  json.RawMessage      // what a plan does to sign-ins
+	Text    string               // of Impact: its headline
 	Sources map[string]*hcl.File // of Problem, for sinks that quote them; not encoded
 
 	Handovers []Handover // of a planned change: what others carry on once the object is made
@@ -131,6 +134,8 @@ func (e Event) Message() string {
 		return severity(e.Problem) + ": " + e.Problem.Summary
 	case Outputs:
 		return fmt.Sprintf("Outputs: %d", len(e.Outputs))
+	case Impact:
+		return "Sign-in impact: " + e.Text
 	}
 	return string(e.Type)
 }
@@ -246,6 +251,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Changes    *Changes          `json:"changes,omitempty"`
 		Outputs    map[string]output `json:"outputs,omitempty"`
 		Diagnostic *diagnostic       `json:"diagnostic,omitempty"`
+		Impact     json.RawMessage   `json:"impact,omitempty"`
 	}{
 		Level:     "info",
 		Message:   e.Message(),
@@ -253,6 +259,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Timestamp: e.At.Format("2006-01-02T15:04:05.000000Z07:00"),
 		Type:      e.Type,
 		Changes:   e.Changes,
+		Impact:    e.Impact,
 	}
 	switch e.Type {
 	case PlannedChange, ResourceDrift:

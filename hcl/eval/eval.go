@@ -104,7 +104,8 @@ type Fault struct {
 	Name   string
 	Kind   string               // of providers.Fault
 	Target string               // address
-	Window string               // duration of lab time, "" without end
+	After  string               // duration of lab time until it begins, "" at once
+	Window string               // duration of lab time that it lasts, "" without end
 	Params map[string]cty.Value // of the kind's own arguments, null where not written
 	Range  hcl.Range
 }

@@ -34,9 +34,10 @@ func FaultBlock(r *providers.Registry) providers.Block {
 	}
 	slices.Sort(kind.Enum)
 	target := refTo("target", "what it is broken of.", slices.Sorted(maps.Keys(targets))...)
+	after := text1("after", "how much lab time passes before it begins; at once when absent.")
 	window := text1("window", "how long it lasts, of lab time; until it is ended when absent.")
-	window.Format = providers.Duration
-	b.Attrs = append([]providers.Attr{kind, target, window}, b.Attrs...)
+	after.Format, window.Format = providers.Duration, providers.Duration
+	b.Attrs = append([]providers.Attr{kind, target, after, window}, b.Attrs...)
 	return b
 }
 
@@ -111,7 +112,7 @@ func (r *run) fault(n *faultNode, sc *scope, s *session, diags *hcl.Diagnostics)
 		return f, false
 	}
 	v, _ := dec.value.UnmarkDeep()
-	f = Fault{Name: n.Name, Kind: textOf(v, "kind"), Target: textOf(v, "target"), Window: textOf(v, "window"), Params: map[string]cty.Value{}, Range: n.Range}
+	f = Fault{Name: n.Name, Kind: textOf(v, "kind"), Target: textOf(v, "target"), After: textOf(v, "after"), Window: textOf(v, "window"), Params: map[string]cty.Value{}, Range: n.Range}
 	how := r.e.registry.Fault(f.Kind)
 	if how == nil {
 		return f, false // which was told
@@ -136,11 +137,11 @@ func (e *Evaluator) unfit(n *faultNode, how *providers.Fault, f Fault) (diags hc
 	targets := targetsOf(e.registry, how)
 	if err == nil && !slices.Contains(targets, target.Kind) {
 		diags = append(diags, errorf(at("target"), "A fault of something else",
-			"%s: what is broken so is %s, and %s is %s %s. Of %s %s there can be: %s.",
+			"A fault of kind %s is of %s, and %s is %s %s. Of %s %s there can be: %s.",
 			f.Kind, kinds(targets), f.Target, article(target.Kind), target.Kind, article(target.Kind), target.Kind, strings.Join(e.faultsOf(target.Kind), ", ")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.Body.Attributes)) {
-		if slices.Contains([]string{"kind", "target", "window"}, name) || slices.ContainsFunc(how.Params, func(a providers.Attr) bool { return a.Name == name }) {
+		if slices.Contains([]string{"kind", "target", "after", "window"}, name) || slices.ContainsFunc(how.Params, func(a providers.Attr) bool { return a.Name == name }) {
 			continue
 		}
 		diags = append(diags, errorf(at(name), "Not a matter of this fault", "A fault of kind %s takes no argument %q.%s", f.Kind, name, itsParams(how)))

@@ -49,6 +49,8 @@ const (
 	NextTGT          Moment = "tgt_expiry" // while a session's ticket lives, it goes on
 	NextRenewal      Moment = "prt_renewal"
 	NextProvisioning Moment = "next_provisioning"
+	CertificateEnds  Moment = "cert_expiry"
+	PasswordEnds     Moment = "password_age"
 )
 
 // Confidence says what stands behind a verdict.
@@ -71,10 +73,13 @@ type Verdict struct {
 	Phase      string // letter of the phase that refuses; "" when none does
 	Action     Action
 	When       Moment
-	At         time.Time // of NextSync: when that is; zero: nobody knows
+	At         time.Time // of NextSync, CertificateEnds and PasswordEnds: when that is; zero: nobody knows
 	Grace      bool      // a cached logon still opens Windows
 	Confidence Confidence
 	Rule       string // row of the table of effects ("N1", "K1"); "" for none
+	// NewPIN is that Windows asks for a new PIN before the sign-in goes on: who
+	// gives none ends in phase A.
+	NewPIN bool
 }
 
 // success is a sign-in that works and of which nothing is to be said.

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"hellolab/engine/impact"
 	"hellolab/engine/plan"
 	"hellolab/engine/uievent"
 )
@@ -71,6 +73,15 @@ func PlanEvents(sink uievent.Sink, p *plan.Plan) {
 	if len(outs) > 0 {
 		sink.Emit(uievent.Event{Type: uievent.Outputs, At: p.Created, Outputs: outs})
 	}
+}
+
+// ImpactEvent tells a sink what a plan does to sign-ins.
+func ImpactEvent(sink uievent.Sink, r *impact.Report) error {
+	data, err := json.Marshal(r)
+	if err == nil {
+		sink.Emit(uievent.Event{Type: uievent.Impact, At: r.Now, Impact: data, Text: Headline(r, true)})
+	}
+	return err
 }
 
 func changeEvent(t uievent.Type, p *plan.Plan, c *plan.Change) uievent.Event {
