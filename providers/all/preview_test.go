@@ -11,15 +11,18 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"hellolab/providers"
 	"hellolab/providers/hello/access"
 )
 
 // TestDecisionsOfALab: in one lab, every sign-in ends as the decision says.
 func TestDecisionsOfALab(t *testing.T) {
-	l := newPreviewLab(t)
-	l.expectAll(t)
-	l.cycle()
-	l.expectAll(t)
+	for _, trust := range []providers.Ref{"trust.key", "trust.cloud"} {
+		l := newPreviewLab(t, trust)
+		l.expectAll(t)
+		l.cycle()
+		l.expectAll(t)
+	}
 }
 
 // expectAll makes every sign-in, and compares each with what was decided of it
@@ -71,7 +74,8 @@ func TestPredictedIsExecuted(t *testing.T) {
 }
 
 func predictAndRun(t *testing.T, random *rand.Rand) {
-	l := newPreviewLab(t)
+	trust := []providers.Ref{"trust.key", "trust.cloud"}[random.IntN(2)]
+	l := newPreviewLab(t, trust)
 	var story []string
 	note := func(when string, edits []edit, ahead time.Duration) {
 		for _, e := range edits {
@@ -125,7 +129,7 @@ func predictAndRun(t *testing.T, random *rand.Rand) {
 		}
 	}
 	if t.Failed() {
-		t.Logf("what was done:\n%s", strings.Join(story, "\n"))
+		t.Logf("what was done (%s):\n%s", trust, strings.Join(story, "\n"))
 	}
 }
 
@@ -224,6 +228,30 @@ var kinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit {
 		return set("policy.pin", map[string]cty.Value{
 			"biometrics": cty.ObjectVal(map[string]cty.Value{"use_biometrics": flip(r)}), "require_security_device": flip(r)})
+	},
+	func(r *rand.Rand) edit {
+		return set("policy.pin", map[string]cty.Value{"pin_complexity": cty.ObjectVal(map[string]cty.Value{
+			"minimum_pin_length": cty.NumberIntVal(int64(4 + 2*r.IntN(3))), "expiration": cty.NumberIntVal(int64(r.IntN(2) * 41))})})
+	},
+	func(r *rand.Rand) edit {
+		return set("policy.pin", map[string]cty.Value{"device_unlock": cty.ObjectVal(map[string]cty.Value{
+			"group_a": cty.ListVal([]cty.Value{pick(r, "pin", "face")}), "group_b": cty.ListVal([]cty.Value{pick(r, "pin", "face", "trusted_signal")})})})
+	},
+	func(r *rand.Rand) edit {
+		return set("policy.hello", map[string]cty.Value{"trust": pick(r, "trust.key", "trust.cloud")})
+	},
+	func(r *rand.Rand) edit {
+		return set("group.admins", map[string]cty.Value{"members": cty.ListVal([]cty.Value{pick(r, alice, "user.bo")})})
+	},
+	func(r *rand.Rand) edit {
+		return set("trust.cloud", map[string]cty.Value{pick(r, "allowed", "denied").AsString(): cty.ListVal([]cty.Value{cty.StringVal("group.staff")})})
+	},
+	func(r *rand.Rand) edit {
+		return set("sync.hybrid", map[string]cty.Value{"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "4h")})})
+	},
+	func(r *rand.Rand) edit {
+		dc := map[string]cty.Value{"os": cty.StringVal("windows-server-2019"), "build": pick(r, "17763.500", "17763.2000")}
+		return set("domain.corp", map[string]cty.Value{"controller": cty.MapVal(map[string]cty.Value{"dc1": cty.ObjectVal(dc)})})
 	},
 	func(r *rand.Rand) edit {
 		return set("application.strict", map[string]cty.Value{"require": cty.ObjectVal(map[string]cty.Value{

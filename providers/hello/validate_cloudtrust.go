@@ -17,6 +17,9 @@ func (v *validation) serverObject(t *DeclaredTrust) {
 	v.oneServerObject(t)
 	v.exchangers(t)
 	v.relaxed(t)
+	if t.In.KeyVersion < 1 && t.Knows("key_version") {
+		v.problem(t.Addr, "key_version", "key_version_malformed", "Not the number of a key", "Announced keys are counted from 1, and key_version is %d. Raise it.", t.In.KeyVersion)
+	}
 }
 
 // oneServerObject: a domain has one AzureADKerberos, and it is of one tenant.

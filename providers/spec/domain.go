@@ -64,7 +64,7 @@ type DomainOut struct {
 	SID           string   `lab:"sid" doc:"Security identifier of the domain."`
 	DN            string   `lab:"dn" doc:"Distinguished name of the domain."`
 	Realm         string   `lab:"realm" doc:"Kerberos realm."`
-	Hosts         []string `lab:"hosts" doc:"DNS names of the controllers."`
+	Hosts         []string `lab:"hosts" follows:"controller" doc:"DNS names of the controllers."`
 	AdminUPN      string   `lab:"admin_upn" doc:"User principal name of the domain's Administrator."`
 	AdminPassword string   `lab:"admin_password,sensitive" doc:"Its password."`
 }

@@ -70,7 +70,7 @@ func Read(ctx context.Context, lab Lab, machines Machines) (*access.Facts, error
 	if s.authorities, err = existing[spec.Authority, spec.AuthorityOut](env, "authority"); err != nil {
 		return nil, err
 	}
-	return s.facts, errors.Join(s.devices(machines), s.tenants(), s.domains(), s.syncs())
+	return s.facts, errors.Join(s.devices(machines), s.tenants(), s.syncs(), s.domains())
 }
 
 // existing resolves the objects of a kind that are there.
@@ -191,7 +191,14 @@ const (
 	attrLocked  = "lockoutTime"
 	attrExpires = "accountExpires"
 
-	typeUser = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
+	typeUser     = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
+	typeComputer = "805306369"
+
+	attrControl = "userAccountControl"
+	attrChanged = "whenChanged"
+	uacDisabled = 0x2
+
+	timeLayout = "20060102150405.0Z" // generalized time
 )
 
 // accounts reads the users of a domain.
@@ -219,6 +226,36 @@ func (s *survey) accounts(d domainObject) error {
 		if a := by[strings.ToLower(e.GUID.String())]; a != nil {
 			read(e, a)
 		}
+	}
+	return s.computers(c)
+}
+
+// computers finds those of which the next cycle of Connect tells the tenant
+// something new: whether they are enabled differs there, and was changed here
+// after the last cycle.
+func (s *survey) computers(c *adldap.Conn) error {
+	by := map[string]string{}
+	for addr, m := range s.facts.Machines {
+		by[strings.ToLower(m.DeviceID)] = addr // of a hybrid joined device, its computer's objectGUID
+	}
+	found, err := c.List(c.Base, ldapmsg.EqualTo("sAMAccountType", typeComputer), attrControl, attrChanged)
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		m := s.facts.Machines[by[strings.ToLower(e.GUID.String())]]
+		control, err := strconv.ParseInt(e.Text(attrControl), 10, 64)
+		changed, err2 := time.Parse(timeLayout, e.Text(attrChanged))
+		if m == nil || m.Enabled == nil || err != nil || err2 != nil {
+			continue
+		}
+		last := time.Time{}
+		for _, at := range s.facts.Syncs {
+			if at.Cycles.Last.After(last) {
+				last = at.Cycles.Last
+			}
+		}
+		m.Uncarried = *m.Enabled == (control&uacDisabled != 0) && !changed.Before(last.Truncate(time.Second))
 	}
 	return nil
 }
@@ -261,8 +298,11 @@ func (s *survey) syncs() error {
 			s.gap("The schedule of "+o.Addr, err)
 			continue
 		}
-		keys := st.Of(connect.KeyExport)
-		s.facts.Syncs[o.Addr] = access.Schedule{Next: moment(keys.Next), Last: moment(keys.Last)}
+		timing := func(p connect.Part) access.Timing {
+			at := st.Of(p)
+			return access.Timing{Next: moment(at.Next), Last: moment(at.Last)}
+		}
+		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport)}
 	}
 	return err
 }

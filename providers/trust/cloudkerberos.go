@@ -180,6 +180,26 @@ func remove(ctx context.Context, env providers.Env, in spec.Trust) error {
 	return env.Section.Update(ctx, func(w providers.Writer) error { return errors.Join(w.Delete(table, keyServer), w.Delete(table, made)) })
 }
 
+// State is a server object as the two directories have it.
+type State struct {
+	There     bool // a part of it, at least
+	Sound     bool // it is one: a read-only controller's computer, and its krbtgt
+	Server    int  // its number
+	DomainKey int  // version of its key
+	TenantKey int  // of the tenant's copy; 0: it has none of this server
+}
+
+// Look reads the server object of a cloud Kerberos trust in both places.
+func Look(ctx context.Context, env providers.Env, in spec.Trust) (State, error) {
+	b, err := signIn(ctx, env, in)
+	if err != nil {
+		return State{}, err
+	}
+	defer b.close()
+	s, err := b.look(ctx)
+	return State{There: s.user != nil || s.computer != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied()}, err
+}
+
 // ErrNoServer is what Rotate answers for a domain without a server object.
 var ErrNoServer = errors.New("the domain has no Kerberos server object")
 

@@ -12,6 +12,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/conformance"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/spec"
 	"hellolab/providers/trust"
 	"hellolab/providers/wire/adldap"
@@ -95,6 +96,7 @@ func (h *hands) plan() (providers.Object[spec.Trust, spec.TrustOut], error) {
 // The objects are those of a read-only controller without a controller, and the
 // tenant has number and version of the key.
 func TestServerObject(t *testing.T) {
+	seed.Proves(t, "COMP-15")
 	e := newDirectories(t, 1)
 	before := e.Now()
 	e.Create(thatTrust, cloud(0))

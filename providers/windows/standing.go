@@ -29,7 +29,7 @@ func (w *Windows) Standing(env providers.Env, people map[string]string) (*access
 		}
 		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
 		for table, read := range map[string]func(sid, rest string) error{
-			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets,
+			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial,
 		} {
 			err := r.Scan(table, "", func(key string, _ []byte) error {
 				sid, rest, _ := strings.Cut(key, "|")
@@ -82,11 +82,19 @@ func (s *standingReader) key(sid, _ string) error {
 	}
 	holder := (&machine{rec: s.rec}).holder(person{sid: sid})
 	held, ok, err := load[*container.Container](s.Reader, tableContainer, holder)
-	if err != nil || !ok || !slices.ContainsFunc(held.UserKeys, func(k container.UserKey) bool { return k.ID == rec.KeyID }) {
+	if err != nil || !ok {
 		return err
+	}
+	i := slices.IndexFunc(held.UserKeys, func(k container.UserKey) bool { return k.ID == rec.KeyID })
+	if i < 0 {
+		return nil
 	}
 	c := s.of(sid)
 	c.KeyID, c.DeviceID, c.Created, c.Software = rec.KeyID, rec.DeviceID, rec.Created, held.Storage != ksp.TPM
+	c.Domain, c.PIN, c.PINSet = held.UserKeys[i].Domain, held.PIN.Shape, held.PIN.Set
+	if c.PINSet.IsZero() { // of a version that did not note it
+		c.PINSet = held.Created
+	}
 	for _, p := range held.Protectors {
 		if p.Gesture != container.PIN {
 			c.Gestures = append(c.Gestures, string(p.Gesture))
@@ -100,7 +108,7 @@ func (s *standingReader) key(sid, _ string) error {
 
 func (s *standingReader) cached(sid, credential string) error {
 	rec, _, err := load[cachedLogon](s.Reader, tableCached, sid+"|"+credential)
-	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID}
+	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID, Trust: rec.Trust}
 	if credential == byHello {
 		s.of(sid).CachedKey = logon
 	} else {
@@ -112,6 +120,14 @@ func (s *standingReader) cached(sid, credential string) error {
 func (s *standingReader) session(sid, _ string) error {
 	s.of(sid).Session = true
 	return nil
+}
+
+func (s *standingReader) partial(sid, _ string) error {
+	held, _, err := load[cloudTickets](s.Reader, tableCloud, sid)
+	if held.Domain != nil {
+		s.of(sid).Partial = held.Domain.EndTime
+	}
+	return err
 }
 
 func (s *standingReader) tickets(sid, _ string) error {

@@ -3,9 +3,10 @@
 // (RFC 4120, 6806, 3244; MS-KILE, MS-PAC).
 //
 // It decides by itself what a wire check decides, and asks its consumer for
-// accounts only (Directory), for new passwords (Passwords), and for further
-// ways to pre-authenticate (Preauth; the encrypted timestamp is built in). It
-// keeps no state but a bounded memory of what it has answered, so that nothing
+// accounts only (Directory), for the domain's read-only controllers, whose
+// tickets it exchanges (ReadOnlies), for new passwords (Passwords), and for
+// further ways to pre-authenticate (Preauth; the encrypted timestamp is built
+// in). It keeps no state but a bounded memory of what it has answered, so that nothing
 // is answered twice.
 //
 // Handle and HandlePassword take one message and give one answer; Serve and

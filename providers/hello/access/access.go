@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers"
@@ -79,6 +80,7 @@ type signingIn struct {
 	Request
 	to    target
 	ended time.Time // when what is over ended: a certificate, a password
+	typed bool      // the PIN opened the container
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -100,9 +102,7 @@ func (l *Lab) Decide(r Request) Verdict {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
 	}
 	v := s.flow()
-	if v.Word == Allowed {
-		s.remarks(&v)
-	}
+	s.remarks(&v)
 	return v
 }
 
@@ -154,11 +154,13 @@ func (s *signingIn) flow() Verdict {
 		v.Sentence = s.unsupported.Reason
 		return v
 	}
-	switch s.route.SignIn {
-	case hello.A1:
+	switch flow := s.route.SignIn; {
+	case flow == hello.A1:
 		return s.a1()
-	case hello.A6:
+	case flow == hello.A6, flow == hello.A5 && !s.byKey(): // a password is proven to a controller first
 		return s.a6()
+	case flow == hello.A5:
+		return s.a5()
 	}
 	return Verdict{Word: Unknown, Flow: string(s.route.SignIn), Reason: "internal_error", Confidence: Ours,
 		Sentence: "The preview does not decide flow " + string(s.route.SignIn) + " (" + s.route.SignIn.Title() + ")."}
@@ -167,19 +169,42 @@ func (s *signingIn) flow() Verdict {
 // release is phase A: the gesture opens the container. ok is false when it is
 // refused.
 func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
-	c := s.credential
-	switch g := s.Gesture; {
-	case !s.byKey():
-	case c.KeyID == "":
+	c, g := s.credential, s.Gesture
+	if g == "" {
+		g = hello.FactorPIN
+	}
+	if !s.byKey() {
+		return v, true
+	}
+	if c.KeyID == "" {
 		return s.refuse(flow, "A", "no_hello_credential"), false
-	case g == "" || g == "pin":
+	}
+	multi := s.policy.MultiFactorUnlock() && s.d.In.Join != string(hello.Registered)
+	presented := []string{g}
+	if g != hello.FactorPIN {
+		switch {
+		case !s.policy.UseBiometrics.Value:
+			return s.refuse(flow, "A", "biometrics_disabled"), false
+		case !slices.Contains(c.Gestures, g):
+			return s.refuse(flow, "A", "gesture_not_enrolled"), false
+		}
+		if multi { // who has to show two factors shows the PIN, too
+			presented = append(presented, hello.FactorPIN)
+		}
+	}
+	if slices.Contains(presented, hello.FactorPIN) {
 		if c.Barred != "" {
 			return s.refuse(flow, "A", c.Barred), false
 		}
-	case !s.policy.UseBiometrics.Value:
-		return s.refuse(flow, "A", "biometrics_disabled"), false
-	case !slices.Contains(c.Gestures, g):
-		return s.refuse(flow, "A", "gesture_not_enrolled"), false
+		s.typed = true
+	}
+	if multi {
+		if s.world.SignalHolds(s.policy, s.user, s.device) {
+			presented = append(presented, hello.FactorSignal)
+		}
+		if !s.policy.Unlocks(presented...) {
+			return s.refuse(flow, "A", "unlock_factor_missing"), false
+		}
 	}
 	if s.byKey() && !s.unlocks() {
 		return s.refuse(flow, "A", "unlock_factor_missing"), false
@@ -202,21 +227,99 @@ func (s *signingIn) a1() Verdict {
 		return success(string(hello.A1))
 	case s.route.Domain == "":
 		return s.refuse(hello.A1, "E", "domain_not_reached")
-	case s.route.Domain != hello.A3:
+	case s.route.Domain != hello.A2 && s.route.Domain != hello.A3:
 		return Verdict{Word: Unknown, Flow: string(s.route.Domain), Reason: "internal_error", Confidence: Ours,
 			Sentence: "The preview does not decide flow " + string(s.route.Domain) + " (" + s.route.Domain.Title() + ")."}
 	}
-	return s.a3()
+	return s.firstUse()
 }
 
-// a3 is flow A3: the domain, from an Entra joined device.
-func (s *signingIn) a3() Verdict {
-	inside := s.inside(s.machine.session() || s.vpn())
-	code, letter := s.domainSignIn(s.to.domain, inside, letters{"A", "B", "C"})
-	if code == "" {
-		letter, code = "C", s.ticket(Ticket{NTHash: !s.account.NoPassword})
+// firstUse is flow A2 or A3: the domain, from an Entra joined device.
+func (s *signingIn) firstUse() Verdict {
+	at := letters{"A", "B", "C"}
+	if s.route.Domain == hello.A2 {
+		at.check = "B"
 	}
-	return s.conclude(hello.A3, letter, code)
+	if s.byKey() && !s.hinted(s.to.domain) {
+		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
+	}
+	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
+	if code == "" {
+		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword})
+	}
+	return s.conclude(s.route.Domain, letter, code)
+}
+
+// hinted reports whether the key's metadata name a domain.
+func (s *signingIn) hinted(domain string) bool {
+	d := s.world.Domains[domain]
+	return d != nil && strings.EqualFold(s.credential.Domain, d.In.DNSName)
+}
+
+// prove proves the user to a domain, a key as the trust has it. partial is the
+// code for which there is no partial ticket, "" when there is one.
+func (s *signingIn) prove(domain string, inside bool, at letters, partial string) (code, letter string) {
+	if s.byKey() && s.route.Trust == hello.CloudKerberos {
+		return s.exchange(domain, inside, at, partial)
+	}
+	return s.domainSignIn(domain, inside, at)
+}
+
+// a5 is flow A5: the tenant first, then the domain with what it gave.
+func (s *signingIn) a5() Verdict {
+	if v, ok := s.release(hello.A5); !ok {
+		return v
+	}
+	cloudless, letter := s.token("A", "C")
+	if cloudless != "" && cloudless != "no_line_of_sight" {
+		return s.conclude(hello.A5, letter, cloudless)
+	}
+	domain := string(s.d.In.Domain)
+	live := s.inside(s.machine.session())
+	code := ""
+	switch partial := s.partialNow(cloudless); {
+	case cloudless != "" && partial != "":
+		live, code = false, s.cachedLogon()
+	case !s.hinted(domain):
+		code = "domain_hint_missing"
+	default:
+		if code, _ = s.exchange(domain, live, letters{"E", "E", "E"}, partial); code == "no_line_of_sight" {
+			code = s.cachedLogon()
+		}
+	}
+	if code != "" && code != mixed {
+		return s.conclude(hello.A5, "E", code)
+	}
+	switch {
+	case s.to.domain != "":
+		if then := s.byTicket(live, "E", s.partialNow(cloudless)); then != "" || code == "" {
+			code = then
+		}
+		return s.conclude(hello.A5, "E", code)
+	case cloudless != "" && s.To == "":
+		v := s.refuse(hello.A5, "E", cloudless)
+		v.Word = Degraded
+		return v
+	case cloudless != "":
+		return s.refuse(hello.A5, "E", cloudless)
+	case s.to.application != nil:
+		if then := s.conditionalAccess(false); then != "" {
+			code = then
+		}
+	}
+	return s.conclude(hello.A5, "E", code)
+}
+
+// partialNow is the code for which the session has no partial ticket: a sign-in
+// to the tenant brings one, and without it an earlier one may still be good.
+func (s *signingIn) partialNow(cloudless string) string {
+	if cloudless == "" {
+		return s.partial()
+	}
+	if s.facts.Now.Before(s.credential.Partial) {
+		return ""
+	}
+	return "partial_ticket_missing"
 }
 
 // a6 is flow A6. What stops the token behind the desktop leaves Windows open.
@@ -235,7 +338,7 @@ func (s *signingIn) a6() Verdict {
 	cloudless, last := s.token("F", "G")
 	switch {
 	case s.to.domain != "":
-		return s.conclude(hello.A6, last, s.byTicket(live, last))
+		return s.conclude(hello.A6, last, s.byTicket(live, last, s.partialNow(cloudless)))
 	case cloudless != "" && s.To == "":
 		v := s.refuse(hello.A6, last, cloudless)
 		v.Word = Degraded
@@ -250,7 +353,7 @@ func (s *signingIn) a6() Verdict {
 
 // byTicket goes to a domain with the ticket of the sign-in, or, when a cached
 // logon opened the session, with that of an earlier one, or a new one.
-func (s *signingIn) byTicket(live bool, last string) string {
+func (s *signingIn) byTicket(live bool, last, partial string) string {
 	if s.to.domain != string(s.d.In.Domain) {
 		return "domain_not_reached"
 	}
@@ -264,7 +367,7 @@ func (s *signingIn) byTicket(live bool, last string) string {
 		}
 		return s.ticket(*t)
 	}
-	if code, _ := s.domainSignIn(s.to.domain, inside, letters{last, last, last}); code != "" {
+	if code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial); code != "" {
 		return code
 	}
 	return s.ticket(Ticket{NTHash: !s.account.NoPassword})

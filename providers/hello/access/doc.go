@@ -11,9 +11,11 @@
 // # What it decides
 //
 //	A1   sign-in on an Entra joined or registered device, by key or password
+//	A2   from there to the domain, by a partial ticket of the tenant's
 //	A3   from there to the domain, by the key
-//	A6   sign-in on a hybrid joined device, with what LSASS cached, and the token
-//	     behind the desktop
+//	A5   sign-in on a hybrid joined device, to the tenant and with its partial
+//	     ticket to the domain
+//	A6   the same by the key, or the password, with the token behind the desktop
 //	APP  applications from a device that is joined to nothing
 //
 // to the tenant, to its applications with conditional access, to a domain and

@@ -60,12 +60,7 @@ func (s *signingIn) passwordOver() bool {
 // byEachController asks those that the device may find: of its site, or any.
 // Chance picks one, so where they differ the answer is mixed.
 func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter string) {
-	names, by := hello.Controllers(d.In)
-	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(by[n].Site, s.d.In.Site) })
-	if s.d.In.Site != "" && len(near) > 0 {
-		names = near
-	}
-	for i, name := range names {
+	for i, name := range s.found(d, func(spec.Controller) bool { return true }) {
 		c, l := s.byController(d, strings.ToLower(name), at)
 		if i > 0 && (c != code || l != letter) {
 			return mixed, at.check
@@ -73,6 +68,83 @@ func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter 
 		code, letter = c, l
 	}
 	return code, letter
+}
+
+// found are the controllers that the locator may find: those that fit of the
+// device's site, else of the domain.
+func (s *signingIn) found(d *hello.Domain, fits func(spec.Controller) bool) []string {
+	names, by := hello.Controllers(d.In)
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !fits(by[n]) })
+	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(by[n].Site, s.d.In.Site) })
+	if s.d.In.Site != "" && len(near) > 0 {
+		return near
+	}
+	return names
+}
+
+// partial is the code for which the tenant gives no partial ticket for the user's
+// domain; "" when it gives one.
+func (s *signingIn) partial() string {
+	if s.cloudTrust() == nil {
+		return "no_cloud_tgt"
+	}
+	return ""
+}
+
+// cloudTrust is the trust by which the user's tenant issues partial tickets for
+// the user's domain.
+func (s *signingIn) cloudTrust() *hello.DeclaredTrust {
+	for _, addr := range sorted(s.world.Trusts) {
+		t := s.world.Trusts[addr]
+		if t.In.Type == spec.TrustCloudKerberos && t.In.Tenant == s.u.In.Tenant && t.In.Domain == s.u.In.Domain && t.In.Domain != "" {
+			return t
+		}
+	}
+	return nil
+}
+
+// exchange has a controller exchange the partial ticket for a full one.
+func (s *signingIn) exchange(domain string, inside bool, at letters, partial string) (code, letter string) {
+	d, t := s.world.Domains[domain], s.cloudTrust()
+	switch {
+	case partial != "":
+		return partial, at.locate
+	case d == nil:
+		return "domain_not_reached", at.locate
+	case !inside:
+		return "no_line_of_sight", at.locate
+	}
+	names, by := hello.Controllers(d.In)
+	names = s.found(d, hello.KeyList)
+	if len(names) == 0 {
+		return "dc_not_found", at.locate
+	}
+	for i, name := range names {
+		c := ""
+		if !hello.Offers(by[name], "aes256") {
+			c = "domain_refused"
+		}
+		if i > 0 && c != code {
+			return mixed, at.check
+		}
+		code = c
+	}
+	now := s.facts.Now
+	_, denied := s.world.CloudKerberosDenies(s.user)
+	switch {
+	case code != "":
+	case string(s.u.In.Domain) != domain, t == nil:
+		code = "cloud_kerberos_unknown"
+	case t.Exists() && t.In.KeyVersion == 0: // found to differ
+		code = "cloud_kerberos_key_differs"
+	case !s.u.In.EnabledInDomain, s.account.Locked, !s.account.AccountExpires.IsZero() && !now.Before(s.account.AccountExpires):
+		code = "account_disabled_in_domain"
+	case s.passwordOver():
+		code = "password_expired_on_prem"
+	case denied:
+		code = "cloud_kerberos_denied"
+	}
+	return code, at.check
 }
 
 func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code, letter string) {
@@ -180,8 +252,15 @@ func (s *signingIn) cachedLogon() string {
 	if d := s.world.Domains[string(s.d.In.Domain)]; d != nil && d.In.ForceNetwork > 0 && s.facts.Now.Sub(c.At) > d.In.ForceNetwork {
 		return "network_logon_forced"
 	}
-	if s.byKey() && c.KeyID != s.credential.KeyID {
-		return "cached_logon_missing"
+	if !s.byKey() {
+		return ""
+	}
+	trust := c.Trust
+	if trust == "" {
+		trust = hello.KeyTrust
+	}
+	if c.KeyID != s.credential.KeyID || trust != s.route.Trust {
+		return "cached_logon_missing" // a controller must see the key by its new trust first
 	}
 	return ""
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"hellolab/providers/hello"
 )
 
 // Facts is what systems hold at an instant, beside what is declared. Maps are
@@ -40,20 +42,25 @@ type Credential struct {
 	KeyID    string    // of the Hello key for the tenant; "" without one
 	DeviceID string    // that the key was registered from
 	Created  time.Time // of the key
+	Domain   string    // DNS name of the user's domain in the key's metadata; "" without one
 	Gestures []string  // besides the PIN
-	Barred   string    // code of the reason that keeps the PIN from being taken; "" when nothing does
-	Software bool      // the key is not in a TPM
-	Session  bool      // the user has a session, which keeps a tunnel up
+	PIN      hello.PINShape
+	PINSet   time.Time
+	Barred   string // code of the reason that keeps the PIN from being taken; "" when nothing does
+	Software bool   // the key is not in a TPM
+	Session  bool   // the user has a session, which keeps a tunnel up
 
 	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
+	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
 }
 
 // CachedLogon is a sign-in to the domain that a device remembers.
 type CachedLogon struct {
 	At    time.Time
 	KeyID string
+	Trust hello.Trust // by which the key was proven; "" is key trust
 }
 
 // Ticket is a ticket-granting ticket, and the tickets it brought.
@@ -80,9 +87,13 @@ type Account struct {
 // Key is a key that is registered with a tenant.
 type Key struct{ ID, DeviceID string }
 
-// Schedule is when cycles of Connect ran and run. Next is zero when it is not
-// known, or none runs by itself; Last, before the first.
-type Schedule struct{ Next, Last time.Time }
+// Schedule is when cycles of Connect ran and run, and exports of keys, which may
+// have a schedule of their own.
+type Schedule struct{ Cycles, Keys Timing }
+
+// Timing is when something ran and runs. Next is zero when that is not known, or
+// it does not run by itself; Last, before the first time.
+type Timing struct{ Next, Last time.Time }
 
 // Domain is what a domain's controllers hold.
 type Domain struct {

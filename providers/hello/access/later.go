@@ -16,16 +16,7 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 	p := &planning{Facts: f.clone(), is: w}
 	p.Now = at
 	for _, addr := range sorted(w.Syncs) {
-		s := w.Syncs[addr]
-		next := p.Syncs[addr].Next
-		if !s.In.Enabled || next.IsZero() || next.After(at) {
-			continue
-		}
-		p.cycle(s)
-		if s.In.Interval > 0 {
-			next = next.Add((at.Sub(next)/s.In.Interval + 1) * s.In.Interval)
-			p.Syncs[addr] = Schedule{Next: next, Last: next.Add(-s.In.Interval)}
-		}
+		p.run(w.Syncs[addr])
 	}
 	for _, addr := range sorted(w.Domains) {
 		p.enroll(w.Domains[addr])
@@ -33,25 +24,96 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 	return p.Facts
 }
 
-// cycle is a cycle of Connect, as far as sign-ins are concerned: keys come down,
-// and whether computers are enabled goes up.
+// pace is how often something runs.
+type pace struct {
+	on, enabled, own bool // done at all; by itself; apart from the cycles
+	interval         time.Duration
+}
+
+func cyclesOf(s *hello.Sync) pace { return pace{true, s.In.Enabled, false, s.In.Interval} }
+
+func keysOf(s *hello.Sync) pace {
+	p := cyclesOf(s)
+	p.on = s.In.KeyExport
+	if own := s.In.KeySchedule; own != nil {
+		p.own, p.enabled = true, own.Enabled == nil || *own.Enabled
+		if own.Interval != nil {
+			p.interval = *own.Interval
+		}
+	}
+	return p
+}
+
+// from is when it runs next: an interval after it ran last, or after now.
+func (p pace) from(at Timing, now time.Time) Timing {
+	began := at.Last
+	if began.IsZero() {
+		began = now
+	}
+	at.Next = began.Add(p.interval)
+	return at
+}
+
+// due is when it ran and runs once it has run at each time that was due.
+func (p pace) due(at Timing, now time.Time) (Timing, bool) {
+	if !p.on || !p.enabled || at.Next.IsZero() || at.Next.After(now) || p.interval <= 0 {
+		return at, false
+	}
+	next := at.Next.Add((now.Sub(at.Next)/p.interval + 1) * p.interval)
+	return Timing{Next: next, Last: next.Add(-p.interval)}, true
+}
+
+// run has a Connect server do what is due.
+func (p *planning) run(s *hello.Sync) {
+	at, keys := p.Syncs[s.Addr], keysOf(s)
+	cycles, runs := cyclesOf(s).due(at.Cycles, p.Now)
+	if runs {
+		p.accounts(s)
+	}
+	at.Cycles = cycles
+	if keys.own {
+		timing, exports := keys.due(at.Keys, p.Now)
+		if exports {
+			p.keys(s)
+		}
+		at.Keys = timing
+	} else if runs {
+		p.keys(s)
+		at.Keys = cycles
+	}
+	p.Syncs[s.Addr] = at
+}
+
+// cycle is a cycle of Connect that somebody asks for.
 func (p *planning) cycle(s *hello.Sync) {
 	if s == nil {
 		return
 	}
-	p.Syncs[s.Addr] = Schedule{Next: p.Now.Add(s.In.Interval), Last: p.Now}
-	if s.In.Staging {
-		return
+	at := p.Syncs[s.Addr]
+	at.Cycles = Timing{Next: p.Now.Add(s.In.Interval), Last: p.Now}
+	p.accounts(s)
+	if !keysOf(s).own {
+		p.keys(s)
+		at.Keys = at.Cycles
 	}
+	p.Syncs[s.Addr] = at
+}
+
+// accounts carries up whether computers are enabled.
+func (p *planning) accounts(s *hello.Sync) {
 	for addr, m := range p.Machines {
 		d := p.is.Devices[addr]
-		if d == nil || !m.Uncarried || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
+		if s.In.Staging || d == nil || !m.Uncarried || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
 			continue
 		}
 		enabled := d.In.EnabledInDomain
 		m.Enabled, m.Uncarried = &enabled, false
 	}
-	if !s.In.KeyExport || !s.In.KeyRight {
+}
+
+// keys carries keys down.
+func (p *planning) keys(s *hello.Sync) {
+	if s.In.Staging || !s.In.KeyExport || !s.In.KeyRight {
 		return
 	}
 	for addr, a := range p.Accounts {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"time"
 
 	"hellolab/providers/hello"
 )
@@ -50,6 +51,13 @@ var outcomes = map[string]outcome{
 	"key_not_synced":             {WaitForSync, NextSync, Documented, ""},
 	"domain_refused":             {AdminFix, NextTGT, Inferred, ""},
 	"service_refused":            {AdminFix, NextTGT, Documented, ""},
+	"domain_hint_missing":        {Reprovision, NextTGT, Inferred, ""},
+	"dc_not_found":               {AdminFix, NextTGT, Documented, "D1"},
+	"no_cloud_tgt":               {AdminFix, NextTGT, Documented, "U2"},
+	"partial_ticket_missing":     {NoAction, NextSignIn, Documented, ""},
+	"cloud_kerberos_denied":      {AdminFix, NextTGT, Documented, "U1"},
+	"cloud_kerberos_unknown":     {AdminFix, NextTGT, Documented, "U2"},
+	"cloud_kerberos_key_differs": {AdminFix, NextTGT, Inferred, "U2"},
 	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
 
 	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
@@ -71,7 +79,9 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 	switch {
 	case code == "key_not_synced":
 		s.nextCycle(&v)
-	case flow == hello.A6 && letter != "F" && letter != "G" && o.when == NextTGT:
+	case flow == hello.A5 && code == "cached_logon_missing" && s.credential.CachedKey != nil && s.credential.CachedKey.KeyID == s.credential.KeyID:
+		v.Rule, v.Sentence = "T1", "No controller is reached, and the key must be proven to one by its new trust first."
+	case (flow == hello.A5 || flow == hello.A6 && letter != "F" && letter != "G") && s.to.domain == string(s.d.In.Domain) && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
@@ -103,35 +113,55 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
 	case !inScope(sync.In.Scope, s.u.Out.DN):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
-	case !sync.In.Enabled:
+	case !keysRun(sync):
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
 	default:
-		v.At = s.facts.Syncs[sync.Addr].Next
+		v.At = s.facts.Syncs[sync.Addr].Keys.Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
 	}
 }
 
+// keysRun reports whether exports of keys run by themselves.
+func keysRun(s *hello.Sync) bool {
+	if own := s.In.KeySchedule; own != nil {
+		return own.Enabled == nil || *own.Enabled
+	}
+	return s.In.Enabled
+}
+
 // remarks adds what is to be said of a sign-in that works.
 func (s *signingIn) remarks(v *Verdict) {
-	if !s.byKey() {
+	sentence, rule, confidence := "", "", Documented
+	if s.typed {
+		sentence, rule, confidence = s.pinDue()
+		v.NewPIN = sentence != ""
+	}
+	if v.Word != Allowed || !s.byKey() {
 		return
 	}
-	pin := s.Gesture == "" || s.Gesture == "pin"
-	switch e := s.enrollment(); {
+	switch {
 	case !s.policy.UsePassportForWork.Value:
 		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "policy_disabled", "E1", Inferred, NextSignIn, Enroll
 		v.Sentence = "Policy turns Hello off: Windows removes credentials when it enforces that, and no document says when."
 	case s.credential.Software && s.policy.RequireSecurityDevice.Value:
 		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "tpm_missing", "H1", Ours, NextProvisioning, NoAction
 		v.Sentence = "The key is in software, and policy asks for a TPM."
-	case pin && e != nil && e.PIN != nil:
-		broken := s.policy.PIN().Check(*e.PIN)
-		if len(broken) == 0 {
-			return
-		}
-		v.Reason, v.Rule, v.Confidence, v.When, v.Action = broken[0].Rule, "N1", Reported, NextPINSignIn, ChangePIN
-		v.Sentence = pinSentence(broken[0], *e.PIN, s.policy.PIN())
+	case v.NewPIN:
+		v.Reason, v.Sentence, v.Rule, v.Confidence, v.When, v.Action = "change_pin_prompt", sentence, rule, confidence, NextPINSignIn, ChangePIN
 	}
+}
+
+// pinDue is why Windows asks for a new PIN, "" when it does not.
+func (s *signingIn) pinDue() (sentence, rule string, c Confidence) {
+	const day = 24 * time.Hour
+	life, age := time.Duration(s.policy.PINExpiration.Value)*day, s.facts.Now.Sub(s.credential.PINSet)
+	if life > 0 && age >= life {
+		return fmt.Sprintf("The PIN is %d days old, policy asks for a new one after %d.", age/day, life/day), "N4", Documented
+	}
+	if broken := s.policy.PIN().Check(s.credential.PIN); len(broken) > 0 {
+		return pinSentence(broken[0], s.credential.PIN, s.policy.PIN()), "N1", Reported
+	}
+	return "", "", Documented
 }
 
 // pinSentence tells the numbers, where there are some.
@@ -143,14 +173,4 @@ func pinSentence(b hello.Violation, pin hello.PINShape, rules hello.PINRules) st
 		return fmt.Sprintf("The PIN is %d long, policy allows %d.", pin.Length, rules.MaximumLength)
 	}
 	return b.Sentence
-}
-
-// enrollment is the user's on the device, nil when none is declared.
-func (s *signingIn) enrollment() *hello.Enrollment {
-	for _, e := range s.world.EnrollmentsOn(s.device) {
-		if string(e.In.User) == s.user {
-			return e
-		}
-	}
-	return nil
 }

@@ -65,9 +65,9 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil {
 		a.TenantKeys = slices.DeleteFunc(a.TenantKeys, func(k Key) bool { return k.ID == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred = "", nil, ""
+	c.KeyID, c.Gestures, c.Barred, c.Domain = "", nil, "", ""
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
-		c.Session, c.Ticket = false, nil
+		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
 	}
 }
 
@@ -113,14 +113,18 @@ func (p *planning) syncs() {
 		was := p.was.Syncs[addr]
 		switch {
 		case was == nil || !s.Exists():
-			p.Syncs[addr] = Schedule{Next: p.Now.Add(s.In.Interval)}
-		case s.In.Interval != was.In.Interval || s.In.Enabled && !was.In.Enabled:
+			p.Syncs[addr] = Schedule{Cycles: cyclesOf(s).from(Timing{}, p.Now), Keys: keysOf(s).from(Timing{}, p.Now)}
+		default:
 			at := p.Syncs[addr]
-			from := at.Last
-			if from.IsZero() {
-				from = p.Now
+			if cyclesOf(s) != cyclesOf(was) {
+				at.Cycles = cyclesOf(s).from(at.Cycles, p.Now)
 			}
-			at.Next = from.Add(s.In.Interval)
+			switch keys := keysOf(s); {
+			case !keys.own:
+				at.Keys.Next = at.Cycles.Next
+			case keys != keysOf(was):
+				at.Keys = keys.from(at.Keys, p.Now)
+			}
 			p.Syncs[addr] = at
 		}
 	}

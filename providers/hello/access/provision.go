@@ -3,6 +3,7 @@ package access
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"hellolab/providers/hello"
 )
@@ -82,7 +83,18 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	if t := p.is.Tenants[string(s.tenant())]; t != nil && t.In.Attestation == "required" && d.In.TPM == "none" {
 		return "attestation_failed"
 	}
-	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, d.In.TPM == "none"
+	storage, _ := s.policy.KeyStorage(d.In.TPM)
+	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, storage == "software"
+	c.PINSet = p.Now
+	if e.PIN != nil {
+		c.PIN = *e.PIN
+	}
+	if home := p.is.Domains[string(s.u.In.Domain)]; home != nil {
+		c.Domain = strings.ToLower(home.In.DNSName)
+	}
+	if s.route.Trust == hello.CloudKerberos && !personal && s.partial() == "" {
+		c.Partial = p.Now.Add(ticketLife)
+	}
 	a.TenantKeys = append(a.TenantKeys, Key{ID: c.KeyID, DeviceID: c.DeviceID})
 	return ""
 }

@@ -77,6 +77,9 @@ type Verdict struct {
 	Grace      bool      // a cached logon still opens Windows
 	Confidence Confidence
 	Rule       string // row of the table of effects ("N1", "K1"); "" for none
+	// NewPIN is that Windows asks for a new PIN before the sign-in goes on: who
+	// gives none ends in phase A.
+	NewPIN bool
 }
 
 // success is a sign-in that works and of which nothing is to be said.

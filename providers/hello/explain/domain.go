@@ -135,7 +135,7 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 		c.Why = why
 		return c
 	}
-	c.Verdict, c.At = Later, e.held.Lab.Syncs[s.Addr].Next
+	c.Verdict, c.At = Later, e.held.Lab.Syncs[s.Addr].Keys.Next
 	c.Why = "The next cycle of " + s.Addr + " writes it."
 	return c
 }

@@ -119,7 +119,7 @@ func (e *explaining) nextCycle() (time.Time, bool) {
 	if s == nil || !s.In.Enabled || s.In.Staging {
 		return time.Time{}, false
 	}
-	at := e.held.Lab.Syncs[s.Addr].Next
+	at := e.held.Lab.Syncs[s.Addr].Cycles.Next
 	return at, !at.IsZero()
 }
 
