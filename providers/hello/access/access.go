@@ -183,8 +183,8 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 	presented := []string{g}
 	if g != hello.FactorPIN {
 		switch {
-		case !s.policy.UseBiometrics.Value:
-			return s.refuse(flow, "A", "biometrics_disabled"), false
+		case s.sensorRefused() != "":
+			return s.refuse(flow, "A", s.sensorRefused()), false
 		case !slices.Contains(c.Gestures, g):
 			return s.refuse(flow, "A", "gesture_not_enrolled"), false
 		}
@@ -205,9 +205,6 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 		if !s.policy.Unlocks(presented...) {
 			return s.refuse(flow, "A", "unlock_factor_missing"), false
 		}
-	}
-	if s.byKey() && !s.unlocks() {
-		return s.refuse(flow, "A", "unlock_factor_missing"), false
 	}
 	return v, true
 }
