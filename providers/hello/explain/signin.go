@@ -14,7 +14,7 @@ import (
 
 // signIn explains the sign-in to one target: its verdict is package access's.
 func (e *explaining) signIn(to string) SignIn {
-	v := e.lab.Decide(access.Request{User: e.User, Device: e.Device, To: to, Gesture: e.gesture()})
+	v := e.lab.Decide(access.Request{User: e.User, Device: e.Device, To: to})
 	s := SignIn{To: to, Flow: v.Flow, Verdict: v.Word, Reason: v.Reason, Sentence: v.Sentence, Phase: v.Phase}
 	if r, ok := hello.ReasonFor(v.Reason); ok && s.Sentence == "" && v.Reason != hello.Success {
 		s.Sentence = r.Sentence
@@ -29,19 +29,6 @@ func (e *explaining) signIn(to string) SignIn {
 	}
 	s.Remarks = e.remarks(to, e.domainOf(to))
 	return s
-}
-
-// gesture is that of the sign-in: the PIN, or where policy demands two factors
-// one that the user has besides.
-func (e *explaining) gesture() string {
-	if e.policy.MultiFactorUnlock() {
-		for _, g := range e.credential.Gestures {
-			if e.policy.SensorRefused(e.d.In, g) == "" && e.policy.Unlocks(g, hello.FactorPIN) {
-				return g
-			}
-		}
-	}
-	return ""
 }
 
 // conclude reads the verdict off the conditions, where package access has none.
