@@ -50,14 +50,15 @@ func (e *explaining) domainConditions(domain string, sight *Condition) []Conditi
 		return append([]Condition{reached}, way...)
 	}
 	begin := []Condition{reached}
+	if e.u.In.Domain == "" && !(e.member() && e.shape.Trust == hello.CloudKerberos) { // before anybody is asked
+		return slices.Concat(begin, []Condition{account}, way)
+	}
 	if !e.member() || e.shape.Trust == hello.CloudKerberos { // a member's Kerberos knows the domain from its own account
 		begin = append(begin, e.hint(domain))
 	}
 	switch {
 	case e.shape.Trust == hello.CloudKerberos:
 		return slices.Concat(begin, []Condition{e.partialTicket()}, way, e.cloudTrust(d))
-	case e.u.In.Domain == "": // before anybody is asked
-		return slices.Concat(begin, []Condition{account}, way)
 	case e.shape.Trust == hello.KeyTrust:
 		return slices.Concat(begin, way, []Condition{account, e.accountEnabled()}, e.keyTrust(d))
 	case e.shape.Trust == hello.CertTrust:
