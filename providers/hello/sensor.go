@@ -14,7 +14,7 @@ import (
 func Sensors(d spec.Device) []spec.Sensor {
 	var all []spec.Sensor
 	for _, kind := range d.Biometrics {
-		all = append(all, spec.Sensor{Kind: kind, AntiSpoofing: true})
+		all = append(all, spec.Sensor{Kind: kind})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Sensors)) {
 		all = append(all, *d.Sensors[name])
@@ -40,7 +40,7 @@ func (f InForce) SensorRefused(d spec.Device, gesture string) string {
 			continue
 		case s.External && f.ESSPeripherals.Value && hasESS(d):
 			why = "sensor_blocked"
-		case gesture == FactorFace && f.EnhancedAntiSpoofing.Value && !s.AntiSpoofing:
+		case gesture == FactorFace && f.EnhancedAntiSpoofing.Value && s.AntiSpoofing != nil && !*s.AntiSpoofing:
 			why = "anti_spoofing_missing"
 		default:
 			return ""
