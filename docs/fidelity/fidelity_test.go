@@ -177,7 +177,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s is out of order", r.id)
 		}
 	}
-	if len(b.readings) != 34 {
+	if len(b.readings) != 36 {
 		t.Errorf("%d readings", len(b.readings))
 	}
 }
