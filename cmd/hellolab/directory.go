@@ -13,6 +13,7 @@ import (
 	"hellolab/engine/lab"
 	"hellolab/providers"
 	"hellolab/providers/administer"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/graph"
@@ -188,6 +189,8 @@ func (d *directories) links(registry *providers.Registry) ([]keylist.Link, error
 			l.Keys, l.Why = false, "key_export of "+o.Addr+" is off"
 		case !o.In.KeyRight:
 			l.Keys, l.Why = false, o.Addr+" may not write keys (key_writeback_right)"
+		case hello.KeysPaused(o.In) != "":
+			l.Keys, l.Why = false, "the export of keys of "+o.Addr+" is paused ("+hello.KeysPaused(o.In)+"), and waits for `hellolab sync run`"
 		}
 		links = append(links, l)
 	}

@@ -103,6 +103,9 @@ func (c *doctorCommand) examine(ctx context.Context, s *session) (facts *doctor.
 	if facts.Tenants, err = s.signersOf(l); err != nil {
 		return nil, err
 	}
+	if err := serverObjects(ctx, d.env, facts); err != nil {
+		return nil, err
+	}
 	if c.outside {
 		facts.Outside, err = s.outsideOf(ctx, l, overlay, holder.Commands)
 	}

@@ -99,6 +99,11 @@ func languageExamples(t *testing.T) map[string][]byte {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no examples in %s: %v", examplesDir, err)
 	}
+	tests, err := filepath.Glob(filepath.Join(examplesDir, "*"+config.TestSuffix))
+	if err != nil || len(tests) == 0 {
+		t.Fatalf("no test files in %s: %v", examplesDir, err)
+	}
+	names = append(names, tests...)
 	examples := make(map[string][]byte, len(names))
 	for _, name := range names {
 		src, err := os.ReadFile(name)
@@ -109,7 +114,8 @@ func languageExamples(t *testing.T) map[string][]byte {
 		if diags.HasErrors() || !bytes.Equal(src, formatted) {
 			t.Errorf("%s is not in canonical style: hellolab fmt docs/language", name)
 		}
-		examples[strings.TrimSuffix(filepath.Base(name), config.Suffix)] = src
+		base := strings.TrimSuffix(filepath.Base(name), config.TestSuffix)
+		examples[strings.TrimSuffix(base, config.Suffix)] = src
 	}
 	return examples
 }

@@ -17,8 +17,8 @@ import (
 )
 
 // TestNothingKeepsPINOrPassword uses the example with PIN and password that are
-// easy to find: applies it, signs in by PIN, wrong PIN, face and password. Then
-// it reads every record of the state, opened with its key, and every file of
+// easy to find: applies it, signs in by PIN, wrong PIN, face and password, changes
+// a PIN and resets another. Then it reads every record of the state, opened with its key, and every file of
 // the folder, journal and backups among them, and looks for either secret, as
 // text, as UTF-16, and under any plain hash.
 func TestNothingKeepsPINOrPassword(t *testing.T) {
@@ -27,7 +27,7 @@ func TestNothingKeepsPINOrPassword(t *testing.T) {
 	}
 	seed.Proves(t, "CT-45", "P1", "A1")
 	seed.Proves(t, "CT-21", "P1", "A1")
-	const pin, password = "8305172946331", "Marker horse 4711 stapled"
+	const pin, password, changed, reset = "8305172946331", "Marker horse 4711 stapled", "9416283057442", "7294615083914"
 	dir := t.TempDir()
 	example, err := os.ReadFile(filepath.Join("..", "..", "examples", "entra-joined", "main.lab.hcl"))
 	if err != nil {
@@ -36,7 +36,7 @@ func TestNothingKeepsPINOrPassword(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "main.lab.hcl"), example, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"HELLOLAB_VAR_pin=" + pin, "HELLOLAB_VAR_password=" + password, "WRONG=0000000", "HELLOLAB_LOG=debug"}
+	env := []string{"HELLOLAB_VAR_pin=" + pin, "HELLOLAB_VAR_password=" + password, "CHANGED=" + changed, "RESET=" + reset, "WRONG=0000000", "HELLOLAB_LOG=debug"}
 	var said bytes.Buffer
 	for _, args := range [][]string{
 		{"apply", "-auto-approve"},
@@ -45,6 +45,10 @@ func TestNothingKeepsPINOrPassword(t *testing.T) {
 		{"signin", "user.alice", "device.laptop", "-gesture=face"},
 		{"signin", "user.bo", "device.desk", "-password=env:HELLOLAB_VAR_password"},
 		{"apply", "-auto-approve", "-replace=enrollment.bo_desk"},
+		{"pin", "change", "user.alice", "device.laptop", "-pin=env:HELLOLAB_VAR_pin", "-new-pin=env:CHANGED"},
+		{"signin", "user.alice", "device.laptop", "-pin=env:CHANGED"},
+		{"pin", "reset", "user.bo", "device.desk", "-new-pin=env:RESET", "-password=env:HELLOLAB_VAR_password"},
+		{"signin", "user.bo", "device.desk", "-pin=env:RESET"},
 	} {
 		out, err := hellolab(t, dir, env, args...).CombinedOutput()
 		if wrong := strings.Contains(strings.Join(args, " "), "WRONG"); (err == nil) == wrong {
@@ -101,7 +105,7 @@ func TestNothingKeepsPINOrPassword(t *testing.T) {
 			t.Errorf("%q is not found in %d records and %d files: the search is blind", must, records, files)
 		}
 	}
-	for what, secret := range map[string]string{"PIN": pin, "password": password} {
+	for what, secret := range map[string]string{"PIN": pin, "password": password, "changed PIN": changed, "PIN after a reset": reset} {
 		for form, b := range leak.Forms(secret) {
 			for place, content := range places {
 				if bytes.Contains(content, b) {

@@ -45,9 +45,14 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab destroy", "hellolab destroy -auto-approve"},
 		},
 		"check": {
-			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run.",
+			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run. A fault named by `-with` is on in every check, besides the check's own: what fails then is what it costs.",
 			exits:    []reference.Exit{{Code: "1", When: "a check did not end as it expects"}},
-			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in"},
+			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in", "hellolab check -with=tenant_down"},
+		},
+		"test": {
+			detail:   "Test files are those whose names end in `.labtest.hcl`, in the lab folder and in its folder `tests`. The runs of a file follow each other on a lab that begins with nothing and is thrown away; files run side by side. The state is neither read nor written. What happened is recorded: `hellolab trace` shows it.",
+			exits:    []reference.Exit{{Code: "1", When: "a run did not end as it expects, or could not be run"}},
+			examples: []string{"hellolab test", "hellolab test -filter=main.labtest.hcl -junit=tests.xml", "hellolab test -json"},
 		},
 		"signin": {
 			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for. Where policy asks for a new PIN, or the domain for a new password, the sign-in ends there unless it is given (-new-pin, -new-password). With -ccache the session's tickets of a domain are written to a file of the owner's alone, which programs of MIT's and Heimdal's take as their cache; one that exists is not replaced.",
@@ -148,6 +153,11 @@ func manuals() map[string]manual {
 			detail:   "A cycle runs on the server and is waited for; what it wrote is told, and what it could not write. ADDRESS is that of a sync; it may be left out where there is one. It works with `enabled = false`, too.",
 			exits:    []reference.Exit{{Code: "1", When: "something was not synchronized"}},
 			examples: []string{"hellolab sync run", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
+		},
+		"trust rotate": {
+			detail: "ADDRESS is that of a trust of type `cloud_kerberos`. The key of its Kerberos server object becomes another in the domain, and the tenant gets a copy at once, as Set-AzureADKerberosServer -RotateServerKey does; the versions before and after are told. " +
+				"It also mends a key that differs in the two. Partial tickets that devices hold are good for as long as the domain takes the former key; the next sign-in to the tenant brings new ones. The declared `key_version` stays as it is, and the next plan finds nothing to do.",
+			examples: []string{"hellolab trust rotate trust.cloud", "hellolab trust rotate -json trust.cloud"},
 		},
 		"clock": {
 			detail:   "Lab time is this machine's, moved by the offset that the state stores. While the lab is served it is the time of the services.",

@@ -117,3 +117,36 @@ func TestOutsideSession(t *testing.T) {
 		t.Errorf("the file was replaced: %v", err)
 	}
 }
+
+// outsideCloud is outsideHybrid under cloud Kerberos trust: without an authority.
+var outsideCloud = strings.NewReplacer(
+	`authority "ca" {
+  domain      = domain.corp
+  common_name = "Fabrikam CA"
+}
+`, "",
+	`trust "key" {
+  type   = "key"`, `trust "cloud" {
+  type   = "cloud_kerberos"`,
+	"trust.key", "trust.cloud").Replace(outsideHybrid)
+
+// TestOutsideCloudSession is the same with the tickets of cloud Kerberos trust:
+// what the domain gave for the partial ticket, which is in the file, too.
+func TestOutsideCloudSession(t *testing.T) {
+	need(t, "kvno", "klist", "ldapwhoami")
+	c := serveDomain(t, outsideCloud)
+	cache := filepath.Join(c.home, "alice.cc")
+	out, err := hellolab(t, c.dir, []string{"PIN=739146"}, "signin", "user.alice", "device.desk", "-pin=env:PIN", "-ccache="+cache).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "(A5, phase E)") { // no cycle had to run
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c.does(t, says("Default principal: alice@"+domainRealm, "krbtgt/"+domainRealm), "alice", "", "klist")
+	c.does(t, says("HTTP/files.corp.fabrikam.com@"+domainRealm+": kvno = ", "ldap/dc1.corp.fabrikam.com@"+domainRealm+": kvno = "),
+		"alice", "", "kvno", "HTTP/files.corp.fabrikam.com", "ldap/dc1.corp.fabrikam.com")
+	c.does(t, says(`u:CORP\alice`), "alice", "", "ldapwhoami", "-Q", "-Y", "GSSAPI", "-H", c.url(t, "dc1.corp.fabrikam.com"))
+
+	// MIT's klist shows both tickets: the full one first, the partial one last.
+	if out := c.does(t, nil, "alice", "", "klist", "-f"); strings.Count(out, "krbtgt/"+domainRealm+"@"+domainRealm) != 2 {
+		t.Errorf("%s", out)
+	}
+}

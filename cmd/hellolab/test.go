@@ -107,7 +107,8 @@ func (c *testCommand) chosen(files []*config.TestFile) ([]*config.TestFile, erro
 	var out []*config.TestFile
 	for _, want := range c.filter {
 		i := slices.IndexFunc(files, func(f *config.TestFile) bool {
-			return f.Name == path.Clean(want) || strings.TrimSuffix(path.Base(f.Name), config.TestSuffix) == want
+			base := path.Base(f.Name)
+			return f.Name == path.Clean(want) || base == want || strings.TrimSuffix(base, config.TestSuffix) == want
 		})
 		if i < 0 {
 			return nil, mistake(didYouMean(want, names, "There are: "+strings.Join(names, ", ")+"."), "There is no test file %s", view.Quote(want))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -177,7 +178,11 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s is out of order", r.id)
 		}
 	}
-	if len(b.readings) != 36 {
-		t.Errorf("%d readings", len(b.readings))
+	for kind, list := range map[string][]note{"R": b.readings, "S": b.simulated} {
+		for i, n := range list {
+			if want := fmt.Sprintf("%s%d", kind, i+1); n.id != want {
+				t.Errorf("%s stands where %s should: notes are numbered in order, and none is taken back", n.id, want)
+			}
+		}
 	}
 }

@@ -7,5 +7,7 @@ policy "staff" {
   pin_complexity {
     minimum_pin_length = 6
     digits             = "require"
+    history            = 5
+    expiration         = 90
   }
 }

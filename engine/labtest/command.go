@@ -272,7 +272,7 @@ func (r *runner) refused(res *Result, diags hcl.Diagnostics) (cty.Value, error) 
 	}
 	res.Verdict = first
 	r.compare(res, first.Code, nil)
-	return cty.NilVal, nil
+	return verdictValue(*first), nil
 }
 
 // instances reads references to blocks or instances.

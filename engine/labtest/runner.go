@@ -59,10 +59,12 @@ func (r *runner) run(ctx context.Context, run *config.Run) Result {
 	if err != nil {
 		return res.broke(run.Range, err)
 	}
+	if value != cty.NilVal {
+		r.past[run.Name] = value
+	}
 	if res.Status != Pass {
 		return res
 	}
-	r.past[run.Name] = value
 	return r.asserts(ctx, run, res)
 }
 

@@ -29,6 +29,7 @@ type prior struct {
 	deps    []addr.Instance
 	tainted bool
 	readAt  map[string]uint64
+	adapted bool // another version stored it: what it learned may be missing
 
 	// What refresh found.
 	gone    bool
@@ -78,11 +79,14 @@ func (p *planner) decode(s state.Object) (*prior, error) {
 	if k == nil {
 		return nil, fmt.Errorf("%s is of kind %q, which this program does not have. Was the state written by a newer one?", s.Addr, s.Kind)
 	}
-	rec, err := record.Decode(k.t, s)
+	rec, adapted, err := record.DecodeAdapted(k.t, s)
 	if err != nil {
 		return nil, err
 	}
-	o := &prior{addr: a, kind: k, rec: rec, tainted: s.Tainted, readAt: s.ReadAt}
+	o := &prior{addr: a, kind: k, rec: rec, tainted: s.Tainted, readAt: s.ReadAt, adapted: adapted}
+	if adapted {
+		o.readAt = nil // read anew
+	}
 	for _, text := range s.Sens {
 		path, err := ParsePath(text)
 		if err != nil {
@@ -198,7 +202,8 @@ func (p *planner) read(ctx context.Context, o *prior, sink uievent.Sink) error {
 		if at := conforms(o.kind.types, now); at != "" {
 			return fmt.Errorf("kind %s returned a bad object from Read: %s; this is a mistake of the kind, not of the configuration", o.kind.t.Name, at)
 		}
-		if !now.In.RawEquals(o.rec.In) || !lasting(o.kind.t, now.Out).RawEquals(lasting(o.kind.t, o.rec.Out)) {
+		learned := !o.adapted && !lasting(o.kind.t, now.Out).RawEquals(lasting(o.kind.t, o.rec.Out))
+		if !now.In.RawEquals(o.rec.In) || learned {
 			o.drift = p.drift(o, now)
 		}
 		o.rec.ID, o.rec.In, o.rec.Out = now.ID, now.In, now.Out

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/msgpack"
 
 	"hellolab/engine/internal/rig"
 	"hellolab/engine/plan"
@@ -160,4 +162,42 @@ func TestReadsShare(t *testing.T) {
 	if reads.Load() < 5 || opened.Load() != 1 || closed.Load() != 1 {
 		t.Errorf("%d reads, %d opened, %d closed", reads.Load(), opened.Load(), closed.Load())
 	}
+}
+
+// An object that an earlier version stored, with less than the kind has now, is
+// read anew and no change.
+func TestStoredByAnEarlierVersion(t *testing.T) {
+	r := rig.New(t)
+	r.MustApply(t, base)
+	without := func(b []byte, names ...string) []byte {
+		ty, err := msgpack.ImpliedType(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := msgpack.Unmarshal(b, ty)
+		if err != nil {
+			t.Fatal(err)
+		}
+		attrs := v.AsValueMap()
+		for _, name := range names {
+			if _, has := attrs[name]; !has {
+				t.Fatalf("no %s in %#v", name, v)
+			}
+			delete(attrs, name)
+		}
+		v = cty.ObjectVal(attrs)
+		if b, err = msgpack.Marshal(v, v.Type()); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	change(t, r, "person.ann", func(o *state.Object) { o.In, o.Out = without(o.In, "secret_version", "labels"), without(o.Out, "badge", "mood") })
+	p, e := r.MustPlan(t, base)
+	if !p.Empty() || len(p.Drift) > 0 || len(p.Refreshed) == 0 {
+		t.Errorf("steps %q, drift %d, refreshed %d", described(p), len(p.Drift), len(p.Refreshed))
+	}
+	if _, diags := r.Apply(p, e); diags.HasErrors() {
+		t.Fatal(rig.Diagnostics(diags))
+	}
+	r.MustConverge(t, base)
 }

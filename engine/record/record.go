@@ -13,17 +13,28 @@ import (
 	"hellolab/state"
 )
 
-// Decode reads a stored object of kind t.
+// Decode reads a stored object of kind t. One that another version of the
+// program stored is adapted to the kind as it is now.
 func Decode(t *providers.Type, o state.Object) (providers.Record, error) {
-	in, err := msgpack.Unmarshal(o.In, t.Schema.InType)
-	if err != nil {
-		return providers.Record{}, fmt.Errorf("%s: stored configuration does not fit kind %s: %w", o.Addr, t.Name, err)
+	rec, _, err := DecodeAdapted(t, o)
+	return rec, err
+}
+
+// DecodeAdapted is Decode, and says whether the object was stored under another
+// schema: then what it learned may be missing.
+func DecodeAdapted(t *providers.Type, o state.Object) (rec providers.Record, adapted bool, err error) {
+	in, inErr := msgpack.Unmarshal(o.In, t.Schema.InType)
+	out, outErr := msgpack.Unmarshal(o.Out, t.Schema.OutType)
+	if adapted = inErr != nil || outErr != nil; adapted {
+		if in, out, err = adapt(t, o); err != nil {
+			what, why := "configuration", inErr
+			if inErr == nil {
+				what, why = "result", outErr
+			}
+			return rec, adapted, fmt.Errorf("%s: stored %s does not fit kind %s: %w (%w)", o.Addr, what, t.Name, why, err)
+		}
 	}
-	out, err := msgpack.Unmarshal(o.Out, t.Schema.OutType)
-	if err != nil {
-		return providers.Record{}, fmt.Errorf("%s: stored result does not fit kind %s: %w", o.Addr, t.Name, err)
-	}
-	return providers.Record{Addr: o.Addr, Kind: o.Kind, ID: o.ID, In: in, Out: out}, nil
+	return providers.Record{Addr: o.Addr, Kind: o.Kind, ID: o.ID, In: in, Out: out}, adapted, nil
 }
 
 // Encode returns the bytes of values to store. In must hold nulls for

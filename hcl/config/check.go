@@ -63,12 +63,16 @@ func (l *loader) attempt(c *Check, content *hcl.BodyContent) {
 
 // faultRefs reads a list of references to faults.
 func (l *loader) faultRefs(a *hcl.Attribute) []hcl.Traversal {
-	list := l.traversals(a)
-	var out []hcl.Traversal
-	for _, t := range list {
-		rng := t.SourceRange()
-		if _, named := FaultName(t); !named {
-			l.add(errorf(&rng, "Invalid "+a.Name, "Each element names a fault block, as in %s = [fault.kdc_down].", a.Name))
+	if a == nil {
+		return nil
+	}
+	list, diags := hcl.ExprList(a.Expr)
+	l.add(diags...)
+	out := []hcl.Traversal{}
+	for _, e := range list {
+		t, diags := hcl.AbsTraversalForExpr(e)
+		if _, named := FaultName(t); diags.HasErrors() || !named {
+			l.add(errorf(e.Range().Ptr(), "Invalid "+a.Name, "Each element names a fault block, without quotes, as in %s = [fault.kdc_down].", a.Name))
 			continue
 		}
 		out = append(out, t)

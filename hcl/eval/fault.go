@@ -137,7 +137,7 @@ func (e *Evaluator) unfit(n *faultNode, how *providers.Fault, f Fault) (diags hc
 	targets := targetsOf(e.registry, how)
 	if err == nil && !slices.Contains(targets, target.Kind) {
 		diags = append(diags, errorf(at("target"), "A fault of something else",
-			"%s: what is broken so is %s, and %s is %s %s. Of %s %s there can be: %s.",
+			"A fault of kind %s is of %s, and %s is %s %s. Of %s %s there can be: %s.",
 			f.Kind, kinds(targets), f.Target, article(target.Kind), target.Kind, article(target.Kind), target.Kind, strings.Join(e.faultsOf(target.Kind), ", ")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.Body.Attributes)) {

@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 // tenant, under cloud Kerberos trust.
 func TestA2(t *testing.T) {
 	l := newCloudLaptop(t)
+	tap := l.listen()
 	l.expect(byPINTo("tenant.contoso"), "success")
 	alone := slices.ContainsFunc(l.Events(), func(e event.Event) bool { return e.Flow == "A2" }) ||
 		slices.ContainsFunc(l.story("A1").events, func(e event.Event) bool { return e.Actor == event.KDC || e.Peer == event.KDC || e.Step == "dc_located" })
@@ -106,7 +108,14 @@ func TestA2(t *testing.T) {
 		if err := content.VerifyServer(ofEntra); err != nil {
 			t.Error("signature: ", err)
 		}
-		// Its life, who can use it, and how it ends: KEY-21.
+		// Who makes it, who can use it and for how long; how it ends is in
+		// TestA5Session and TestA2NoPartialTicket.
+		if e := l.story("A1").at(t, "partial_tgt_issued"); e.Actor != event.EntraKerberos || e.Message["groups"] != 0 {
+			t.Errorf("made by %s: %v", e.Actor, e.Message)
+		}
+		if bytes.Contains(tap.unfolded(), held.Key.Value) {
+			t.Error("its session key passed in the clear")
+		}
 		if life := held.EndTime.Sub(held.AuthTime); life != 10*time.Hour {
 			t.Errorf("it is good for %s", life)
 		}
@@ -292,6 +301,46 @@ func TestA2Locator(t *testing.T) {
 	}
 }
 
+// TestExchangers: a controller that is too old for partial tickets, or read-only,
+// is not asked, and where there is no other the flow ends at the locator. D1, D2.
+func TestExchangers(t *testing.T) {
+	old := &spec.Controller{OS: "windows-server-2019", Build: "17763.100", Site: "Default-First-Site-Name"}
+	current := &spec.Controller{OS: "windows-server-2022", Site: "Default-First-Site-Name"}
+	for name, controllers := range map[string]map[string]*spec.Controller{
+		"": {"dc1": old}, "dc2.corp.contoso.com": {"dc1": old, "dc2": current},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seed.Proves(t, "A2-03", "A2")
+			seed.Proves(t, "A5-09", "A5")
+			l := newCloudLab(t, func(d *spec.Domain) { d.Controllers = controllers })
+			l.device("laptop")
+			l.enroll()
+			l.Create(desk, onDesk())
+			l.Create(deskEnrolled, enrollment(alice, desk)) // a partial ticket is of the tenant
+			l.restartDesk()
+			if name != "" {
+				l.expect(byPINTo(corp), "success")
+				l.expect(deskPIN(), "success")
+				for _, flow := range []string{"A2", "A5"} {
+					if m := l.story(flow).at(t, "dc_located").Message; m["controller"] != name {
+						t.Errorf("%s asks %v", flow, m)
+					}
+				}
+				return
+			}
+			v := l.expect(byPINTo(corp), "dc_not_found")
+			if s := l.story("A2"); v.Phase != "A" || v.Reason.Code != "0xC0000233" || s.has("partial_tgt_sent") {
+				t.Errorf("%s/%s, %+v\n%s", v.Flow, v.Phase, v.Reason, s)
+			}
+			v = l.expect(deskPIN(), "dc_not_found")
+			if s := l.story("A5"); v.Phase != "E" || s.has("partial_tgt_sent") || s.has("logon_session") || s.has("cached_logon") {
+				t.Errorf("%s/%s\n%s", v.Flow, v.Phase, s)
+			}
+			l.expect(deskPassword(corp), "success") // any controller takes a password
+		})
+	}
+}
+
 // TestA2NoPartialTicket: who has none is told to sign in again, and is asked for no
 // password.
 func TestA2NoPartialTicket(t *testing.T) {
@@ -331,6 +380,17 @@ func TestA2NoPartialTicket(t *testing.T) {
 	l.lock()
 	unasked(l.expect(unlocking(byPINTo(corp)), "partial_ticket_missing"))
 	l.expect(byPINTo(corp), "success")
+
+	// A token of age is renewed at an unlock, and brings another ticket.
+	l.lock()
+	l.Advance(11 * time.Hour)
+	if l.cloudTickets(laptop, "alice").Domain.EndTime.After(l.Now()) {
+		t.Error("the ticket is still good")
+	}
+	v = l.expect(unlocking(byPINTo(corp)), "success")
+	if steps := l.ran(v); !slices.Contains(steps, "prt_renewal") || !slices.Contains(steps, "partial_tgt_cached") {
+		t.Errorf("steps %q", steps)
+	}
 	if n := conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.Flow; n != "P1" {
 		t.Errorf("provisioned by %s", n)
 	}

@@ -14,6 +14,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
+	"hellolab/providers/windows/eventlog"
 	"hellolab/providers/wire/krb"
 )
 
@@ -56,6 +57,9 @@ func TestPrivilegedUser(t *testing.T) {
 
 	v := l.expect(deskPIN(), "cloud_kerberos_denied")
 	l.refusedInE(t, v, "0xC000006D STATUS_LOGON_FAILURE", krb.ErrTGTRevoked)
+	if logged := ids(l.channel(desk, eventlog.HelloForBusiness)); logged[len(logged)-1] != 7001 {
+		t.Errorf("logged %v", logged)
+	}
 	if !strings.Contains(v.Reason.Sentence, "must never know") {
 		t.Errorf("%+v", v.Reason)
 	}

@@ -70,7 +70,7 @@ func TestExplanationsAgreeWithDecisions(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 2))
-			l := newPreviewLab(t)
+			l := newPreviewLab(t, "trust.key")
 			if random.IntN(2) == 0 {
 				l.cycle()
 			}
@@ -101,7 +101,7 @@ func TestExplanationsAgreeWithDecisions(t *testing.T) {
 // it is said to end, at once and after the next cycle, and no others.
 func TestEndings(t *testing.T) {
 	for _, device := range []string{desk, laptop} {
-		l := newPreviewLab(t)
+		l := newPreviewLab(t, "trust.key")
 		l.cycle()
 		w := l.world(l.records())
 		told := l.explained(w, l.facts(), alice, device, "").Endings
@@ -109,7 +109,7 @@ func TestEndings(t *testing.T) {
 			t.Fatalf("%s: %d steps", device, len(told))
 		}
 		for i := range told {
-			l := newPreviewLab(t)
+			l := newPreviewLab(t, "trust.key")
 			l.cycle()
 			step := l.explained(l.world(l.records()), l.facts(), alice, device, "").Endings[i]
 			l.do(t, step.Step, device)
@@ -172,7 +172,7 @@ func (l *previewLab) ended(t *testing.T, device, step, to string, want access.Wo
 // explanation says why, and what would end it.
 func TestExplainDisabledDevice(t *testing.T) {
 	seed.Proves(t, "REV-05", "A6")
-	l := newPreviewLab(t)
+	l := newPreviewLab(t, "trust.key")
 	l.cycle()
 	l.declare(desk, "enabled_in_tenant", false)
 	for _, later := range []time.Duration{0, 5 * time.Hour} {

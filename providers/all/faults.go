@@ -26,18 +26,19 @@ func Faults(d Deps) []providers.Fault {
 // controllers and the authority that certifies them.
 func kdcCertificates() []providers.Fault {
 	controller := func(name, doc string, begin func(context.Context, issuance) error) providers.Fault {
-		return providers.Fault{Name: name, Doc: doc, Targets: []string{"domain"}, Lasting: true,
+		return providers.Fault{Name: name, Doc: doc, Targets: []string{"domain"}, Lasting: true, Params: []providers.Attr{faults.Controller()},
 			Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
 				at, err := issuanceOf(b, is.Target.Addr)
 				if err != nil {
 					return err
 				}
+				at.only = is.Text(faults.Controller().Name)
 				return begin(ctx, at)
 			}}
 	}
 	return []providers.Fault{
-		controller("kdc_certificate_revoked", "The certificates of its KDCs are revoked, and the lists say so.", revoke),
-		controller("kdc_certificate_of_other_domain", "The certificates of its KDCs name another domain.", misname),
+		controller("kdc_certificate_revoked", "The certificates of its KDCs, or that of `controller`, are revoked, and the lists say so.", revoke),
+		controller("kdc_certificate_of_other_domain", "The certificates of its KDCs, or that of `controller`, name another domain.", misname),
 	}
 }
 
@@ -45,6 +46,7 @@ func kdcCertificates() []providers.Fault {
 type issuance struct {
 	domain    providers.Object[spec.Domain, spec.DomainOut]
 	authority string
+	only      string // controller that is meant; "": all
 	atDomain  providers.Env
 	atCA      providers.Env
 }
@@ -75,17 +77,26 @@ func issuanceOf(b providers.Breaker, domain string) (at issuance, err error) {
 	return at, fmt.Errorf("%s has no authority that certifies its controllers", domain)
 }
 
-// computers are the names of the domain's controllers.
-func (at issuance) computers() (names []string) {
+// computers are the names of the controllers that are meant.
+func (at issuance) computers() (names []string, err error) {
 	for _, h := range at.domain.Out.Hosts {
 		name, _, _ := strings.Cut(h, ".")
-		names = append(names, name)
+		if at.only == "" || strings.EqualFold(at.only, name) {
+			names = append(names, name)
+		}
 	}
-	return names
+	if len(names) == 0 {
+		err = fmt.Errorf("%s has no controller %q", at.domain.Addr, at.only)
+	}
+	return names, err
 }
 
 func revoke(ctx context.Context, at issuance) error {
-	for _, name := range at.computers() {
+	names, err := at.computers()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		cert, err := adds.KDCCertificate(at.atDomain, name)
 		if err != nil {
 			return err
@@ -107,7 +118,11 @@ func misname(ctx context.Context, at issuance) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range at.computers() {
+	names, err := at.computers()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		key, err := rsa.GenerateKey(at.atDomain.Rand, 2048)
 		if err != nil {
 			return err

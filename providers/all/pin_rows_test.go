@@ -2,6 +2,8 @@ package all_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -302,6 +304,7 @@ func TestPINResetService(t *testing.T) {
 		seed.Proves(t, "CT-19")
 		seed.Proves(t, "CT-26")
 		seed.Proves(t, "COMP-28")
+		seed.Proves(t, "KEY-12")
 		l.Advance(time.Hour)
 		if v := l.resetPIN(laptop, newer); v.Code != "success" || v.Flow != "pin" {
 			t.Fatalf("%+v %+v", v, v.Reason)
@@ -393,4 +396,34 @@ func TestPINResetService(t *testing.T) {
 			t.Errorf("destructively by choice: %+v", v)
 		}
 	})
+}
+
+// TestPINResetCutOff kills the process at each instant of a reset: the user can
+// reset again, or the plan makes the enrollment anew.
+func TestPINResetCutOff(t *testing.T) {
+	for n, died := 1, true; died; n += 3 {
+		l := newLab(t)
+		l.device("laptop")
+		l.enroll()
+		l.expect(byPIN(pin), "success")
+		l.Advance(time.Minute)
+		reset := windows.PINReset{User: alice, Device: laptop, New: providers.Secret(newer)}
+		died = l.KillAt(t.Context(), n, func(ctx context.Context) { _, _ = l.windows.ResetPIN(ctx, l.For(laptop), reset) })
+		l.Advance(time.Minute)
+		v := l.resetPIN(laptop, newer, withPassword(password))
+		if v.Code == "no_hello_credential" { // nothing was kept: provisioned anew
+			if _, err := l.Read(t.Context(), enrolled); !errors.Is(err, providers.ErrGone) {
+				t.Errorf("instant %d: %v", n, err)
+			}
+			continue
+		}
+		if v.Code != "success" {
+			t.Errorf("instant %d: %+v %+v", n, v, v.Reason)
+			continue
+		}
+		l.expect(byPIN(newer), "success")
+		if keys := l.helloKeys("alice"); len(keys) != 1 {
+			t.Errorf("instant %d: %d keys", n, len(keys))
+		}
+	}
 }

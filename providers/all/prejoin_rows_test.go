@@ -72,3 +72,32 @@ func TestPreJoinDiagnostics(t *testing.T) {
 		t.Errorf("%+v, %v", s.PreJoin, err)
 	}
 }
+
+// TestFirstSignInOffTheNetwork provisions on a hybrid joined device from where no
+// controller is in sight: by the logon that LSASS cached of the password, or not.
+func TestFirstSignInOffTheNetwork(t *testing.T) {
+	l := newHybridLab(t)
+	l.Create(desk, onDesk())
+	l.Create("policy.hello", spec.Policy{Source: "gpo", Trust: "trust.key", UsePassportForWork: new(true)})
+	l.Update(desk, onDesk(placed("internet")))
+	_, err := l.TryCreate(t.Context(), deskEnrolled, enrollment(alice, desk))
+	if err == nil || !strings.Contains(err.Error(), "keeps no former sign-in") {
+		t.Errorf("nobody ever signed in there: %v", err)
+	}
+	if e := l.find("cached_logon_refused"); e.Flow != "P4" || e.Phase != "" {
+		t.Errorf("%+v", e)
+	}
+	l.Update(desk, onDesk())
+	l.expect(typed(first), "success")
+	l.Update(desk, onDesk(placed("internet")))
+	l.Create(deskEnrolled, enrollment(alice, desk))
+	s := l.story("P4")
+	s.inOrder(t, "cached_logon", "first_factor", "policy_applied", "prerequisites", "cxh_launch", "drs_token", "key_id_stored")
+	s.by(t, "", event.LSASS, event.Winlogon, "cached_logon")
+	if s.letters() != "ABC" {
+		t.Errorf("phases %s", s.letters())
+	}
+	l.Update(desk, onDesk())
+	l.cycle()
+	l.expect(byA6(), "success")
+}

@@ -45,13 +45,18 @@ func kinds() []providers.Type {
 // lab is a tenant, a domain with people in it, and Connect between them.
 type lab struct {
 	*conformance.Env
-	t      *testing.T
+	t      testing.TB
 	in     spec.Sync
 	tenant *graph.Client
 	domain *adldap.Conn
 }
 
 func newLab(t *testing.T, change ...func(*spec.Sync)) *lab {
+	t.Helper()
+	return newLabOf(t, change...)
+}
+
+func newLabOf(t testing.TB, change ...func(*spec.Sync)) *lab {
 	t.Helper()
 	e := conformance.NewEnv(t, kinds()...)
 	e.Create(contoso, spec.Tenant{Domains: []string{"contoso.com"}})

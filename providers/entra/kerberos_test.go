@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/entrakrb"
 	"hellolab/providers/wire/graph"
@@ -94,6 +95,9 @@ func openPartial(t testing.TB, member string, s *session, key []byte) (*krb.Cred
 // session key gives. The partial one holds the user's identifier alone and is
 // signed with the key of the tenant's server object.
 func TestTickets(t *testing.T) {
+	seed.Proves(t, "A2-05")
+	seed.Proves(t, "A2-06")
+	seed.Proves(t, "A5-06")
 	b, d := hybridAlice(t)
 	key := krbtgtKey(3)
 	b.publish(7, key)

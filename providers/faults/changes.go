@@ -11,8 +11,6 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"hellolab/providers"
-	"hellolab/providers/hello"
-	"hellolab/providers/spec"
 )
 
 // changes are faults by an object that is otherwise than declared: what apply
@@ -36,8 +34,6 @@ func changes() []providers.Fault {
 		sync("sync_without_key_right", "Its account may not write keys: it is no member of Key Admins.", one("key_writeback_right", cty.False)),
 		sync("keys_not_exported", "Registered keys wait in the tenant: they are not written to the domain.", one("key_export", cty.False)),
 
-		kdcTemplate("kdc_certificate_missing", "No controller of it has a certificate for its KDC.", spec.TemplateNone),
-		kdcTemplate("kdc_certificate_without_purpose", "The certificates of its KDCs are by a template without KDC authentication.", spec.TemplateDomainController),
 		misconfigured(),
 	}
 }
@@ -48,39 +44,6 @@ func declared(name, doc, kind string, attrs map[string]cty.Value) providers.Faul
 		Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
 			return b.Change(ctx, is.Target.Addr, attrs)
 		}}
-}
-
-// kdcTemplate is a fault by the template that every controller of a domain
-// enrolls its certificate by. Without the fault they enroll again.
-func kdcTemplate(name, doc, template string) providers.Fault {
-	return providers.Fault{Name: name, Doc: doc, Targets: []string{"domain"},
-		Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
-			controllers, err := withTemplate(b, is.Target, template)
-			if err != nil {
-				return err
-			}
-			return b.Change(ctx, is.Target.Addr, map[string]cty.Value{"controller": controllers})
-		}}
-}
-
-// withTemplate is a domain's controller blocks with another template.
-func withTemplate(b providers.Breaker, domain providers.Record, template string) (cty.Value, error) {
-	d, err := objectOf[spec.Domain, spec.DomainOut](b, domain.Addr)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	names, by := hello.Controllers(d.In)
-	d.In.Controllers = map[string]*spec.Controller{}
-	for _, name := range names {
-		c := by[name]
-		c.KDCCertificate = &spec.KDCCertificate{Template: template}
-		d.In.Controllers[name] = &c
-	}
-	in, err := providers.Encode(d.In, providers.NullZero)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	return in.GetAttr("controller"), nil
 }
 
 // misconfigured is any change of what a kind lets be changed.
@@ -125,19 +88,19 @@ func settings(t *providers.Type, set cty.Value) (map[string]cty.Value, error) {
 		case i < 0:
 			return nil, fmt.Errorf("a %s has no attribute %q; those that can be changed are %s", t.Name, name, strings.Join(changeable(t), ", "))
 		case t.Schema.In.Attrs[i].Replace:
-			return nil, fmt.Errorf("%s of a %s cannot be changed in place: a change replaces it", name, t.Name)
+			return nil, fmt.Errorf("the attribute %s of a %s cannot be changed in place: a change replaces it", name, t.Name)
 		case t.Schema.In.Attrs[i].WriteOnly:
-			return nil, fmt.Errorf("%s of a %s is a secret, which a fault does not set", name, t.Name)
+			return nil, fmt.Errorf("the attribute %s of a %s is a secret, which a fault does not set", name, t.Name)
 		case t.Schema.In.Attrs[i].Ref != nil:
-			return nil, fmt.Errorf("%s of a %s is a reference, which a fault does not set", name, t.Name)
+			return nil, fmt.Errorf("the attribute %s of a %s is a reference, which a fault does not set", name, t.Name)
 		}
 		a := &t.Schema.In.Attrs[i]
 		v, err := convert.Convert(values[name], a.Type)
 		if err != nil {
-			return nil, fmt.Errorf("%s of a %s is a %s: %w", name, t.Name, a.Type.FriendlyName(), err)
+			return nil, fmt.Errorf("the attribute %s of a %s is a %s: %w", name, t.Name, a.Type.FriendlyName(), err)
 		}
 		if a.Enum != nil && v.Type() == cty.String && v.IsKnown() && !v.IsNull() && !slices.Contains(a.Enum, v.AsString()) {
-			return nil, fmt.Errorf("%s of a %s is one of %s", name, t.Name, strings.Join(a.Enum, ", "))
+			return nil, fmt.Errorf("the attribute %s of a %s is one of %s", name, t.Name, strings.Join(a.Enum, ", "))
 		}
 		values[name] = v
 	}

@@ -10,6 +10,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 )
@@ -44,6 +45,18 @@ func domainAdministration() []providers.Fault {
 			End: inDomain(func(c *adldap.Conn, name string) error {
 				return c.Replace(name, adldap.Attributes{attrPassword: {asOfNow}})
 			}),
+		},
+		{
+			Name: "connection_point_missing", Targets: []string{"domain"}, Lasting: true,
+			Doc: "Its service connection point is gone, by which computers find the tenant to register with.",
+			Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+				c, err := directoryOf(ctx, b, providers.Ref(is.Target.Addr))
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				return c.Delete(drs.ServiceConnectionPointDN(c.Base))
+			},
 		},
 		{
 			Name: "key_deleted_in_domain", Targets: []string{"enrollment"}, Lasting: true,

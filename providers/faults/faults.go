@@ -22,7 +22,7 @@ import (
 
 // All returns the faults of the package.
 func All() []providers.Fault {
-	return slices.Concat(network(), changes(), tenantAdministration(), domainAdministration())
+	return slices.Concat(network(), changes(), controllers(), tenantAdministration(), domainAdministration())
 }
 
 // answering are the kinds whose objects answer on hosts.
@@ -67,7 +67,7 @@ func network() []providers.Fault {
 		{
 			Name: "controller_off", Targets: []string{"domain"},
 			Doc:    "One domain controller is off, the only one or that of `controller`.",
-			Params: []providers.Attr{{Name: "controller", Doc: "which controller, by its label.", Type: cty.String, Default: cty.NilVal}},
+			Params: []providers.Attr{Controller()},
 			Begin:  controllerOff,
 		},
 		{
@@ -97,6 +97,11 @@ func cut(port int, o providers.Outage) func(context.Context, providers.Breaker, 
 		}
 		return err
 	}
+}
+
+// Controller is the parameter of faults that are of one domain controller.
+func Controller() providers.Attr {
+	return providers.Attr{Name: "controller", Doc: "which controller, by its label.", Type: cty.String, Default: cty.NilVal}
 }
 
 func controllerOff(_ context.Context, b providers.Breaker, is providers.Broken) error {

@@ -97,7 +97,7 @@ func hybridLab() map[string]any {
 		"domain.corp":    spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", FunctionalLevel: "2016", Mapping: "full", CachedLogons: 10},
 		"authority.root": spec.Authority{Domain: "domain.corp", CommonName: "Corp CA", NTAuth: true, OCSP: true},
 		"sync.up":        spec.Sync{Tenant: "tenant.contoso", Domain: "domain.corp", Interval: 30 * time.Minute, Enabled: true, KeyExport: true, KeyRight: true},
-		"trust.key":      spec.Trust{Type: "key", Tenant: "tenant.contoso", Domain: "domain.corp"},
+		"trust.key":      spec.Trust{Type: "key", KeyVersion: 1, Tenant: "tenant.contoso", Domain: "domain.corp"},
 		"policy.hello":   spec.Policy{Source: "gpo", Scope: "device", Trust: "trust.key", UsePassportForWork: ptr(true)},
 		"user.alice": spec.User{UPN: "alice@contoso.com", Tenant: "tenant.contoso", Domain: "domain.corp", Password: providers.Secret("correct horse"),
 			PasswordVersion: 1, MFA: "totp", EnabledInTenant: true, EnabledInDomain: true},

@@ -290,3 +290,26 @@ func inForceOf(t *rapid.T, recs []providers.Record) InForce {
 	}
 	return w.InForce("user.alice", "device.laptop")
 }
+
+// The certificate switch adds the stage of certificate enrollment to a
+// deployment, and with it the flows that have it; it wins over cloud trust.
+func TestCertificateSwitchAddsEnrollment(t *testing.T) {
+	seed.Proves(t, "POL-04", "P5", "P8")
+	for _, c := range []struct {
+		certificate, cloud bool
+		provision, signIn  Flow
+	}{{false, false, P8, A6}, {true, false, P5, A7}, {true, true, P5, A7}, {false, true, P3, A5}} {
+		lab := with(hybridLab(), "tenant.contoso", func(x *spec.Tenant) { x.Authentication = "federated" })
+		lab["policy.hello"] = spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: ptr(true), UseCertificateForOnPremAuth: ptr(c.certificate), UseCloudTrustForOnPremAuth: ptr(c.cloud)}
+		shape, _ := worldOf(t, lab).ShapeOf("user.alice", "device.desk")
+		route, refusal := Select(shape)
+		if refusal != nil || route.Provision != c.provision || route.SignIn != c.signIn {
+			t.Errorf("%+v: %s, %s, %v", c, route.Provision, route.SignIn, refusal)
+		}
+		for _, s := range route.Stages() {
+			if s.Name == "certificate_enrollment" && s.Runs != c.certificate {
+				t.Errorf("%+v: %+v", c, s)
+			}
+		}
+	}
+}

@@ -51,6 +51,7 @@ var domainReasons = []Reason{
 
 	// The device in two directories, and what a sign-in by key lacks.
 	{"device_not_synced", "0x801C03F2", "DSREG_E_DIRECTORY_FAILURE", "The tenant does not know the computer yet, so the device cannot register.", "Run a cycle of Connect (sync run): it carries the computer to the tenant."},
+	{"connection_point_missing", "0x801C001D", "DSREG_AUTOJOIN_ADCONFIG_READ_FAILED", "The domain does not say which tenant its computers register with.", "Declare a sync between the domain and the tenant: Connect writes the service connection point."},
 	{"domain_not_reached", "", "", "No trust leads from the device to the domain.", "Declare a trust between tenant and domain, and a sync; a hybrid joined device reaches its own domain."},
 	{"service_refused", "", "", "The service does not let the user in.", "Compare allow of the service with the user's groups."},
 	{"ntlm_without_password", "0xC000006D", "STATUS_LOGON_FAILURE", "The resource takes NTLM only, and the sign-in brought nothing to answer it with.", "Sign in with the password, or reach the resource by Kerberos."},

@@ -40,6 +40,7 @@ func Validate(w *World) []Problem {
 	v.services()
 	v.syncs()
 	v.trusts()
+	v.untrusted()
 	slices.SortStableFunc(v.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Rule, b.Rule))
 	})

@@ -17,6 +17,9 @@ func (v *validation) serverObject(t *DeclaredTrust) {
 	v.oneServerObject(t)
 	v.exchangers(t)
 	v.relaxed(t)
+	if t.In.KeyVersion < 1 && t.Knows("key_version") {
+		v.problem(t.Addr, "key_version", "key_version_malformed", "Not the number of a key", "Announced keys are counted from 1, and key_version is %d. Raise it.", t.In.KeyVersion)
+	}
 }
 
 // oneServerObject: a domain has one AzureADKerberos, and it is of one tenant.
@@ -69,9 +72,13 @@ func (v *validation) exchangers(t *DeclaredTrust) {
 	}
 }
 
-// relaxed warns of a deny list without the group that holds the privileged ones.
+// relaxed warns of an allow list without anybody, and of a deny list without the
+// group that holds the privileged accounts.
 func (v *validation) relaxed(t *DeclaredTrust) {
-	if len(t.In.Denied) == 0 || !t.Knows("denied") {
+	if t.In.Allowed != nil && len(t.In.Allowed) == 0 && t.Knows("allowed") {
+		v.warn(t.Addr, "allowed", "cloud_trust_allows_nobody", "Nobody is allowed", "allowed names the whole list, and it is empty: no partial ticket is exchanged. Add a group, or leave allowed out.")
+	}
+	if t.In.Denied == nil || !t.Knows("denied") {
 		return
 	}
 	denies := slices.ContainsFunc(sortedKeys(v.Groups), func(addr string) bool {

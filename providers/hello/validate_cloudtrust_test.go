@@ -35,6 +35,7 @@ func TestValidateServerObject(t *testing.T) {
 		want   []string
 	}{
 		{"as it is", func(lab) {}, nil},
+		{"key 0", func(l lab) { with(l, "trust.cloud", func(t *spec.Trust) { t.KeyVersion = 0 }) }, []string{"trust.cloud key_version key_version_malformed"}},
 		{"of 2016 before the update", controllers(map[string]*spec.Controller{"dc1": {OS: "windows-server-2016", Build: "14393.3473"}}), []string{nobody}},
 		{"of 2016 with the update", controllers(map[string]*spec.Controller{"dc1": {OS: "windows-server-2016", Build: "14393.3474"}}), nil},
 		{"of 2019 before the update", controllers(map[string]*spec.Controller{"dc1": {OS: "windows-server-2019", Build: "17763.1011"}}), []string{nobody}},
@@ -55,9 +56,16 @@ func TestValidateServerObject(t *testing.T) {
 			l["group.denied"] = spec.Group{Domain: "domain.corp", WellKnown: "denied_rodc_replication"}
 			with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{"group.temps", "group.denied"} })
 		}, nil},
+		{"nobody denied", func(l lab) { with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{} }) }, []string{"trust.cloud denied cloud_trust_denies_too_few?"}},
+		{"nobody allowed", func(l lab) { with(l, "trust.cloud", func(t *spec.Trust) { t.Allowed = []providers.Ref{} }) },
+			[]string{"enrollment.desk user cloud_kerberos_privileged?", "enrollment.tablet user cloud_kerberos_privileged?", "trust.cloud allowed cloud_trust_allows_nobody?"}},
+		{"a privileged user, and nobody denied", func(l lab) {
+			l["group.admins"] = spec.Group{Domain: "domain.corp", WellKnown: "domain_admins", Members: []providers.Ref{"user.alice"}}
+			with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{} })
+		}, []string{"trust.cloud denied cloud_trust_denies_too_few?"}},
 		{"two tenants", func(l lab) {
 			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
-			l["trust.second"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.fabrikam", Domain: "domain.corp"}
+			l["trust.second"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.fabrikam", Domain: "domain.corp", KeyVersion: 1}
 		}, []string{"trust.second  trust_not_turned_on?", "trust.second domain cloud_trust_twice", "trust.second domain trust_needs_sync"}},
 		{"twice for one tenant", func(l lab) { l["trust.again"] = l["trust.cloud"] }, []string{"trust.again  trust_not_turned_on?", "trust.cloud domain trust_twice"}},
 		{"beside key trust", func(l lab) {
@@ -66,7 +74,7 @@ func TestValidateServerObject(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := hybridLab()
-			l["trust.cloud"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.corp"}
+			l["trust.cloud"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.corp", KeyVersion: 1}
 			delete(l, "trust.key")
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "trust.cloud" })
 			c.change(l)
@@ -80,7 +88,7 @@ func TestValidateServerObject(t *testing.T) {
 // The controllers that do not do are named, each with why.
 func TestServerObjectNamesControllers(t *testing.T) {
 	l := hybridLab()
-	l["trust.cloud"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.corp"}
+	l["trust.cloud"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.corp", KeyVersion: 1}
 	with(l, "domain.corp", func(d *spec.Domain) {
 		d.Controllers = map[string]*spec.Controller{
 			"dc1": {OS: "windows-server-2019", Build: "17763.1", Site: "A"}, "dc2": {OS: "windows-server-2022", ETypes: []string{"aes128"}, Site: "A"},

@@ -67,9 +67,9 @@ func (v *validation) schedule(addr, part string, s *Sync, at *spec.SyncSchedule,
 	}
 }
 
-// keysPaused says by which attribute keys are written only when somebody asks,
+// KeysPaused says by which attribute keys are written only when somebody asks,
 // "" where they are written by themselves.
-func keysPaused(s spec.Sync) string {
+func KeysPaused(s spec.Sync) string {
 	switch own := s.KeySchedule; {
 	case own == nil && !s.Enabled:
 		return "enabled"
@@ -101,8 +101,8 @@ func (v *validation) exports(addr string, s *Sync) {
 			v.warn(addr, "key_export", "keys_not_written", "Keys stay in the tenant", "Key trust waits for keys in the domain, and key_export is off. New Hello keys are refused there.")
 		case !s.In.KeyRight:
 			v.warn(addr, "key_writeback_right", "keys_not_written", "Keys stay in the tenant", "Key trust waits for keys in the domain, and the account of Connect is no member of Key Admins. New Hello keys are refused there.")
-		case keysPaused(s.In) != "":
-			v.warn(addr, keysPaused(s.In), "keys_not_written", "Keys wait for a cycle", "Key trust waits for keys in the domain, and none is written there by itself. New Hello keys are refused there until somebody has them written.")
+		case KeysPaused(s.In) != "":
+			v.warn(addr, KeysPaused(s.In), "keys_not_written", "Keys wait for a cycle", "Key trust waits for keys in the domain, and none is written there by itself. New Hello keys are refused there until somebody has them written.")
 		}
 		return
 	}

@@ -127,7 +127,7 @@ func TestValidateHybrid(t *testing.T) {
 			with(l, "sync.up", func(s *spec.Sync) { s.Enabled = false })
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust = "" })
 			delete(l, "trust.key")
-		}, nil, nil},
+		}, nil, []string{"enrollment.desk  trust_not_declared?"}},
 
 		// Users in both.
 		{"no verified suffix", alice(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
@@ -273,7 +273,7 @@ func TestValidateHybrid(t *testing.T) {
 		{"cloud switch and a trust to elsewhere", func(l lab) {
 			with(l, "policy.hello", func(p *spec.Policy) { p.Trust, p.UseCloudTrustForOnPremAuth = "", ptr(true) })
 			l["domain.other"] = spec.Domain{DNSName: "fabrikam.com", NetBIOSName: "FABRIKAM"}
-			l["trust.other"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.contoso", Domain: "domain.other"}
+			l["trust.other"] = spec.Trust{Type: "cloud_kerberos", KeyVersion: 1, Tenant: "tenant.contoso", Domain: "domain.other"}
 			delete(l, "enrollment.tablet")
 			delete(l, "trust.key")
 		}, nil, []string{"enrollment.desk device no_cloud_tgt", "trust.other  trust_not_turned_on?", "trust.other domain trust_needs_sync"}},

@@ -135,21 +135,24 @@ func outOfSight(err error) bool {
 // byCachedLogon signs the user in by the last sign-in that LSASS kept. cause is
 // why the domain was not asked.
 func (s *signingIn) byCachedLogon(domain spec.Domain, cause error) error {
-	t := s.trace
-	by := s.shows()
+	return s.cachedSignIn(s.trace, s.user, s.shows(), domain, cause)
+}
+
+// cachedSignIn signs a user in by the last sign-in that LSASS kept of what they show.
+func (m *machine) cachedSignIn(t *trace, user person, by shown, domain spec.Domain, cause error) error {
 	credential := by.credential()
 	refused := func(err error) error {
 		t.refused(event.LSASS, event.Winlogon, local, "cached_logon_refused", "LSASS has no cached logon that signs the user in.", err)
 		return err
 	}
-	c, ok, err := view[cachedLogon](s.env.Section, tableCached, s.user.sid+"|"+credential)
+	c, ok, err := view[cachedLogon](m.env.Section, tableCached, user.sid+"|"+credential)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return refused(refuse("cached_logon_missing", cause))
 	}
-	if age := s.env.Now().Sub(c.At); domain.ForceNetwork > 0 && age > domain.ForceNetwork {
+	if age := m.env.Now().Sub(c.At); domain.ForceNetwork > 0 && age > domain.ForceNetwork {
 		return refused(because("network_logon_forced", cause, "No controller is reached, and the sign-in that the device keeps is %s old; the domain allows %s.",
 			providers.FormatDuration(age.Round(time.Second)), providers.FormatDuration(domain.ForceNetwork)))
 	}
@@ -159,7 +162,7 @@ func (s *signingIn) byCachedLogon(domain spec.Domain, cause error) error {
 	}
 	if !proven {
 		if credential == byPassword {
-			return refused(because("wrong_password_in_domain", cause, "The password is not that of the last sign-in that %s keeps of %s.", s.addr, s.user.addr))
+			return refused(because("wrong_password_in_domain", cause, "The password is not that of the last sign-in that %s keeps of %s.", m.addr, user.addr))
 		}
 		return refused(refuse("cached_logon_missing", cause))
 	}

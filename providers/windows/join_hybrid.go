@@ -15,6 +15,7 @@ import (
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/web"
 )
@@ -69,6 +70,9 @@ func (r *registering) findTenant(ctx context.Context) error {
 	}
 	defer conn.Close()
 	e, err := conn.Read(drs.ServiceConnectionPointDN(r.rec.Member.Account.Base), "keywords")
+	if adldap.IsCode(err, ldapmsg.NoSuchObject) {
+		return refuse("connection_point_missing", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoPoint, err)
 	}

@@ -125,14 +125,15 @@ func (w *Windows) resetting(env providers.Env, r PINReset) (*enrolling, error) {
 	return e, nil
 }
 
-// credential is what is reset, or why there is nothing.
+// credential is what is reset, or why there is nothing. A key whose registration
+// was cut off, by an earlier reset, may be reset again.
 func (e *enrolling) credential() (*container.Container, enrollmentRecord, error) {
 	c, err := (&present{machine: e.machine, user: e.user}).workContainer()
 	if err != nil {
 		return nil, enrollmentRecord{}, err
 	}
 	rec, ok, err := e.record()
-	if err == nil && (!ok || !rec.Registered) {
+	if err == nil && !ok {
 		err = refuse("no_hello_credential", nil)
 	}
 	return c, rec, err

@@ -26,7 +26,8 @@ func (p *provisioning) partialTicket(ctx context.Context) (bool, error) {
 
 // domainFirst is the part of the first sign-in on a hybrid joined device that
 // goes before the tenant's: the password proves the user to the domain, and
-// LSASS keeps ticket and logon.
+// LSASS keeps ticket and logon. Where no controller is in sight, a password that was
+// used there before still opens the session.
 func (p *provisioning) domainFirst(ctx context.Context) error {
 	t := p.trace
 	provider, d, err := p.kerberosOf(p.in.Domain, kerberosLane(t, nil))
@@ -39,6 +40,9 @@ func (p *provisioning) domainFirst(ctx context.Context) error {
 		return err
 	}
 	session, err := provider.SignInPassword(ctx, p.user.onPremName(), string(p.user.password))
+	if outOfSight(err) {
+		return p.cachedSignIn(t, p.user, shown{password: p.user.password}, d.In, err)
+	}
 	if err != nil {
 		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
 		return err

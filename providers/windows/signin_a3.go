@@ -90,6 +90,8 @@ func (s *signingIn) hint(asked spec.Domain) error {
 	}
 	var err error
 	switch {
+	case s.user.upnOnPrem == "":
+		err = because("not_domain_account", nil, "%s has no account in the domain.", s.user.addr)
 	case s.domainHint == "":
 		err = because("domain_hint_missing", nil, "The Hello key of %s names no domain in its metadata.", s.user.addr)
 	case !strings.EqualFold(s.domainHint, asked.DNSName):

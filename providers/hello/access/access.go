@@ -229,6 +229,9 @@ func (s *signingIn) firstUse() Verdict {
 	if s.route.Domain == hello.A2 {
 		at.check = "B"
 	}
+	if s.u.In.Domain == "" {
+		return s.refuse(s.route.Domain, "A", "not_domain_account")
+	}
 	if s.byKey() && !s.hinted(s.to.domain) {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}

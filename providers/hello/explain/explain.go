@@ -108,6 +108,7 @@ type explaining struct {
 	shape  hello.Shape
 	route  hello.Route
 	no     *hello.Refusal // why there is no route
+	unread bool           // what the device keeps could not be read
 
 	machine    *access.Machine
 	credential *access.Credential // empty when the device keeps none
@@ -137,7 +138,7 @@ func of(w *hello.World, held Held, r Request) *explaining {
 	e.route, e.no = hello.Select(e.shape)
 	e.route.Shape = e.shape
 	if e.machine == nil {
-		e.machine = &access.Machine{}
+		e.machine, e.unread = &access.Machine{}, true
 	}
 	if e.account == nil {
 		e.account = &access.Account{}

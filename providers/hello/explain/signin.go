@@ -24,7 +24,7 @@ func (e *explaining) signIn(to string) SignIn {
 		return s
 	}
 	s.Conditions = slices.Concat(e.credentialConditions(), e.wayConditions(to, e.domainOf(to)), e.targetConditions(to))
-	if v.Word == access.Unknown {
+	if v.Word == access.Unknown && !e.unread {
 		s.conclude()
 	}
 	s.Remarks = e.remarks(to, e.domainOf(to))
@@ -114,6 +114,9 @@ func (e *explaining) inSession() bool {
 func (e *explaining) credentialConditions() []Condition {
 	c := e.credential
 	out := []Condition{condition("hello_credential", "The user has a Hello credential on the device.", c.KeyID != "", "no_hello_credential")}
+	if e.unread {
+		return []Condition{{Name: out[0].Name, Needs: out[0].Needs, Verdict: Unknown, Why: "What the device holds could not be read."}}
+	}
 	if c.KeyID == "" {
 		return out
 	}

@@ -2,6 +2,8 @@ package container_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
@@ -206,6 +208,74 @@ func TestAdministrativeKey(t *testing.T) {
 		moved.Administrative = c.Administrative
 		if _, err := m.maker().ReleaseWithAdministrativeKey(moved, key); !errors.Is(err, container.ErrDamaged) {
 			t.Errorf("moved: %v", err)
+		}
+	})
+}
+
+// TestProtectors: what stands between a gesture and the keys.
+func TestProtectors(t *testing.T) {
+	sealed := map[ksp.Storage]container.Protector{}
+	both(t, func(t *testing.T, m machine) {
+		c, r := m.provision(t, "1872")
+		_, face, err := sensor.Enroll(rand.Reader, "face", sid, sensor.Sample("face", "alice@contoso.com"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.maker().AddProtector(t.Context(), r, container.Face, face); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		if m.Storage() == ksp.TPM {
+			seed.Proves(t, "CT-04")
+			if p := c.Protectors[0]; p.Gesture != container.PIN || p.Sealed.Storage != ksp.TPM {
+				t.Errorf("the first protector: %s in %s", p.Gesture, p.Sealed.Storage)
+			}
+		}
+		sealed[m.Storage()] = c.Protectors[0]
+
+		seed.Proves(t, "CT-23")
+		pub, err := c.AuthKey.Key.PublicKey()
+		if pub, ok := pub.(*ecdsa.PublicKey); err != nil || !ok || pub.Curve != elliptic.P256() || c.AuthKey.Key.Use != ksp.Agree {
+			t.Errorf("authentication key: %T, %v", pub, err)
+		}
+		// Each copy opens by its own protector alone.
+		seed.Proves(t, "CT-08")
+		c.RemoveProtector(container.PIN)
+		if err := opens(t, m, c, "1872"); !errors.Is(err, container.ErrNoProtector) {
+			t.Errorf("the PIN without its protector: %v", err)
+		}
+		if _, err := c.Release(t.Context(), m, container.Face, []byte("1872")); !errors.Is(err, ksp.ErrWrongAuth) {
+			t.Errorf("the PIN at the face's protector: %v", err)
+		}
+		seed.Proves(t, "CT-24")
+		for range 2 { // each access wants the gesture again
+			rf, err := c.Release(t.Context(), m, container.Face, face)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sign(t, rf, "kid", sha256.Sum256(nil)); err != nil {
+				t.Error(err)
+			}
+			rf.Close()
+			if _, err := sign(t, rf, "kid", sha256.Sum256(nil)); err == nil {
+				t.Error("the key signs after the release is over")
+			}
+		}
+	})
+	t.Run("each wraps in its own way", func(t *testing.T) {
+		seed.Proves(t, "CT-11")
+		ofTPM, ok := sealed[ksp.TPM]
+		if !ok {
+			t.Skip("built without cgo: there is no TPM simulator to wrap in")
+		}
+		if ofTPM.Sealed.Storage == sealed[ksp.Software].Sealed.Storage {
+			t.Error("one way")
+		}
+		if _, err := software(t).Unseal(t.Context(), ofTPM.Sealed, []byte("x")); !errors.Is(err, ksp.ErrForeignKey) {
+			t.Errorf("the TPM's seal at the software provider: %v", err)
+		}
+		if _, err := platform(t).Unseal(t.Context(), sealed[ksp.Software].Sealed, []byte("x")); !errors.Is(err, ksp.ErrForeignKey) {
+			t.Errorf("the other way round: %v", err)
 		}
 	})
 }

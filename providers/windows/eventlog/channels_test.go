@@ -91,6 +91,17 @@ func TestHelloForBusiness(t *testing.T) {
 			`5002 Information GestureType=pin
 8002 Information KeyId=k
 7001 Error CredentialType=pin ServerErrorCode=AADSTS130004 ServerErrorMessage=No key.`},
+		{"the domain refuses", of("A5", did("gesture_provided", message{"credential": "pin"}), did("key_released", message{"gesture": "pin", "kid": "k"}),
+			failed(event.KDC, "tgs_req", "20", "", "Denied."), failed(event.Kerberos, "domain_sign_in_refused", "0xC000006D", "STATUS_LOGON_FAILURE", "Denied.")),
+			`5002 Information GestureType=pin
+8002 Information KeyId=k
+7001 Error CredentialType=pin ExitCode=0xC000006D Error=Denied.`},
+		{"a cached logon in the domain's place", of("A5", did("gesture_provided", message{"credential": "pin"}), did("key_released", message{"gesture": "pin", "kid": "k"}),
+			failed(event.Kerberos, "domain_sign_in_refused", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "Away."), did("cached_logon", nil), did("logon_session", nil)),
+			"5002 Information GestureType=pin\n8002 Information KeyId=k\n5001 Information CredentialType=pin"},
+		{"no cached logon either", of("A5", did("gesture_provided", message{"credential": "pin"}), did("key_released", message{"gesture": "pin", "kid": "k"}),
+			failed(event.Kerberos, "domain_sign_in_refused", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "Away."), failed(event.LSASS, "cached_logon_refused", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "None.")),
+			"5002 Information GestureType=pin\n8002 Information KeyId=k\n7001 Error CredentialType=pin ExitCode=0xC000005E Error=None."},
 		{"a password is not its business", of("A1", did("gesture_provided", message{"credential": "password"}),
 			failed(event.CloudAP, "sign_in_failed", "AADSTS50126", "", "Wrong.")), ``},
 		{"a password that signs in", of("A1", did("gesture_provided", message{"credential": "password"}), did("logon_session", nil)), ``},

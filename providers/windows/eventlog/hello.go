@@ -29,6 +29,8 @@ import (
 //	unlock_factors                    8520 or 7520  multi-factor unlock
 //	logon_session, after a gesture    5001  signed in
 //	sign_in_failed, after a gesture   7001
+//	domain_sign_in_refused            7001, unless no controller was in sight
+//	cached_logon_refused              7001
 //
 // 5205 tells of the cloud ticket either way. The fields of 5003 are those that
 // the lab's policies set; Windows' has more.
@@ -147,13 +149,19 @@ func (r *run) helloSignIn(e event.Event, failed bool, say func(int, string, Data
 		if r.gesture != "" {
 			say(5001, "The user is signed in with Windows Hello for Business.", r.credential())
 		}
-	case "sign_in_failed":
+	case "domain_sign_in_refused", "cached_logon_refused", "sign_in_failed":
+		if e.Step == "domain_sign_in_refused" && e.Reason != nil && e.Reason.Name == noLogonServers {
+			return // LSASS goes on to what it cached
+		}
 		if r.gesture != "" && !r.refused && failed {
 			say(7001, "The user is not signed in with Windows Hello for Business.", append(r.credential(), r.failure(e)...))
 			r.refused = true // told once, whoever passes it on
 		}
 	}
 }
+
+// noLogonServers is Windows' word for no controller in sight.
+const noLogonServers = "STATUS_NO_LOGON_SERVERS"
 
 func (r *run) credential() Data {
 	if r.gesture == "" {

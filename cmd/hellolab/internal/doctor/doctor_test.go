@@ -18,6 +18,7 @@ import (
 
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/providers/spec"
+	"hellolab/providers/trust"
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/revocation"
 )
@@ -83,6 +84,8 @@ func healthy(t *testing.T) (*Facts, *pair) {
 		}},
 		Authorities: []Authority{{Addr: "authority.root", Domain: "domain.corp", Certificate: root.cert, NTAuth: true, OCSP: true, Enrollment: dc.cert, Lists: good, Responder: good}},
 		Tenants:     []Tenant{{Addr: "tenant.contoso", Certificates: []Signer{{"signing key", root.cert}}}},
+		Trusts: []Trust{{Addr: "trust.cloud", Domain: "domain.corp", Tenant: "tenant.contoso",
+			State: trust.State{There: true, Sound: true, Server: 7, DomainKey: 3, TenantKey: 3}}},
 	}, root
 }
 
@@ -98,6 +101,15 @@ func TestFindings(t *testing.T) {
 		"nothing": {func(*Facts, *pair) {}, nil},
 		"no certificate": {func(f *Facts, _ *pair) { f.Domains[0].Controllers[0] = Controller{Host: "dc1.corp.test"} },
 			[]string{"error no_kdc_certificate domain.corp KDC_ERR_PADATA_TYPE_NOSUPP (16)", "warning no_ldaps domain.corp "}},
+		"no certificate, and none needed": {func(f *Facts, _ *pair) {
+			f.Domains[0].Cloud, f.Domains[0].Controllers[0] = true, Controller{Host: "dc1.corp.test"}
+		}, []string{"warning no_ldaps domain.corp ", "note no_kdc_certificate domain.corp KDC_ERR_PADATA_TYPE_NOSUPP (16)"}},
+		"server object unknown": {func(f *Facts, _ *pair) { f.Trusts[0].Trouble = errors.New("x") }, []string{"error server_object_unknown trust.cloud "}},
+		"server object missing": {func(f *Facts, _ *pair) { f.Trusts[0].State = trust.State{} },
+			[]string{"error server_object_missing trust.cloud KDC_ERR_S_PRINCIPAL_UNKNOWN (7)"}},
+		"server object broken":        {func(f *Facts, _ *pair) { f.Trusts[0].Sound = false }, []string{"error server_object_broken trust.cloud KDC_ERR_POLICY (12)"}},
+		"server object not published": {func(f *Facts, _ *pair) { f.Trusts[0].TenantKey = 0 }, []string{"error server_object_unpublished trust.cloud "}},
+		"server object's key":         {func(f *Facts, _ *pair) { f.Trusts[0].DomainKey = 4 }, []string{"error server_object_key trust.cloud KRB_AP_ERR_BADKEYVER (44)"}},
 		"KDC silent": {func(f *Facts, _ *pair) {
 			f.Domains[0].Controllers[0] = Controller{Host: "dc1.corp.test", Trouble: errors.New("x")}
 		}, []string{"error kdc_silent domain.corp "}},

@@ -59,7 +59,11 @@ func (x *examination) controller(d *Domain, c *Controller) {
 		case d.Enrollment > 0:
 			next = "`hellolab apply` has it enroll, and says why if it cannot; see that an authority of the domain issues the template."
 		}
-		x.add(Error, "no_kdc_certificate", d.Addr, code(krb.ErrPADataTypeNoSupport), next, "%s has no certificate: nobody signs in with a certificate or a key.", c.Host)
+		s := Error
+		if d.Cloud {
+			s = Note
+		}
+		x.add(s, "no_kdc_certificate", d.Addr, code(krb.ErrPADataTypeNoSupport), next, "%s has no certificate: nobody signs in with a certificate or a key.", c.Host)
 		x.add(Warning, "no_ldaps", d.Addr, "", next, "%s answers neither LDAPS nor StartTLS, for want of a certificate.", c.Host)
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hellolab/cmd/hellolab/internal/keylist"
+	"hellolab/providers/trust"
 	"hellolab/providers/wire/revocation"
 )
 
@@ -26,6 +27,7 @@ type Facts struct {
 	Domains     []Domain
 	Authorities []Authority
 	Tenants     []Tenant
+	Trusts      []Trust
 }
 
 // Outside is what programs outside of the lab meet on this machine.
@@ -49,6 +51,7 @@ type Domain struct {
 	Trouble error // the directory could not be read; what follows of it is empty
 
 	KeylessCMS  bool // as applied
+	Cloud       bool // Hello leads here by cloud Kerberos trust alone, which needs no certificates
 	Synced      bool // the lab has a tenant whose keys may come here
 	Controllers []Controller
 	Roots       []*x509.Certificate // published, as what follows
@@ -57,6 +60,14 @@ type Domain struct {
 	Enrollment  int // enrollment services
 	KeyAdmins   int // members of Key Admins and Enterprise Key Admins
 	Accounts    []Account
+}
+
+// Trust is the Kerberos server object of a cloud Kerberos trust, as domain and
+// tenant answered.
+type Trust struct {
+	Addr, Domain, Tenant string // addresses
+	Trouble              error  // one of them could not be asked; what follows is empty
+	trust.State
 }
 
 // Controller is what one domain controller answered.

@@ -39,7 +39,7 @@ func Tests(w io.Writer, files []labtest.File, style Style) error {
 			gap := strings.Repeat(" ", 7-len(r.Status)) // the words are four or five letters long
 			fmt.Fprintf(&b, "  %s%s%s  %s\n", word, gap, pad(Escape(r.Name), width), runLine(r))
 			if r.Status == labtest.Fail || r.Status == labtest.Error {
-				if r.Verdict != nil {
+				if r.Verdict != nil && r.Verdict.Code != r.Expect {
 					writeReason(&b, "           ", r.Verdict)
 				}
 				fmt.Fprintf(&b, "           at %s, line %d\n", Escape(r.Range.Filename), r.Range.Start.Line)
@@ -160,7 +160,7 @@ func runCase(f labtest.File, r labtest.Result) junitCase {
 		return c
 	}
 	var b strings.Builder
-	if r.Verdict != nil {
+	if r.Verdict != nil && r.Verdict.Code != r.Expect {
 		writeReason(&b, "", r.Verdict)
 	}
 	for _, d := range r.Diagnostics {

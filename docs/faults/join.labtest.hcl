@@ -1,0 +1,35 @@
+# Scenarios of a device that joins: it is not there before.
+
+fault "point_missing" {
+  kind   = "connection_point_missing"
+  target = domain.corp
+}
+
+run "set_up" {}
+
+# The plan keeps to the device: one of the whole lab would end the staging first.
+run "not_carried" {
+  variables {
+    late = true
+  }
+  plan_options {
+    target = [device.late]
+  }
+  faults = [fault.staging]
+  expect = "device_not_synced"
+}
+
+run "hide_the_point" {
+  command = fault
+  begin   = [fault.point_missing]
+}
+
+run "not_found" {
+  variables {
+    late = true
+  }
+  plan_options {
+    target = [device.late]
+  }
+  expect = "connection_point_missing"
+}
