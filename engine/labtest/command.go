@@ -157,7 +157,7 @@ func (r *runner) plan(ctx context.Context, run *config.Run, res *Result) (cty.Va
 	attrs, counts := changesOf(made.plan)
 	res.Did = counts
 	if r.Impact != nil {
-		v, err := r.Impact(ctx, r.view, made.plan, made.result)
+		v, err := r.Impact(ctx, r.view.Snapshot(), made.plan, made.rules)
 		if err != nil {
 			return cty.NilVal, err
 		}

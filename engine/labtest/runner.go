@@ -108,6 +108,7 @@ func (r *runner) begin(ctx context.Context, l *lab.Lab, faults []fault.Fault, na
 type evaluated struct {
 	eval   *eval.Evaluator
 	plan   *plan.Plan
+	rules  plan.Rules // by which it was planned
 	result *eval.Result
 	check  eval.Check // the run's
 }
@@ -152,13 +153,14 @@ func (r *runner) planned(ctx context.Context, e *eval.Evaluator, run *config.Run
 	if o.Mode == "" {
 		o.Mode = plan.Normal
 	}
+	rules := r.Rules()
 	made, result, more := plan.Build(ctx, plan.Request{
-		Evaluator: e, Registry: r.Registry, View: view, Lab: l, Mode: o.Mode, Refresh: o.Refresh, Targets: o.Targets, Replace: o.Anew, Rules: r.Rules(),
+		Evaluator: e, Registry: r.Registry, View: view, Lab: l, Mode: o.Mode, Refresh: o.Refresh, Targets: o.Targets, Replace: o.Anew, Rules: rules,
 	})
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, diags
 	}
-	now := &evaluated{eval: e, plan: made, result: result}
+	now := &evaluated{eval: e, plan: made, rules: rules, result: result}
 	if len(result.Checks) == 1 {
 		now.check = result.Checks[0]
 	}
