@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -89,7 +90,7 @@ func (r *runner) inItsLab(ctx context.Context, run *config.Run, now *evaluated, 
 	}
 	defer func() {
 		res.Faults = r.broken.On()
-		for _, name := range now.check.Faults {
+		for _, name := range slices.Backward(now.check.Faults) { // what broke last may be in the way of mending
 			err = errors.Join(err, r.broken.End(ctx, l, name))
 		}
 	}()
