@@ -34,7 +34,7 @@ func (c *passwordChangeCommand) run(ctx context.Context, s *session, args []stri
 		return err
 	}
 	defer change.Old.Wipe()
-	if change.New, err = s.secret(ctx, "New password", c.next.value); err != nil {
+	if change.New, err = s.newSecret(ctx, "New password", c.next.value); err != nil {
 		return err
 	}
 	defer change.New.Wipe()

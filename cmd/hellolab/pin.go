@@ -76,7 +76,7 @@ func (c *pinChangeCommand) run(ctx context.Context, s *session, args []string) (
 		return err
 	}
 	defer change.Old.Wipe()
-	if change.New, err = s.secret(ctx, "New PIN", c.next.value); err != nil {
+	if change.New, err = s.newSecret(ctx, "New PIN", c.next.value); err != nil {
 		return err
 	}
 	defer change.New.Wipe()
@@ -110,7 +110,7 @@ func (c *pinResetCommand) run(ctx context.Context, s *session, args []string) (e
 		}
 		defer reset.Password.Wipe()
 	}
-	if reset.New, err = s.secret(ctx, "New PIN", c.next.value); err != nil {
+	if reset.New, err = s.newSecret(ctx, "New PIN", c.next.value); err != nil {
 		return err
 	}
 	defer reset.New.Wipe()

@@ -32,6 +32,25 @@ func (s *session) secret(ctx context.Context, what, form string) (providers.Secr
 	return value, err
 }
 
+// newSecret is secret of one that is chosen now: on the terminal it is asked for
+// twice, for nobody sees what they type.
+func (s *session) newSecret(ctx context.Context, what, form string) (providers.Secret, error) {
+	value, err := s.secret(ctx, what, form)
+	if err != nil || form != "" || s.handed != nil {
+		return value, err
+	}
+	again, err := s.resolve(ctx, what+" again", "")
+	defer again.Wipe()
+	if err == nil && !bytes.Equal(value, again) {
+		err = mistake("Nothing was changed.", "The two are not the same")
+	}
+	if err != nil {
+		value.Wipe()
+		return nil, err
+	}
+	return value, nil
+}
+
 func (s *session) resolve(ctx context.Context, what, form string) (providers.Secret, error) {
 	var value []byte
 	name, isEnv := strings.CutPrefix(form, "env:")

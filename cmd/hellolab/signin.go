@@ -121,11 +121,11 @@ func (c *signinCommand) secrets(ctx context.Context, s *session, attempt *window
 		return nil
 	case c.password.set:
 		if attempt.Password, err = s.secret(ctx, "Password", c.password.value); err == nil && c.newPassword.set {
-			attempt.NewPassword, err = s.secret(ctx, "New password", c.newPassword.value)
+			attempt.NewPassword, err = s.newSecret(ctx, "New password", c.newPassword.value)
 		}
 	default:
 		if attempt.PIN, err = s.secret(ctx, "PIN", c.pin.value); err == nil && c.newPIN.set {
-			attempt.NewPIN, err = s.secret(ctx, "New PIN", c.newPIN.value)
+			attempt.NewPIN, err = s.newSecret(ctx, "New PIN", c.newPIN.value)
 		}
 	}
 	return err

@@ -79,8 +79,10 @@ func TestA5(t *testing.T) {
 		if s.has("credentials_to_kerberos") || s.has("as_request") || s.has("kdc_certificate_accepted") {
 			t.Errorf("the key is proven to the domain\n%s", s)
 		}
-		if title := reasons.A5.PhaseTitle("A"); !strings.Contains(title, "cloud Kerberos trust") {
-			t.Errorf("phase A is %q", title)
+		for flow, exception := range map[reasons.Flow]bool{reasons.A5: true, reasons.A6: false, reasons.A7: false} {
+			if strings.HasSuffix(flow.Title(), "the tenant first") != exception {
+				t.Errorf("%s is %q", flow, flow.Title())
+			}
 		}
 	})
 	t.Run("nonce", func(t *testing.T) {

@@ -81,7 +81,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		s.nextCycle(&v)
 	case flow == hello.A5 && code == "cached_logon_missing" && s.credential.CachedKey != nil && s.credential.CachedKey.KeyID == s.credential.KeyID:
 		v.Rule, v.Sentence = "T1", "No controller is reached, and the key must be proven to one by its new trust first."
-	case (flow == hello.A5 || flow == hello.A6 && letter != "F" && letter != "G") && s.to.domain == string(s.d.In.Domain) && o.when == NextTGT:
+	case (flow == hello.A5 || flow == hello.A6) && !s.open && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
