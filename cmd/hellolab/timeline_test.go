@@ -144,12 +144,17 @@ func newAging(t *testing.T, replace ...string) *aging {
 	return a
 }
 
-func (a *aging) apply(replace ...string) {
+func (a *aging) write(replace ...string) {
 	a.t.Helper()
 	files := strings.NewReplacer(append(replace, "OFFERED", "true", "NETWORK", "onsite")...).Replace(agingLab)
 	if err := os.WriteFile(filepath.Join(a.dir, "main.lab.hcl"), []byte(files), 0o600); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+func (a *aging) apply(replace ...string) {
+	a.t.Helper()
+	a.write(replace...)
 	c := &applyCommand{autoApprove: true}
 	c.refresh, c.parallelism = true, 2
 	if err := c.run(a.t.Context(), a.session, nil); err != nil {
@@ -183,15 +188,7 @@ func (a *aging) later(d time.Duration) {
 func (a *aging) timeline(ahead time.Duration) (t *view.Timeline) {
 	a.t.Helper()
 	err := a.glance(a.t.Context(), &stateFlags{}, func(l *lab.Lab) error {
-		records, err := everything(l, a.registry)
-		if err != nil {
-			return err
-		}
-		w, err := hello.NewWorld(records)
-		if err != nil {
-			return err
-		}
-		facts, err := a.survey(a.t.Context(), l)
+		w, facts, err := a.signIns(a.t.Context(), l)
 		if err != nil {
 			return err
 		}
