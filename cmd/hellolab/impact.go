@@ -15,7 +15,6 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/hello/access"
-	"hellolab/providers/survey"
 	"hellolab/state"
 )
 
@@ -78,7 +77,7 @@ func (s *session) impactOf(ctx context.Context, f *planFlags, base state.Base, p
 	if _, err := s.recover(ctx, view, l); err != nil {
 		return nil, err
 	}
-	facts, err := survey.Read(ctx, s.envs(l), s.windows)
+	facts, err := s.survey(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -94,31 +93,15 @@ func (s *session) impactOf(ctx context.Context, f *planFlags, base state.Base, p
 	return report, nil
 }
 
-// envs gives package survey the Env of each object of a lab.
-func (s *session) envs(l *lab.Lab) survey.Lab {
-	return func(addr string) providers.Env {
-		if addr != "" {
-			if rec, err := l.Objects().Lookup(addr); err == nil {
-				if t := s.registry.Type(rec.Kind); t != nil {
-					return l.Env(addr, t, rec.In)
-				}
-			}
-		}
-		return l.Env(addr, &providers.Type{}, cty.NilVal)
-	}
-}
-
 // worlds are the lab as it is, by the plan's reading of it, and as planned.
 func (s *session) worlds(l *lab.Lab, p *planned) (was, is *hello.World, err error) {
 	before := map[string]providers.Record{}
-	for _, kind := range s.registry.Names() {
-		list, err := l.Objects().List(kind)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, rec := range list {
-			before[rec.Addr] = rec
-		}
+	records, err := everything(l, s.registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, rec := range records {
+		before[rec.Addr] = rec
 	}
 	asked := map[string]providers.Record{}
 	for _, rec := range p.asked {

@@ -178,6 +178,49 @@ check "s19" {
   expect = "attestation_failed"
 }
 
+# No fault: the server object denies administrators.
+check "s23" {
+  sign_in {
+    user   = user.dora
+    device = device.tab
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "cloud_kerberos_denied"
+}
+
+# The controller of the site is read-only, and the line to the others is down.
+check "s24" {
+  faults = [fault.s24_controller_read_only, fault.s24_controller_off]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "dc_not_found"
+}
+
+check "s25" {
+  faults = [fault.s25_kerberos_key_missing]
+  provision {
+    user   = user.bo
+    device = device.tab
+    pin    = var.pin
+  }
+  expect = "no_cloud_tgt"
+}
+
+check "s26" {
+  faults = [fault.s26_misconfigured]
+  provision {
+    user   = user.bo
+    device = device.tab
+    pin    = var.pin
+  }
+  expect = "unsupported_deployment"
+}
+
 check "s27" {
   faults = [fault.s27_misconfigured]
   provision {
@@ -197,6 +240,29 @@ check "s29" {
     pin    = var.pin
   }
   expect = "key_not_synced"
+}
+
+check "s33" {
+  faults = [fault.s33_password_expired]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "password_expired_on_prem"
+}
+
+# Under key trust it is not asked for.
+check "s33_key" {
+  after  = "31m"
+  faults = [fault.s33_key_password_expired]
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "success"
 }
 
 check "s36" {
@@ -309,8 +375,18 @@ check "s51_off" {
 }
 
 check "s52" {
-  after  = "31m"
   faults = [fault.s52_away]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+  }
+  expect = "cached_logon_missing"
+}
+
+check "s52_key" {
+  after  = "31m"
+  faults = [fault.s52_key_away]
   sign_in {
     user   = user.alice
     device = device.desk
@@ -385,6 +461,18 @@ check "x_root_missing" {
     to     = [domain.corp]
   }
   expect = "kdc_certificate_untrusted"
+}
+
+# Key trust does not mind; cloud Kerberos trust needs an update of 2020.
+check "x_controller_outdated" {
+  faults = [fault.controller_outdated]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "dc_not_found"
 }
 
 check "x_offline" {

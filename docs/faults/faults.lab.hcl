@@ -84,6 +84,29 @@ fault "s19_misconfigured" {
   set    = { attestation = "required" }
 }
 
+fault "s24_controller_read_only" {
+  kind       = "controller_read_only"
+  target     = domain.corp
+  controller = "dc2"
+}
+
+fault "s24_controller_off" {
+  kind       = "controller_off"
+  target     = domain.corp
+  controller = "dc1"
+}
+
+fault "s25_kerberos_key_missing" {
+  kind   = "kerberos_key_missing"
+  target = trust.cloud
+}
+
+fault "s26_misconfigured" {
+  kind   = "misconfigured"
+  target = policy.cloud
+  set    = { use_certificate_for_on_prem_auth = true }
+}
+
 fault "s27_misconfigured" {
   kind   = "misconfigured"
   target = policy.intune
@@ -93,6 +116,16 @@ fault "s27_misconfigured" {
 fault "s29_sync_without_key_right" {
   kind   = "sync_without_key_right"
   target = sync.corp
+}
+
+fault "s33_password_expired" {
+  kind   = "password_expired"
+  target = user.cleo
+}
+
+fault "s33_key_password_expired" {
+  kind   = "password_expired"
+  target = user.alice
 }
 
 fault "s36_remote_session" {
@@ -146,6 +179,11 @@ fault "s51_off_controller_off" {
 
 fault "s52_away" {
   kind   = "away"
+  target = device.tab
+}
+
+fault "s52_key_away" {
+  kind   = "away"
   target = device.desk
 }
 
@@ -178,6 +216,12 @@ fault "disabled_in_domain" {
 fault "root_missing" {
   kind   = "root_missing"
   target = device.laptop
+}
+
+fault "controller_outdated" {
+  kind   = "controller_outdated"
+  target = domain.corp
+  build  = "17763.100"
 }
 
 fault "offline" {

@@ -16,7 +16,7 @@ run "not_carried" {
     target = [device.late]
   }
   faults = [fault.staging]
-  expect = "device_unknown"
+  expect = "device_not_synced"
 }
 
 run "hide_the_point" {

@@ -143,3 +143,57 @@ application "payroll" {
     compliant_device = true
   }
 }
+
+# Cloud Kerberos trust beside key trust: of one device, which is in the branch.
+
+trust "cloud" {
+  type   = "cloud_kerberos"
+  tenant = tenant.contoso
+  domain = domain.corp
+}
+
+policy "cloud" {
+  assign                = [device.tab]
+  source                = "gpo"
+  trust                 = trust.cloud
+  use_passport_for_work = true
+}
+
+device "tab" {
+  join   = "hybrid"
+  tenant = tenant.contoso
+  domain = domain.corp
+  site   = "Branch"
+}
+
+user "cleo" {
+  upn      = "cleo@contoso.com"
+  tenant   = tenant.contoso
+  domain   = domain.corp
+  password = var.password
+}
+
+group "admins" {
+  domain     = domain.corp
+  well_known = "domain_admins"
+}
+
+user "dora" {
+  upn      = "dora@contoso.com"
+  tenant   = tenant.contoso
+  domain   = domain.corp
+  groups   = [group.admins]
+  password = var.password
+}
+
+enrollment "cleo_tab" {
+  user   = user.cleo
+  device = device.tab
+  pin    = var.pin
+}
+
+enrollment "dora_tab" {
+  user   = user.dora
+  device = device.tab
+  pin    = var.pin
+}

@@ -178,7 +178,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s is out of order", r.id)
 		}
 	}
-for kind, list := range map[string][]note{"R": b.readings, "S": b.simulated} {
+	for kind, list := range map[string][]note{"R": b.readings, "S": b.simulated} {
 		for i, n := range list {
 			if want := fmt.Sprintf("%s%d", kind, i+1); n.id != want {
 				t.Errorf("%s stands where %s should: notes are numbered in order, and none is taken back", n.id, want)

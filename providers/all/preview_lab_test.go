@@ -26,7 +26,11 @@ const previewPassword = "First.pa55word"
 // planOrder is the order in which an apply goes through the kinds.
 var planOrder = []string{"tenant", "domain", "authority", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment"}
 
-func newPreviewLab(t testing.TB, trust providers.Ref) *previewLab {
+func newPreviewLab(t testing.TB, by ...providers.Ref) *previewLab {
+	trust := providers.Ref("trust.key")
+	if len(by) > 0 {
+		trust = by[0]
+	}
 	l := &previewLab{newHybridLab(t)}
 	l.Create("user.bo", spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Domain: corp, Password: providers.Secret(previewPassword)})
 	l.Create("user.carl", spec.User{UPN: "carl@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret(previewPassword), MFA: "totp"})
@@ -124,10 +128,7 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 	default:
 		q.Gesture = r.Gesture
 	}
-	w := l.world(l.records())
-	if q.Gesture != "" && w.InForce(r.User, r.Device).MultiFactorUnlock() {
-		q.PIN = providers.Secret(pin)
-	}
+	l.addFactor(r, &q)
 	if r.To != "" {
 		q.To = []string{r.To}
 	}
@@ -136,6 +137,26 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 		l.t.Errorf("%+v: %v", r, err)
 	}
 	return v
+}
+
+// addFactor has the user show another factor, where policy demands one that is
+// not there, and the user has it.
+func (l *previewLab) addFactor(r access.Request, q *windows.Request) {
+	w := l.world(l.records())
+	policy := w.InForce(r.User, r.Device)
+	shown := []string{r.Gesture}
+	if w.SignalHolds(policy, r.User, r.Device) {
+		shown = append(shown, vocabulary.FactorSignal)
+	}
+	if r.Gesture == access.ByPassword || !policy.MultiFactorUnlock() || policy.Unlocks(shown...) {
+		return
+	}
+	switch face := r.User == alice && policy.UseBiometrics.Value; {
+	case r.Gesture != "pin" && policy.Unlocks(append(shown, "pin")...):
+		q.PIN = providers.Secret(pin)
+	case r.Gesture == "pin" && face && policy.Unlocks(append(shown, "face")...):
+		q.Gesture = "face"
+	}
 }
 
 func (l *previewLab) passwordOf(user string) string { return previewPassword }

@@ -11,8 +11,6 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"hellolab/providers"
-	"hellolab/providers/hello"
-	"hellolab/providers/spec"
 )
 
 // changes are faults by an object that is otherwise than declared: what apply
@@ -36,8 +34,6 @@ func changes() []providers.Fault {
 		sync("sync_without_key_right", "Its account may not write keys: it is no member of Key Admins.", one("key_writeback_right", cty.False)),
 		sync("keys_not_exported", "Registered keys wait in the tenant: they are not written to the domain.", one("key_export", cty.False)),
 
-		kdcTemplate("kdc_certificate_missing", "Its controllers have no certificate for their KDCs, or that of `controller` has none.", spec.TemplateNone),
-		kdcTemplate("kdc_certificate_without_purpose", "The certificates of its KDCs, or that of `controller`, are by a template without KDC authentication.", spec.TemplateDomainController),
 		misconfigured(),
 	}
 }
@@ -48,48 +44,6 @@ func declared(name, doc, kind string, attrs map[string]cty.Value) providers.Faul
 		Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
 			return b.Change(ctx, is.Target.Addr, attrs)
 		}}
-}
-
-// kdcTemplate is a fault by the template that controllers of a domain enroll
-// their certificates by. Without the fault they enroll again.
-func kdcTemplate(name, doc, template string) providers.Fault {
-	return providers.Fault{Name: name, Doc: doc, Targets: []string{"domain"}, Params: []providers.Attr{Controller()},
-		Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
-			controllers, err := withTemplate(b, is, template)
-			if err != nil {
-				return err
-			}
-			return b.Change(ctx, is.Target.Addr, map[string]cty.Value{"controller": controllers})
-		}}
-}
-
-// withTemplate is a domain's controller blocks with another template of those
-// that are meant.
-func withTemplate(b providers.Breaker, is providers.Broken, template string) (cty.Value, error) {
-	d, err := objectOf[spec.Domain, spec.DomainOut](b, is.Target.Addr)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	only := is.Text(Controller().Name)
-	names, by := hello.Controllers(d.In)
-	d.In.Controllers = map[string]*spec.Controller{}
-	hit := false
-	for _, name := range names {
-		c := by[name]
-		if only == "" || strings.EqualFold(name, only) {
-			c.KDCCertificate = &spec.KDCCertificate{Template: template}
-			hit = true
-		}
-		d.In.Controllers[name] = &c
-	}
-	if !hit {
-		return cty.NilVal, fmt.Errorf("%s has no controller %q; it has %s", d.Addr, only, strings.Join(names, ", "))
-	}
-	in, err := providers.Encode(d.In, providers.NullZero)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	return in.GetAttr("controller"), nil
 }
 
 // misconfigured is any change of what a kind lets be changed.

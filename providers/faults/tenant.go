@@ -52,6 +52,11 @@ func tenantAdministration() []providers.Fault {
 			}),
 		},
 		{
+			Name: "kerberos_key_missing", Targets: []string{"trust"}, Lasting: true,
+			Doc:   "The tenant has no key of the domain's Kerberos server object, and issues no tickets for it.",
+			Begin: forgetDomain,
+		},
+		{
 			Name: "key_deleted_in_tenant", Targets: []string{"enrollment"}, Lasting: true,
 			Doc:   "Its key is deleted from the account in the tenant.",
 			Begin: deleteKey,
@@ -210,4 +215,25 @@ func keyOf(b providers.Breaker, enrollment string) (keyID string, user providers
 	}
 	user, err = objectOf[spec.User, spec.UserOut](b, string(e.In.User))
 	return e.Out.KeyID, user, err
+}
+
+// forgetDomain deletes the tenant's half of a Kerberos server object.
+func forgetDomain(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+	t, err := objectOf[spec.Trust, spec.TrustOut](b, is.Target.Addr)
+	if err != nil {
+		return err
+	}
+	if t.In.Type != spec.TrustCloudKerberos {
+		return fmt.Errorf("%s is of type %q, which has no Kerberos server object", t.Addr, t.In.Type)
+	}
+	d, err := objectOf[spec.Domain, spec.DomainOut](b, string(t.In.Domain))
+	if err != nil {
+		return err
+	}
+	c, err := administer(ctx, b, t.In.Tenant)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Delete(ctx, "kerberosServers", strings.ToLower(d.In.DNSName))
 }

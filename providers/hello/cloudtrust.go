@@ -75,7 +75,7 @@ func (w *World) CloudKerberosDenies(user string) (why string, denied bool) {
 	if g := w.firstListed(in, t.In.Denied, deniedReplication, deniedFromTheBeginning); g != "" {
 		return user + " is in " + g + ", which is on the deny list of " + t.Addr, true
 	}
-	if len(t.In.Allowed) > 0 && w.firstListed(in, t.In.Allowed, allowedReplication, []string{allowedReplication}) == "" && w.membersKnown() {
+	if t.In.Allowed != nil && w.firstListed(in, t.In.Allowed, allowedReplication, []string{allowedReplication}) == "" && w.membersKnown() {
 		return user + " is in no group of the allow list of " + t.Addr, true
 	}
 	return "", false
@@ -85,7 +85,7 @@ func (w *World) CloudKerberosDenies(user string) (why string, denied bool) {
 // list is absent or names the domain's own group for it, is of those that are
 // there from the beginning.
 func (w *World) firstListed(groups []string, list []providers.Ref, own string, beginning []string) string {
-	initial := len(list) == 0 || slices.ContainsFunc(list, func(r providers.Ref) bool {
+	initial := list == nil || slices.ContainsFunc(list, func(r providers.Ref) bool {
 		g := w.Groups[string(r)]
 		return g != nil && g.In.WellKnown == own
 	})

@@ -249,7 +249,9 @@ var flowBook = map[Flow]flowEntry{
 	A2: {"Entra joined, to the domain, cloud Kerberos trust", []Phase{locateByKey, {"B", "Exchange the partial ticket for a full one"}}},
 	A3: {"Entra joined, to the domain, key trust", []Phase{locateAndSignByKey, kdcChecksKey, clientChecksKDC}},
 	A4: {"Entra joined, to the domain, certificate trust", []Phase{locateAndSignByCert, kdcChecksCert, clientChecksKDC}},
-	A5: {"Sign-in, hybrid joined, cloud Kerberos trust", []Phase{
+	// On hybrid joined devices the domain comes first, as seed 003 has it; A5 is the
+	// newer exception (reading R13), and its title says so.
+	A5: {"Sign-in, hybrid joined, cloud Kerberos trust: the tenant first", []Phase{
 		{"A", "Collect the gesture, find cloud Kerberos trust on, fetch a nonce"},
 		{"B", "Sign the nonce with the user key"},
 		{"C", "The tenant checks signature, then nonce, and issues a primary refresh token and a partial ticket"},

@@ -69,9 +69,22 @@ func (w *World) Handovers(e *Enrollment) []Handover {
 	h := Handover{To: s.Addr, Stage: route.keySynchronization().Name, Flow: flow, Waits: route.WaitsForSync()}
 	h.Text = fmt.Sprintf("%s: %s copies its key to %s, and nobody waits for that.", flow, s.Addr, u.In.Domain)
 	if h.Waits {
-		h.Text = fmt.Sprintf("%s: %s writes its key to %s on a later cycle; until then the domain refuses it.", flow, s.Addr, u.In.Domain)
+		h.Text = fmt.Sprintf("%s: %s writes its key to %s %s; until then the domain refuses it.", flow, s.Addr, u.In.Domain, whenKeysAre(s))
 	}
 	return []Handover{h}
+}
+
+// whenKeysAre says when a sync writes keys.
+func whenKeysAre(s *Sync) string {
+	switch {
+	case !s.In.KeyExport && s.Knows("key_export"):
+		return "once key_export is on"
+	case s.In.Staging:
+		return "once it is not in staging mode"
+	case KeysPaused(s.In) != "" && s.Knows("enabled", "key_export_schedule"):
+		return "when somebody runs it"
+	}
+	return "on a later cycle"
 }
 
 func (r Route) keySynchronization() Stage {

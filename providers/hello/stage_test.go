@@ -2,6 +2,7 @@ package hello
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"hellolab/providers/conformance/seed"
@@ -89,6 +90,26 @@ func TestHandovers(t *testing.T) {
 		}
 		if len(found) != 1 || found[0].To != "sync.up" || found[0].Flow != c.flow || found[0].Waits != c.waits || found[0].Stage != "key_synchronization" || found[0].Text == "" {
 			t.Errorf("%s: %+v", c.name, found)
+		}
+	}
+}
+
+// The handover says when the key comes.
+func TestHandoverWhen(t *testing.T) {
+	for want, change := range map[string]func(*spec.Sync){
+		"on a later cycle":               func(*spec.Sync) {},
+		"once key_export is on":          func(s *spec.Sync) { s.KeyExport = false },
+		"once it is not in staging mode": func(s *spec.Sync) { s.Staging = true },
+		"when somebody runs it":          func(s *spec.Sync) { s.Enabled = false },
+		"corp when somebody runs it":     func(s *spec.Sync) { s.KeySchedule = &spec.SyncSchedule{Enabled: ptr(false)} },
+		"domain.corp on a later cycle":   func(s *spec.Sync) { s.Enabled, s.KeySchedule = false, &spec.SyncSchedule{} },
+	} {
+		l := hybridLab()
+		with(l, "sync.up", change)
+		w := worldOf(t, l)
+		found := w.Handovers(w.Enrollments["enrollment.desk"])
+		if len(found) != 1 || !strings.Contains(found[0].Text, want) {
+			t.Errorf("%s: %+v", want, found)
 		}
 	}
 }

@@ -72,9 +72,13 @@ func (v *validation) exchangers(t *DeclaredTrust) {
 	}
 }
 
-// relaxed warns of a deny list without the group that holds the privileged ones.
+// relaxed warns of an allow list without anybody, and of a deny list without the
+// group that holds the privileged accounts.
 func (v *validation) relaxed(t *DeclaredTrust) {
-	if len(t.In.Denied) == 0 || !t.Knows("denied") {
+	if t.In.Allowed != nil && len(t.In.Allowed) == 0 && t.Knows("allowed") {
+		v.warn(t.Addr, "allowed", "cloud_trust_allows_nobody", "Nobody is allowed", "allowed names the whole list, and it is empty: no partial ticket is exchanged. Add a group, or leave allowed out.")
+	}
+	if t.In.Denied == nil || !t.Knows("denied") {
 		return
 	}
 	denies := slices.ContainsFunc(sortedKeys(v.Groups), func(addr string) bool {

@@ -56,6 +56,13 @@ func TestValidateServerObject(t *testing.T) {
 			l["group.denied"] = spec.Group{Domain: "domain.corp", WellKnown: "denied_rodc_replication"}
 			with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{"group.temps", "group.denied"} })
 		}, nil},
+		{"nobody denied", func(l lab) { with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{} }) }, []string{"trust.cloud denied cloud_trust_denies_too_few?"}},
+		{"nobody allowed", func(l lab) { with(l, "trust.cloud", func(t *spec.Trust) { t.Allowed = []providers.Ref{} }) },
+			[]string{"enrollment.desk user cloud_kerberos_privileged?", "enrollment.tablet user cloud_kerberos_privileged?", "trust.cloud allowed cloud_trust_allows_nobody?"}},
+		{"a privileged user, and nobody denied", func(l lab) {
+			l["group.admins"] = spec.Group{Domain: "domain.corp", WellKnown: "domain_admins", Members: []providers.Ref{"user.alice"}}
+			with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{} })
+		}, []string{"trust.cloud denied cloud_trust_denies_too_few?"}},
 		{"two tenants", func(l lab) {
 			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
 			l["trust.second"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.fabrikam", Domain: "domain.corp", KeyVersion: 1}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
@@ -132,9 +133,7 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 	if len(by) == 0 {
 		return nil
 	}
-	c, err := graph.SignIn(s.ctx, s.env, graph.Tenant{
-		ID: t.Out.TenantID, LoginHost: t.Out.LoginHost, GraphHost: t.Out.GraphHost, ClientID: t.Out.AdminClientID, ClientSecret: t.Out.AdminSecret,
-	})
+	c, err := graph.SignIn(s.ctx, s.env, administer.GraphTenant(t.Out))
 	if err != nil {
 		return err
 	}
@@ -212,8 +211,7 @@ func (s *survey) accounts(d domainObject) error {
 	if len(by) == 0 {
 		return nil
 	}
-	account, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	c, err := adldap.SignIn(s.ctx, s.env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: account, Password: d.Out.AdminPassword})
+	c, err := administer.SignIn(s.ctx, s.env, d.Out)
 	if err != nil {
 		return err
 	}

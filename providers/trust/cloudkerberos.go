@@ -13,9 +13,12 @@ import (
 )
 
 // record is what a cloud Kerberos trust remembers in its own table: which key it
-// announced last. The key itself is in the two directories only.
+// announced last, and which objects are its own. The key itself is in the two
+// directories only.
 type record struct {
-	Announced int `json:"announced"` // spec.Trust.KeyVersion
+	Announced int    `json:"announced"` // spec.Trust.KeyVersion
+	User      string `json:"user"`      // objectGUID
+	Computer  string `json:"computer"`
 }
 
 const keyServer = "server"
@@ -46,23 +49,23 @@ func (s server) out(id string) spec.TrustOut {
 }
 
 // establish makes the server object, or makes it whole, and gives both places a
-// new key. The caller writes last what it announces: until then the trust counts
-// as half made.
-func establish(ctx context.Context, env providers.Env, in spec.Trust, id string) (spec.TrustOut, error) {
-	b, err := signIn(ctx, env, in)
+// new key. The caller writes the record last: until then the trust counts as half
+// made.
+func establish(ctx context.Context, env providers.Env, in spec.Trust, id string) (spec.TrustOut, record, error) {
+	b, err := attend(ctx, env, in)
 	if err != nil {
-		return spec.TrustOut{}, err
+		return spec.TrustOut{}, record{}, err
 	}
 	defer b.close()
 	s, err := b.make(ctx)
 	if err != nil {
-		return spec.TrustOut{}, err
+		return spec.TrustOut{}, record{}, err
 	}
 	if s, err = b.rotate(ctx, s); err != nil {
-		return spec.TrustOut{}, err
+		return spec.TrustOut{}, record{}, err
 	}
 	b.tell(ctx, "", "kerberos_server_made", "The administrator makes the Kerberos server object in the domain and gives Entra Kerberos its key.", s)
-	return s.out(id), nil
+	return s.out(id), s.record(in), nil
 }
 
 // tell emits a step of the administrator's.
@@ -72,9 +75,9 @@ func (b *both) tell(ctx context.Context, flow, step, text string, s server) {
 }
 
 // asHeld is the declared trust as the domain and the tenant have it; it is gone
-// when nothing of it is there.
+// when nothing of its own is there.
 func asHeld(ctx context.Context, env providers.Env, o object, id string) (object, error) {
-	b, err := signIn(ctx, env, o.In)
+	b, err := attend(ctx, env, o.In)
 	if err != nil {
 		return object{}, err
 	}
@@ -83,7 +86,7 @@ func asHeld(ctx context.Context, env providers.Env, o object, id string) (object
 	if err != nil {
 		return object{}, err
 	}
-	if s.user == nil && s.computer == nil {
+	if !b.owns(s) || s.user == nil && s.computer == nil {
 		return object{}, providers.ErrGone
 	}
 	return b.as(o, s, id)
@@ -93,11 +96,8 @@ func asHeld(ctx context.Context, env providers.Env, o object, id string) (object
 // key's versions differ, a part of the server object is missing or is not what it
 // must be, or the trust was not made to its end: Update makes it whole.
 func (b *both) as(o object, s server, id string) (object, error) {
-	r, err := loadRecord(b.env)
-	if err != nil {
-		return object{}, err
-	}
-	o.In.KeyVersion = r.Announced
+	var err error
+	o.In.KeyVersion = b.record.Announced
 	if !s.whole() {
 		o.In.KeyVersion = 0
 	}
@@ -119,7 +119,7 @@ func leftOf(ctx context.Context, env providers.Env, in spec.Trust) (object, erro
 	if err != nil {
 		return object{}, fmt.Errorf("%w: %w", providers.ErrGone, err)
 	}
-	b, err := signIn(ctx, env, in)
+	b, err := attend(ctx, env, in)
 	if err != nil {
 		return object{}, err
 	}
@@ -128,7 +128,7 @@ func leftOf(ctx context.Context, env providers.Env, in spec.Trust) (object, erro
 	if err != nil {
 		return object{}, err
 	}
-	if !s.own(env.Addr) {
+	if !b.owns(s) || s.user == nil && s.computer == nil {
 		return object{}, providers.ErrGone
 	}
 	return b.as(object{In: in}, s, id)
@@ -136,7 +136,7 @@ func leftOf(ctx context.Context, env providers.Env, in spec.Trust) (object, erro
 
 // change brings the lists up to date, and the key when another is announced.
 func change(ctx context.Context, env providers.Env, o object, in spec.Trust) (spec.TrustOut, error) {
-	b, err := signIn(ctx, env, in)
+	b, err := attend(ctx, env, in)
 	if err != nil {
 		return o.Out, err
 	}
@@ -145,15 +145,14 @@ func change(ctx context.Context, env providers.Env, o object, in spec.Trust) (sp
 	if err != nil {
 		return o.Out, err
 	}
-	if r, err := loadRecord(env); err != nil {
-		return o.Out, err
-	} else if in.KeyVersion != r.Announced || !s.whole() {
+	if in.KeyVersion != b.record.Announced || !s.whole() {
 		if s, err = b.rotate(ctx, s); err != nil {
 			return o.Out, err
 		}
 		b.tell(ctx, "", "kerberos_server_rotated", "The administrator gives the Kerberos server object a new key, in the domain and in Entra Kerberos.", s)
-		err := env.Section.Update(ctx, func(w providers.Writer) error { return putRecord(w, record{in.KeyVersion}) })
-		if err != nil {
+	}
+	if now := s.record(in); now != b.record {
+		if err := env.Section.Update(ctx, func(w providers.Writer) error { return putRecord(w, now) }); err != nil {
 			return o.Out, err
 		}
 	}
@@ -162,7 +161,7 @@ func change(ctx context.Context, env providers.Env, o object, in spec.Trust) (sp
 
 // remove takes a server object away that is the trust's own.
 func remove(ctx context.Context, env providers.Env, in spec.Trust) error {
-	b, err := signIn(ctx, env, in)
+	b, err := attend(ctx, env, in)
 	if err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ func remove(ctx context.Context, env providers.Env, in spec.Trust) error {
 	if err != nil {
 		return err
 	}
-	if (s.user != nil || s.computer != nil) && !s.own(env.Addr) {
+	if !b.owns(s) {
 		return nil
 	}
 	if err := b.unmake(ctx, s); err != nil {

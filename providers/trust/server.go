@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -55,7 +56,7 @@ const (
 // errTaken says that the domain has a server object that is not the trust's.
 var errTaken = errors.New("the domain has a Kerberos server object (AzureADKerberos) that is not of this trust; a domain has one")
 
-// mark is by which the objects of a trust are known to be its own.
+// mark is by which objects are known to be of a trust that remembers none yet.
 func mark(addr string) string { return "Entra Kerberos of the lab: " + addr }
 
 // both are the two directories of a trust, with the administrator signed in.
@@ -66,6 +67,7 @@ type both struct {
 	ldap   *adldap.Conn
 	tenant administer.Tenant
 	graph  *graph.Client
+	record record
 }
 
 func signIn(ctx context.Context, env providers.Env, in spec.Trust) (*both, error) {
@@ -79,6 +81,19 @@ func signIn(ctx context.Context, env providers.Env, in spec.Trust) (*both, error
 		return nil, err
 	}
 	return b, nil
+}
+
+// attend is signIn for the life of the trust, which remembers what is its own.
+func attend(ctx context.Context, env providers.Env, in spec.Trust) (*both, error) {
+	r, err := loadRecord(env)
+	if err != nil {
+		return nil, err
+	}
+	b, err := signIn(ctx, env, in)
+	if err == nil {
+		b.record = r
+	}
+	return b, err
 }
 
 func (b *both) close() {
@@ -145,14 +160,23 @@ func (s server) copied() int {
 	return int(s.copy.KeyVersion)
 }
 
-// own reports whether what is there was made by the trust at addr.
-func (s server) own(addr string) bool {
-	for _, e := range []*adldap.Entry{s.user, s.computer} {
-		if e != nil && e.Text("description") != mark(addr) {
+// owns reports whether what is there, if anything, is the trust's own: it
+// remembers the object, or marked it before it could.
+func (b *both) owns(s server) bool {
+	for _, part := range []struct {
+		e  *adldap.Entry
+		id string
+	}{{s.user, b.record.User}, {s.computer, b.record.Computer}} {
+		if part.e != nil && part.e.GUID.String() != part.id && part.e.Text("description") != mark(b.env.Addr) {
 			return false
 		}
 	}
-	return s.user != nil || s.computer != nil
+	return true
+}
+
+// record is what the trust remembers of a whole server object.
+func (s server) record(in spec.Trust) record {
+	return record{in.KeyVersion, s.user.GUID.String(), s.computer.GUID.String()}
 }
 
 // sound reports whether the objects are what makes them a server object: the
@@ -188,7 +212,7 @@ func (b *both) make(ctx context.Context) (server, error) {
 	if err != nil {
 		return s, err
 	}
-	if (s.user != nil || s.computer != nil) && !s.own(b.env.Addr) {
+	if !b.owns(s) {
 		return s, errTaken
 	}
 	if s.user == nil {
@@ -213,6 +237,7 @@ func (b *both) make(ctx context.Context) (server, error) {
 	}
 	if s.computer == nil {
 		values["objectClass"], values["sAMAccountName"], values["description"] = []string{"computer"}, []string{computerName + "$"}, []string{mark(b.env.Addr)}
+		maps.DeleteFunc(values, func(_ string, v []string) bool { return len(v) == 0 }) // an attribute without values is none
 		err = b.ldap.Add(b.computerDN(), values)
 	} else {
 		err = b.ldap.Replace(b.computerDN(), values)

@@ -269,6 +269,14 @@ func TestRotation(t *testing.T) {
 	if o, err := h.plan(); err != nil || o.In.KeyVersion != 2 || o.Out.DomainKey != first+2 {
 		t.Errorf("%+v, %v", o, err)
 	}
+	// The trust knows its objects by more than a mark, which an address is in.
+	h.must(h.ldap.Replace(userDN, adldap.Attributes{"description": {"Of another address."}}))
+	h.must(h.ldap.Replace(computerDN, adldap.Attributes{"description": nil}))
+	in.KeyVersion = 3
+	e.Update(thatTrust, in)
+	if domain, tenant := h.versions(); domain != first+3 || tenant != first+3 {
+		t.Errorf("without the mark: versions %d and %d, before %d", domain, tenant, first)
+	}
 	h.must(h.ldap.Delete(computerDN))
 	if _, err := trust.Rotate(t.Context(), e.For(thatTrust), in); !errors.Is(err, trust.ErrNoServer) {
 		t.Errorf("%v", err)
@@ -314,5 +322,21 @@ func TestListsElsewhere(t *testing.T) {
 	in.Allowed = []providers.Ref{"group.g1"}
 	if _, err := e.TryCreate(t.Context(), thatTrust, in); err == nil || !strings.Contains(err.Error(), "group.g1 is not a group of domain.d0") {
 		t.Errorf("%v", err)
+	}
+}
+
+// An empty list is a list: nobody is on it.
+func TestEmptyLists(t *testing.T) {
+	e := newDirectories(t, 1)
+	in := cloud(0)
+	in.Allowed, in.Denied = []providers.Ref{}, []providers.Ref{}
+	e.Create(thatTrust, in)
+	h := byHand(t, e)
+	c := h.read(computerDN, "msDS-RevealOnDemandGroup", "msDS-NeverRevealGroup")
+	if n := len(c.Values("msDS-RevealOnDemandGroup")) + len(c.Values("msDS-NeverRevealGroup")); n != 0 {
+		t.Errorf("%d groups", n)
+	}
+	if o, err := h.plan(); err != nil || o.In.Allowed == nil || len(o.In.Allowed)+len(o.In.Denied) != 0 || o.In.Denied == nil {
+		t.Errorf("%+v, %v", o, err)
 	}
 }

@@ -88,14 +88,15 @@ func create(ctx context.Context, env providers.Env, in spec.Trust) (out spec.Tru
 	if out.ID, err = verify(env, in); err != nil {
 		return spec.TrustOut{}, err
 	}
+	var r record
 	if in.Type == spec.TrustCloudKerberos {
-		if out, err = establish(ctx, env, in, out.ID); err != nil {
+		if out, r, err = establish(ctx, env, in, out.ID); err != nil {
 			return spec.TrustOut{}, err
 		}
 	}
 	return out, env.Section.Update(ctx, func(w providers.Writer) error {
 		if in.Type == spec.TrustCloudKerberos {
-			if err := putRecord(w, record{in.KeyVersion}); err != nil {
+			if err := putRecord(w, r); err != nil {
 				return err
 			}
 		}

@@ -81,6 +81,7 @@ type signingIn struct {
 	to    target
 	ended time.Time // when what is over ended: a certificate, a password
 	typed bool      // the PIN opened the container
+	open  bool      // the session in Windows opened
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -179,34 +180,22 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 	if c.KeyID == "" {
 		return s.refuse(flow, "A", "no_hello_credential"), false
 	}
-	multi := s.policy.MultiFactorUnlock() && s.d.In.Join != string(hello.Registered)
-	presented := []string{g}
 	if g != hello.FactorPIN {
 		switch {
-		case !s.policy.UseBiometrics.Value:
-			return s.refuse(flow, "A", "biometrics_disabled"), false
+		case s.sensorRefused() != "":
+			return s.refuse(flow, "A", s.sensorRefused()), false
 		case !slices.Contains(c.Gestures, g):
 			return s.refuse(flow, "A", "gesture_not_enrolled"), false
 		}
-		if multi { // who has to show two factors shows the PIN, too
-			presented = append(presented, hello.FactorPIN)
-		}
 	}
+	presented, enough := s.factors(g)
 	if slices.Contains(presented, hello.FactorPIN) {
 		if c.Barred != "" {
 			return s.refuse(flow, "A", c.Barred), false
 		}
 		s.typed = true
 	}
-	if multi {
-		if s.world.SignalHolds(s.policy, s.user, s.device) {
-			presented = append(presented, hello.FactorSignal)
-		}
-		if !s.policy.Unlocks(presented...) {
-			return s.refuse(flow, "A", "unlock_factor_missing"), false
-		}
-	}
-	if s.byKey() && !s.unlocks() {
+	if !enough {
 		return s.refuse(flow, "A", "unlock_factor_missing"), false
 	}
 	return v, true
@@ -239,6 +228,9 @@ func (s *signingIn) firstUse() Verdict {
 	at := letters{"A", "B", "C"}
 	if s.route.Domain == hello.A2 {
 		at.check = "B"
+	}
+	if s.u.In.Domain == "" {
+		return s.refuse(s.route.Domain, "A", "not_domain_account")
 	}
 	if s.byKey() && !s.hinted(s.to.domain) {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
@@ -290,6 +282,7 @@ func (s *signingIn) a5() Verdict {
 	if code != "" && code != mixed {
 		return s.conclude(hello.A5, "E", code)
 	}
+	s.open = true
 	switch {
 	case s.to.domain != "":
 		if then := s.byTicket(live, "E", s.partialNow(cloudless)); then != "" || code == "" {
@@ -335,6 +328,7 @@ func (s *signingIn) a6() Verdict {
 	if code != "" {
 		return s.conclude(hello.A6, letter, code)
 	}
+	s.open = true
 	cloudless, last := s.token("F", "G")
 	switch {
 	case s.to.domain != "":

@@ -21,7 +21,8 @@ var outcomes = map[string]outcome{
 	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
 	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
 	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
-	"unlock_factor_missing":      {AdminFix, NextUnlock, Documented, "B4"},
+	"sensor_blocked":             {UseThePIN, NextUnlock, Documented, "B3"},
+	"anti_spoofing_missing":      {UseThePIN, NextUnlock, Documented, "B2"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
 	"device_not_joined":          {AdminFix, NextSignIn, Documented, ""},
 	"not_work_account":           {AdminFix, NextSignIn, Documented, ""},
@@ -81,7 +82,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		s.nextCycle(&v)
 	case flow == hello.A5 && code == "cached_logon_missing" && s.credential.CachedKey != nil && s.credential.CachedKey.KeyID == s.credential.KeyID:
 		v.Rule, v.Sentence = "T1", "No controller is reached, and the key must be proven to one by its new trust first."
-	case (flow == hello.A5 || flow == hello.A6 && letter != "F" && letter != "G") && s.to.domain == string(s.d.In.Domain) && o.when == NextTGT:
+	case (flow == hello.A5 || flow == hello.A6) && !s.open && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}

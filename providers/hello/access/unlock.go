@@ -1,28 +1,39 @@
 package access
 
-import "hellolab/providers/hello"
+import (
+	"slices"
 
-// unlocks reports whether what the user has besides the gesture, and what is
-// around the device, makes a factor of each group with it.
-func (s *signingIn) unlocks() bool {
+	"hellolab/providers/hello"
+)
+
+// factors are what the user presents who begins with a gesture: with it what is
+// around the device, and, where policy demands a factor of each group and these
+// are not, another that the user has. ok is false when nothing makes up for it.
+func (s *signingIn) factors(gesture string) (presented []string, ok bool) {
+	presented = []string{gesture}
 	if !s.policy.MultiFactorUnlock() || s.d.In.Join == string(hello.Registered) {
-		return true
+		return presented, true
 	}
-	with := s.Gesture
-	if with == "" {
-		with = hello.FactorPIN
+	around := []string{gesture}
+	if s.world.SignalHolds(s.policy, s.user, s.device) {
+		around = append(around, hello.FactorSignal)
+	}
+	if s.policy.Unlocks(around...) {
+		return presented, true
 	}
 	others := []string{hello.FactorPIN}
-	if s.policy.UseBiometrics.Value {
-		others = append(others, s.credential.Gestures...)
-	}
-	if s.world.SignalHolds(s.policy, s.user, s.device) {
-		others = append(others, hello.FactorSignal)
-	}
-	for _, other := range others {
-		if s.policy.Unlocks(with, other) {
-			return true
+	if gesture == hello.FactorPIN {
+		others = nil
+		for _, g := range s.credential.Gestures {
+			if s.policy.SensorRefused(s.d.In, g) == "" {
+				others = append(others, g)
+			}
 		}
 	}
-	return false
+	for _, other := range others {
+		if s.policy.Unlocks(append(slices.Clone(around), other)...) {
+			return append(presented, other), true
+		}
+	}
+	return presented, false
 }
