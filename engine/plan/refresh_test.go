@@ -191,7 +191,9 @@ func TestStoredByAnEarlierVersion(t *testing.T) {
 		}
 		return b
 	}
-	change(t, r, "person.ann", func(o *state.Object) { o.In, o.Out = without(o.In, "secret_version", "labels"), without(o.Out, "badge", "mood") })
+	change(t, r, "person.ann", func(o *state.Object) {
+		o.In, o.Out = without(o.In, "secret_version", "labels"), without(o.Out, "badge", "mood")
+	})
 	p, e := r.MustPlan(t, base)
 	if !p.Empty() || len(p.Drift) > 0 || len(p.Refreshed) == 0 {
 		t.Errorf("steps %q, drift %d, refreshed %d", described(p), len(p.Drift), len(p.Refreshed))

@@ -114,8 +114,8 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	case !inside:
 		return "no_line_of_sight", at.locate
 	}
-	names, by := hello.Controllers(d.In)
-	names = s.found(d, hello.KeyList)
+	_, by := hello.Controllers(d.In)
+	names := s.found(d, hello.KeyList)
 	if len(names) == 0 {
 		return "dc_not_found", at.locate
 	}
