@@ -154,6 +154,10 @@ func manuals() map[string]manual {
 			exits:    []reference.Exit{{Code: "1", When: "something was not synchronized"}},
 			examples: []string{"hellolab sync run", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
 		},
+		"sync status": {
+			detail:   "Accounts, keys and devices each have a line: whether it is done, by which schedule, when it ran and when it runs next. ADDRESS is that of a sync; it may be left out where there is one.",
+			examples: []string{"hellolab sync status", "hellolab sync status sync.corp -json"},
+		},
 		"trust rotate": {
 			detail: "ADDRESS is that of a trust of type `cloud_kerberos`. The key of its Kerberos server object becomes another in the domain, and the tenant gets a copy at once, as Set-AzureADKerberosServer -RotateServerKey does; the versions before and after are told. " +
 				"It also mends a key that differs in the two. Partial tickets that devices hold are good for as long as the domain takes the former key; the next sign-in to the tenant brings new ones. The declared `key_version` stays as it is, and the next plan finds nothing to do.",
