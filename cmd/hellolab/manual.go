@@ -155,7 +155,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab sync run", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
 		},
 		"sync status": {
-			detail:   "Accounts, keys and devices each have a line: whether it is done, by which schedule, when it ran and when it runs next. ADDRESS is that of a sync; it may be left out where there is one.",
+			detail:   "Each part of what the server does is told with its schedule: when it ran last and how that ended, and when it is due. ADDRESS is that of a sync; it may be left out where there is one.",
 			examples: []string{"hellolab sync status", "hellolab sync status sync.corp -json"},
 		},
 		"trust rotate": {

@@ -22,6 +22,15 @@ func (c *schemaCommand) flags(fs *flag.FlagSet) {
 type schemaJSON struct {
 	FormatVersion string              `json:"format_version"`
 	Kinds         map[string]kindJSON `json:"kinds"`
+	// Faults are the kinds of fault blocks.
+	Faults map[string]faultJSON `json:"faults"`
+}
+
+type faultJSON struct {
+	Doc       string               `json:"description"`
+	Of        []string             `json:"of,omitempty"` // kinds; absent: all that are changed in place
+	Arguments map[string]*attrJSON `json:"arguments,omitempty"`
+	Lasts     bool                 `json:"lasts,omitempty"` // nothing mends it
 }
 
 type kindJSON struct {
@@ -65,7 +74,7 @@ func (t ctyType) MarshalJSON() ([]byte, error) { return ctyjson.MarshalType(t.Ty
 func (c *schemaCommand) run(_ context.Context, s *session, _ []string) error {
 	r := s.registry
 	if c.json {
-		out := schemaJSON{FormatVersion: "1.0", Kinds: map[string]kindJSON{}}
+		out := schemaJSON{FormatVersion: "1.0", Kinds: map[string]kindJSON{}, Faults: map[string]faultJSON{}}
 		for _, name := range r.Names() {
 			t := r.Type(name)
 			out.Kinds[name] = kindJSON{
@@ -74,6 +83,9 @@ func (c *schemaCommand) run(_ context.Context, s *session, _ []string) error {
 				Body:     blockToJSON(&t.Schema.In),
 				Computed: attrsToJSON(t.Schema.Out),
 			}
+		}
+		for _, f := range r.Faults() {
+			out.Faults[f.Name] = faultJSON{Doc: f.Doc, Of: f.Targets, Arguments: attrsToJSON(f.Params), Lasts: f.Lasting}
 		}
 		return view.WriteIndentedJSON(s.out, out)
 	}

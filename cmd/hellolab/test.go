@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,9 +14,11 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/check"
+	"hellolab/engine/impact"
 	"hellolab/engine/journal"
 	"hellolab/engine/lab"
 	"hellolab/engine/labtest"
@@ -28,6 +31,7 @@ import (
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/web"
+	"hellolab/state"
 )
 
 // testCommand runs test files, each on a lab that begins with nothing and is
@@ -143,6 +147,7 @@ func (s *session) tests(cfg *config.Config, files []*config.TestFile, f *varFlag
 		Reason:      windows.ReasonOf,
 		KnownReason: knownReason,
 		Expect:      s.expect,
+		Impact:      s.testImpact,
 		Workers:     runtime.GOMAXPROCS(0),
 	}
 }
@@ -182,6 +187,34 @@ func (s *session) testSync(ctx context.Context, l *lab.Lab, addr string) (code, 
 		return check.Success, detail, nil
 	}
 	return string(report.Result), detail, nil
+}
+
+// testImpact is the preview of a plan's sign-ins as a value: what `plan -json`
+// tells of it.
+func (s *session) testImpact(ctx context.Context, base state.Base, p *plan.Plan, by plan.Rules) (cty.Value, error) {
+	asked, ok := by.(*rules)
+	if !ok {
+		return cty.EmptyObjectVal, nil
+	}
+	report, err := s.impactOf(ctx, &planFlags{impact: impactFull}, base, &planned{plan: p, asked: asked.objects})
+	if err != nil {
+		return cty.NilVal, err
+	}
+	if report == nil {
+		report = &impact.Report{}
+	}
+	if report.Rows == nil {
+		report.Rows = []impact.Row{}
+	}
+	data, err := json.Marshal(report)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	ty, err := ctyjson.ImpliedType(data)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	return ctyjson.Unmarshal(data, ty)
 }
 
 // recordTests keeps what happened for `hellolab trace`. A folder that cannot be

@@ -111,12 +111,17 @@ func (r *runner) advance(ctx context.Context, l *lab.Lab, now *evaluated, res *R
 		return cty.NilVal, err
 	}
 	res.Did = now.check.After + " passed"
+	res.warn(undone)
+	return cty.ObjectVal(map[string]cty.Value{"code": cty.StringVal(check.Success), "now": cty.StringVal(l.Now().UTC().Format("2006-01-02T15:04:05Z07:00"))}), nil
+}
+
+// warn tells of what time has made due and could not be done.
+func (r *Result) warn(undone []lab.Undone) {
 	for _, u := range undone {
-		res.Diagnostics = append(res.Diagnostics, &hcl.Diagnostic{
-			Severity: hcl.DiagWarning, Summary: "What has become due of " + u.Addr + " is not done", Detail: u.Err.Error(), Subject: &now.check.Range,
+		r.Diagnostics = append(r.Diagnostics, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning, Summary: "What has become due of " + u.Addr + " is not done", Detail: u.Err.Error(), Subject: &r.Range,
 		})
 	}
-	return cty.ObjectVal(map[string]cty.Value{"code": cty.StringVal(check.Success), "now": cty.StringVal(l.Now().UTC().Format("2006-01-02T15:04:05Z07:00"))}), nil
 }
 
 func (r *runner) fault(ctx context.Context, l *lab.Lab, run *config.Run, faults []fault.Fault, res *Result) (cty.Value, error) {
@@ -157,7 +162,7 @@ func (r *runner) plan(ctx context.Context, run *config.Run, res *Result) (cty.Va
 	attrs, counts := changesOf(made.plan)
 	res.Did = counts
 	if r.Impact != nil {
-		v, err := r.Impact(ctx, r.view, made.plan, made.result)
+		v, err := r.Impact(ctx, r.view.Snapshot(), made.plan, made.rules)
 		if err != nil {
 			return cty.NilVal, err
 		}
@@ -231,7 +236,8 @@ func (r *runner) apply(ctx context.Context, l *lab.Lab, run *config.Run, res *Re
 		return cty.NilVal, err
 	}
 	res.Did = fmt.Sprintf("applied: %d added, %d changed, %d destroyed", done.Added, done.Changed, done.Destroyed)
-	r.compare(res, check.Success, undone)
+	res.warn(undone)
+	r.compare(res, check.Success, nil)
 	attrs, _ := changesOf(made.plan)
 	outputs := map[string]cty.Value{}
 	for _, o := range done.Outputs {

@@ -54,9 +54,9 @@ type Request struct {
 	KnownReason func(who, code string) error
 	// Expect is told of each plan before it is applied. Nil: nobody needs to know.
 	Expect func(*plan.Plan)
-	// Impact says what a plan would mean for sign-ins, for the asserts of plan
-	// runs: run.NAME.impact. Nil: they have none.
-	Impact func(ctx context.Context, view state.View, p *plan.Plan, r *eval.Result) (cty.Value, error)
+	// Impact says what a plan, made under rules on base, would mean for sign-ins, for
+	// the asserts of plan runs: run.NAME.impact. Nil: they have none.
+	Impact func(ctx context.Context, base state.Base, p *plan.Plan, rules plan.Rules) (cty.Value, error)
 
 	Workers int // files at a time; at least 1
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -89,7 +90,7 @@ func (r *runner) inItsLab(ctx context.Context, run *config.Run, now *evaluated, 
 	}
 	defer func() {
 		res.Faults = r.broken.On()
-		for _, name := range now.check.Faults {
+		for _, name := range slices.Backward(now.check.Faults) { // what broke last may be in the way of mending
 			err = errors.Join(err, r.broken.End(ctx, l, name))
 		}
 	}()
@@ -108,6 +109,7 @@ func (r *runner) begin(ctx context.Context, l *lab.Lab, faults []fault.Fault, na
 type evaluated struct {
 	eval   *eval.Evaluator
 	plan   *plan.Plan
+	rules  plan.Rules // by which it was planned
 	result *eval.Result
 	check  eval.Check // the run's
 }
@@ -152,13 +154,14 @@ func (r *runner) planned(ctx context.Context, e *eval.Evaluator, run *config.Run
 	if o.Mode == "" {
 		o.Mode = plan.Normal
 	}
+	rules := r.Rules()
 	made, result, more := plan.Build(ctx, plan.Request{
-		Evaluator: e, Registry: r.Registry, View: view, Lab: l, Mode: o.Mode, Refresh: o.Refresh, Targets: o.Targets, Replace: o.Anew, Rules: r.Rules(),
+		Evaluator: e, Registry: r.Registry, View: view, Lab: l, Mode: o.Mode, Refresh: o.Refresh, Targets: o.Targets, Replace: o.Anew, Rules: rules,
 	})
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, diags
 	}
-	now := &evaluated{eval: e, plan: made, result: result}
+	now := &evaluated{eval: e, plan: made, rules: rules, result: result}
 	if len(result.Checks) == 1 {
 		now.check = result.Checks[0]
 	}

@@ -18,6 +18,12 @@ variable "pin" {
   description = "Hello PIN chosen at enrollment."
 }
 
+variable "pin_length" {
+  type        = number
+  default     = 6
+  description = "Fewest characters of a PIN."
+}
+
 tenant "contoso" {
   domains     = ["contoso.com"]
   attestation = "required"
@@ -73,6 +79,9 @@ policy "hello" {
   trust                   = trust.key
   use_passport_for_work   = true
   require_security_device = true
+  pin_complexity {
+    minimum_pin_length = var.pin_length
+  }
 }
 
 device "desk" {

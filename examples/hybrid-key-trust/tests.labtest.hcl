@@ -60,6 +60,22 @@ run "everything" {
   }
 }
 
+# A longer PIN is asked for: the preview says whom that touches.
+run "what_if_pins_were_longer" {
+  command = plan
+  variables {
+    pin_length = 8
+  }
+  assert {
+    condition     = run.what_if_pins_were_longer.change == 1 && run.what_if_pins_were_longer.impact.changed_enrollments == 1
+    error_message = "Another impact: ${jsonencode(run.what_if_pins_were_longer.impact)}."
+  }
+  assert {
+    condition     = run.what_if_pins_were_longer.impact.lost_sign_ins == 0
+    error_message = "Somebody could not sign in any more."
+  }
+}
+
 # On for this run alone.
 run "without_revocation_lists" {
   command = signin

@@ -5,9 +5,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/drs"
@@ -97,16 +97,12 @@ func account(b providers.Breaker, target providers.Record) (domain providers.Ref
 
 // directoryOf signs in to a domain's directory as the lab's administrator.
 func directoryOf(ctx context.Context, b providers.Breaker, domain providers.Ref) (*adldap.Conn, error) {
-	d, err := objectOf[spec.Domain, spec.DomainOut](b, string(domain))
-	if err != nil {
-		return nil, err
-	}
 	env, err := b.Env("")
 	if err != nil {
 		return nil, err
 	}
-	name, _, _ := strings.Cut(d.Out.AdminUPN, "@")
-	return adldap.SignIn(ctx, env, adldap.Domain{Realm: d.Out.Realm, Host: d.Out.Hosts[0], BaseDN: d.Out.DN, Account: name, Password: d.Out.AdminPassword})
+	c, _, err := administer.Directory(ctx, env, domain)
+	return c, err
 }
 
 // inDomain does something to the target's account in its domain.

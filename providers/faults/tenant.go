@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
 )
@@ -94,19 +95,14 @@ func placeOf(b providers.Breaker, target providers.Record) (place, error) {
 	return at, nil
 }
 
-// administer signs in to a tenant's directory as the lab's administrator.
-func administer(ctx context.Context, b providers.Breaker, tenant providers.Ref) (*graph.Client, error) {
-	t, err := objectOf[spec.Tenant, spec.TenantOut](b, string(tenant))
-	if err != nil {
-		return nil, err
-	}
+// tenantOf signs in to a tenant's directory as the lab's administrator.
+func tenantOf(ctx context.Context, b providers.Breaker, tenant providers.Ref) (*graph.Client, error) {
 	env, err := b.Env("")
 	if err != nil {
 		return nil, err
 	}
-	return graph.SignIn(ctx, env, graph.Tenant{
-		ID: t.Out.TenantID, LoginHost: t.Out.LoginHost, GraphHost: t.Out.GraphHost, ClientID: t.Out.AdminClientID, ClientSecret: t.Out.AdminSecret,
-	})
+	c, _, err := administer.Graph(ctx, env, tenant)
+	return c, err
 }
 
 // inTenant does something to the target's object in its tenant.
@@ -116,7 +112,7 @@ func inTenant(do func(context.Context, *graph.Client, place) error) func(context
 		if err != nil {
 			return err
 		}
-		c, err := administer(ctx, b, at.tenant)
+		c, err := tenantOf(ctx, b, at.tenant)
 		if err != nil {
 			return err
 		}
@@ -190,7 +186,7 @@ func deleteKey(ctx context.Context, b providers.Breaker, is providers.Broken) er
 	if err != nil {
 		return err
 	}
-	c, err := administer(ctx, b, user.In.Tenant)
+	c, err := tenantOf(ctx, b, user.In.Tenant)
 	if err != nil {
 		return err
 	}
@@ -230,7 +226,7 @@ func forgetDomain(ctx context.Context, b providers.Breaker, is providers.Broken)
 	if err != nil {
 		return err
 	}
-	c, err := administer(ctx, b, t.In.Tenant)
+	c, err := tenantOf(ctx, b, t.In.Tenant)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ var rules = []struct {
 	{"providers/adds", []string{"providers/adds", "providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adcs", []string{"providers/adcs", "providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/trust", []string{"providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
-	{"providers/faults", []string{"providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/faults", []string{"providers/administer", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/survey", []string{"providers/administer", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/value", []string{"providers/spec", "providers"}},
 	{"providers", []string{"providers/event"}},
