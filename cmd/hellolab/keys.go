@@ -145,6 +145,7 @@ func (n name) is(k keyed) bool {
 // administrator does who found it there.
 type keysRevokeCommand struct {
 	stateFlags
+	rehearsal
 	key         string
 	from        string
 	autoApprove bool
@@ -152,6 +153,7 @@ type keysRevokeCommand struct {
 
 func (c *keysRevokeCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
+	c.rehearsal.flags(fs)
 	fs.StringVar(&c.key, "key", "", "the key of this `ID`, or the beginning of it, as `hellolab keys` prints it")
 	fs.StringVar(&c.from, "from", string(keylist.AD), "`DIRECTORY` to remove it from: ad")
 	fs.BoolVar(&c.autoApprove, "auto-approve", false, "do not ask")
@@ -169,26 +171,39 @@ func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) 
 	case len(c.key) < shortest:
 		return mistake("Give at least 8 digits.", "-key=%s is too short to tell keys apart", view.Quote(c.key))
 	}
+	err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+		_, err := c.revoke(ctx, s, l, args[0])
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
 	if !c.autoApprove {
 		if err := c.ask(ctx, s, args[0]); err != nil {
 			return err
 		}
 	}
 	return s.act(ctx, &c.stateFlags, "keys revoke", func(l *lab.Lab) error {
-		owner, key, err := c.find(ctx, s, l, args[0])
+		key, err := c.revoke(ctx, s, l, args[0])
 		if err != nil {
-			return err
-		}
-		d, err := directoriesOf(l)
-		if err != nil {
-			return err
-		}
-		if err := d.revoke(ctx, owner, key); err != nil {
 			return err
 		}
 		s.printf("Revoked: the key %s of %s is removed from %s.\n", key.ID, view.Escape(key.Account), view.Escape(key.Home))
 		return nil
 	})
+}
+
+// revoke removes the key that is meant.
+func (c *keysRevokeCommand) revoke(ctx context.Context, s *session, l *lab.Lab, user string) (*keylist.Key, error) {
+	owner, key, err := c.find(ctx, s, l, user)
+	if err != nil {
+		return nil, err
+	}
+	d, err := directoriesOf(l)
+	if err != nil {
+		return nil, err
+	}
+	return key, d.revoke(ctx, owner, key)
 }
 
 // revoke removes a key from its domain, and records it as a flow of its own.
