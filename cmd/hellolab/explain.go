@@ -138,7 +138,7 @@ func (s *session) held(ctx context.Context, l *lab.Lab, w *hello.World, r explai
 	if err != nil {
 		return held, err
 	}
-	held.Launch, held.PIN = status.Facts(held.Launch), status.PIN
+	held.Launch = status.Facts(held.Launch)
 	return held, nil
 }
 

@@ -60,22 +60,22 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face", "hellolab signin user.alice device.laptop -to=domain.corp -ccache=alice.cc"},
 		},
 		"pin change": {
-			detail:   "Windows' sign-in options: the old PIN opens the container, and its protector gets a new seal. Keys, registration and other gestures stay, and nobody outside the device hears of it. The new PIN must be what policy wants, and none of the last that it remembers. The configuration goes on naming the old PIN, which only a new enrollment reads; checks that sign in with it are refused from then on.",
+			detail:   "Windows' sign-in options: the old PIN opens the container, and its protector gets a new seal. Keys, registration and other gestures stay, and nobody outside the device hears of it. The new PIN must be what policy wants, and none of the last that it remembers. Which sign-ins that changes is shown first, by doing it on a throwaway view of the state. The configuration goes on naming the old PIN, which only a new enrollment reads; checks that sign in with it are refused from then on.",
 			exits:    []reference.Exit{{Code: "1", When: "the change was refused"}},
 			examples: []string{"hellolab pin change user.alice device.laptop", "hellolab pin change user.alice device.laptop -pin=env:PIN -new-pin=env:NEW_PIN"},
 		},
 		"pin reset": {
-			detail:   "\"I forgot my PIN\". Where policy had the PIN reset service take part (enable_pin_recovery), the service opens the container for a user who proves two factors: keys are kept and wrapped anew. Else, or with -destructive, the provisioning flow runs again: another container, another key, which takes the place of the old one in the tenant. With key trust the domain takes the new key after the next cycle of Connect, and has the old one until then. From the lock screen, that is without an unlocked session, the password is needed, and a hybrid joined device with key trust allows no destructive reset.",
+			detail:   "\"I forgot my PIN\". Where policy had the PIN reset service take part (enable_pin_recovery), the service opens the container for a user who proves two factors: keys are kept and wrapped anew. Else, or with -destructive, the provisioning flow runs again: another container, another key, which takes the place of the old one in the tenant. With key trust the domain takes the new key after the next cycle of Connect, and has the old one until then. From the lock screen, that is without an unlocked session, the password is needed, and a hybrid joined device with key trust allows no destructive reset. Which sign-ins it changes is shown first, by doing it on a throwaway view of the state.",
 			exits:    []reference.Exit{{Code: "1", When: "the reset was refused"}},
 			examples: []string{"hellolab pin reset user.alice device.laptop", "hellolab pin reset user.alice device.laptop -new-pin=env:NEW_PIN -password=env:PASSWORD"},
 		},
 		"password change": {
-			detail:   "Ctrl+Alt+Del on a computer of the domain, with a controller in sight. The tenant hears of it from Connect's next cycle. Another way is `signin -password -new-password`, where the domain asks for a new one. The configuration goes on naming the old password: nothing is planned for it until password_version grows, and checks that sign in with it are refused.",
+			detail:   "Ctrl+Alt+Del on a computer of the domain, with a controller in sight. The tenant hears of it from Connect's next cycle. Which sign-ins it changes is shown first. Another way is `signin -password -new-password`, where the domain asks for a new one. The configuration goes on naming the old password: nothing is planned for it until password_version grows, and checks that sign in with it are refused.",
 			exits:    []reference.Exit{{Code: "1", When: "the change was refused"}},
 			examples: []string{"hellolab password change user.alice", "hellolab password change user.alice -device=device.desk -password=env:PASSWORD -new-password=env:NEW_PASSWORD"},
 		},
 		"revoke sessions": {
-			detail:   "Microsoft Graph's revokeSignInSessions: primary refresh tokens and refresh tokens of the user are void at once, on every device. Access tokens stay good until they end, unless an application asks the tenant. Hello keys, and tickets of a domain, are not touched: the next sign-in brings new tokens.",
+			detail:   "Microsoft Graph's revokeSignInSessions: primary refresh tokens and refresh tokens of the user are void at once, on every device. Access tokens stay good until they end, unless an application asks the tenant. Hello keys, and tickets of a domain, are not touched: the next sign-in brings new tokens. Which sign-ins it changes is shown first.",
 			examples: []string{"hellolab revoke sessions user.alice"},
 		},
 		"mfa list": {
@@ -153,6 +153,10 @@ func manuals() map[string]manual {
 			detail:   "A cycle runs on the server and is waited for; what it wrote is told, and what it could not write. ADDRESS is that of a sync; it may be left out where there is one. It works with `enabled = false`, too.",
 			exits:    []reference.Exit{{Code: "1", When: "something was not synchronized"}},
 			examples: []string{"hellolab sync run", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
+		},
+		"sync status": {
+			detail:   "Each part of what the server does is told with its schedule: when it ran last and how that ended, and when it is due. ADDRESS is that of a sync; it may be left out where there is one.",
+			examples: []string{"hellolab sync status", "hellolab sync status sync.corp -json"},
 		},
 		"trust rotate": {
 			detail: "ADDRESS is that of a trust of type `cloud_kerberos`. The key of its Kerberos server object becomes another in the domain, and the tenant gets a copy at once, as Set-AzureADKerberosServer -RotateServerKey does; the versions before and after are told. " +

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"strings"
@@ -38,19 +39,13 @@ func (c *passwordChangeCommand) run(ctx context.Context, s *session, args []stri
 		return err
 	}
 	defer change.New.Wipe()
-	return s.act(ctx, &c.stateFlags, "password change", func(l *lab.Lab) error {
-		if change.Device, err = s.deskOf(l, change.User, c.device); err != nil {
-			return err
-		}
-		env, err := s.deviceEnv(l, change.User, change.Device)
-		if err != nil {
-			return err
-		}
-		v, err := s.windows.ChangePassword(ctx, env, change)
-		if err != nil {
-			return err
-		}
-		return c.tell(s, "Password changed", change.User, change.Device, verdict(v))
+	return c.act(ctx, s, "password change", "Password changed", change.User, func(l *lab.Lab) (device string, err error) {
+		change.Device, err = s.deskOf(l, change.User, c.device)
+		return change.Device, err
+	}, func() doing {
+		once := change
+		once.Old, once.New = bytes.Clone(change.Old), bytes.Clone(change.New)
+		return func(env providers.Env) (windows.Verdict, error) { return s.windows.ChangePassword(ctx, env, once) }
 	})
 }
 

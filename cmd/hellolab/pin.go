@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 
@@ -15,28 +16,56 @@ import (
 // how the end is told.
 type userAct struct {
 	stateFlags
+	rehearsal
 	json bool
 }
 
 func (c *userAct) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
+	c.rehearsal.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
-// act has a user do something at a device, and tells how it ended; done is the
-// word for a good end.
-func (c *userAct) act(ctx context.Context, s *session, operation, done, user, device string, do func(providers.Env) (windows.Verdict, error)) error {
-	return s.act(ctx, &c.stateFlags, operation, func(l *lab.Lab) error {
+// doing is what a user does at a device: it uses up secrets, and so is made anew
+// for each time.
+type doing func(providers.Env) (windows.Verdict, error)
+
+// act shows what it does to sign-ins that a user does something at a device, has
+// them do it, and tells how it ended; done is the word for a good end. at names the
+// device.
+func (c *userAct) act(ctx context.Context, s *session, operation, done, user string, at func(*lab.Lab) (string, error), do func() doing) error {
+	in := func(l *lab.Lab) (device string, v windows.Verdict, err error) {
+		if device, err = at(l); err != nil {
+			return device, v, err
+		}
 		env, err := s.deviceEnv(l, user, device)
+		if err != nil {
+			return device, v, err
+		}
+		v, err = do()(env)
+		return device, v, err
+	}
+	if !c.json {
+		err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+			_, v, err := in(l)
+			return v.Code == check.Success, err
+		})
 		if err != nil {
 			return err
 		}
-		v, err := do(env)
+	}
+	return s.act(ctx, &c.stateFlags, operation, func(l *lab.Lab) error {
+		device, v, err := in(l)
 		if err != nil {
 			return err
 		}
 		return c.tell(s, done, user, device, verdict(v))
 	})
+}
+
+// at is a device that the command line names.
+func at(device string) func(*lab.Lab) (string, error) {
+	return func(*lab.Lab) (string, error) { return device, nil }
 }
 
 func (c *userAct) tell(s *session, done, user, device string, v check.Verdict) error {
@@ -80,8 +109,10 @@ func (c *pinChangeCommand) run(ctx context.Context, s *session, args []string) (
 		return err
 	}
 	defer change.New.Wipe()
-	return c.act(ctx, s, "pin change", "PIN changed", change.User, change.Device, func(env providers.Env) (windows.Verdict, error) {
-		return s.windows.ChangePIN(ctx, env, change)
+	return c.act(ctx, s, "pin change", "PIN changed", change.User, at(change.Device), func() doing {
+		once := change
+		once.Old, once.New = bytes.Clone(change.Old), bytes.Clone(change.New)
+		return func(env providers.Env) (windows.Verdict, error) { return s.windows.ChangePIN(ctx, env, once) }
 	})
 }
 
@@ -114,7 +145,9 @@ func (c *pinResetCommand) run(ctx context.Context, s *session, args []string) (e
 		return err
 	}
 	defer reset.New.Wipe()
-	return c.act(ctx, s, "pin reset", "PIN reset", reset.User, reset.Device, func(env providers.Env) (windows.Verdict, error) {
-		return s.windows.ResetPIN(ctx, env, reset)
+	return c.act(ctx, s, "pin reset", "PIN reset", reset.User, at(reset.Device), func() doing {
+		once := reset
+		once.New, once.Password = bytes.Clone(reset.New), bytes.Clone(reset.Password)
+		return func(env providers.Env) (windows.Verdict, error) { return s.windows.ResetPIN(ctx, env, once) }
 	})
 }

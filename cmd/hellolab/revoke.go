@@ -19,11 +19,13 @@ import (
 // does who fears for an account.
 type revokeSessionsCommand struct {
 	stateFlags
+	rehearsal
 	json bool
 }
 
 func (c *revokeSessionsCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
+	c.rehearsal.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
@@ -39,20 +41,17 @@ func (c *revokeSessionsCommand) run(ctx context.Context, s *session, args []stri
 	if len(args) != 1 {
 		return mistake("Usage: hellolab revoke sessions USER, such as hellolab revoke sessions user.alice", "A user is needed")
 	}
+	if !c.json {
+		err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+			_, err := s.revokeSessions(ctx, l, args[0])
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return s.act(ctx, &c.stateFlags, "revoke sessions", func(l *lab.Lab) error {
-		u, _, err := s.userIn(l, args[0])
-		if err != nil {
-			return err
-		}
-		u.In.Password.Wipe()
-		if u.In.Tenant == "" {
-			return mistake("Disable the account in the domain instead (enabled_in_domain): tickets that are out are good until they end.", "%s has no account in a tenant, and so no sessions there", args[0])
-		}
-		d, err := directoriesOf(l)
-		if err != nil {
-			return err
-		}
-		tenant, err := d.revokeSessions(ctx, u)
+		tenant, err := s.revokeSessions(ctx, l, args[0])
 		if err != nil {
 			return err
 		}
@@ -61,11 +60,28 @@ func (c *revokeSessionsCommand) run(ctx context.Context, s *session, args []stri
 			life = providers.FormatDuration(at.AccessToken)
 		}
 		if c.json {
-			return view.WriteIndentedJSON(s.out, revoked{u.Addr, tenant.Addr, life})
+			return view.WriteIndentedJSON(s.out, revoked{args[0], tenant.Addr, life})
 		}
-		s.printf("Revoked: the sessions of %s in %s. Refresh tokens are void at once; access tokens that are out end within %s.\n", u.Addr, tenant.Addr, life)
+		s.printf("Revoked: the sessions of %s in %s. Refresh tokens are void at once; access tokens that are out end within %s.\n", args[0], tenant.Addr, life)
 		return nil
 	})
+}
+
+// revokeSessions ends the sessions of the user at an address.
+func (s *session) revokeSessions(ctx context.Context, l *lab.Lab, user string) (tenantObject, error) {
+	u, _, err := s.userIn(l, user)
+	if err != nil {
+		return tenantObject{}, err
+	}
+	u.In.Password.Wipe()
+	if u.In.Tenant == "" {
+		return tenantObject{}, mistake("Disable the account in the domain instead (enabled_in_domain): tickets that are out are good until they end.", "%s has no account in a tenant, and so no sessions there", user)
+	}
+	d, err := directoriesOf(l)
+	if err != nil {
+		return tenantObject{}, err
+	}
+	return d.revokeSessions(ctx, u)
 }
 
 // revokeSessions asks the user's tenant over Graph, and records it as a flow of

@@ -64,6 +64,8 @@ func TestA2(t *testing.T) {
 	t.Run("hint, locator", func(t *testing.T) {
 		seed.Proves(t, "A2-02", "A2")
 		seed.Proves(t, "A2-03", "A2")
+		seed.Proves(t, "COMP-07", "A2")
+		seed.Proves(t, "COMP-08", "A2")
 		s.by(t, "A", event.LSASS, event.Kerberos, "domain_hint")
 		s.by(t, "A", event.DCLocator, event.ActiveDirectory, "dc_located")
 		if m := s.at(t, "domain_hint").Message; m["kid"] != kid || m["domain"] != "corp.contoso.com" {
@@ -135,6 +137,29 @@ func TestA2(t *testing.T) {
 		if _, err := ticket.Open(ofEntra); err == nil {
 			t.Error("the full ticket is under the tenant's key")
 		}
+	})
+	t.Run("tickets in the cache", func(t *testing.T) {
+		seed.Proves(t, "KEY-22", "A2")
+		tgt := session.TGT
+		if life := tgt.EndTime.Sub(tgt.AuthTime); life != 10*time.Hour || tgt.RenewTill.Sub(tgt.AuthTime) != 7*24*time.Hour || !tgt.Server.Equal(krb.TGS(realm)) {
+			t.Errorf("the full ticket for %s is good for %s, renewable until %s", tgt.Server, life, tgt.RenewTill)
+		}
+		if len(session.Tickets) != 2 { // the service, and the directory
+			t.Fatalf("%d tickets for services", len(session.Tickets))
+		}
+		wire := tap.unfolded()
+		for _, c := range append(slices.Clone(session.Tickets), *tgt) {
+			if c.EndTime.After(tgt.EndTime) || bytes.Contains(wire, c.Key.Value) {
+				t.Errorf("%s ends at %s, or its key passed in the clear", c.Server, c.EndTime)
+			}
+		}
+		if err := l.windows.SignOut(t.Context(), l.For(laptop), alice, laptop); err != nil {
+			t.Fatal(err)
+		}
+		if keys := append(l.keysOf(laptop, "kerberos"), l.keysOf(laptop, "cloudtickets")...); len(keys) != 0 {
+			t.Errorf("kept beyond the session: %q", keys)
+		}
+		l.expect(byPINTo(webService), "success")
 	})
 	t.Run("unlock goes on", func(t *testing.T) {
 		l.lock()
@@ -280,11 +305,16 @@ func TestA2Locator(t *testing.T) {
 	for _, place := range []string{"onsite", "vpn", "internet"} {
 		t.Run(place, func(t *testing.T) {
 			seed.Proves(t, "A2-03", "A2")
+			seed.Proves(t, "MOD-12", "A2")
 			l := newCloudLaptop(t)
 			if err := l.windows.Restart(t.Context(), l.For(laptop), laptop); err != nil {
 				t.Fatal(err)
 			}
 			l.Update(laptop, spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: alice, Network: place, Biometrics: []string{"face", "fingerprint"}})
+			l.expect(byPINTo("tenant.contoso"), "success") // with a controller in sight or none
+			if err := l.windows.Restart(t.Context(), l.For(laptop), laptop); err != nil {
+				t.Fatal(err)
+			}
 			want := "success"
 			if place == "internet" {
 				want = "no_line_of_sight"

@@ -137,6 +137,8 @@ func TestA5(t *testing.T) {
 	})
 	t.Run("both in cache", func(t *testing.T) {
 		seed.Proves(t, "A5-08", "A5")
+		seed.Proves(t, "COMP-05", "A5")
+		seed.Proves(t, "PRT-05", "A5")
 		s.by(t, "D", event.LSASS, "", "prt_cached")
 		s.by(t, "D", event.LSASS, "", "partial_tgt_cached")
 		rec, tickets := stored[prtState](l, desk, "prt", l.sid("alice")+"|ngc"), l.cloudTickets(desk, "alice")
@@ -153,6 +155,8 @@ func TestA5(t *testing.T) {
 	})
 	t.Run("the exchange", func(t *testing.T) {
 		seed.Proves(t, "A5-09", "A5")
+		seed.Proves(t, "COMP-07", "A5")
+		seed.Proves(t, "COMP-08", "A5")
 		s.by(t, "E", event.LSASS, event.Kerberos, "domain_hint")
 		s.by(t, "E", event.DCLocator, event.ActiveDirectory, "dc_located")
 		s.by(t, "E", event.Kerberos, event.KDC, "partial_tgt_sent")

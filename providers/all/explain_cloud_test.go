@@ -116,7 +116,7 @@ func TestExplainCloudTrust(t *testing.T) {
 				t.Errorf("%+v", x.Choice)
 			}
 			for _, c := range x.Provisioning.Deployment {
-				if c.Name == "kerberos_server_object" && c.Verdict != explain.Met {
+				if c.Name == "partial_ticket" && c.Verdict != explain.Met {
 					t.Errorf("%+v", c)
 				}
 			}

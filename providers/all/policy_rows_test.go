@@ -112,3 +112,32 @@ func TestTenantWidePolicyAtTheDevice(t *testing.T) {
 	l.Advance(42 * 24 * time.Hour)
 	l.expect(byPIN(pin), "change_pin_prompt")
 }
+
+// TestPolicyOnSensors: a camera that is plugged in, or cannot tell a picture from
+// a person, is used where policy lets it; the PIN works whatever it says.
+func TestPolicyOnSensors(t *testing.T) {
+	seed.Proves(t, "POL-05", "P1", "A1")
+	l := newLab(t)
+	l.device("laptop", func(d *spec.Device) {
+		d.Biometrics, d.Sensors = nil, map[string]*spec.Sensor{"web": {Kind: "face", External: true, AntiSpoofing: ptr(false)}}
+	})
+	policy := func(anti, ess bool) spec.Policy {
+		return spec.Policy{Biometrics: &spec.Biometrics{EnhancedAntiSpoofing: &anti, ESSPeripherals: &ess}}
+	}
+	l.Create("policy.p", policy(false, true))
+	if _, err := l.TryCreate(t.Context(), enrolled, enrollment(alice, laptop, "face")); err == nil || !strings.Contains(err.Error(), "policy lets it use") {
+		t.Errorf("blocked by Enhanced Sign-in Security: %v", err)
+	}
+	l.Update("policy.p", policy(false, false))
+	l.Advance(time.Minute)
+	l.enroll("face")
+	face := windows.Request{Gesture: "face"}
+	l.expect(face, "success")
+	l.Update("policy.p", policy(false, true))
+	l.expect(face, "sensor_blocked")
+	l.Update("policy.p", policy(true, false))
+	l.expect(face, "anti_spoofing_missing")
+	l.expect(byPIN(pin), "success")
+	l.Update("policy.p", policy(false, false))
+	l.expect(face, "success")
+}

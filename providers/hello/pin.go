@@ -2,7 +2,6 @@ package hello
 
 import (
 	"fmt"
-	"time"
 	"unicode/utf8"
 )
 
@@ -48,13 +47,6 @@ type PINShape struct {
 	Special bool
 	Other   bool // a character of no class
 	Simple  bool // digits only, each the same distance from the one before
-}
-
-// PINHeld is what a device keeps of a PIN in use, beside what opens by it. The
-// zero PINHeld is that nothing is known.
-type PINHeld struct {
-	Set   time.Time
-	Shape PINShape
 }
 
 // Violation is one rule that a PIN breaks. It never holds the PIN.

@@ -55,6 +55,8 @@ var generalReasons = []Reason{
 	{"biometric_failed", "", "", "The sensor did not recognize the user.", "Try again, or use the PIN."},
 	{"biometrics_disabled", "", "", "Policy allows no biometric gestures on the device.", "Use the PIN, or set use_biometrics = true."},
 	{"unlock_factor_missing", "", "", "Policy demands a factor of each of two groups, and one is missing.", "Give the PIN and a gesture, or bring the device to where its trusted signal is."},
+	{"sensor_blocked", "", "", "Enhanced Sign-in Security blocks sensors that are plugged in.", "Use the PIN or a built-in sensor, or set enable_ess_with_supported_peripherals = false."},
+	{"anti_spoofing_missing", "", "", "Policy takes a face only from a camera with enhanced anti-spoofing, and the device has none.", "Use the PIN or another gesture, or set facial_features_use_enhanced_anti_spoofing = false."},
 	{"no_hello_credential", "0x80090011", "NTE_NOT_FOUND", "The user has no Hello credential on this device.", "Declare an enrollment of the user on the device."},
 	{"credential_damaged", "0x80090005", "NTE_BAD_DATA", "The Hello container on the device is damaged.", "Replace the enrollment, which provisions it anew."},
 	{"tpm_missing", "0x80090035", "NTE_DEVICE_NOT_FOUND", "Policy requires a TPM, and the device has none that it can use.", "Give the device a TPM, or set require_security_device = false."},

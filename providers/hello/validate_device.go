@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hellolab/providers/spec"
 )
 
 // enrollmentsPerDevice is how many users a device supports (Windows Hello for
@@ -238,14 +240,20 @@ func because(f InForce, check string) string {
 
 func (v *validation) gestures(e *Enrollment, d *Device, policy InForce) {
 	for _, g := range e.In.Gestures {
-		switch {
-		case g == "" && !e.Knows("gestures"):
-		case !slices.Contains(d.In.Biometrics, g) && d.Knows("biometrics"):
+		if g == "" && !e.Knows("gestures") || !d.Knows("biometrics", "sensor", "os") {
+			continue
+		}
+		switch code := policy.SensorRefused(d.In, g); {
+		case code == "":
+		case !slices.ContainsFunc(Sensors(d.In), func(s spec.Sensor) bool { return s.Kind == g }):
 			v.problem(e.Addr, "gestures", "gesture_without_sensor", "No sensor for the gesture",
 				"%s has no sensor for %q. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)
-		case !policy.UseBiometrics.Value:
+		case code == "biometrics_disabled":
 			v.report(e, "gestures", "biometrics_disabled", "Biometrics are off",
-				"Biometric gestures are off by %s, so %q cannot be used; the PIN can. Leave the gesture out, or set use_biometrics = true.", policy.UseBiometrics.Origin.Policy, g)
+				"Biometric gestures are off by %s, so %q cannot be used; the PIN can. Leave the gesture out, or set use_biometrics = true.", policy.sensorPolicy(code), g)
+		default:
+			r, _ := ReasonFor(code)
+			v.report(e, "gestures", code, "Sensor against policy", "%s By %s, %q cannot be used; the PIN can. %s", r.Sentence, policy.sensorPolicy(code), g, r.Hint)
 		}
 	}
 }

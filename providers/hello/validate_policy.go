@@ -227,8 +227,10 @@ func (v *validation) unlockFactors(e *Enrollment, u *User, d *Device, policy InF
 		return
 	}
 	owned := []string{FactorPIN}
-	if policy.UseBiometrics.Value {
-		owned = append(owned, e.In.Gestures...)
+	for _, g := range e.In.Gestures {
+		if policy.SensorRefused(d.In, g) == "" {
+			owned = append(owned, g)
+		}
 	}
 	if policy.Unlocks(owned...) {
 		return

@@ -94,26 +94,34 @@ type UserOut struct {
 
 // Device is a Windows device.
 type Device struct {
-	Join              string           `lab:"join,required,replace" enum:"entra,hybrid,domain,registered,none" doc:"How the device is known to its identity providers: \"hybrid\" is joined to a domain and registered with a tenant; \"registered\" is a personal device with work accounts added."`
-	Tenant            providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"domain\" or \"none\". Of a registered device, that of one of its work accounts."`
-	Domain            providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain it is joined to, when join is \"hybrid\" or \"domain\"."`
-	JoinedBy          providers.Ref    `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
-	UnlockAccount     string           `lab:"unlock_account,replace" enum:"work,microsoft,local" doc:"Whose sign-in unlocks Windows: work accounts on a joined device; on a registered one a Microsoft account, the default (seed 004), or a local account."`
-	UnlockPIN         providers.Secret `lab:"unlock_pin,writeonly" doc:"PIN that the Microsoft account's owner chooses when Windows is set up; it opens the container that work keys are put into. Without it the first enrollment makes the container. Read once (ours)."`
-	WorkAccounts      []providers.Ref  `lab:"work_accounts,replace" ref:"user" doc:"Work accounts added to a registered device, each of another tenant. Each registers the device and brings a primary refresh token at once (seed 004)."`
-	Name              string           `lab:"name" doc:"Computer name; the block's name when absent."`
-	OS                string           `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
-	TPM               string           `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module. Without one, keys are in software, and nothing counts wrong PINs but Windows: whoever has the state and its key may guess them, at 14 ms each."`
-	Biometrics        []string         `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors."`
-	Session           string           `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
-	Network           string           `lab:"network" default:"onsite" enum:"onsite,vpn,internet,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; on no network."`
-	Site              string           `lab:"site" doc:"Active Directory site it is in, when it is on the domain's network; found by the controller's answer when absent."`
-	TrustedRoots      []providers.Ref  `lab:"trusted_roots" ref:"authority" doc:"Authorities whose roots it trusts besides those of a domain that it is joined to, which come by themselves."`
-	StrictKDC         *bool            `lab:"strict_kdc_validation" doc:"Whether a KDC's certificate must be for KDC authentication and name the domain (reading R2). Unset: true when Entra joined, false when joined to the domain."`
-	RevocationUnknown string           `lab:"revocation_unknown" default:"refuse" enum:"refuse,allow" doc:"What becomes of a KDC whose certificate's revocation cannot be learned."`
-	EnabledInTenant   bool             `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
-	EnabledInDomain   bool             `lab:"enabled_in_domain" default:"true" doc:"Whether the domain lets the computer sign in."`
-	Compliant         bool             `lab:"compliant" doc:"Whether device management has told the tenant that the device keeps its rules."`
+	Join              string             `lab:"join,required,replace" enum:"entra,hybrid,domain,registered,none" doc:"How the device is known to its identity providers: \"hybrid\" is joined to a domain and registered with a tenant; \"registered\" is a personal device with work accounts added."`
+	Tenant            providers.Ref      `lab:"tenant,replace" ref:"tenant" doc:"Tenant it is registered with; required unless join is \"domain\" or \"none\". Of a registered device, that of one of its work accounts."`
+	Domain            providers.Ref      `lab:"domain,replace" ref:"domain" doc:"Domain it is joined to, when join is \"hybrid\" or \"domain\"."`
+	JoinedBy          providers.Ref      `lab:"joined_by,replace" ref:"user" doc:"Who joins it out of the box; by default the first user enrolled on it."`
+	UnlockAccount     string             `lab:"unlock_account,replace" enum:"work,microsoft,local" doc:"Whose sign-in unlocks Windows: work accounts on a joined device; on a registered one a Microsoft account, the default (seed 004), or a local account."`
+	UnlockPIN         providers.Secret   `lab:"unlock_pin,writeonly" doc:"PIN that the Microsoft account's owner chooses when Windows is set up; it opens the container that work keys are put into. Without it the first enrollment makes the container. Read once (ours)."`
+	WorkAccounts      []providers.Ref    `lab:"work_accounts,replace" ref:"user" doc:"Work accounts added to a registered device, each of another tenant. Each registers the device and brings a primary refresh token at once (seed 004)."`
+	Name              string             `lab:"name" doc:"Computer name; the block's name when absent."`
+	OS                string             `lab:"os" default:"windows-11-24h2" enum:"windows-10-22h2,windows-11-23h2,windows-11-24h2" doc:"Windows release."`
+	TPM               string             `lab:"tpm,replace" default:"2.0" enum:"2.0,none" doc:"Trusted Platform Module. Without one, keys are in software, and nothing counts wrong PINs but Windows: whoever has the state and its key may guess them, at 14 ms each."`
+	Biometrics        []string           `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors, built in; a camera among them tells a picture from a person."`
+	Sensors           map[string]*Sensor `lab:"sensor,blocks" doc:"Sensors that are otherwise, labelled by name."`
+	Session           string             `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
+	Network           string             `lab:"network" default:"onsite" enum:"onsite,vpn,internet,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; on no network."`
+	Site              string             `lab:"site" doc:"Active Directory site it is in, when it is on the domain's network; found by the controller's answer when absent."`
+	TrustedRoots      []providers.Ref    `lab:"trusted_roots" ref:"authority" doc:"Authorities whose roots it trusts besides those of a domain that it is joined to, which come by themselves."`
+	StrictKDC         *bool              `lab:"strict_kdc_validation" doc:"Whether a KDC's certificate must be for KDC authentication and name the domain (reading R2). Unset: true when Entra joined, false when joined to the domain."`
+	RevocationUnknown string             `lab:"revocation_unknown" default:"refuse" enum:"refuse,allow" doc:"What becomes of a KDC whose certificate's revocation cannot be learned."`
+	EnabledInTenant   bool               `lab:"enabled_in_tenant" default:"true" doc:"Whether the tenant lets the device sign in."`
+	EnabledInDomain   bool               `lab:"enabled_in_domain" default:"true" doc:"Whether the domain lets the computer sign in."`
+	Compliant         bool               `lab:"compliant" doc:"Whether device management has told the tenant that the device keeps its rules."`
+}
+
+// Sensor is a Hello-compatible sensor of a device.
+type Sensor struct {
+	Kind         string `lab:"kind,required" enum:"face,fingerprint" doc:"What it senses."`
+	External     bool   `lab:"external" doc:"Whether it is plugged in. Enhanced Sign-in Security, which is on unless policy says otherwise, blocks it on Windows 11."`
+	AntiSpoofing *bool  `lab:"anti_spoofing" default:"true" doc:"Of a camera: whether it tells a picture from a person, which policy can demand."`
 }
 
 // Values of Device.UnlockAccount.

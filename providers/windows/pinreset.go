@@ -176,7 +176,11 @@ func (p *provisioning) resetDestructively(ctx context.Context, old enrollmentRec
 }
 
 // atLockScreen reports whether the user has no session open to reset the PIN in.
+// That of a personal device is its owner's.
 func (p *provisioning) atLockScreen() (bool, error) {
+	if p.personal() {
+		return false, nil
+	}
 	session, ok, err := view[sessionRecord](p.env.Section, tableSession, p.user.sid)
 	return !ok || session.Locked, err
 }

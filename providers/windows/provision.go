@@ -259,12 +259,7 @@ func newPIN(first, second providers.Secret, rules hello.PINRules) error {
 }
 
 // sensors are the biometric sensors that policy lets the device use.
-func (p *provisioning) sensors() []string {
-	if !p.policy.UseBiometrics.Value {
-		return nil
-	}
-	return p.in.Biometrics
-}
+func (p *provisioning) sensors() []string { return p.policy.UsableSensors(p.in) }
 
 // enrollGestures has the user enroll biometrics, or skip.
 func (p *provisioning) enrollGestures() error {
@@ -272,11 +267,7 @@ func (p *provisioning) enrollGestures() error {
 	have := p.sensors()
 	if len(have) == 0 {
 		if len(p.asked.Gestures) > 0 {
-			code := "gesture_not_enrolled"
-			if len(p.in.Biometrics) > 0 {
-				code = "biometrics_disabled"
-			}
-			err := because(code, nil, "The device has no sensor for %s that policy lets it use.", p.asked.Gestures[0])
+			err := because(p.policy.SensorRefused(p.in, p.asked.Gestures[0]), nil, "The device has no sensor for %s that policy lets it use.", p.asked.Gestures[0])
 			t.refused(event.CXH, event.Sensor, local, "sensor_check", "The application finds no sensor for the gesture.", err)
 			return err
 		}
@@ -292,7 +283,7 @@ func (p *provisioning) enrollGestures() error {
 	p.secrets = map[container.Gesture][]byte{}
 	for _, g := range p.asked.Gestures {
 		if !slices.Contains(have, g) {
-			err := because("gesture_not_enrolled", nil, "The device has no sensor for %s.", g)
+			err := because(p.policy.SensorRefused(p.in, g), nil, "The device has no sensor for %s that policy lets it use.", g)
 			t.refused(event.CXH, event.Sensor, local, "biometric_not_enrolled", "The application finds no sensor for the gesture.", err)
 			return err
 		}

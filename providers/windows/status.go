@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"hellolab/providers"
-	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
@@ -51,10 +50,9 @@ type Status struct {
 	PreJoin *JoinAttempt `json:"previous_registration,omitempty"`  // of a domain's member that is not registered
 
 	// What dsregcmd does not show.
-	Locked       bool          `json:"session_locked"`    // the user's session
-	PIN          hello.PINHeld `json:"-"`                 // the user's
-	Pool         int           `json:"key_pool"`          // user keys that lie ready
-	PoolAttested int           `json:"key_pool_attested"` // of them, with an attestation
+	Locked       bool `json:"session_locked"`    // the user's session
+	Pool         int  `json:"key_pool"`          // user keys that lie ready
+	PoolAttested int  `json:"key_pool_attested"` // of them, with an attestation
 }
 
 // TenantState is what a joined device knows of its tenant.
@@ -241,7 +239,6 @@ func (s *Status) ofUser(m *machine, user string) error {
 		if _, s.NGC = c.UserKey(s.tenantOfUser(sid)); s.NGC {
 			mine = c
 		}
-		s.PIN = hello.PINHeld{Set: c.PIN.Set, Shape: c.PIN.Shape}
 		s.KeyID = done.EntryID
 		return nil
 	})

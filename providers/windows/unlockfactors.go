@@ -29,8 +29,8 @@ func (s *signingIn) opened(ctx context.Context, c *container.Container) error {
 		if s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase); err == nil {
 			err = s.askForNewPIN(ctx, c, s.released)
 		}
-	case !s.policy.UseBiometrics.Value:
-		err = refuse("biometrics_disabled", nil)
+	case s.policy.SensorRefused(s.in, g) != "" && s.policy.SensorRefused(s.in, g) != "gesture_not_enrolled": // that nothing senses it shows in a moment
+		err = refuse(s.policy.SensorRefused(s.in, g), nil)
 	default:
 		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
 	}

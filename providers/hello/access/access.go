@@ -182,8 +182,8 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 	}
 	if g != hello.FactorPIN {
 		switch {
-		case !s.policy.UseBiometrics.Value:
-			return s.refuse(flow, "A", "biometrics_disabled"), false
+		case s.sensorRefused() != "":
+			return s.refuse(flow, "A", s.sensorRefused()), false
 		case !slices.Contains(c.Gestures, g):
 			return s.refuse(flow, "A", "gesture_not_enrolled"), false
 		}

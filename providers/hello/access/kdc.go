@@ -1,10 +1,10 @@
 package access
 
 import (
-	"slices"
 	"strings"
 
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
 
 // Controllers are those of a domain that a device may find: of its site, or any.
@@ -13,12 +13,18 @@ func (l *Lab) Controllers(device, domain string) []string {
 	if d == nil || at == nil {
 		return nil
 	}
-	names, by := hello.Controllers(d.In)
-	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(by[n].Site, at.In.Site) })
-	if at.In.Site != "" && len(near) > 0 {
-		return near
+	s := &signingIn{pair: &pair{Lab: l, d: at}}
+	return s.found(d, func(spec.Controller) bool { return true })
+}
+
+// Exchangers are those of them that the locator finds for a partial ticket.
+func (l *Lab) Exchangers(device, domain string) []string {
+	d, at := l.world.Domains[domain], l.world.Devices[device]
+	if d == nil || at == nil {
+		return nil
 	}
-	return names
+	s := &signingIn{pair: &pair{Lab: l, d: at}}
+	return s.found(d, hello.KeyList)
 }
 
 // KDC says what a sign-in by key from a device makes of a controller's

@@ -2,7 +2,6 @@ package access
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"hellolab/providers/hello"
@@ -68,11 +67,8 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 		return "tpm_missing"
 	}
 	for _, g := range e.In.Gestures {
-		switch {
-		case !s.policy.UseBiometrics.Value:
-			return "biometrics_disabled"
-		case !slices.Contains(d.In.Biometrics, g):
-			return "gesture_not_enrolled"
+		if code := s.policy.SensorRefused(d.In, g); code != "" {
+			return code
 		}
 	}
 	if e.PIN != nil {

@@ -24,8 +24,10 @@ func (s *signingIn) factors(gesture string) (presented []string, ok bool) {
 	others := []string{hello.FactorPIN}
 	if gesture == hello.FactorPIN {
 		others = nil
-		if s.policy.UseBiometrics.Value {
-			others = s.credential.Gestures
+		for _, g := range s.credential.Gestures {
+			if s.policy.SensorRefused(s.d.In, g) == "" {
+				others = append(others, g)
+			}
 		}
 	}
 	for _, other := range others {

@@ -33,30 +33,70 @@ func (e *explaining) ticketConditions(domain string) []Condition {
 	if t := e.credential.Ticket; t != nil && e.held.Lab.Now.Before(t.Ends) {
 		return []Condition{sight, {Name: "domain_ticket", Needs: "The session has a ticket of the domain.", Verdict: Met, Why: fmt.Sprintf("It ends on %s.", t.Ends.UTC().Format(time.RFC3339))}}
 	}
-	return append([]Condition{sight}, e.domainConditions(domain)...)
+	return e.domainConditions(domain, &sight)
 }
 
-// domainConditions are those of a domain's controllers, by trust.
-func (e *explaining) domainConditions(domain string) []Condition {
+// domainConditions are those of a domain's controllers, by trust. sight is that
+// a controller is in sight, nil where that goes without saying.
+func (e *explaining) domainConditions(domain string, sight *Condition) []Condition {
+	var way []Condition
+	if sight != nil {
+		way = []Condition{*sight}
+	}
 	d := e.world.Domains[domain]
-	reached := d != nil && (!e.member() || string(e.d.In.Domain) == domain)
-	out := []Condition{
-		condition("domain_account", "The user has an account in the domain.", e.u.In.Domain != "" && (!reached || string(e.u.In.Domain) == domain), "not_domain_account"),
-		condition("domain_reached", "A trust leads from the device to the domain.", reached && (e.member() || e.route.Domain != ""), "domain_not_reached"),
-		e.accountEnabled(),
+	account := condition("domain_account", "The user has an account in the domain.", string(e.u.In.Domain) == domain, "not_domain_account")
+	reached := condition("domain_reached", "A trust leads from the device to the domain.", d != nil && (e.member() || e.route.Domain != ""), "domain_not_reached")
+	if reached.Verdict != Met {
+		return append([]Condition{reached}, way...)
 	}
-	if !reached {
-		return out
+	begin := []Condition{reached}
+	if e.u.In.Domain == "" && !(e.member() && e.shape.Trust == hello.CloudKerberos) { // before anybody is asked
+		return slices.Concat(begin, []Condition{account}, way)
 	}
-	switch e.shape.Trust {
-	case hello.KeyTrust:
-		out = append(out, e.keyTrust(d)...)
-	case hello.CloudKerberos:
-		out = append(out, e.cloudTrust(d)...)
-	case hello.CertTrust:
-		out = append(out, e.certificateTrust(d)...)
+	if !e.member() || e.shape.Trust == hello.CloudKerberos { // a member's Kerberos knows the domain from its own account
+		begin = append(begin, e.hint(domain))
 	}
-	return out
+	switch {
+	case e.shape.Trust == hello.CloudKerberos:
+		return slices.Concat(begin, []Condition{e.partialTicket()}, way, e.cloudTrust(d))
+	case e.shape.Trust == hello.KeyTrust:
+		return slices.Concat(begin, way, []Condition{account, e.accountEnabled()}, e.keyTrust(d))
+	case e.shape.Trust == hello.CertTrust:
+		return slices.Concat(begin, way, []Condition{account, e.accountEnabled()}, e.certificateTrust(d))
+	}
+	return slices.Concat(begin, []Condition{account}, way)
+}
+
+// hint is the domain's name in the key's metadata, where Kerberos looks for it.
+func (e *explaining) hint(domain string) Condition {
+	d := e.world.Domains[domain]
+	c := condition("domain_hint", "The Hello key's metadata name the domain.", d != nil && strings.EqualFold(e.credential.Domain, d.In.DNSName), "domain_hint_missing")
+	if e.credential.KeyID == "" {
+		return Condition{Name: c.Name, Needs: c.Needs, Verdict: Unknown}
+	}
+	return c
+}
+
+// cloudTrustOf is the trust by which the tenant issues partial tickets for the
+// user's domain; nil when none does.
+func (e *explaining) cloudTrustOf() *hello.DeclaredTrust {
+	for _, addr := range slices.Sorted(maps.Keys(e.world.Trusts)) {
+		t := e.world.Trusts[addr]
+		if t.In.Type == spec.TrustCloudKerberos && t.In.Domain == e.u.In.Domain && t.In.Tenant == e.u.In.Tenant && t.In.Domain != "" {
+			return t
+		}
+	}
+	return nil
+}
+
+// partialTicket is what the sign-in to the tenant brings.
+func (e *explaining) partialTicket() Condition {
+	t := e.cloudTrustOf()
+	c := condition("partial_ticket", "The sign-in to the tenant brings a partial ticket for the domain: the domain has the tenant's Kerberos server object (AzureADKerberos).", t != nil, "no_cloud_tgt")
+	if t != nil {
+		c.Why = "It is that of " + t.Addr + "."
+	}
+	return c
 }
 
 func (e *explaining) accountEnabled() Condition {
@@ -131,7 +171,7 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 		return c
 	}
 	s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-	if why := withheld(s); why != "" {
+	if why := e.withheld(s); why != "" {
 		c.Why = why
 		return c
 	}
@@ -141,7 +181,12 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 }
 
 // withheld says why a sync does not bring keys; "" when it does.
-func withheld(s *hello.Sync) string {
+func (e *explaining) withheld(s *hello.Sync) string {
+	runs := s != nil && s.In.Enabled
+	if s != nil && s.In.KeySchedule != nil {
+		runs = s.In.KeySchedule.Enabled == nil || *s.In.KeySchedule.Enabled
+	}
+
 	switch {
 	case s == nil:
 		return "No sync carries keys from the tenant to the domain."
@@ -151,61 +196,73 @@ func withheld(s *hello.Sync) string {
 		return "key_export of " + s.Addr + " is off."
 	case !s.In.KeyRight:
 		return s.Addr + " may not write keys (key_writeback_right)."
-	case !s.In.Enabled:
-		return s.Addr + " is disabled: no cycle runs by itself."
+	case len(s.In.Scope) > 0 && e.u.Out.DN != "" && !slices.ContainsFunc(s.In.Scope, func(c string) bool {
+		return strings.HasSuffix(strings.ToLower(e.u.Out.DN), ","+strings.ToLower(c))
+	}):
+		return e.User + " is not in the scope of " + s.Addr + "."
+	case !runs:
+		return s.Addr + " writes no keys by itself."
 	}
 	return ""
 }
 
-// cloudTrust: the tenant issues a partial ticket, which a controller exchanges.
+// cloudTrust: a controller exchanges the partial ticket, by the key that domain
+// and tenant share.
 func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
+	t := e.cloudTrustOf()
 	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
-	return []Condition{e.serverObject(), e.exchange(d), e.revealed(),
-		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem")}
-}
-
-// serverObject is AzureADKerberos, whose key the tenant seals partial tickets
-// with.
-func (e *explaining) serverObject() Condition {
-	c := Condition{Name: "kerberos_server_object", Needs: "The domain has the tenant's Kerberos server object (AzureADKerberos), and the two have one key.", Verdict: Met}
-	for _, addr := range slices.Sorted(maps.Keys(e.world.Trusts)) {
-		t := e.world.Trusts[addr]
-		if t.In.Type != spec.TrustCloudKerberos || t.In.Domain != e.u.In.Domain || t.In.Tenant != e.u.In.Tenant {
-			continue
-		}
-		switch {
-		case !t.Exists():
-		case t.Out.DomainKey == 0:
-			c = failed(c, "cloud_kerberos_unknown")
-		case t.Out.DomainKey != t.Out.TenantKey:
-			c = failed(c, "cloud_kerberos_key_differs")
-		}
-		c.Why = strings.TrimSpace(c.Why + " It is that of " + addr + ".")
-		return c
+	key := condition("kerberos_server_key", "The Kerberos server object is of this domain, and the two have one key.", t != nil && string(e.u.In.Domain) == d.Addr, "cloud_kerberos_unknown")
+	if key.Verdict == Met && t.Exists() && t.In.KeyVersion == 0 {
+		key = failed(key, "cloud_kerberos_key_differs")
 	}
-	return failed(c, "no_cloud_tgt")
+	return []Condition{e.exchanges(d), e.aes(d), key, e.accountEnabled(),
+		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem"),
+		e.revealed()}
 }
 
-// exchange is a controller that takes partial tickets; the locator looks for one
+// exchanges is a controller that takes partial tickets; the locator looks for one
 // that does.
-func (e *explaining) exchange(d *hello.Domain) Condition {
-	c := Condition{Name: "controller_exchanges", Needs: "A controller exchanges partial tickets: writable, of Windows Server 2016 with KB4534307, 2019 with KB4534321 or later, with AES256.", Verdict: Met}
+func (e *explaining) exchanges(d *hello.Domain) Condition {
+	c := Condition{Name: "controller_exchanges", Needs: "A controller exchanges partial tickets: writable, of Windows Server 2016 with KB4534307, 2019 with KB4534321 or later.", Verdict: Met}
 	names, by := hello.Controllers(d.In)
 	var not, does []string
 	for _, n := range names {
-		if why := hello.ExchangesPartial(by[n]); why != "" {
-			not = append(not, n+" "+why)
-		} else {
+		if hello.KeyList(by[n]) {
 			does = append(does, n)
+		} else {
+			not = append(not, n+" "+hello.ExchangesPartial(by[n]))
 		}
 	}
 	if len(does) == 0 {
 		c = failed(c, "dc_not_found")
 	} else {
-		c.Why = strings.Join(does, ", ") + " would."
+		c.Why = strings.Join(does, ", ") + " does."
 	}
 	if len(not) > 0 {
 		c.Why = strings.TrimSpace(c.Why + " " + strings.Join(not, "; ") + ".")
+	}
+	return c
+}
+
+// aes is what partial tickets are sealed with.
+func (e *explaining) aes(d *hello.Domain) Condition {
+	c := Condition{Name: "controller_aes256", Needs: "That controller takes AES256, which partial tickets are sealed with.", Verdict: Met}
+	var not []string
+	found := e.lab.Exchangers(e.Device, d.Addr)
+	_, by := hello.Controllers(d.In)
+	for _, n := range found {
+		if !hello.Offers(by[n], "aes256") {
+			not = append(not, n)
+		}
+	}
+	switch {
+	case len(not) == 0:
+	case len(not) == len(found):
+		c = failed(c, "domain_refused")
+		c.Why, c.Mend = strings.Join(not, ", ")+" does not.", "Add \"aes256\" to etypes of the controller."
+	default:
+		c = failed(c, "domain_refused")
+		c.Verdict, c.Why, c.Mend = Partly, strings.Join(not, ", ")+" does not.", "Add \"aes256\" to etypes of the controller."
 	}
 	return c
 }
@@ -253,7 +310,7 @@ func (e *explaining) deployment() []Condition {
 	switch e.shape.Trust {
 	case hello.KeyTrust:
 		s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-		why := withheld(s)
+		why := e.withheld(s)
 		c := condition("key_export", "Connect writes registered keys to the domain.", why == "", "key_not_synced")
 		if c.Why = why; why == "" {
 			c.Why = fmt.Sprintf("%s does, every %s: until the next cycle the domain does not know a new key.", s.Addr, providers.FormatDuration(s.In.Interval))
@@ -261,7 +318,7 @@ func (e *explaining) deployment() []Condition {
 		out = append(out, c, e.authority(d), e.release(d))
 		out = append(out, e.kdcCertificates(d, "kdc_certificate", "The controllers have certificates for their KDC.", func(code string) bool { return code == "kdc_no_certificate" }))
 	case hello.CloudKerberos:
-		out = append(out, e.serverObject(), e.exchange(d))
+		out = append(out, e.partialTicket(), e.exchanges(d), e.aes(d))
 	case hello.CertTrust:
 		out = append(out, e.authority(d), e.release(d))
 	}

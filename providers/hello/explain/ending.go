@@ -119,7 +119,11 @@ func (e *explaining) nextCycle() (time.Time, bool) {
 	if s == nil || !s.In.Enabled || s.In.Staging {
 		return time.Time{}, false
 	}
-	at := e.held.Lab.Syncs[s.Addr].Cycles.Next
+	of := e.held.Lab.Syncs[s.Addr]
+	at := of.Cycles.Next
+	if of.Keys.Next.After(at) {
+		at = of.Keys.Next
+	}
 	return at, !at.IsZero()
 }
 

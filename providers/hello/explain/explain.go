@@ -24,7 +24,6 @@ type Held struct {
 	Applied bool          // the systems hold it; else it is planned
 	Lab     *access.Facts // of the whole lab, at the time that is explained
 	Launch  hello.Facts   // what the device checks before it offers Hello
-	PIN     hello.PINHeld // in use on the device
 }
 
 // Request is what to explain. To narrows the sign-ins to one target: a tenant, an

@@ -129,7 +129,7 @@ func TestDeploymentListsByTrust(t *testing.T) {
 		want   []string
 	}{
 		"key":   {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes}, []string{"first_factor", "second_factor", "key_export", "authority", "controller_release", "kdc_certificate"}},
-		"cloud": {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes, UseCloudTrustForOnPremAuth: &yes}, []string{"first_factor", "second_factor", "kerberos_server_object", "controller_exchanges"}},
+		"cloud": {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes, UseCloudTrustForOnPremAuth: &yes}, []string{"first_factor", "second_factor", "partial_ticket", "controller_exchanges", "controller_aes256"}},
 		"cert":  {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes, UseCertificateForOnPremAuth: &yes}, []string{"first_factor", "second_factor", "authority", "controller_release"}},
 	} {
 		authentication := "managed"
@@ -185,16 +185,16 @@ func TestPINConditions(t *testing.T) {
 	objects := labOf("entra", "managed", map[string]spec.Policy{"policy.p": {Source: "mdm", Scope: "device", PINComplexity: &spec.PINComplexity{Expiration: &days, MinimumPINLength: &long}}})
 	w := worldOf(t, objects)
 	for name, c := range map[string]struct {
-		held        hello.PINHeld
+		held        access.Credential
 		rules, aged Verdict
 	}{
-		"young and long": {hello.PINHeld{Set: now.Add(-29 * 24 * time.Hour), Shape: hello.ShapeOfPIN([]byte("27182818"))}, Met, Met},
-		"old and short":  {hello.PINHeld{Set: now.Add(-30 * 24 * time.Hour), Shape: hello.ShapeOfPIN([]byte("2718"))}, Asks, Asks},
-		"not known":      {hello.PINHeld{}, "", Unknown},
+		"young and long": {access.Credential{KeyID: "k", PINSet: now.Add(-29 * 24 * time.Hour), PIN: hello.ShapeOfPIN([]byte("27182818"))}, Met, Met},
+		"old and short":  {access.Credential{KeyID: "k", PINSet: now.Add(-30 * 24 * time.Hour), PIN: hello.ShapeOfPIN([]byte("2718"))}, Asks, Asks},
+		"not known":      {access.Credential{KeyID: "k"}, "", Unknown},
 	} {
 		facts := access.NewFacts(now)
-		facts.Machines["device.laptop"] = &access.Machine{DeviceID: "d", Credentials: map[string]*access.Credential{"user.alice": {KeyID: "k"}}}
-		e := of(w, Held{Applied: true, Lab: facts, PIN: c.held}, Request{User: "user.alice", Device: "device.laptop"})
+		facts.Machines["device.laptop"] = &access.Machine{DeviceID: "d", Credentials: map[string]*access.Credential{"user.alice": &c.held}}
+		e := of(w, Held{Applied: true, Lab: facts}, Request{User: "user.alice", Device: "device.laptop"})
 		got := map[string]Verdict{}
 		for _, cond := range e.credentialConditions() {
 			got[cond.Name] = cond.Verdict

@@ -48,30 +48,35 @@ func (s *SignIn) conclude() {
 // wayConditions are those between the lock screen and what the target asks for
 // itself, in the order of the flow.
 func (e *explaining) wayConditions(to, domain string) []Condition {
-	near := e.inside(e.inSession())
+	near, none := e.inside(e.inSession()), e.d.In.Network == string(hello.NoNetwork)
+	own := string(e.d.In.Domain)
 	var out []Condition
 	switch {
-	case e.route.SignIn == hello.A5 && e.d.In.Network != string(hello.NoNetwork): // the tenant first
-		out = e.tokenConditions()
-		if near {
-			return append(out, e.domainConditions(string(e.d.In.Domain))...)
-		}
-		out = append(out, e.cachedLogon())
-	case e.member() && near:
-		out = e.domainConditions(string(e.d.In.Domain))
-	case e.member():
-		out = []Condition{e.cachedLogon()}
-	default:
+	case !e.member():
 		out = e.tokenConditions()
 		if domain != "" {
-			out = append(append(out, e.lineOfSight(e.inside(e.inSession() || e.away()))), e.domainConditions(domain)...)
+			sight := e.lineOfSight(e.inside(e.inSession() || e.away()))
+			out = append(out, e.domainConditions(domain, &sight)...)
 		}
 		return out
+	case e.route.SignIn == hello.A5 && !none: // the tenant first
+		out = e.tokenConditions()
+		if near {
+			out = append(out, e.domainConditions(own, nil)...)
+		} else {
+			out = append(out, e.hint(own), e.partialTicket(), e.cachedLogon())
+		}
+	case near:
+		out = e.domainConditions(own, nil)
+	default:
+		out = []Condition{e.cachedLogon()}
 	}
 	switch {
+	case domain != "" && domain != own:
+		out = append(out, condition("domain_reached", "A trust leads from the device to the domain.", false, "domain_not_reached"))
 	case domain != "" && !near:
 		out = append(out, e.ticketConditions(domain)...)
-	case domain == "" && to != "" && e.route.SignIn != hello.A5, domain == "" && to != "" && e.d.In.Network == string(hello.NoNetwork):
+	case domain == "" && to != "" && (e.route.SignIn != hello.A5 || none):
 		out = append(out, e.tokenConditions()...)
 	}
 	return out
@@ -136,7 +141,7 @@ func (e *explaining) credentialConditions() []Condition {
 // pinAge holds the age of the PIN against policy's.
 func (e *explaining) pinAge(days int) Condition {
 	c := Condition{Name: "pin_age", Needs: fmt.Sprintf("The PIN is younger than %d days, by %s.", days, origin(e.policy.PINExpiration.Origin)), Verdict: Unknown}
-	set := e.held.PIN.Set
+	set := e.credential.PINSet
 	if set.IsZero() {
 		set = e.credential.Created
 	}
@@ -155,9 +160,9 @@ func (e *explaining) pinAge(days int) Condition {
 
 // pinLooks holds what is known of the PIN against policy; nil when nothing is.
 func (e *explaining) pinLooks() *Condition {
-	shape := e.held.PIN.Shape
+	shape := e.credential.PIN
 	for _, en := range e.world.EnrollmentsOn(e.Device) {
-		if string(en.In.User) == e.User && en.PIN != nil {
+		if string(en.In.User) == e.User && en.PIN != nil && shape.Length == 0 {
 			shape = *en.PIN
 		}
 	}
@@ -175,8 +180,10 @@ func (e *explaining) pinLooks() *Condition {
 // unlockFactors tells whether the user has a factor of each group.
 func (e *explaining) unlockFactors() Condition {
 	owned := []string{hello.FactorPIN}
-	if e.policy.UseBiometrics.Value {
-		owned = append(owned, e.credential.Gestures...)
+	for _, g := range e.credential.Gestures {
+		if e.policy.SensorRefused(e.d.In, g) == "" {
+			owned = append(owned, g)
+		}
 	}
 	signal := e.world.SignalHolds(e.policy, e.User, e.Device)
 	if signal {
@@ -195,7 +202,7 @@ func (e *explaining) cachedLogon() Condition {
 	kept := e.credential.CachedKey
 	d := e.world.Domains[string(e.d.In.Domain)]
 	switch {
-	case kept == nil || kept.KeyID != e.credential.KeyID:
+	case kept == nil || kept.KeyID != e.credential.KeyID || trustOf(kept) != e.route.Trust:
 		c = failed(c, "cached_logon_missing")
 	case d != nil && d.In.ForceNetwork > 0 && e.held.Lab.Now.Sub(kept.At) > d.In.ForceNetwork:
 		c = failed(c, "network_logon_forced")
@@ -203,6 +210,14 @@ func (e *explaining) cachedLogon() Condition {
 		c.Why = fmt.Sprintf("It kept that of %s.", kept.At.UTC().Format(time.RFC3339))
 	}
 	return c
+}
+
+// trustOf is by which trust a controller took the sign-in that was kept.
+func trustOf(kept *access.CachedLogon) hello.Trust {
+	if kept.Trust == "" {
+		return hello.KeyTrust
+	}
+	return kept.Trust
 }
 
 // tokenConditions are the tenant's: a primary refresh token by the key.

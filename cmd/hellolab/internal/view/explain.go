@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"hellolab/providers/hello"
-	"hellolab/providers/hello/access"
 	"hellolab/providers/hello/explain"
 )
 
@@ -158,7 +157,7 @@ func (e *explainWriter) signIn(s explain.SignIn, told map[explain.Condition]bool
 		to = "Windows"
 	}
 	head := fmt.Sprintf("Sign-in to %s: %s", to, s.Verdict)
-	if s.Verdict != access.Allowed && s.Reason != "" && s.Reason != hello.Success {
+	if s.Reason != "" && s.Reason != hello.Success {
 		head += ", " + s.Reason
 	}
 	switch {
@@ -168,7 +167,7 @@ func (e *explainWriter) signIn(s explain.SignIn, told map[explain.Condition]bool
 		head += fmt.Sprintf(" (%s)", s.Flow)
 	}
 	e.head(head)
-	if s.Verdict != access.Allowed && s.Sentence != "" {
+	if s.Reason != hello.Success && s.Sentence != "" {
 		e.text(2, s.Sentence)
 	}
 	var fresh []explain.Condition

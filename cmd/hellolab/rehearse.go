@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"flag"
+
+	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/impact"
+	"hellolab/engine/lab"
+	"hellolab/providers/hello"
+	"hellolab/providers/hello/access"
+)
+
+// rehearsal is what commands have in common that change what people sign in with:
+// they show first which sign-ins that changes.
+type rehearsal struct{ impact string }
+
+func (r *rehearsal) flags(fs *flag.FlagSet) {
+	fs.StringVar(&r.impact, "impact", impactFull, "how much to show first of the sign-ins that change: `HOW`, full, summary or none")
+}
+
+// show runs do on a throwaway view of the state, and shows how sign-ins end before
+// it and after it. do says whether it did what it is for; what it is refused with
+// is told when it is done for good. Where another process sent the command, it has
+// shown that.
+func (r *rehearsal) show(ctx context.Context, s *session, f *stateFlags, do func(*lab.Lab) (bool, error)) error {
+	switch {
+	case r.impact != impactFull && r.impact != impactSummary && r.impact != impactNone:
+		return mistake("Use full, summary or none.", "-impact=%s says not how much to show", view.Quote(r.impact))
+	case r.impact == impactNone || s.served != nil:
+		return nil
+	}
+	return s.glance(ctx, f, func(l *lab.Lab) error {
+		before, _, err := s.signIns(ctx, l)
+		if err != nil {
+			return err
+		}
+		done, err := do(l)
+		if err != nil || !done {
+			return err
+		}
+		after, facts, err := s.signIns(ctx, l)
+		if err != nil {
+			return err
+		}
+		report := impact.Compare(before, after, facts.Now)
+		report.Now, report.Gaps = facts.Now, facts.Gaps
+		if err := view.Impact(s.out, report, r.impact == impactSummary, s.outStyle()); err != nil {
+			return err
+		}
+		s.printf("\n")
+		return nil
+	})
+}
+
+// signIns is a lab as its systems are, for engine/impact.
+func (s *session) signIns(ctx context.Context, l *lab.Lab) (impact.Side, *access.Facts, error) {
+	records, err := everything(l, s.registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := hello.NewWorld(records)
+	if err != nil {
+		return nil, nil, err
+	}
+	facts, err := s.survey(ctx, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	return side{access.New(w, facts.Later(w, facts.Now))}, facts, nil
+}
