@@ -173,10 +173,6 @@ func manuals() map[string]manual {
 				"While the lab is served, its services move on without a restart; with `-clock=wall` nothing of it is kept. To try one sign-in later than now, `after` of a check leaves the clock alone.",
 			examples: []string{"hellolab clock advance 30m", "hellolab clock advance 14d", "hellolab clock advance 2028-02-29", "hellolab clock advance -json 365d"},
 		},
-		"timeline": {
-			detail:   "Nothing is changed and nobody signs in: sign-ins are decided, as a plan's impact is, at each instant at which something ends or becomes due: cycles of Connect, exports of keys, certificates of controllers and authorities, passwords, accounts, PINs, cached logons, tickets. What is due by then is done by then. At most 200 instants are looked at.",
-			examples: []string{"hellolab timeline", "hellolab timeline -for=400d -json"},
-		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",
 			examples: []string{"hellolab trace", "hellolab trace last", "hellolab trace -json last", "hellolab trace -services"},
