@@ -53,6 +53,7 @@ func commands() []entry {
 		{"env", "", "Print the variables that lead clients to the lab that is served", 0, func() command { return &envCommand{} }},
 		{"status", "DEVICE", "Print a device's state as dsregcmd /status does", 1, func() command { return &statusCommand{} }},
 		{"explain", "USER DEVICE", "Explain policy, flow and sign-ins of a user on a device", 2, func() command { return &explainCommand{} }},
+		{"timeline", "", "Tell which sign-ins change by themselves, and when", 0, func() command { return &timelineCommand{} }},
 		{"events", "DEVICE", "Print a device's event log as Get-WinEvent does", 1, func() command { return &eventsCommand{} }},
 		{"keys", "[USER]", "List the keys that accounts may sign in with", 1, func() command { return &keysCommand{} }},
 		{"keys revoke", "USER", "Remove a registered key from a domain", 1, func() command { return &keysRevokeCommand{} }},

@@ -120,6 +120,13 @@ func manuals() map[string]manual {
 				"The JSON has user, device, at, applied; policy (settings: name, value, level, policy, default, overridden), choice (join, deployment, authentication, trust, provisioning, sign_in, domain, why), provisioning (enrolled, will_provision, event, device_event, checks, deployment), sign_ins (to, \"\" for Windows; flow, verdict, reason, phase, conditions, remarks), endings (step, how, ways) and gaps. A condition has name, needs, verdict (met, not_met, partly, later, asks, unknown), code, status, why, mend, at and event. Verdicts of sign-ins are allowed, degraded, at_risk, refused, none and unknown.",
 			examples: []string{"hellolab explain user.alice device.laptop", "hellolab explain user.alice device.laptop -to=domain.corp -at=30m", "hellolab explain -planned -json user.alice device.laptop"},
 		},
+		"timeline": {
+			detail: "With no change at all: every sign-in of each enrollment is decided as it is now and at each time at which something ends, up to -until, and those that change are told, with how they end from then on, why, and what helps. " +
+				"What ends is the life of certificates, PINs, passwords, accounts, tickets and cached logons; changes within five minutes are told together. What the lab does by itself ends nothing and is listed apart: renewals of KDC certificates, revocation lists, cycles of Connect; and so is what has been stopped of it. A primary refresh token is renewed by each sign-in; the session that nobody renews ends with it. " +
+				"The marks after WHY are those of `plan`. Nothing changes, and a state that an apply or a serve holds is read meanwhile; of a lab served with -clock=wall it is what the state holds. " +
+				"The JSON has now, until, enrollments, changed_enrollments, sign_ins, undecided_sign_ins; events (from, through, and the members of a row of the plan's impact, with mend); renewed (at, address, controller, ends), upkeep (address, what, runs, every, next, last, why), sessions (user, device, ends) and gaps.",
+			examples: []string{"hellolab timeline", "hellolab timeline -until=+365d", "hellolab timeline -until=2028-02-29 -json"},
+		},
 		"events": {
 			detail: "Three logs of Windows, under Applications and Services Logs, Microsoft, Windows. user-device-registration: registration of the device and of Hello keys, each with what the service said when it refused. " +
 				"aad: authentication of users to the tenant, primary refresh tokens and refused tokens, each with the tenant's code; errors are in its Operational channel, the rest in the Analytic one. helloforbusiness: policy, prerequisites, provisioning and sign-ins of Windows Hello for Business. " +
