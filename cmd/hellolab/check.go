@@ -116,7 +116,7 @@ func (s *session) later(base state.Base, checks []eval.Check, at string) ([]eval
 	}
 	defer l.Close()
 	now := l.Now()
-	then, err := moment(at, now)
+	then, err := moment("-at", at, now)
 	if err != nil {
 		return nil, err
 	}
