@@ -81,7 +81,7 @@ func (s *session) impactOf(ctx context.Context, f *planFlags, base state.Base, p
 	if err != nil {
 		return nil, err
 	}
-	at, err := moment(f.at, facts.Now)
+	at, err := moment("-at", f.at, facts.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -203,8 +203,9 @@ func filledIn(planned, was cty.Value) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-// moment is the lab time that -at means: "+30d", a duration from now, or a time.
-func moment(text string, now time.Time) (time.Time, error) {
+// moment is the lab time that a flag means: "+30d", a duration from now, or a
+// time.
+func moment(name, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return now, nil
 	}
@@ -214,12 +215,12 @@ func moment(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
 		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
 			if at.Before(now) {
-				return at, mistake("Sign-ins of the past are in the trace.", "-at=%s has passed: the lab's clock says %s", text, now.UTC().Format(time.RFC3339))
+				return at, mistake("Sign-ins of the past are in the trace.", "%s=%s has passed: the lab's clock says %s", name, text, now.UTC().Format(time.RFC3339))
 			}
 			return at, nil
 		}
 	}
-	return now, mistake("Write a duration, such as +30d, or a time, such as 2027-01-31.", "-at=%q is neither a duration nor a time", text)
+	return now, mistake("Write a duration, such as +30d, or a time, such as 2027-01-31.", "%s=%q is neither a duration nor a time", name, text)
 }
 
 // checkImpact refuses what -impact, -at and -format cannot be.
@@ -230,6 +231,6 @@ func (f *planFlags) checkImpact() error {
 	if f.at != "" && f.impact == impactNone {
 		return mistake("Leave one out.", "-at asks about sign-ins, and -impact=none asks for none")
 	}
-	_, err := moment(f.at, time.Time{})
+	_, err := moment("-at", f.at, time.Time{})
 	return err
 }

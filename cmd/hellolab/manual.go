@@ -45,9 +45,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab destroy", "hellolab destroy -auto-approve"},
 		},
 		"check": {
-			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run. A fault named by `-with` is on in every check, besides the check's own: what fails then is what it costs.",
+			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run. A fault named by `-with` is on in every check, besides the check's own: what fails then is what it costs. With `-at` every check begins at that time, and its own `after` counts from there.",
 			exits:    []reference.Exit{{Code: "1", When: "a check did not end as it expects"}},
-			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in", "hellolab check -with=tenant_down"},
+			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in", "hellolab check -with=tenant_down", "hellolab check -at=30d"},
 		},
 		"test": {
 			detail:   "Test files are those whose names end in `.labtest.hcl`, in the lab folder and in its folder `tests`. The runs of a file follow each other on a lab that begins with nothing and is thrown away; files run side by side. The state is neither read nor written. What happened is recorded: `hellolab trace` shows it.",
@@ -120,6 +120,13 @@ func manuals() map[string]manual {
 				"The JSON has user, device, at, applied; policy (settings: name, value, level, policy, default, overridden), choice (join, deployment, authentication, trust, provisioning, sign_in, domain, why), provisioning (enrolled, will_provision, event, device_event, checks, deployment), sign_ins (to, \"\" for Windows; flow, verdict, reason, phase, conditions, remarks), endings (step, how, ways) and gaps. A condition has name, needs, verdict (met, not_met, partly, later, asks, unknown), code, status, why, mend, at and event. Verdicts of sign-ins are allowed, degraded, at_risk, refused, none and unknown.",
 			examples: []string{"hellolab explain user.alice device.laptop", "hellolab explain user.alice device.laptop -to=domain.corp -at=30m", "hellolab explain -planned -json user.alice device.laptop"},
 		},
+		"timeline": {
+			detail: "With no change at all: every sign-in of each enrollment is decided as it is now and at each time at which something ends, up to -until, and those that change are told, with how they end from then on, why, and what helps. " +
+				"What ends is the life of certificates, PINs, passwords, accounts, tickets and cached logons; changes within five minutes are told together. What the lab does by itself ends nothing and is listed apart: renewals of KDC certificates, revocation lists, cycles of Connect; and so is what has been stopped of it. A primary refresh token is renewed by each sign-in; the session that nobody renews ends with it. " +
+				"The marks after WHY are those of `plan`. Nothing changes, and a state that an apply or a serve holds is read meanwhile; of a lab served with -clock=wall it is what the state holds. " +
+				"The JSON has now, until, enrollments, changed_enrollments, sign_ins, undecided_sign_ins; events (from, through, and the members of a row of the plan's impact, with mend); renewed (at, address, controller, ends), upkeep (address, what, runs, every, next, last, why), sessions (user, device, ends) and gaps.",
+			examples: []string{"hellolab timeline", "hellolab timeline -until=+365d", "hellolab timeline -until=2028-02-29 -json"},
+		},
 		"events": {
 			detail: "Three logs of Windows, under Applications and Services Logs, Microsoft, Windows. user-device-registration: registration of the device and of Hello keys, each with what the service said when it refused. " +
 				"aad: authentication of users to the tenant, primary refresh tokens and refused tokens, each with the tenant's code; errors are in its Operational channel, the rest in the Analytic one. helloforbusiness: policy, prerequisites, provisioning and sign-ins of Windows Hello for Business. " +
@@ -172,10 +179,6 @@ func manuals() map[string]manual {
 				"What is due then is done at once, and told: certificates that are renewed, lists that are published, synchronization cycles. Of what was to happen several times meanwhile the last time is done. Trouble with it is a warning. " +
 				"While the lab is served, its services move on without a restart; with `-clock=wall` nothing of it is kept. To try one sign-in later than now, `after` of a check leaves the clock alone.",
 			examples: []string{"hellolab clock advance 30m", "hellolab clock advance 14d", "hellolab clock advance 2028-02-29", "hellolab clock advance -json 365d"},
-		},
-		"timeline": {
-			detail:   "Nothing is changed and nobody signs in: sign-ins are decided, as a plan's impact is, at each instant at which something ends or becomes due: cycles of Connect, exports of keys, certificates of controllers and authorities, passwords, accounts, PINs, cached logons, tickets. What is due by then is done by then. At most 200 instants are looked at.",
-			examples: []string{"hellolab timeline", "hellolab timeline -for=400d -json"},
 		},
 		"trace": {
 			detail:   "ID is that of a flow, the beginning of it, or `last`. Recordings outlive the lab they were made in.",

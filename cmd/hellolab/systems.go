@@ -29,7 +29,11 @@ type systems struct {
 
 // newSystems makes the kinds. No process starts before a TPM is needed.
 func newSystems(log *slog.Logger, rand io.Reader) *systems {
-	pool := tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log})
+	return systemsWith(tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log}))
+}
+
+// systemsWith makes the kinds with the TPMs of a pool.
+func systemsWith(pool *tpm.Pool) *systems {
 	w := windows.New(pool)
 	deps := all.Deps{Windows: w}
 	return &systems{

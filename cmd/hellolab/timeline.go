@@ -9,39 +9,35 @@ import (
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/impact"
 	"hellolab/engine/lab"
-	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/hello/access"
 )
 
-// timelineCommand tells which sign-ins change by themselves, for whom and when.
+// timelineCommand tells what becomes of sign-ins when nobody changes anything:
+// what ends by itself, for whom and when. It reads a view of the state, so it
+// works while an apply or a serve holds it.
 type timelineCommand struct {
 	stateFlags
-	ahead string
+	until string
 	json  bool
 }
 
 func (c *timelineCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
-	fs.StringVar(&c.ahead, "for", "90d", "how far to look ahead, a `DURATION`")
+	fs.StringVar(&c.until, "until", "+90d", "look ahead to a `TIME`: a duration from now, such as +365d, or a time, such as 2027-01-31")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
-// mostInstants bounds how many times are looked at: each costs a preview of the
-// whole lab.
-const mostInstants = 200
-
 func (c *timelineCommand) run(ctx context.Context, s *session, _ []string) error {
-	ahead, err := providers.ParseDuration(c.ahead)
-	if err != nil || ahead <= 0 {
-		return mistake("Write a duration, such as 90d or 12h.", "-for=%q is not a time to look ahead", c.ahead)
+	if _, err := moment("-until", c.until, time.Time{}); err != nil {
+		return err
 	}
-	return s.look(ctx, &c.stateFlags, func(l *lab.Lab) error {
+	return s.glance(ctx, &c.stateFlags, func(l *lab.Lab) error {
 		records, err := everything(l, s.registry)
 		if err != nil {
 			return err
 		}
-		world, err := hello.NewWorld(records)
+		w, err := hello.NewWorld(records)
 		if err != nil {
 			return err
 		}
@@ -49,13 +45,11 @@ func (c *timelineCommand) run(ctx context.Context, s *session, _ []string) error
 		if err != nil {
 			return err
 		}
-		last := facts.Now.Add(ahead)
-		instants := facts.Instants(world, last)
-		if len(instants) > mostInstants {
-			instants, last = instants[:mostInstants], instants[mostInstants-1]
+		until, err := moment("-until", c.until, facts.Now)
+		if err != nil {
+			return err
 		}
-		t := view.Timeline{Now: facts.Now.UTC(), Last: last.UTC(), Gaps: facts.Gaps}
-		t.Turns = impact.Timeline(side{access.New(world, facts)}, through(world, facts, instants))
+		t := timelineOf(w, facts, until)
 		if c.json {
 			return view.WriteIndentedJSON(s.out, t)
 		}
@@ -63,14 +57,33 @@ func (c *timelineCommand) run(ctx context.Context, s *session, _ []string) error
 	})
 }
 
-// through is a lab at each of some instants, with what is due by then done.
-func through(w *hello.World, facts *access.Facts, instants []time.Time) iter.Seq2[time.Time, impact.Side] {
-	return func(yield func(time.Time, impact.Side) bool) {
-		for _, at := range instants {
-			facts = facts.Later(w, at)
-			if !yield(at, side{access.New(w, facts)}) {
+// timelineOf follows a lab from its facts to a time.
+func timelineOf(w *hello.World, facts *access.Facts, until time.Time) *view.Timeline {
+	now := facts.Later(w, facts.Now)
+	t := &view.Timeline{Gaps: facts.Gaps, Renewed: []view.Renewed{}, Upkeep: []view.Upkeep{}, Sessions: []view.SessionEnd{}}
+	steps := func(yield func(impact.Instant) bool) {
+		for step := range now.Ahead(w, until) {
+			for _, r := range step.Renewed {
+				t.Renewed = append(t.Renewed, view.Renewed{At: r.At, Address: r.Domain, Controller: r.Controller, Ends: r.Ends})
+			}
+			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{access.New(w, step.Facts)}}) {
 				return
 			}
 		}
 	}
+	t.Course = impact.Follow(side{access.New(w, now)}, facts.Now, iter.Seq[impact.Instant](steps), until)
+	for i, e := range t.Course.Events {
+		if r, ok := hello.ReasonFor(e.After.Reason); ok && e.After.Reason != hello.Success {
+			t.Course.Events[i].Mend = r.Hint
+		}
+	}
+	for _, u := range now.Upkeeps(w) {
+		t.Upkeep = append(t.Upkeep, view.Upkeep{Address: u.Address, What: u.What, Every: view.Span(u.Every), Runs: u.Every > 0, Next: u.Next, Last: u.Last, Why: u.Why})
+	}
+	for _, e := range now.Sessions(w) {
+		if !e.Ends.After(until) {
+			t.Sessions = append(t.Sessions, view.SessionEnd{User: e.User, Device: e.Device, Ends: e.Ends})
+		}
+	}
+	return t
 }

@@ -1,7 +1,8 @@
 // Package impact compares the sign-ins of a lab before and after a plan: who on
 // which device gains or loses which of them, what they have to do, from when,
 // and why. It knows nothing of sign-ins: two Sides do, one of the lab as it is,
-// one as planned.
+// one as planned. Of a lab that is left alone, Follow compares one instant with
+// the next.
 package impact
 
 import (
@@ -124,7 +125,7 @@ type Report struct {
 
 // Compare looks at every sign-in of both sides.
 func Compare(before, after Side, at time.Time) *Report {
-	c := &comparison{report: &Report{At: at}, seen: map[SignIn]bool{}, pairs: map[Pair]*pair{}}
+	c := newComparison(at)
 	for _, side := range []Side{before, after} {
 		for s := range side.SignIns() {
 			if !c.seen[s] {
@@ -154,6 +155,10 @@ type comparison struct {
 	seen   map[SignIn]bool
 	pairs  map[Pair]*pair
 	order  []*pair
+}
+
+func newComparison(at time.Time) *comparison {
+	return &comparison{report: &Report{At: at}, seen: map[SignIn]bool{}, pairs: map[Pair]*pair{}}
 }
 
 func (c *comparison) add(s SignIn, before, after Verdict) {

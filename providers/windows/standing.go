@@ -29,7 +29,7 @@ func (w *Windows) Standing(env providers.Env, people map[string]string) (*access
 		}
 		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
 		for table, read := range map[string]func(sid, rest string) error{
-			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial,
+			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary,
 		} {
 			err := r.Scan(table, "", func(key string, _ []byte) error {
 				sid, rest, _ := strings.Cut(key, "|")
@@ -126,6 +126,16 @@ func (s *standingReader) partial(sid, _ string) error {
 	held, _, err := load[cloudTickets](s.Reader, tableCloud, sid)
 	if held.Domain != nil {
 		s.of(sid).Partial = held.Domain.EndTime
+	}
+	return err
+}
+
+// primary is a primary refresh token: of several, by key and by password, the
+// one that ends last.
+func (s *standingReader) primary(sid, credential string) error {
+	rec, _, err := load[prtRecord](s.Reader, tablePRT, sid+"|"+credential)
+	if c := s.of(sid); rec.Expires.After(c.PRT) {
+		c.PRT = rec.Expires
 	}
 	return err
 }

@@ -54,6 +54,7 @@ type Credential struct {
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
+	PRT            time.Time    // end of the primary refresh token; zero: there is none
 }
 
 // CachedLogon is a sign-in to the domain that a device remembers.

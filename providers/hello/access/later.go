@@ -146,8 +146,12 @@ var templateNames = map[string]string{
 	spec.TemplateDomainController:               "DomainController",
 }
 
-// certificateLife is that of the templates (Windows' own).
-const certificateLife = 365 * 24 * time.Hour
+// certificateLife is that of the templates (Windows' own); backdate, how far back
+// lives begin (ClockSkewMinutes of AD CS).
+const (
+	certificateLife = 365 * 24 * time.Hour
+	backdate        = 10 * time.Minute
+)
 
 // enroll is the autoenrollment of a domain's controllers: each gets the
 // certificate that it is to have, renews it in the last fifth of its life, and
@@ -180,13 +184,22 @@ func (p *planning) enrolled(d *hello.Domain, have *Certificate, template string)
 		return have
 	}
 	if have != nil && have.Template == template && slices.ContainsFunc(from, func(a *hello.Authority) bool { return a.Addr == have.Authority }) {
-		if renew := have.NotAfter.Add(-have.NotAfter.Sub(have.NotBefore) / 5); p.Now.Before(renew) {
+		if p.Now.Before(have.renewal()) {
 			return have
+		}
+	}
+	ends := p.Now.Add(certificateLife)
+	if own := endOf(from[0]); !own.IsZero() {
+		if !p.Now.Before(own) {
+			return have // an authority that has ended issues nothing
+		}
+		if own.Before(ends) {
+			ends = own
 		}
 	}
 	kerberos := template == spec.TemplateKerberosAuthentication
 	return &Certificate{
-		Template: template, Authority: from[0].Addr, NotBefore: p.Now, NotAfter: p.Now.Add(certificateLife),
+		Template: template, Authority: from[0].Addr, NotBefore: p.Now.Add(-backdate), NotAfter: ends,
 		ForKDC: kerberos, ForServer: true, Named: kerberos,
 	}
 }

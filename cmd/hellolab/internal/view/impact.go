@@ -154,8 +154,6 @@ func why(row impact.Row) string {
 		text = "credential goes"
 	case row.Before.Word == "none" && v.Works() && v.Action == "":
 		text = "Hello is provisioned"
-	case v.Works() && v.Reason == "success" && row.Before.Reason == "key_not_synced":
-		text, about = "domain has the key", row.Before
 	case v.Works() && v.Reason == "success":
 		text, about = "no longer: "+clause(row.Before.Sentence), row.Before
 	}

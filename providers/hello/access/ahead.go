@@ -1,0 +1,272 @@
+package access
+
+import (
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"hellolab/providers/hello"
+)
+
+// Step is a short time in which time alone changes what systems hold: from the
+// first such instant to the last. Facts are those at the last.
+type Step struct {
+	From, To time.Time
+	Facts    *Facts
+	Renewed  []Renewal // by themselves, meanwhile
+}
+
+// Renewal is a KDC certificate that autoenrollment replaces.
+type Renewal struct {
+	Domain     string // address
+	Controller string // computer name, in lower case
+	At, Ends   time.Time
+}
+
+// Bounds of Ahead: what changes within a window is one step, and there are not
+// more steps than these.
+const (
+	window = 5 * time.Minute
+	steps  = 4096
+)
+
+// Ahead are the times up to until at which time alone changes something, in a
+// lab in which nobody does anything; f are its facts now, with what is due done
+// (Later). The last Step of a lab with too much to tell is one at until, whatever
+// happened before.
+func (f *Facts) Ahead(w *hello.World, until time.Time) iter.Seq[Step] {
+	return func(yield func(Step) bool) {
+		c := &calendar{world: w, lives: map[[2]string]time.Duration{}}
+		for n := 0; ; n++ {
+			at, ok := c.next(f)
+			if !ok || at.After(until) {
+				return
+			}
+			step := Step{From: at}
+			for limit := at.Add(window); ok && !at.After(limit) && !at.After(until); at, ok = c.next(f) {
+				was := f
+				f = f.Later(w, at)
+				step.To, step.Facts, step.Renewed = at, f, append(step.Renewed, renewed(was, f)...)
+			}
+			if n+1 == steps {
+				step.To, step.Facts = until, f.Later(w, until)
+			}
+			if !yield(step) || n+1 == steps {
+				return
+			}
+		}
+	}
+}
+
+// renewed are the controllers that have another certificate than before.
+func renewed(was, is *Facts) (out []Renewal) {
+	for _, addr := range sorted(is.Domains) {
+		for _, name := range sorted(is.Domains[addr].Certificates) {
+			c := is.Domains[addr].Certificates[name]
+			if before := was.Domains[addr].Certificates[name]; before == nil || !before.NotAfter.Equal(c.NotAfter) {
+				out = append(out, Renewal{addr, name, is.Now, c.NotAfter})
+			}
+		}
+	}
+	return out
+}
+
+// calendar finds the instants at which facts change.
+type calendar struct {
+	world *hello.World
+	lives map[[2]string]time.Duration // of PINs by user and device, which do not change
+}
+
+// next is the first such instant after the facts' own.
+func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
+	note := func(t time.Time) {
+		if !t.IsZero() && t.After(f.Now) && (!ok || t.Before(at)) {
+			at, ok = t, true
+		}
+	}
+	for _, a := range f.Accounts {
+		note(a.AccountExpires)
+		note(a.PasswordExpires)
+	}
+	for device, m := range f.Machines {
+		for user, k := range m.Credentials {
+			c.credential(note, user, device, k)
+		}
+	}
+	for _, a := range c.world.Authorities {
+		note(endOf(a))
+	}
+	for addr, d := range f.Domains {
+		for _, k := range d.Certificates {
+			note(k.NotBefore)
+			note(k.NotAfter)
+			if at := c.world.Domains[addr]; at != nil && len((&planning{Facts: f, is: c.world}).issuing(at, k.Template)) > 0 {
+				note(k.renewal())
+			}
+		}
+	}
+	c.cycles(note, f)
+	return at, ok
+}
+
+// credential notes what of a credential has an end.
+func (c *calendar) credential(note func(time.Time), user, device string, k *Credential) {
+	note(k.Partial)
+	if t := k.Ticket; t != nil {
+		note(t.Ends)
+		for _, end := range t.Services {
+			note(end)
+		}
+	}
+	if d := c.world.Devices[device]; d != nil {
+		if home := c.world.Domains[string(d.In.Domain)]; home != nil && home.In.ForceNetwork > 0 {
+			for _, logon := range []*CachedLogon{k.CachedKey, k.CachedPassword} {
+				if logon != nil {
+					note(logon.At.Add(home.In.ForceNetwork + 1)) // more than that
+				}
+			}
+		}
+	}
+	if k.KeyID == "" || c.world.Users[user] == nil || c.world.Devices[device] == nil {
+		return
+	}
+	pair := [2]string{user, device}
+	life, ok := c.lives[pair]
+	if !ok {
+		life = time.Duration(c.world.InForce(user, device).PINExpiration.Value) * 24 * time.Hour
+		c.lives[pair] = life
+	}
+	if life > 0 {
+		note(k.PINSet.Add(life))
+	}
+}
+
+// cycles notes those of Connect that carry something; of others nobody would
+// know.
+func (c *calendar) cycles(note func(time.Time), f *Facts) {
+	for addr, s := range c.world.Syncs {
+		at, then := f.Syncs[addr], f.clone()
+		p := &planning{Facts: then, is: c.world}
+		if keys := keysOf(s); keys.on && keys.enabled {
+			p.keys(s)
+			if !sameKeys(f, then) {
+				note(at.Keys.Next)
+			}
+		}
+		if s.In.Enabled {
+			p.accounts(s)
+			for device, m := range f.Machines {
+				if m.Uncarried != then.Machines[device].Uncarried {
+					note(at.Cycles.Next)
+				}
+			}
+		}
+	}
+}
+
+func sameKeys(f, g *Facts) bool {
+	for addr, a := range f.Accounts {
+		have, will := slices.Sorted(slices.Values(a.DomainKeys)), slices.Sorted(slices.Values(g.Accounts[addr].DomainKeys))
+		if !slices.Equal(have, will) {
+			return false
+		}
+	}
+	return true
+}
+
+// Upkeep is what a lab does by itself for as long as its systems run: what would
+// end otherwise, and does not.
+type Upkeep struct {
+	Address string
+	What    string        // "revocation lists", "synchronization", "export of keys"
+	Every   time.Duration // 0: it has stopped, and Why says what stops it
+	Next    time.Time     // zero: not known
+	Last    time.Time
+	Why     string // sentence
+}
+
+// What an Upkeep is about.
+const (
+	Lists  = "revocation lists"
+	Cycles = "synchronization"
+	Keys   = "export of keys"
+)
+
+// usualValidity is that of base lists where nothing is declared (AD CS' own).
+const usualValidity = 7 * 24 * time.Hour
+
+// Upkeeps are those of a lab.
+func (f *Facts) Upkeeps(w *hello.World) (out []Upkeep) {
+	for _, addr := range sorted(w.Authorities) {
+		u := Upkeep{Address: addr, What: Lists, Every: usualValidity}
+		if c := w.Authorities[addr].In.CRL; c != nil && c.Validity > 0 {
+			u.Every = c.Validity
+		}
+		out = append(out, u)
+	}
+	for _, addr := range sorted(w.Syncs) {
+		s, at := w.Syncs[addr], f.Syncs[addr]
+		u := Upkeep{Address: addr, What: Cycles, Every: s.In.Interval, Next: at.Cycles.Next, Last: at.Cycles.Last}
+		switch {
+		case !s.In.Enabled:
+			u.Every, u.Next, u.Why = 0, time.Time{}, "Its scheduler is off (enabled)."
+		case s.In.Staging:
+			u.Every, u.Next, u.Why = 0, time.Time{}, "It is in staging mode, and writes nothing."
+		}
+		out = append(out, u)
+		keys := Upkeep{Address: addr, What: Keys, Every: keysOf(s).interval, Next: at.Keys.Next, Last: at.Keys.Last}
+		switch {
+		case !s.In.KeyExport:
+			keys.Why = "key_export is off."
+		case !s.In.KeyRight:
+			keys.Why = "It may not write keys (key_writeback_right)."
+		case s.In.Staging:
+			keys.Why = "It is in staging mode, and writes nothing."
+		case !keysRun(s):
+			keys.Why = "Exports of keys do not run by themselves."
+		}
+		if keys.Why != "" {
+			keys.Every, keys.Next = 0, time.Time{}
+		}
+		if keys.Why != u.Why || keys.Every != u.Every {
+			out = append(out, keys)
+		}
+	}
+	return out
+}
+
+// endOf is the end of an authority's certificate; zero when nobody knows.
+func endOf(a *hello.Authority) time.Time {
+	at, err := time.Parse(time.RFC3339, strings.TrimSpace(a.Out.NotAfter))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// renewal is when autoenrollment replaces a certificate: in the last fifth of
+// its life.
+func (c *Certificate) renewal() time.Time {
+	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore) / 5)
+}
+
+// SessionEnd is when the primary refresh token that a device holds for a user
+// ends.
+type SessionEnd struct {
+	User, Device string
+	Ends         time.Time
+}
+
+// Sessions are those of the primary refresh tokens that are good now. No sign-in
+// ends with them: each brings another token. The session that nobody renews does.
+func (f *Facts) Sessions(w *hello.World) (out []SessionEnd) {
+	for _, device := range sorted(f.Machines) {
+		for _, user := range sorted(f.Machines[device].Credentials) {
+			if ends := f.Machines[device].Credentials[user].PRT; ends.After(f.Now) && w.Users[user] != nil && w.Devices[device] != nil {
+				out = append(out, SessionEnd{user, device, ends})
+			}
+		}
+	}
+	return out
+}
