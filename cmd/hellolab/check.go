@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"hellolab/engine/fault"
 	"hellolab/engine/journal"
 	"hellolab/hcl/eval"
+	"hellolab/providers"
 	"hellolab/state"
 )
 
@@ -21,6 +23,7 @@ type checkCommand struct {
 	stateFlags
 	varFlags
 	with  list
+	at    string
 	json  bool
 	junit string
 }
@@ -29,6 +32,7 @@ func (c *checkCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	c.varFlags.flags(fs)
 	fs.Var(&c.with, "with", "switch on the fault of this `NAME` in every check, besides its own; may be repeated")
+	fs.StringVar(&c.at, "at", "", "run the checks at another `TIME` of the lab: a duration from now, such as 30d, or a time, such as 2027-01-31")
 	fs.BoolVar(&c.json, "json", false, "print JSON, with everything that happened")
 	fs.StringVar(&c.junit, "junit", "", "write JUnit XML to `FILE`, besides")
 }
@@ -54,6 +58,9 @@ func (c *checkCommand) run(ctx context.Context, s *session, args []string) error
 		return err
 	}
 	if checks, err = withFaults(checks, p.result.Faults, c.with); err != nil {
+		return err
+	}
+	if checks, err = s.later(snap, checks, c.at); err != nil {
 		return err
 	}
 	results := s.runChecks(ctx, snap, checks, p.result)
@@ -94,6 +101,32 @@ func named(checks []eval.Check, names []string) ([]eval.Check, error) {
 			return nil, mistake(didYouMean(name, known, "`hellolab check` without a name runs all."), "There is no check %q", name)
 		}
 		out = append(out, checks[i])
+	}
+	return out, nil
+}
+
+// later has every check begin at the time that -at means.
+func (s *session) later(base state.Base, checks []eval.Check, at string) ([]eval.Check, error) {
+	if at == "" {
+		return checks, nil
+	}
+	l, err := s.openLab(state.NewOverlay(base), 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	now := l.Now()
+	then, err := moment("-at", at, now)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(checks)
+	for i := range out {
+		after, err := providers.ParseDuration(cmp.Or(out[i].After, "0s"))
+		if err != nil {
+			return nil, err
+		}
+		out[i].After = providers.FormatDuration(after + then.Sub(now))
 	}
 	return out, nil
 }

@@ -45,9 +45,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab destroy", "hellolab destroy -auto-approve"},
 		},
 		"check": {
-			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run. A fault named by `-with` is on in every check, besides the check's own: what fails then is what it costs.",
+			detail:   "Each check runs on a view of its own that is thrown away: a wrong PIN in a check counts nowhere. Without names all checks run. A fault named by `-with` is on in every check, besides the check's own: what fails then is what it costs. With `-at` every check begins at that time, and its own `after` counts from there.",
 			exits:    []reference.Exit{{Code: "1", When: "a check did not end as it expects"}},
-			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in", "hellolab check -with=tenant_down"},
+			examples: []string{"hellolab check", "hellolab check -junit=checks.xml alice_signs_in", "hellolab check -with=tenant_down", "hellolab check -at=30d"},
 		},
 		"test": {
 			detail:   "Test files are those whose names end in `.labtest.hcl`, in the lab folder and in its folder `tests`. The runs of a file follow each other on a lab that begins with nothing and is thrown away; files run side by side. The state is neither read nor written. What happened is recorded: `hellolab trace` shows it.",

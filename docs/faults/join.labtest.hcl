@@ -1,5 +1,11 @@
 # Scenarios of a device that joins: it is not there before.
 
+fault "registration_down" {
+  kind   = "host_down"
+  target = tenant.contoso
+  host   = tenant.contoso.registration_host
+}
+
 fault "point_missing" {
   kind   = "connection_point_missing"
   target = domain.corp
@@ -17,6 +23,18 @@ run "not_carried" {
   }
   faults = [fault.staging]
   expect = "device_not_synced"
+}
+
+# The point is found, and nobody answers where it leads.
+run "not_answered" {
+  variables {
+    late = true
+  }
+  plan_options {
+    target = [device.late]
+  }
+  faults = [fault.registration_down]
+  expect = "host_unreachable"
 }
 
 run "hide_the_point" {

@@ -21,6 +21,7 @@ import (
 	"hellolab/engine/record"
 	"hellolab/hcl/eval"
 	"hellolab/providers"
+	"hellolab/providers/event"
 	"hellolab/state"
 )
 
@@ -125,7 +126,18 @@ func (s *Switch) start(ctx context.Context, l *lab.Lab, a *active) error {
 		return fmt.Errorf("fault %s: %w", a.Name, errors.Join(err, s.mend(ctx, l, a)))
 	}
 	a.begun = true
+	a.tell(l, "fault_began", "begins")
 	return nil
+}
+
+// tell records that a fault begins or ends.
+func (a *active) tell(l *lab.Lab, step, verb string) {
+	env := l.Env("", &providers.Type{}, cty.NilVal)
+	env.Emit.Emit(event.Event{
+		At: env.Now(), Actor: event.Fault, Protocol: "local", Step: step,
+		Text:    fmt.Sprintf("The fault %s %s: %s of %s.", a.Name, verb, a.Kind, a.Target),
+		Message: map[string]any{"fault": a.Name, "kind": a.Kind, "target": a.Target},
+	})
 }
 
 // End switches a fault off in l. One that is not on is off already.
@@ -153,6 +165,7 @@ func (s *Switch) End(ctx context.Context, l *lab.Lab, name string) error {
 	if err != nil {
 		return fmt.Errorf("end of fault %s: %w", name, err)
 	}
+	a.tell(l, "fault_ended", "ends")
 	return nil
 }
 

@@ -85,7 +85,7 @@ func TestPolicySwitches(t *testing.T) {
 
 // TestTenantWidePolicyAtTheDevice: a device keeps the tenant-wide policy that it
 // was enrolled under, whatever becomes of it; one enrolled later gets the policy
-// as it is then (reading R45; E3 of the facts).
+// as it is then (reading R44; E3 of the facts).
 func TestTenantWidePolicyAtTheDevice(t *testing.T) {
 	seed.Proves(t, "POL-06", "P1")
 	l := newLab(t)

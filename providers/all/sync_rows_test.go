@@ -61,7 +61,7 @@ func (l *lab) called() string {
 }
 
 // What becomes of sign-ins when synchronization is not as it was: existing keys
-// go on in every case, and a new one waits (facts C1, C2, C4 and reading R36).
+// go on in every case, and a new one waits (facts C1, C2, C4 and reading R35).
 func TestNewKeyWaitsForItsPart(t *testing.T) {
 	no, hours := false, 6*time.Hour
 	for _, c := range []struct {

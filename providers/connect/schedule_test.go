@@ -122,7 +122,7 @@ func (l *lab) at(p wire.Part) wire.Schedule {
 }
 
 // Each part runs when it is due, by itself where it has a schedule of its own,
-// and each is paused by itself (readings R5, R36).
+// and each is paused by itself (readings R5, R35).
 func TestScheduleOfEachPart(t *testing.T) {
 	seed.Proves(t, "POL-14")
 	hour := time.Hour

@@ -37,6 +37,7 @@ const (
 	Authority          Actor = "Certificate authority"
 	Service            Actor = "Service"       // a resource on the domain's side
 	Connect            Actor = "Entra Connect" // synchronizes a domain with a tenant
+	Fault              Actor = "Fault"         // something broken on purpose
 )
 
 // Outcome says how a step ended.

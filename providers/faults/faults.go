@@ -38,13 +38,14 @@ func network() []providers.Fault {
 	return []providers.Fault{
 		{
 			Name: "host_down", Targets: answering,
-			Doc:   "None of its hosts answers.",
-			Begin: cut(0, providers.Outage{}),
+			Doc:    "None of its hosts answers, or `host` does not.",
+			Params: []providers.Attr{aHost()},
+			Begin:  cut(0, providers.Outage{}),
 		},
 		{
 			Name: "host_slow", Targets: answering,
-			Doc:    "Each answer of its hosts takes `delay` longer, of lab time.",
-			Params: []providers.Attr{duration("delay", "how much longer each answer takes.", true)},
+			Doc:    "Each answer of its hosts, or of `host`, takes `delay` longer, of lab time.",
+			Params: []providers.Attr{duration("delay", "how much longer each answer takes.", true), aHost()},
 			Check:  positive("delay"),
 			Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
 				slow, err := providers.ParseDuration(is.Text("delay"))
@@ -91,12 +92,24 @@ func cut(port int, o providers.Outage) func(context.Context, providers.Breaker, 
 		if err == nil && len(hosts) == 0 {
 			err = fmt.Errorf("%s answers on no host", is.Target.Addr)
 		}
+		if only := is.Text(aHost().Name); only != "" && err == nil {
+			all := hosts
+			hosts = slices.DeleteFunc(slices.Clone(all), func(h string) bool { return !strings.EqualFold(h, only) })
+			if len(hosts) == 0 {
+				err = fmt.Errorf("%s does not answer on %q; its hosts are %s", is.Target.Addr, only, strings.Join(all, ", "))
+			}
+		}
 		for _, h := range hosts {
 			o.Host, o.Port = h, port
 			b.Cut(o)
 		}
 		return err
 	}
+}
+
+// aHost is the parameter of faults that may be of one host.
+func aHost() providers.Attr {
+	return providers.Attr{Name: "host", Doc: "which of its hosts; all when absent.", Type: cty.String, Default: cty.NilVal}
 }
 
 // Controller is the parameter of faults that are of one domain controller.

@@ -10,7 +10,7 @@ type Level int
 
 const (
 	Unset      Level = iota // no policy: the default
-	TenantWide              // Intune's enrollment policy (reading R45)
+	TenantWide              // Intune's enrollment policy (reading R44)
 	DeviceCSP               // MDM, device scope
 	UserCSP                 // MDM, user scope
 	ComputerGPO

@@ -27,7 +27,7 @@ func Sensors(d spec.Device) []spec.Sensor {
 // of the kind it is gesture_not_enrolled.
 //
 // Enhanced Sign-in Security blocks sensors that are plugged in, on a Windows that
-// has it (reading R48); enhanced anti-spoofing takes a face only from a camera
+// has it (reading R47); enhanced anti-spoofing takes a face only from a camera
 // that has it.
 func (f InForce) SensorRefused(d spec.Device, gesture string) string {
 	if !f.UseBiometrics.Value {

@@ -11,7 +11,7 @@ import (
 
 // Key synchronization belongs to P4, P5 and P8, or to the flow by which an Entra
 // joined device proves the key to the domain; where the key is not used there, to
-// none (reading R37).
+// none (reading R36).
 func TestSyncFlow(t *testing.T) {
 	seed.Proves(t, "KS-01")
 	for shape := range legal {

@@ -19,7 +19,7 @@ func quiet(ends time.Time) *hello.World {
 	return &hello.World{Domains: map[string]*hello.Domain{"domain.corp": d}, Authorities: map[string]*hello.Authority{"authority.ca": a}}
 }
 
-func held(until time.Time) *access.Facts {
+func certified(until time.Time) *access.Facts {
 	f := access.NewFacts(start)
 	f.Domains["domain.corp"] = &access.Domain{Certificates: map[string]*access.Certificate{"dc1": {
 		Template: spec.TemplateKerberosAuthentication, Authority: "authority.ca", NotBefore: start, NotAfter: until, ForKDC: true, ForServer: true, Named: true}}}
@@ -31,7 +31,7 @@ func held(until time.Time) *access.Facts {
 func TestAheadEndsWithTheAuthority(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	ends := start.Add(3 * year)
-	f, n := held(start.Add(year)), 0
+	f, n := certified(start.Add(year)), 0
 	for step := range f.Ahead(quiet(ends), start.Add(10*year)) {
 		n++
 		for _, r := range step.Renewed {

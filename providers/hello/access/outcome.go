@@ -175,3 +175,6 @@ func pinSentence(b hello.Violation, pin hello.PINShape, rules hello.PINRules) st
 	}
 	return b.Sentence
 }
+
+// Codes are the reasons for which a decision refuses, in order.
+func Codes() []string { return sorted(outcomes) }

@@ -36,6 +36,8 @@
 //	Pn    key_not_registered …
 //	        nothing was sent              385  key not attested
 //	        the service was asked         301  key refused
+//	any   administrative_release          383  PIN recovery opened the container
+//	any   pin_reset_refused               384  PIN recovery failed
 //
 // Windows' own sentences of 304 to 306 speak of automatic registration; here
 // every registration has them (reading R22). 346 and 347, a key that a device

@@ -31,6 +31,14 @@ import (
 //	sign_in_failed, after a gesture   7001
 //	domain_sign_in_refused            7001, unless no controller was in sight
 //	cached_logon_refused              7001
+//	pin_changed                       8640  PIN changed
+//	pin_not_changed, at a sign-in     7001
+//	pin_reset_key_request             3060  recovery key begins
+//	administrative_key_created        8060  recovery key made
+//	administrative_key_missing        7060  recovery key not made
+//	pin_reset_request                 3130  recovery changes the PIN …
+//	pin_reset, by the service         8130  … it has
+//	pin_reset_refused                 7130  … it has not
 //
 // 5205 tells of the cloud ticket either way. The fields of 5003 are those that
 // the lab's policies set; Windows' has more.
@@ -120,6 +128,36 @@ func (r *run) hello(e event.Event, log logging) {
 		say(8052, "The key pre-generation pool made a key.", fields(e, "KeyId", "key"))
 	default:
 		r.helloSignIn(e, failed, say)
+		r.helloPIN(e, failed, say)
+	}
+}
+
+// helloPIN is what a change and a reset of a PIN leave.
+func (r *run) helloPIN(e event.Event, failed bool, say func(int, string, Data)) {
+	switch e.Step {
+	case "pin_changed":
+		say(8640, "The PIN is changed.", fields(e, "Container", "container"))
+	case "pin_not_changed":
+		if r.gesture != "" && failed && !r.refused {
+			say(7001, "The user is not signed in with Windows Hello for Business.", append(r.credential(), r.failure(e)...))
+			r.refused = true
+		}
+	case "pin_reset_key_request":
+		say(3060, "The PIN recovery key is asked for.", nil)
+	case "administrative_key_created":
+		say(8060, "The PIN recovery key is made.", fields(e, "KeyId", "id"))
+	case "administrative_key_missing":
+		say(7060, "The PIN recovery key could not be made.", r.failure(e))
+	case "pin_reset_request":
+		say(3130, "PIN recovery begins to change the PIN.", nil)
+	case "pin_reset":
+		if _, kept := e.Message["user_keys"]; kept {
+			say(8130, "PIN recovery changed the PIN.", fields(e, "Container", "container"))
+		}
+	case "pin_reset_refused":
+		if failed && e.Actor != event.DRS {
+			say(7130, "PIN recovery could not change the PIN.", r.failure(e))
+		}
 	}
 }
 
@@ -138,6 +176,9 @@ func (r *run) helloSignIn(e event.Event, failed bool, say func(int, string, Data
 	case "key_release_refused":
 		r.refused = true
 		say(7002, "The Hello container could not be loaded.", r.failure(e))
+		if e.Flow == flowPIN {
+			return // nobody signs in
+		}
 		say(7001, "The user is not signed in with Windows Hello for Business.", append(r.credential(), r.failure(e)...))
 	case "unlock_factors":
 		if failed {
@@ -159,6 +200,9 @@ func (r *run) helloSignIn(e event.Event, failed bool, say func(int, string, Data
 		}
 	}
 }
+
+// flowPIN is the flow of a PIN that is changed, or reset by the service.
+const flowPIN = "pin"
 
 // noLogonServers is Windows' word for no controller in sight.
 const noLogonServers = "STATUS_NO_LOGON_SERVERS"

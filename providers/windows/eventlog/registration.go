@@ -100,8 +100,15 @@ func isService(a event.Actor) bool {
 
 // entry is what e leaves in the log; id is 0 when that is nothing.
 func (r *run) entry(e event.Event) (id int, level Level, message string, data Data) {
-	if e.Step == "prerequisites" {
+	switch e.Step {
+	case "prerequisites":
 		return launch(e)
+	case "administrative_release":
+		return 383, Information, "PIN recovery opened the Hello container.", fields(e, "Container", "container")
+	case "pin_reset_refused":
+		if e.Actor != event.DRS { // which has told the device
+			return 384, Error, "PIN recovery failed.", r.failure(e)
+		}
 	}
 	switch hello.Flow(e.Flow) {
 	case hello.DR:

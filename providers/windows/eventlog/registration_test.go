@@ -70,6 +70,11 @@ func TestEntries(t *testing.T) {
 		{"the token of a work account", of("DR", did("registered", nil), failed(event.Device, "registration_failed", "AADSTS70008", "", "Over.")),
 			`306 Information
 206 Error ServerErrorCode=AADSTS70008 ServerErrorMessage=Over.`},
+		{"PIN recovery", of("pin", did("pin_reset_request", nil), did("administrative_release", message{"container": "{1}"}), did("pin_reset", nil)),
+			`383 Information Container={1}`},
+		{"PIN recovery refused", of("pin", failed(event.DRS, "pin_reset_refused", "InvalidParameter", "pin_reset_key", "Not mine."),
+			failed(event.CXH, "pin_reset_refused", "pin_reset_refused", "pin_reset_key", "Not mine.")),
+			`384 Error Reason=pin_reset_refused ServerErrorCode=InvalidParameter ServerErrorSubcode=pin_reset_key ServerErrorMessage=Not mine.`},
 		{"offered", of("P1", did("prerequisites", message{"event": float64(358), "PreReqResult": "WillProvision", "IsDeviceJoined": "YES", "IsUserAzureAD": "YES"})),
 			`358 Information DeviceIsJoined=Yes AADPrt=Yes`},
 		{"not offered", of("A1", did("prerequisites", message{"event": 360, "PreReqResult": "WillNotProvision",
