@@ -81,7 +81,7 @@ func instants(w *hello.World, now *access.Facts, until time.Time, renewed func(a
 					renewed(r)
 				}
 			}
-			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{access.New(w, step.Facts)}}) {
+			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{access.New(w, step.Facts)}, Concerns: step.Concerns}) {
 				return
 			}
 		}

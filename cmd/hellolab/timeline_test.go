@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/hello"
+	"hellolab/providers/hello/access"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/windows/tpm/worker"
@@ -192,7 +194,24 @@ func (a *aging) timeline(ahead time.Duration) (t *view.Timeline) {
 		if err != nil {
 			return err
 		}
-		t = timelineOf(w, facts, facts.Now.Add(ahead))
+		until := facts.Now.Add(ahead)
+		t = timelineOf(w, facts, until)
+		everybody := func(yield func(impact.Instant) bool) {
+			for i := range instants(w, facts, until, nil) {
+				i.Concerns = nil
+				if !yield(i) {
+					return
+				}
+			}
+		}
+		// Who is passed over as not concerned is not.
+		all := impact.Follow(side{access.New(w, facts)}, facts.Now, everybody, until)
+		for i := range t.Events {
+			t.Events[i].Mend = ""
+		}
+		if !reflect.DeepEqual(all, t.Course) {
+			a.t.Errorf("decided of everybody: %+v\nof whom it concerns: %+v", all, t.Course)
+		}
 		return nil
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 type Instant struct {
 	From, To time.Time
 	Side     Side
+	Concerns func(user string) bool // whose sign-ins may be others than before; nil: everybody's
 }
 
 // Event is sign-ins that change alike, by themselves, between From and Through.
@@ -50,6 +51,9 @@ func Follow(now Side, at time.Time, later iter.Seq[Instant], until time.Time) *C
 	for instant := range later {
 		compared := newComparison(instant.To)
 		for i, s := range all {
+			if instant.Concerns != nil && !instant.Concerns(s.User) {
+				continue
+			}
 			v := instant.Side.Decide(s)
 			compared.add(s, last[i], v)
 			last[i] = v
