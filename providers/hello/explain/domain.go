@@ -118,8 +118,17 @@ func (e *explaining) accountEnabled() Condition {
 // keyTrust: the KDC matches the key with those of the account, and proves itself
 // by a certificate.
 func (e *explaining) keyTrust(d *hello.Domain) []Condition {
-	return []Condition{e.release(d), e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" }),
-		e.keyInDomain(d), e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" })}
+	return []Condition{e.release(d), e.kdcCertificate(d), e.keyInDomain(d), e.kdcAccepted(d)}
+}
+
+// kdcCertificate is that controllers have a certificate, and kdcAccepted that the
+// device takes it.
+func (e *explaining) kdcCertificate(d *hello.Domain) Condition {
+	return e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" })
+}
+
+func (e *explaining) kdcAccepted(d *hello.Domain) Condition {
+	return e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" })
 }
 
 // release is the controllers' Windows: key matching came with 2016, which every
@@ -182,11 +191,6 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 
 // withheld says why a sync does not bring keys; "" when it does.
 func (e *explaining) withheld(s *hello.Sync) string {
-	runs := s != nil && s.In.Enabled
-	if s != nil && s.In.KeySchedule != nil {
-		runs = s.In.KeySchedule.Enabled == nil || *s.In.KeySchedule.Enabled
-	}
-
 	switch {
 	case s == nil:
 		return "No sync carries keys from the tenant to the domain."
@@ -200,7 +204,7 @@ func (e *explaining) withheld(s *hello.Sync) string {
 		return strings.HasSuffix(strings.ToLower(e.u.Out.DN), ","+strings.ToLower(c))
 	}):
 		return e.User + " is not in the scope of " + s.Addr + "."
-	case !runs:
+	case hello.KeysPaused(s.In) != "":
 		return s.Addr + " writes no keys by itself."
 	}
 	return ""
@@ -287,8 +291,7 @@ func (e *explaining) certificateTrust(d *hello.Domain) []Condition {
 	return []Condition{
 		condition("authority", "An authority of the domain issues sign-in certificates, and the forest trusts it for them (NTAuth).", authority, "kdc_no_certificate"),
 		{Name: "sign_in_certificate", Needs: "The user's container holds a sign-in certificate, in its life and not revoked.", Verdict: Unknown},
-		e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" }),
-		e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" }),
+		e.kdcCertificate(d), e.kdcAccepted(d),
 	}
 }
 
@@ -315,8 +318,7 @@ func (e *explaining) deployment() []Condition {
 		if c.Why = why; why == "" {
 			c.Why = fmt.Sprintf("%s does, every %s: until the next cycle the domain does not know a new key.", s.Addr, providers.FormatDuration(s.In.Interval))
 		}
-		out = append(out, c, e.authority(d), e.release(d))
-		out = append(out, e.kdcCertificates(d, "kdc_certificate", "The controllers have certificates for their KDC.", func(code string) bool { return code == "kdc_no_certificate" }))
+		out = append(out, c, e.authority(d), e.release(d), e.kdcCertificate(d))
 	case hello.CloudKerberos:
 		out = append(out, e.partialTicket(), e.exchanges(d), e.aes(d))
 	case hello.CertTrust:

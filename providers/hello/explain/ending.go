@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -125,12 +124,4 @@ func (e *explaining) nextCycle() (time.Time, bool) {
 		at = of.Keys.Next
 	}
 	return at, !at.IsZero()
-}
-
-// String is the way in a few words: "allowed", "refused → allowed".
-func (w Way) String() string {
-	if w.Next == "" || w.Next == w.Now {
-		return string(w.Now)
-	}
-	return fmt.Sprintf("%s, after the next cycle %s", w.Now, w.Next)
 }
