@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,21 +76,9 @@ func (e *explaining) hint(domain string) Condition {
 	return c
 }
 
-// cloudTrustOf is the trust by which the tenant issues partial tickets for the
-// user's domain; nil when none does.
-func (e *explaining) cloudTrustOf() *hello.DeclaredTrust {
-	for _, addr := range slices.Sorted(maps.Keys(e.world.Trusts)) {
-		t := e.world.Trusts[addr]
-		if t.In.Type == spec.TrustCloudKerberos && t.In.Domain == e.u.In.Domain && t.In.Tenant == e.u.In.Tenant && t.In.Domain != "" {
-			return t
-		}
-	}
-	return nil
-}
-
 // partialTicket is what the sign-in to the tenant brings.
 func (e *explaining) partialTicket() Condition {
-	t := e.cloudTrustOf()
+	t, _ := e.world.CloudTrustOf(e.u)
 	c := condition("partial_ticket", "The sign-in to the tenant brings a partial ticket for the domain: the domain has the tenant's Kerberos server object (AzureADKerberos).", t != nil, "no_cloud_tgt")
 	if t != nil {
 		c.Why = "It is that of " + t.Addr + "."
@@ -213,7 +200,7 @@ func (e *explaining) withheld(s *hello.Sync) string {
 // cloudTrust: a controller exchanges the partial ticket, by the key that domain
 // and tenant share.
 func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
-	t := e.cloudTrustOf()
+	t, _ := e.world.CloudTrustOf(e.u)
 	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
 	key := condition("kerberos_server_key", "The Kerberos server object is of this domain, and the two have one key.", t != nil && string(e.u.In.Domain) == d.Addr, "cloud_kerberos_unknown")
 	if key.Verdict == Met && t.Exists() && t.In.KeyVersion == 0 {
