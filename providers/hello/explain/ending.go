@@ -112,15 +112,18 @@ func (e *explaining) after(s step) Ending {
 	return out
 }
 
-// nextCycle is when the user's directories are next synchronized.
-func (e *explaining) nextCycle() (time.Time, bool) {
+// nextCycle is when the user's directories, keys included, have next been
+// synchronized. Keys may come when cycles do not run by themselves.
+func (e *explaining) nextCycle() (at time.Time, ok bool) {
 	s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-	if s == nil || !s.In.Enabled || s.In.Staging {
-		return time.Time{}, false
+	if s == nil || s.In.Staging {
+		return at, false
 	}
 	of := e.held.Lab.Syncs[s.Addr]
-	at := of.Cycles.Next
-	if of.Keys.Next.After(at) {
+	if s.In.Enabled {
+		at = of.Cycles.Next
+	}
+	if s.In.KeyExport && hello.KeysPaused(s.In) == "" && of.Keys.Next.After(at) {
 		at = of.Keys.Next
 	}
 	return at, !at.IsZero()
