@@ -336,7 +336,7 @@ func (e *explaining) remarks(to, domain string) []string {
 	onPrem := domain != "" || e.member()
 	if !e.deviceEnabled() && onPrem && e.member() && (e.shape.Trust == hello.KeyTrust || e.shape.Trust == hello.CertTrust) && (to == "" || domain != "") {
 		what := "it matches the key with those of the account (msDS-KeyCredentialLink)"
-		ends := "Delete that key in the domain and in the tenant (`hellolab keys revoke`), or disable the account in the domain."
+		ends := "Delete that key in the domain and in the tenant (`hellolab keys revoke`, and the enrollment's entry over Graph), or disable the account in the domain."
 		if e.shape.Trust == hello.CertTrust {
 			what, ends = "it verifies the user's certificate", "Revoke the certificate and publish the list, or disable the account in the domain."
 		}

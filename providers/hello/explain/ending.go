@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -60,7 +62,7 @@ func (e *explaining) endings() []Ending {
 		{"The key is deleted in the tenant.", "remove the enrollment, or delete the user's windowsHelloForBusinessMethods entry over Graph", inTenant, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
 			fromTenant(a)
 		}},
-		{"The key is deleted in the domain.", "hellolab keys revoke " + e.User, keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
+		{"The key is deleted in the domain.", revocation(e.User, key), keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
 			fromDomain(a)
 		}},
 		{"The key is deleted in both.", "the two above", keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
@@ -81,6 +83,17 @@ func (e *explaining) endings() []Ending {
 		}
 	}
 	return out
+}
+
+// revocation is the command that deletes a key in the domain: it takes the
+// beginning of the key's id, in hexadecimal. An id that is no base64 is left to be
+// looked up.
+func revocation(user, key string) string {
+	id, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(id) < 6 {
+		return "hellolab keys revoke " + user + " -key=ID, as `hellolab keys` prints it"
+	}
+	return fmt.Sprintf("hellolab keys revoke %s -key=%x", user, id[:6])
 }
 
 // after judges the sign-ins after a step.

@@ -234,6 +234,19 @@ func TestNextCycle(t *testing.T) {
 	}
 }
 
+// The command that deletes a key is one that runs as it is.
+func TestRevocation(t *testing.T) {
+	for key, want := range map[string]string{
+		"+YAfRFcq0ezwn5xzo3lHiKobHtkh": "hellolab keys revoke user.alice -key=f9801f44572a",
+		"k":                            "hellolab keys revoke user.alice -key=ID, as `hellolab keys` prints it",
+		"":                             "hellolab keys revoke user.alice -key=ID, as `hellolab keys` prints it",
+	} {
+		if got := revocation("user.alice", key); got != want {
+			t.Errorf("%q: %s", key, got)
+		}
+	}
+}
+
 // What could not be read is not taken for absent.
 func TestUnreadDevice(t *testing.T) {
 	w := worldOf(t, labOf("entra", "managed", nil))
