@@ -6,11 +6,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
+	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/event"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
 )
@@ -147,6 +151,7 @@ type keysRevokeCommand struct {
 	stateFlags
 	rehearsal
 	key         string
+	device      string
 	from        string
 	autoApprove bool
 }
@@ -155,6 +160,7 @@ func (c *keysRevokeCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
 	fs.StringVar(&c.key, "key", "", "the key of this `ID`, or the beginning of it, as `hellolab keys` prints it")
+	fs.StringVar(&c.device, "device", "", "the key that the device of this `ADDRESS` registered, such as one that is lost")
 	fs.StringVar(&c.from, "from", string(keylist.AD), "`DIRECTORY` to remove it from: ad")
 	fs.BoolVar(&c.autoApprove, "auto-approve", false, "do not ask")
 }
@@ -164,11 +170,11 @@ const shortest = 8
 
 func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) error {
 	switch {
-	case len(args) != 1 || c.key == "":
-		return mistake("Usage: hellolab keys revoke USER -key=ID, such as hellolab keys revoke user.alice -key=3f9a0c71b2d4", "A user and a key are needed")
+	case len(args) != 1 || c.key == "" && c.device == "":
+		return mistake("Usage: hellolab keys revoke USER -key=ID, such as hellolab keys revoke user.alice -key=3f9a0c71b2d4, or with -device=ADDRESS", "A user and a key are needed")
 	case c.from != string(keylist.AD):
 		return mistake("Use -from=ad: keys of a tenant are removed with the enrollment that they belong to.", "Keys are not revoked from %s", view.Quote(c.from))
-	case len(c.key) < shortest:
+	case c.key != "" && len(c.key) < shortest:
 		return mistake("Give at least 8 digits.", "-key=%s is too short to tell keys apart", view.Quote(c.key))
 	}
 	err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
@@ -262,22 +268,47 @@ func (c *keysRevokeCommand) find(ctx context.Context, s *session, l *lab.Lab, us
 	if err != nil {
 		return nil, nil, err
 	}
+	device := ""
+	if c.device != "" {
+		if device, err = s.deviceID(l, c.device); err != nil {
+			return nil, nil, err
+		}
+	}
 	var owner *keyed
 	var found []keylist.Key
 	for i := range owners {
 		if owners[i].object == "" { // in a tenant
 			continue
 		}
-		if keys := keylist.Find(owners[i].keys, c.key); len(keys) > 0 {
-			owner, found = &owners[i], append(found, keys...)
+		keys := owners[i].keys
+		if c.key != "" {
+			keys = keylist.Find(keys, c.key)
+		}
+		for _, k := range keys {
+			if device == "" || strings.EqualFold(k.Device, device) {
+				owner, found = &owners[i], append(found, k)
+			}
 		}
 	}
 	hint := "`hellolab keys " + user + "` lists the keys of the account."
 	switch {
+	case len(found) == 0 && c.key == "":
+		return nil, nil, mistake(hint, "%s has no key of %s in a domain", user, c.device)
 	case len(found) == 0:
 		return nil, nil, mistake(hint, "%s has no key %s in a domain", user, view.Quote(c.key))
+	case len(found) > 1 && c.key == "":
+		return nil, nil, mistake(hint+" Name one with -key.", "%d keys of %s are of %s", len(found), user, c.device)
 	case len(found) > 1:
 		return nil, nil, mistake(hint+" Give more digits.", "%d keys of %s begin with %s", len(found), user, view.Quote(c.key))
 	}
 	return owner, &found[0], nil
+}
+
+// deviceID is the id that keys of a device are registered under.
+func (s *session) deviceID(l *lab.Lab, addr string) (string, error) {
+	if err := s.isA(l, addr, "device"); err != nil {
+		return "", err
+	}
+	o, err := providers.Resolve[spec.Device, spec.DeviceOut](l.Env("", &providers.Type{}, cty.NilVal), providers.Ref(addr))
+	return o.Out.DeviceID, err
 }

@@ -142,8 +142,8 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
 		},
 		"keys revoke": {
-			detail:   "The key is shown, and what losing it means, before anything is asked. ID may be the first 8 digits or more. What Entra ID has of the key stays there.",
-			examples: []string{"hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
+			detail:   "The key is shown, and what losing it means, before anything is asked. ID may be the first 8 digits or more; with -device it is the key of one device, of a user who has several. What Entra ID has of the key stays there.",
+			examples: []string{"hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke user.alice -device=device.laptop", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
 		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +
