@@ -192,7 +192,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab output", "hellolab output -raw login_host"},
 		},
 		"graph": {
-			detail:   "It reads the files alone.",
+			detail:   "It reads the files alone. A dashed line is no dependency but a handover: what is carried on later, as a registered key by a synchronization.",
 			examples: []string{"hellolab graph", "hellolab graph -format=mermaid"},
 		},
 		"schema": {
