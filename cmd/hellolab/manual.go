@@ -57,7 +57,7 @@ func manuals() map[string]manual {
 		"signin": {
 			detail:   "Tokens land in the device's caches, and a wrong PIN counts. USER and DEVICE are addresses. Without USER it is the owner of a registered device who unlocks it, which involves no tenant. With no way to sign in given, the PIN is asked for. Where policy asks for a new PIN, or the domain for a new password, the sign-in ends there unless it is given (-new-pin, -new-password). With -ccache the session's tickets of a domain are written to a file of the owner's alone, which programs of MIT's and Heimdal's take as their cache; one that exists is not replaced.",
 			exits:    []reference.Exit{{Code: "1", When: "the sign-in was refused"}},
-			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face", "hellolab signin user.alice device.laptop -to=domain.corp -ccache=alice.cc"},
+			examples: []string{"hellolab signin user.alice device.laptop", "hellolab signin user.alice device.laptop -pin=env:PIN", "hellolab signin user.alice device.laptop -gesture=face", "hellolab signin user.alice device.laptop -lock", "hellolab signin user.alice device.laptop -unlock -pin=env:PIN", "hellolab signin user.alice device.laptop -to=domain.corp -ccache=alice.cc"},
 		},
 		"pin change": {
 			detail:   "Windows' sign-in options: the old PIN opens the container, and its protector gets a new seal. Keys, registration and other gestures stay, and nobody outside the device hears of it. The new PIN must be what policy wants, and none of the last that it remembers. Which sign-ins that changes is shown first, by doing it on a throwaway view of the state. The configuration goes on naming the old PIN, which only a new enrollment reads; checks that sign in with it are refused from then on.",
@@ -159,7 +159,7 @@ func manuals() map[string]manual {
 		"sync run": {
 			detail:   "A cycle runs on the server and is waited for; what it wrote is told, and what it could not write. ADDRESS is that of a sync; it may be left out where there is one. It works with `enabled = false`, too.",
 			exits:    []reference.Exit{{Code: "1", When: "something was not synchronized"}},
-			examples: []string{"hellolab sync run", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
+			examples: []string{"hellolab sync run", "hellolab sync run -only=key_export", "hellolab sync run sync.corp -initial", "hellolab sync run -json"},
 		},
 		"sync status": {
 			detail:   "Each part of what the server does is told with its schedule: when it ran last and how that ended, and when it is due. ADDRESS is that of a sync; it may be left out where there is one.",
