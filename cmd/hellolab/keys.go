@@ -7,12 +7,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
 	"hellolab/hcl/eval"
+	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/event"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
 )
@@ -243,9 +247,6 @@ func (c *keysRevokeCommand) removeOf(ctx context.Context, s *session, l *lab.Lab
 	if _, err := enrollmentOf(l, user, device); err != nil {
 		return "", mistake("`hellolab keys "+user+"` lists the keys of the account.", "%v", err)
 	}
-	if err := s.testRevoke(ctx, l, eval.Revoke{User: user, Device: device, From: c.from}); err != nil {
-		return "", err
-	}
 	homes := []string{string(u.In.Domain), string(u.In.Tenant)}
 	switch c.from {
 	case "ad":
@@ -253,7 +254,35 @@ func (c *keysRevokeCommand) removeOf(ctx context.Context, s *session, l *lab.Lab
 	case "entra":
 		homes = homes[1:]
 	}
+	if held, err := c.holds(ctx, s, l, user, device, homes); err != nil {
+		return "", err
+	} else if !held {
+		return "", mistake("`hellolab keys "+user+"` lists the keys of the account.", "%s has no key of %s in %s", user, device, strings.Join(homes, " or "))
+	}
+	if err := s.testRevoke(ctx, l, eval.Revoke{User: user, Device: device, From: c.from}); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("Revoked: the key of %s on %s is removed from %s.", user, device, strings.Join(homes, " and ")), nil
+}
+
+// holds says whether one of the directories has a key of a user on a device.
+func (c *keysRevokeCommand) holds(ctx context.Context, s *session, l *lab.Lab, user, device string, homes []string) (bool, error) {
+	d, err := providers.Resolve[spec.Device, spec.DeviceOut](l.Env("", &providers.Type{}, cty.NilVal), providers.Ref(device))
+	if err != nil {
+		return false, err
+	}
+	owners, err := s.keysOf(ctx, l, user)
+	if err != nil {
+		return false, err
+	}
+	for _, owner := range owners {
+		for _, k := range owner.keys {
+			if slices.Contains(homes, k.Home) && strings.EqualFold(k.Device, d.Out.DeviceID) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // revoke removes a key from its domain, and records it as a flow of its own.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"strings"
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/check"
@@ -136,6 +138,12 @@ func (s *session) attempt(ctx context.Context, l *lab.Lab, a windows.Request, re
 	env, err := s.deviceEnv(l, a.User, a.Device)
 	if err != nil {
 		return check.Verdict{}, err
+	}
+	for _, to := range a.To {
+		if _, err := l.Objects().Lookup(to); errors.Is(err, providers.ErrUnknownObject) {
+			kind, _, _ := strings.Cut(to, ".")
+			return check.Verdict{}, s.noObject(l, to, kind)
+		}
 	}
 	if restart {
 		if err := s.windows.Restart(ctx, env, a.Device); err != nil {

@@ -425,3 +425,16 @@ func TestA2NoPartialTicket(t *testing.T) {
 		t.Errorf("provisioned by %s", n)
 	}
 }
+
+// TestHintOfAnOlderVersion: keys whose metadata are of a version that noted no
+// domain lead to the user's.
+func TestHintOfAnOlderVersion(t *testing.T) {
+	l := newKeyTrust(t)
+	c := l.containerOf(laptop, "alice")
+	c.UserKeys[0].Domain = ""
+	l.keep(laptop, "container", l.sid("alice"), c)
+	l.expect(byPINTo(corp), "domain_hint_missing")
+	c.UserKeys[0].Hinted = false
+	l.keep(laptop, "container", l.sid("alice"), c)
+	l.expect(byPINTo(corp), "success")
+}

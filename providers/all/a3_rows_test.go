@@ -93,6 +93,7 @@ func TestA3(t *testing.T) {
 	kid := conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.KeyID
 
 	t.Run("phases", func(t *testing.T) {
+		seed.Proves(t, "COMP-25", "A3") // a resource of the domain's, by ticket
 		want := []string{"A:domain_hint", "A:dc_located", "A:as_request", "B:as_sent", "B:as_req", "C:kdc_certificate_accepted", "C:tgt_cached", "C:logon_pac", "C:service_ticket", "C:service_request", "C:access_granted", "C:service_answered"}
 		if got := s.steps(); !slices.Equal(got, want) || v.Flow != "A1" || v.Phase != "E" {
 			t.Errorf("steps %q of %s/%s\n%s", got, v.Flow, v.Phase, s)

@@ -3,6 +3,7 @@ package all_test
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/kerberos"
+	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/ntlm"
 )
 
@@ -165,9 +167,30 @@ func TestExpiredPassword(t *testing.T) {
 	l := newPasswordLab(t)
 	reach := func(to string) windows.Request { return byA6(to) }
 	l.expect(reach(oldService), "success")
-	l.Advance(43 * 24 * time.Hour) // the policy's greatest age is 42 days
-	l.due("authority.issuing", corp)
-	l.expect(typed(first), "password_expired_on_prem")
+	t.Run("at the policy's greatest age", func(t *testing.T) {
+		seed.Proves(t, "KEY-14", "A6")
+		const set, expires = "pwdLastSet", "msDS-UserPasswordExpiryTimeComputed"
+		e, err := l.corpDirectory().Read(aliceInCorp, set, expires)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := map[string]time.Time{}
+		for _, name := range []string{set, expires} {
+			ticks, err := strconv.ParseUint(string(e.Values(name)[0]), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at[name] = filetime.Time(ticks)
+		}
+		if life := at[expires].Sub(at[set]); life != 42*24*time.Hour {
+			t.Fatalf("it is good for %s", life)
+		}
+		l.Advance(at[expires].Sub(l.Now()) - time.Second)
+		l.due("authority.issuing", corp)
+		l.expect(typed(first), "success")
+		l.Advance(time.Second)
+		l.expect(typed(first), "password_expired_on_prem")
+	})
 
 	t.Run("no notice", func(t *testing.T) {
 		seed.Proves(t, "PW-03", "A1", "A3", "A6")

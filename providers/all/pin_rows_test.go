@@ -120,6 +120,9 @@ func TestDestructivePINReset(t *testing.T) {
 	if len(keys) != 1 || keys[0].KeyIdentifier != after.UserKeys[0].ID || keys[0].ID == entry.ID {
 		t.Errorf("the tenant has %+v", keys)
 	}
+	if n := len(l.keysOf(laptop, "keypool")); n != 1 || !s.has("pool_refill") {
+		t.Errorf("%d keys lie ready for the next user", n)
+	}
 	l.expect(byPIN(pin), "wrong_pin")
 	l.expect(byPIN(newer), "success")
 	l.expect(windows.Request{Gesture: "face"}, "success")

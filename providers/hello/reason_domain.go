@@ -9,7 +9,7 @@ package hello
 // they are silent ours: the closest by its text.
 var domainReasons = []Reason{
 	// The way to a controller.
-	{"no_line_of_sight", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "The device is where it reaches no controller of the domain.", "Bring it to the domain's network (network = \"onsite\"), or raise the tunnel (network = \"vpn\") after a sign-in."},
+	{"no_line_of_sight", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "The device is where it reaches no controller of the domain.", "Bring it to the domain's network (network = \"onsite\"), or raise the tunnel (network = \"vpn\") after a sign-in; where it is there, see that a controller runs."},
 	{"dc_not_found", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", "No domain controller was found that can do what is needed.", "Compare site and controllers of the domain, and read in the trace whom the locator asked."},
 	{"cached_logon_missing", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "No controller is reached, and the device keeps no former sign-in of the user with this credential.", "Sign in once with line of sight to a controller, and see cached_logons of the domain."},
 	{"network_logon_forced", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "No controller is reached, and the sign-in that the device keeps is older than the domain allows.", "Sign in with line of sight to a controller, or raise force_network_logon of the domain."},
@@ -53,7 +53,7 @@ var domainReasons = []Reason{
 	{"device_not_synced", "0x801C03F2", "DSREG_E_DIRECTORY_FAILURE", "The tenant does not know the computer yet, so the device cannot register.", "Run a cycle of Connect (sync run): it carries the computer to the tenant."},
 	{"connection_point_missing", "0x801C001D", "DSREG_AUTOJOIN_ADCONFIG_READ_FAILED", "The domain does not say which tenant its computers register with.", "Declare a sync between the domain and the tenant: Connect writes the service connection point."},
 	{"domain_not_reached", "", "", "No trust leads from the device to the domain.", "Declare a trust between tenant and domain, and a sync; a hybrid joined device reaches its own domain."},
-	{"service_refused", "", "", "The service does not let the user in.", "Compare allow of the service with the user's groups."},
+	{"service_refused", "", "", "The service does not let the user in.", "Compare authorize of the service with the user's groups."},
 	{"ntlm_without_password", "0xC000006D", "STATUS_LOGON_FAILURE", "The resource takes NTLM only, and the sign-in brought nothing to answer it with.", "Sign in with the password, or reach the resource by Kerberos."},
 }
 

@@ -214,8 +214,9 @@ func declaredDevice(env providers.Env) (spec.Device, error) {
 	return o.In, err
 }
 
-// findDevice tells what a killed creation left. A device that is installed and
-// not registered is one that is joined to nothing, whatever was asked.
+// findDevice tells what a creation left that failed or was killed. A device that
+// is installed and not registered is one that is joined to nothing, or to its
+// domain alone, whatever was asked.
 func (w *Windows) findDevice(ctx context.Context, env providers.Env, key string) (deviceObject, error) {
 	in, err := declaredDevice(env)
 	if err != nil {
@@ -239,7 +240,12 @@ func (w *Windows) findDevice(ctx context.Context, env providers.Env, key string)
 	}
 	if !whole {
 		o.In.Join, o.In.Tenant, o.In.JoinedBy = string(hello.NotJoined), "", ""
-		o.In.UnlockAccount, o.In.WorkAccounts, o.In.Domain = "", nil, ""
+		o.In.UnlockAccount, o.In.WorkAccounts = "", nil
+		if m.rec.Member != nil {
+			o.In.Join = string(hello.DomainJoined)
+		} else {
+			o.In.Domain = ""
+		}
 		return o, nil
 	}
 	return w.readDevice(ctx, env, o)

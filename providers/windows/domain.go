@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/position"
 	"hellolab/providers/wire/krb"
@@ -195,4 +196,13 @@ func (m *machine) kerberosSession(user person) (*kerberos.Session, error) {
 // keepKerberos keeps it.
 func (m *machine) keepKerberos(ctx context.Context, user person, s *kerberos.Session) error {
 	return m.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tableKerberos, user.sid, s) })
+}
+
+// hintIn is the domain that a key's metadata name: where they are of a version
+// that noted none, the user's, as that version had it.
+func (m *machine) hintIn(key container.UserKey, user person) (string, error) {
+	if key.Domain != "" || key.Hinted {
+		return key.Domain, nil
+	}
+	return m.domainOf(user)
 }

@@ -58,7 +58,8 @@ func (w ResetWay) keepsKeys() bool { return w == ResetByService || w == ResetBot
 func (w *Windows) ResetPIN(ctx context.Context, env providers.Env, r PINReset) (Verdict, error) {
 	defer r.New.Wipe()
 	defer r.Password.Wipe()
-	defer w.idle.begin()()
+	end := w.idle.begin()
+	defer end()
 	e, err := w.resetting(env, r)
 	if err != nil {
 		return Verdict{}, err
@@ -88,11 +89,14 @@ func (w *Windows) ResetPIN(ctx context.Context, env providers.Env, r PINReset) (
 	default:
 		err = p.resetDestructively(ctx, rec)
 	}
-	return verdictOf(ctx, t, t.verdict(), err, func(err error) {
+	v, err := verdictOf(ctx, t, t.verdict(), err, func(err error) {
 		if !t.refusing {
 			t.refused(event.CXH, event.User, local, "pin_not_reset", "The PIN is not reset.", err)
 		}
 	})
+	end()
+	w.idle.use(ctx, w, env, e.short)
+	return v, err
 }
 
 // resetting is the enrollment whose PIN is reset, as its own provisioning sees it.

@@ -148,6 +148,7 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 		Key:     key.Key,
 		Created: p.env.Now(),
 		Domain:  domain,
+		Hinted:  true,
 	}, p.rec.Registration.TenantID)
 	if err != nil {
 		return err

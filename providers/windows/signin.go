@@ -204,7 +204,10 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
-	s.kid, s.domainHint = key.ID, key.Domain
+	s.kid = key.ID
+	if s.domainHint, err = s.hintIn(key, s.user); err != nil {
+		return err
+	}
 	return s.opened(ctx, c)
 }
 

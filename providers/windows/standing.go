@@ -91,7 +91,8 @@ func (s *standingReader) key(sid, _ string) error {
 	}
 	c := s.of(sid)
 	c.KeyID, c.DeviceID, c.Created, c.Software = rec.KeyID, rec.DeviceID, rec.Created, held.Storage != ksp.TPM
-	c.Domain, c.PIN, c.PINSet = held.UserKeys[i].Domain, held.PIN.Shape, held.PIN.Set
+	c.Domain, c.Unhinted = held.UserKeys[i].Domain, !held.UserKeys[i].Hinted
+	c.PIN, c.PINSet = held.PIN.Shape, held.PIN.Set
 	if c.PINSet.IsZero() { // of a version that did not note it
 		c.PINSet = held.Created
 	}

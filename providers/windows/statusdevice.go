@@ -68,6 +68,7 @@ func (s *Status) ofPrerequisites(m *machine, user string) error {
 	launch := hello.Prerequisites(route, world.InForce(rec.Addr, m.addr), hello.Facts{
 		Joined: m.rec.Registration != nil, WorkAccount: m.rec.Registration != nil && rec.In.Tenant == m.in.Tenant, PRT: s.PRT,
 		TPM: m.rec.Storage == ksp.TPM, Remote: m.in.Session == "remote", CloudTGT: s.Tickets.OnPremTGT,
+		DomainAccount: m.inDomain() && rec.In.Domain == m.in.Domain,
 	})
 	c := &CheckState{Met: map[string]bool{}, WillProvision: launch.WillProvision, CertEnrollment: certEnrollment(route)}
 	for _, check := range launch.Checks {

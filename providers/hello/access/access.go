@@ -2,7 +2,6 @@ package access
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"hellolab/providers"
@@ -244,7 +243,7 @@ func (s *signingIn) firstUse() Verdict {
 // hinted reports whether the key's metadata name a domain.
 func (s *signingIn) hinted(domain string) bool {
 	d := s.world.Domains[domain]
-	return d != nil && strings.EqualFold(s.credential.Domain, d.In.DNSName)
+	return d != nil && s.credential.Hints(d.In.DNSName)
 }
 
 // prove proves the user to a domain, a key as the trust has it. partial is the

@@ -147,6 +147,34 @@ func TestPINThatIsDue(t *testing.T) {
 	}
 }
 
+// A device of a version that noted neither a domain with its keys nor what the
+// PIN looks like keeps its sign-ins.
+func TestOfAnOlderVersion(t *testing.T) {
+	f := held()
+	c := f.Machines[laptop].Credentials[alice]
+	c.Domain, c.PIN = "", hello.PINShape{}
+	if v := decide(t, declared(), f, laptop, corp); v.Reason != "domain_hint_missing" {
+		t.Errorf("a key that was made for no domain: %+v", v)
+	}
+	c.Unhinted = true
+	if v := decide(t, declared(), f, laptop, corp); v.Word != access.Allowed || v.NewPIN {
+		t.Errorf("%+v", v)
+	}
+	longer := declared(func(o objects) {
+		n := 8
+		o["policy.pin"] = spec.Policy{Source: "gpo", PINComplexity: &spec.PINComplexity{MinimumPINLength: &n}}
+	})
+	if v := decide(t, longer, f, laptop, tenant); !v.NewPIN || !strings.Contains(v.Sentence, "6 long") {
+		t.Errorf("what the enrollment says of its PIN: %+v", v)
+	}
+	e := longer["enrollment.al"].(spec.Enrollment)
+	e.PIN = nil
+	longer["enrollment.al"] = e
+	if v := decide(t, longer, f, laptop, tenant); v.NewPIN {
+		t.Errorf("a PIN that nobody knows: %+v", v)
+	}
+}
+
 func TestAwayFromTheDomain(t *testing.T) {
 	o := declared(func(o objects) {
 		d := o[desk].(spec.Device)

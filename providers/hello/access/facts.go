@@ -3,6 +3,7 @@ package access
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers/hello"
@@ -39,12 +40,13 @@ type Machine struct {
 
 // Credential is what a device keeps of a user.
 type Credential struct {
-	KeyID    string    // of the Hello key for the tenant; "" without one
-	DeviceID string    // that the key was registered from
-	Created  time.Time // of the key
-	Domain   string    // DNS name of the user's domain in the key's metadata; "" without one
-	Gestures []string  // besides the PIN
-	PIN      hello.PINShape
+	KeyID    string         // of the Hello key for the tenant; "" without one
+	DeviceID string         // that the key was registered from
+	Created  time.Time      // of the key
+	Domain   string         // DNS name of the user's domain in the key's metadata; "" without one
+	Unhinted bool           // the metadata are of a version that noted no domain: the user's own counts
+	Gestures []string       // besides the PIN
+	PIN      hello.PINShape // zero where it is not known
 	PINSet   time.Time
 	Barred   string // code of the reason that keeps the PIN from being taken; "" when nothing does
 	Software bool   // the key is not in a TPM
@@ -55,6 +57,12 @@ type Credential struct {
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
 	PRT            time.Time    // end of the primary refresh token; zero: there is none
+}
+
+// Hints reports whether the key's metadata lead Kerberos to a domain, that of
+// the user.
+func (c *Credential) Hints(domain string) bool {
+	return c.Domain == "" && c.Unhinted || strings.EqualFold(c.Domain, domain)
 }
 
 // CachedLogon is a sign-in to the domain that a device remembers.

@@ -159,10 +159,22 @@ func (s *signingIn) pinDue() (sentence, rule string, c Confidence) {
 	if life > 0 && age >= life {
 		return fmt.Sprintf("The PIN is %d days old, policy asks for a new one after %d.", age/day, life/day), "N4", Documented
 	}
-	if broken := s.policy.PIN().Check(s.credential.PIN); len(broken) > 0 {
-		return pinSentence(broken[0], s.credential.PIN, s.policy.PIN()), "N1", Reported
+	pin := s.pin()
+	if broken := s.policy.PIN().Check(pin); pin.Length > 0 && len(broken) > 0 {
+		return pinSentence(broken[0], pin, s.policy.PIN()), "N1", Reported
 	}
 	return "", "", Documented
+}
+
+// pin is what is known of the PIN: what the device noted, else the enrollment's.
+func (s *signingIn) pin() hello.PINShape {
+	pin := s.credential.PIN
+	for _, en := range s.world.EnrollmentsOn(s.Device) {
+		if string(en.In.User) == s.User && en.PIN != nil && pin.Length == 0 {
+			pin = *en.PIN
+		}
+	}
+	return pin
 }
 
 // pinSentence tells the numbers, where there are some.

@@ -69,7 +69,7 @@ func (e *explaining) domainConditions(domain string, sight *Condition) []Conditi
 // hint is the domain's name in the key's metadata, where Kerberos looks for it.
 func (e *explaining) hint(domain string) Condition {
 	d := e.world.Domains[domain]
-	c := condition("domain_hint", "The Hello key's metadata name the domain.", d != nil && strings.EqualFold(e.credential.Domain, d.In.DNSName), "domain_hint_missing")
+	c := condition("domain_hint", "The Hello key's metadata name the domain.", d != nil && e.credential.Hints(d.In.DNSName), "domain_hint_missing")
 	if e.credential.KeyID == "" {
 		return Condition{Name: c.Name, Needs: c.Needs, Verdict: Unknown}
 	}

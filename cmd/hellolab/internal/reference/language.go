@@ -9,6 +9,7 @@ import (
 	"hellolab/hcl/budget"
 	"hellolab/hcl/funcs"
 	"hellolab/providers/hello"
+	"hellolab/providers/wire/krb"
 )
 
 // groups are the functions by what they are about. Every function of the
@@ -104,6 +105,9 @@ func Reasons(reasons []hello.Reason) string {
 		status := ""
 		if r.Status != "" {
 			status = code(strings.TrimSpace(r.Status + " " + r.Name))
+		}
+		if n, ok := r.Kerberos(); ok {
+			status = strings.TrimPrefix(fmt.Sprintf("%s, Kerberos error %d `%s`", status, n, krb.Code(n).Name()), ", ")
 		}
 		rows = append(rows, []string{code(r.Code), r.Sentence, status})
 	}
