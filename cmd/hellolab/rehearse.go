@@ -45,6 +45,9 @@ func (r *rehearsal) show(ctx context.Context, s *session, f *stateFlags, do func
 		}
 		report := impact.Compare(before, after, facts.Now)
 		report.Now, report.Gaps = facts.Now, facts.Gaps
+		if report.Enrollments == 0 && len(report.Gaps) == 0 {
+			return nil // nobody signs in here
+		}
 		if err := view.Impact(s.out, report, r.impact == impactSummary, s.outStyle()); err != nil {
 			return err
 		}

@@ -182,6 +182,7 @@ func remove(ctx context.Context, env providers.Env, in spec.Trust) error {
 // State is a server object as the two directories have it.
 type State struct {
 	There     bool // a part of it, at least
+	Published bool // the tenant has a key of the domain, of this server or a former one
 	Sound     bool // it is one: a read-only controller's computer, and its krbtgt
 	Server    int  // its number
 	DomainKey int  // version of its key
@@ -196,7 +197,7 @@ func Look(ctx context.Context, env providers.Env, in spec.Trust) (State, error) 
 	}
 	defer b.close()
 	s, err := b.look(ctx)
-	return State{There: s.user != nil || s.computer != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied()}, err
+	return State{There: s.user != nil || s.computer != nil, Published: s.copy != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied()}, err
 }
 
 // ErrNoServer is what Rotate answers for a domain without a server object.
