@@ -66,7 +66,7 @@ func refusedFor(at trust.State) string {
 		return "no_cloud_tgt"
 	case !at.Sound, at.TenantKey == 0:
 		return "cloud_kerberos_unknown"
-	case at.DomainKey != at.TenantKey:
+	case at.DomainKey != at.TenantKey, at.Apart:
 		return "cloud_kerberos_key_differs"
 	}
 	return ""

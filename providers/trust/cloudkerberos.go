@@ -187,6 +187,7 @@ type State struct {
 	Server    int  // its number
 	DomainKey int  // version of its key
 	TenantKey int  // of the tenant's copy; 0: it has none of this server
+	Apart     bool // the two got their keys at different times: one version, and not one key
 }
 
 // Look reads the server object of a cloud Kerberos trust in both places.
@@ -197,7 +198,10 @@ func Look(ctx context.Context, env providers.Env, in spec.Trust) (State, error) 
 	}
 	defer b.close()
 	s, err := b.look(ctx)
-	return State{There: s.user != nil || s.computer != nil, Published: s.copy != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied()}, err
+	if err != nil {
+		return State{}, err
+	}
+	return State{There: s.user != nil || s.computer != nil, Published: s.copy != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied(), Apart: s.user != nil && !s.together()}, nil
 }
 
 // ErrNoServer is what Rotate answers for a domain without a server object.
