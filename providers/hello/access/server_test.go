@@ -45,3 +45,18 @@ func TestServerObject(t *testing.T) {
 		})
 	}
 }
+
+// Where one of two controllers takes no AES256, chance decides, and no certificate is
+// at fault. D8.
+func TestControllersDifferInAES(t *testing.T) {
+	o := declared(byCloud(1), func(o objects) {
+		d := o[corp].(spec.Domain)
+		d.Controllers = map[string]*spec.Controller{"dc1": {OS: "windows-server-2022", ETypes: []string{"aes128"}}, "dc2": {OS: "windows-server-2022"}}
+		o[corp] = d
+	})
+	for device, flow := range map[string]string{desk: "A5", laptop: "A2"} {
+		if v := decide(t, o, held(), device, corp); v.Word != access.Degraded || v.Reason != "domain_refused" || v.Rule != "D8" || v.Flow != flow {
+			t.Errorf("%s: %+v", device, v)
+		}
+	}
+}

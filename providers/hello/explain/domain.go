@@ -253,7 +253,7 @@ func (e *explaining) exchanges(d *hello.Domain) Condition {
 	if len(does) == 0 {
 		c = failed(c, "dc_not_found")
 	} else {
-		c.Why = strings.Join(does, ", ") + " does."
+		c.Why = "By " + strings.Join(does, ", ") + "."
 	}
 	if len(not) > 0 {
 		c.Why = strings.TrimSpace(c.Why + " " + strings.Join(not, "; ") + ".")
