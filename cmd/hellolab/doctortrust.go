@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"hellolab/cmd/hellolab/internal/doctor"
 	"hellolab/providers"
+	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
 	"hellolab/providers/trust"
 )
@@ -35,4 +37,37 @@ func serverObjects(ctx context.Context, env providers.Env, facts *doctor.Facts) 
 		facts.Domains[i].Cloud = cloud[facts.Domains[i].Addr]
 	}
 	return nil
+}
+
+// surveyServers adds to facts which server objects serve nobody.
+func surveyServers(ctx context.Context, env providers.Env, facts *access.Facts) error {
+	all, err := providers.ResolveAll[spec.Trust, spec.TrustOut](env, "trust")
+	for _, o := range all {
+		if o.ID == "" || o.In.Type != spec.TrustCloudKerberos {
+			continue
+		}
+		at, err := trust.Look(ctx, env, o.In)
+		if err != nil {
+			facts.Gaps = append(facts.Gaps, fmt.Sprintf("The Kerberos server object of %s could not be read: %v.", o.Addr, err))
+			continue
+		}
+		if code := refusedFor(at); code != "" {
+			facts.Servers[o.Addr] = code
+		}
+	}
+	return err
+}
+
+// refusedFor is the code by which whoever signs in with a server object's ticket is
+// refused; "" when nobody is for its sake.
+func refusedFor(at trust.State) string {
+	switch {
+	case !at.Published:
+		return "no_cloud_tgt"
+	case !at.Sound, at.TenantKey == 0:
+		return "cloud_kerberos_unknown"
+	case at.DomainKey != at.TenantKey, at.Apart:
+		return "cloud_kerberos_key_differs"
+	}
+	return ""
 }

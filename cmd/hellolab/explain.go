@@ -157,7 +157,10 @@ func (s *session) survey(ctx context.Context, l *lab.Lab) (*access.Facts, error)
 		return l.Env(addr, s.registry.Type(rec.Kind), rec.In)
 	}
 	facts, err := survey.Read(ctx, env, s.windows)
-	return facts, errors.Join(err, failed)
+	if err := errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	return facts, surveyServers(ctx, env(""), facts)
 }
 
 // fromPlan explains what would hold once the files are applied.

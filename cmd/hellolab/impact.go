@@ -117,8 +117,12 @@ func (s *session) worlds(l *lab.Lab, p *planned) (was, is *hello.World, err erro
 		if t == nil {
 			continue
 		}
+		held, had := before[addr]
 		delete(before, addr)
 		delete(after, addr)
+		if had && c.Before.IsNull() && c.Kind == "trust" {
+			before[addr] = held // its server object is gone, which the survey tells; that policies name it is not
+		}
 		if !c.Before.IsNull() {
 			before[addr] = recordOf(t, addr, c.Before)
 			if rec, ok := asked[addr]; ok {

@@ -168,8 +168,8 @@ func manuals() map[string]manual {
 		},
 		"trust rotate": {
 			detail: "ADDRESS is that of a trust of type `cloud_kerberos`. The key of its Kerberos server object becomes another in the domain, and the tenant gets a copy at once, as Set-AzureADKerberosServer -RotateServerKey does; the versions before and after are told. " +
-				"It also mends a key that differs in the two. Partial tickets that devices hold are good for as long as the domain takes the former key; the next sign-in to the tenant brings new ones. The declared `key_version` stays as it is, and the next plan finds nothing to do.",
-			examples: []string{"hellolab trust rotate trust.cloud", "hellolab trust rotate -json trust.cloud"},
+				"It also mends a key that differs in the two. Partial tickets that devices hold are good for as long as the domain takes the former key; the next sign-in to the tenant brings new ones. Which sign-ins that changes is shown first. The declared `key_version` stays as it is, and the next plan finds nothing to do.",
+			examples: []string{"hellolab trust rotate trust.cloud", "hellolab trust rotate -impact=none trust.cloud", "hellolab trust rotate -json trust.cloud"},
 		},
 		"clock": {
 			detail:   "Lab time is this machine's, moved by the offset that the state stores. While the lab is served it is the time of the services.",

@@ -56,8 +56,8 @@ func (r *rehearsal) drill(ctx context.Context, s *session, f *stateFlags, user s
 		}
 		report := impact.Compare(side{access.New(w0, before)}, side{access.New(w, facts)}, facts.Now)
 		report.Now, report.Gaps = facts.Now, facts.Gaps
-		if report.Enrollments == 0 {
-			return nil // nobody has Hello
+		if report.Enrollments == 0 && len(report.Gaps) == 0 {
+			return nil // nobody signs in here
 		}
 		if err := view.Impact(s.out, report, r.impact == impactSummary, s.outStyle()); err != nil {
 			return err

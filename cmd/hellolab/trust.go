@@ -25,11 +25,13 @@ type trustObject = providers.Object[spec.Trust, spec.TrustOut]
 // does.
 type trustRotateCommand struct {
 	stateFlags
+	rehearsal
 	json bool
 }
 
 func (c *trustRotateCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
+	c.rehearsal.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print the versions as JSON")
 }
 
@@ -37,19 +39,17 @@ func (c *trustRotateCommand) run(ctx context.Context, s *session, args []string)
 	if len(args) != 1 {
 		return mistake("Usage: hellolab trust rotate ADDRESS, such as hellolab trust rotate trust.cloud", "A trust is needed")
 	}
+	if !c.json {
+		err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+			_, _, err := s.rotate(ctx, l, args[0])
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return s.act(ctx, &c.stateFlags, "trust rotate", func(l *lab.Lab) error {
-		o, err := s.cloudTrustNamed(l, args[0])
-		if err != nil {
-			return err
-		}
-		id, err := guid.New(s.rand)
-		if err != nil {
-			return err
-		}
-		r, err := trust.Rotate(web.WithCorrelation(ctx, id.String()), l.Env(o.Addr, &providers.Type{}, cty.NilVal), o.In)
-		if errors.Is(err, trust.ErrNoServer) {
-			return mistake("Apply, which makes the objects of the trust anew.", "%s has no Kerberos server object of %s any more", o.In.Domain, o.Addr)
-		}
+		o, r, err := s.rotate(ctx, l, args[0])
 		if err != nil {
 			return err
 		}
@@ -59,6 +59,24 @@ func (c *trustRotateCommand) run(ctx context.Context, s *session, args []string)
 		s.printf("%s", rotation(o, r))
 		return nil
 	})
+}
+
+// rotate gives the server object of the trust at an address a new key, as a flow of
+// its own.
+func (s *session) rotate(ctx context.Context, l *lab.Lab, addr string) (trustObject, trust.Rotation, error) {
+	o, err := s.cloudTrustNamed(l, addr)
+	if err != nil {
+		return o, trust.Rotation{}, err
+	}
+	id, err := guid.New(s.rand)
+	if err != nil {
+		return o, trust.Rotation{}, err
+	}
+	r, err := trust.Rotate(web.WithCorrelation(ctx, id.String()), l.Env(o.Addr, &providers.Type{}, cty.NilVal), o.In)
+	if errors.Is(err, trust.ErrNoServer) {
+		return o, r, mistake("Apply, which makes the objects of the trust anew.", "%s has no Kerberos server object of %s any more", o.In.Domain, o.Addr)
+	}
+	return o, r, err
 }
 
 // cloudTrustNamed finds a trust that has a key of its own.

@@ -251,7 +251,8 @@ func (ev *evaluation) evalInstance(n *node, exp *expansion, i int, base *scope) 
 	dec, more := n.decode.decode(n.object.Body, in.ctx, n.ranges, ev.meter, ev.known)
 	diags = append(diags, more...)
 	if base.failed && diags.HasErrors() {
-		return nil // unknown only because of what was told already
+		exp.failed = true // of those who refer to it, too, nothing more is told
+		return nil        // unknown only because of what was told already
 	}
 	if diags.HasErrors() {
 		return diags

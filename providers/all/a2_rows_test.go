@@ -320,10 +320,13 @@ func TestA2Locator(t *testing.T) {
 				want = "no_line_of_sight"
 			}
 			v := l.expect(byPINTo(webService), want)
-			if steps := l.ran(v); slices.Contains(steps, "vpn_connected") != (place == "vpn") {
-				t.Errorf("steps %q", steps)
+			if s := l.story("A1"); s.has("vpn_connected") != (place == "vpn") {
+				t.Errorf("%s", s)
 			}
 			s := l.story("A2")
+			if s.events[0].Correlation != v.ID {
+				t.Errorf("the verdict, %s/%s, names the run %s", v.Flow, v.Phase, v.ID)
+			}
 			if s.has("dc_located") != (want == "success") || want != "success" && (v.Phase != "A" || v.Reason.Code != "0xC000005E") {
 				t.Errorf("%s/%s, %+v\n%s", v.Flow, v.Phase, v.Reason, s)
 			}
@@ -417,9 +420,9 @@ func TestA2NoPartialTicket(t *testing.T) {
 	if l.cloudTickets(laptop, "alice").Domain.EndTime.After(l.Now()) {
 		t.Error("the ticket is still good")
 	}
-	v = l.expect(unlocking(byPINTo(corp)), "success")
-	if steps := l.ran(v); !slices.Contains(steps, "prt_renewal") || !slices.Contains(steps, "partial_tgt_cached") {
-		t.Errorf("steps %q", steps)
+	l.expect(unlocking(byPINTo(corp)), "success")
+	if s := l.story("A1"); !s.has("prt_renewal") || !s.has("partial_tgt_cached") {
+		t.Errorf("%s", s)
 	}
 	if n := conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.Flow; n != "P1" {
 		t.Errorf("provisioned by %s", n)

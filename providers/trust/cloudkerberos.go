@@ -170,10 +170,12 @@ func remove(ctx context.Context, env providers.Env, in spec.Trust) error {
 // State is a server object as the two directories have it.
 type State struct {
 	There     bool // a part of it, at least
+	Published bool // the tenant has a key of the domain, of this server or a former one
 	Sound     bool // it is one: a read-only controller's computer, and its krbtgt
 	Server    int  // its number
 	DomainKey int  // version of its key
 	TenantKey int  // of the tenant's copy; 0: it has none of this server
+	Apart     bool // the two got their keys at different times: one version, and not one key
 }
 
 // Look reads the server object of a cloud Kerberos trust in both places.
@@ -184,7 +186,10 @@ func Look(ctx context.Context, env providers.Env, in spec.Trust) (State, error) 
 	}
 	defer b.close()
 	s, err := b.look(ctx)
-	return State{There: s.user != nil || s.computer != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied()}, err
+	if err != nil {
+		return State{}, err
+	}
+	return State{There: s.user != nil || s.computer != nil, Published: s.copy != nil, Sound: s.sound(), Server: s.id(), DomainKey: s.version(), TenantKey: s.copied(), Apart: s.user != nil && !s.together()}, nil
 }
 
 // ErrNoServer is what Rotate answers for a domain without a server object.

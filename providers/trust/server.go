@@ -9,11 +9,13 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
@@ -43,9 +45,16 @@ const (
 )
 
 var (
-	userAttributes     = []string{"description", "sAMAccountName", "msDS-SecondaryKrbTgtNumber", "msDS-KeyVersionNumber"}
+	userAttributes     = []string{"description", "sAMAccountName", "msDS-SecondaryKrbTgtNumber", "msDS-KeyVersionNumber", attributeSet}
 	computerAttributes = []string{"description", "userAccountControl", "primaryGroupID", "msDS-KrbTgtLink", attributeAllowed, attributeDenied}
 )
+
+// attributeSet is when the user's password, and with it the key, was set (FILETIME).
+const attributeSet = "pwdLastSet"
+
+// settling is how far apart domain and tenant may say that they got one key. Both tell
+// the time of their own clocks, seconds apart.
+const settling = time.Minute
 
 // Attributes of the computer that hold the lists.
 const (
@@ -190,7 +199,22 @@ func (s server) sound() bool {
 }
 
 // whole reports whether both places have the server object, and one key of it.
-func (s server) whole() bool { return s.sound() && s.version() > 0 && s.version() == s.copied() }
+func (s server) whole() bool {
+	return s.sound() && s.version() > 0 && s.version() == s.copied() && s.together()
+}
+
+// together reports whether the tenant's copy is as old as the key in the domain.
+// Neither gives its key back; two keys of one version differ in when they were set, as
+// Get-AzureADKerberosServer shows by KeyUpdatedOn and CloudKeyUpdatedOn. Where either
+// does not say when, the versions decide.
+func (s server) together() bool {
+	set, err := strconv.ParseUint(s.user.Text(attributeSet), 10, 64)
+	if err != nil || set == 0 || s.copy == nil {
+		return true
+	}
+	got, err := time.Parse(time.RFC3339, s.copy.KeyUpdated)
+	return err != nil || got.Sub(filetime.Time(set)).Abs() <= settling
+}
 
 // ids are the objects that values name, with their names.
 func ids(values [][]byte) (map[guid.GUID]string, error) {

@@ -196,6 +196,12 @@ func TestDrift(t *testing.T) {
 			k.KeyVersion, k.Key = k.KeyVersion+1, make([]byte, 32)
 			h.must(h.graph.Put(ctx, k, "kerberosServers", inTenant))
 		}, sees: func(in spec.Trust) bool { return in.KeyVersion == 0 }},
+		"the tenant has another key of the version": {change: func(h *hands) {
+			h.Advance(2 * time.Minute)
+			k := h.copy()
+			k.Key = make([]byte, 32)
+			h.must(h.graph.Put(ctx, k, "kerberosServers", inTenant))
+		}, sees: func(in spec.Trust) bool { return in.KeyVersion == 0 }},
 		"the tenant has another server's": {change: func(h *hands) {
 			k := h.copy()
 			k.ID, k.Key = k.ID%65535+1, make([]byte, 32)

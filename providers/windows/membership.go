@@ -34,6 +34,7 @@ func (m *machine) membershipOf(lane func(string, string, map[string]any)) (membe
 	if err != nil {
 		return membership{}, err
 	}
+	provider.Writable()
 	return membership{
 		provider: provider,
 		domain:   domainjoin.Domain{Name: strings.ToLower(d.In.DNSName), Realm: d.Out.Realm, Base: d.Out.DN},

@@ -44,7 +44,7 @@ func (s *signingIn) reachAtFirstUse(ctx context.Context, to target) error {
 	if !goesOn || session == nil || !kerberos.Usable(session.TGT, s.env.Now()) || session.TGT.CRealm != d.Out.Realm {
 		return s.firstUseOf(ctx, to)
 	}
-	s.verdict.Flow = string(s.route.SignIn)
+	s.verdict.Flow, s.verdict.ID = string(s.route.SignIn), s.trace.id
 	s.trace.in("E") // again, after the flow of the first use
 	return s.ticket(ctx, provider, session, to)
 }
@@ -59,7 +59,7 @@ func (s *signingIn) firstUseOf(ctx context.Context, to target) error {
 	}
 	s.trace = t
 	defer func() { s.trace = outer }()
-	s.verdict.Flow = string(flow)
+	s.verdict.Flow, s.verdict.ID = string(flow), t.id // who follows the id finds the phase there
 	defer func() { s.verdict.Phase, outer.phase, outer.refusing = t.phase, t.phase, t.refusing }()
 	t.in("A")
 	provider, d, err := s.kerberosOf(to.domain, kerberosLane(t, firstUse[flow]))

@@ -329,6 +329,9 @@ func (s *signingIn) conclude(flow hello.Flow, letter, code string) Verdict {
 	case mixed:
 		v := success(string(flow))
 		v.Word, v.Reason, v.Rule, v.When, v.Action = Degraded, "kdc_no_certificate", "K1", NextTGT, AdminFix
+		if flow == hello.A5 || flow == hello.A2 {
+			v.Reason, v.Rule = "domain_refused", "D8" // in AES256, which partial tickets are sealed with
+		}
 		v.Sentence = "The controllers of the domain differ: it works with some of them."
 		return v
 	}

@@ -82,11 +82,14 @@ func (s *signingIn) found(d *hello.Domain, fits func(spec.Controller) bool) []st
 	return names
 }
 
+// noTicket is the code of a tenant that has no key of the domain.
+const noTicket = "no_cloud_tgt"
+
 // partial is the code for which the tenant gives no partial ticket for the user's
 // domain; "" when it gives one.
 func (s *signingIn) partial() string {
-	if s.cloudTrust() == nil {
-		return "no_cloud_tgt"
+	if t := s.cloudTrust(); t == nil || s.facts.Servers[t.Addr] == noTicket {
+		return noTicket
 	}
 	return ""
 }
@@ -135,6 +138,8 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	case code != "":
 	case string(s.u.In.Domain) != domain, t == nil:
 		code = "cloud_kerberos_unknown"
+	case s.facts.Servers[t.Addr] != "":
+		code = s.facts.Servers[t.Addr]
 	case t.Exists() && t.In.KeyVersion == 0: // found to differ
 		code = "cloud_kerberos_key_differs"
 	case !s.u.In.EnabledInDomain, s.account.Locked, !s.account.AccountExpires.IsZero() && !now.Before(s.account.AccountExpires):

@@ -17,6 +17,9 @@ type Facts struct {
 	Accounts map[string]*Account // users
 	Domains  map[string]*Domain  // domains
 	Syncs    map[string]Schedule // syncs
+	// Servers is why Kerberos server objects of cloud Kerberos trusts serve nobody, a
+	// code by the trust: objects that are deleted, keys that differ. "": they serve.
+	Servers map[string]string
 	// Gaps are what could not be read, as sentences. A verdict is not worse for
 	// them, but they must be told with it.
 	Gaps []string
@@ -24,7 +27,7 @@ type Facts struct {
 
 // NewFacts returns the facts of a lab that is empty.
 func NewFacts(now time.Time) *Facts {
-	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}}
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Servers: map[string]string{}}
 }
 
 // Machine is what a device keeps.
@@ -150,6 +153,7 @@ func (f *Facts) clone() *Facts {
 		out.Domains[k] = d
 	}
 	maps.Copy(out.Syncs, f.Syncs)
+	maps.Copy(out.Servers, f.Servers)
 	return out
 }
 

@@ -25,6 +25,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.enrollmentsGo()
 	p.objectsGo()
 	p.domains()
+	p.servers()
 	p.syncs()
 	p.users()
 	p.devices()
@@ -102,6 +103,16 @@ func (p *planning) domains() {
 	for addr := range p.is.Domains {
 		if p.Domains[addr] == nil {
 			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+		}
+	}
+}
+
+// servers: what makes or changes a trust makes its server object whole, with one
+// key in both places.
+func (p *planning) servers() {
+	for addr, t := range p.is.Trusts {
+		if was := p.was.Trusts[addr]; was == nil || !t.Exists() || !reflect.DeepEqual(was.In, t.In) {
+			delete(p.Servers, addr)
 		}
 	}
 }

@@ -76,11 +76,28 @@ func (e *explaining) hint(domain string) Condition {
 	return c
 }
 
+// serverRefuses is the code for which the server object of a trust serves nobody, as
+// the systems hold it, or as a plan found it; "" when it serves.
+func (e *explaining) serverRefuses(t *hello.DeclaredTrust) string {
+	switch {
+	case t == nil:
+		return ""
+	case e.held.Lab.Servers[t.Addr] != "":
+		return e.held.Lab.Servers[t.Addr]
+	case t.Exists() && t.In.KeyVersion == 0:
+		return "cloud_kerberos_key_differs"
+	}
+	return ""
+}
+
 // partialTicket is what the sign-in to the tenant brings.
 func (e *explaining) partialTicket() Condition {
 	t, _ := e.world.CloudTrustOf(e.u)
-	c := condition("partial_ticket", "The sign-in to the tenant brings a partial ticket for the domain: the domain has the tenant's Kerberos server object (AzureADKerberos).", t != nil, "no_cloud_tgt")
-	if t != nil {
+	c := condition("partial_ticket", "The sign-in to the tenant brings a partial ticket for the domain: the domain has the tenant's Kerberos server object (AzureADKerberos).", t != nil && e.serverRefuses(t) != "no_cloud_tgt", "no_cloud_tgt")
+	switch {
+	case t != nil && c.Verdict != Met:
+		c.Why = string(t.In.Tenant) + " has no key of the server object."
+	case t != nil:
 		c.Why = "It is that of " + t.Addr + "."
 	}
 	return c
@@ -203,8 +220,8 @@ func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
 	t, _ := e.world.CloudTrustOf(e.u)
 	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
 	key := condition("kerberos_server_key", "The Kerberos server object is of this domain, and the two have one key.", t != nil && string(e.u.In.Domain) == d.Addr, "cloud_kerberos_unknown")
-	if key.Verdict == Met && t.Exists() && t.In.KeyVersion == 0 {
-		key = failed(key, "cloud_kerberos_key_differs")
+	if code := e.serverRefuses(t); key.Verdict == Met && code != "" && code != "no_cloud_tgt" {
+		key = failed(key, code)
 	}
 	return []Condition{e.exchanges(d), e.aes(d), key, e.accountEnabled(),
 		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem"),
@@ -227,7 +244,7 @@ func (e *explaining) exchanges(d *hello.Domain) Condition {
 	if len(does) == 0 {
 		c = failed(c, "dc_not_found")
 	} else {
-		c.Why = strings.Join(does, ", ") + " does."
+		c.Why = "By " + strings.Join(does, ", ") + "."
 	}
 	if len(not) > 0 {
 		c.Why = strings.TrimSpace(c.Why + " " + strings.Join(not, "; ") + ".")

@@ -152,6 +152,11 @@ func (p *Provider) need(want netlogon.Flags) {
 	}
 }
 
+// Writable has the provider look for a controller that writes to the directory, as
+// one does who joins or changes an account (DS_WRITABLE_REQUIRED of DsGetDcName): a
+// read-only one, though it may be nearer, sends writers away.
+func (p *Provider) Writable() { p.need(netlogon.FlagWritable) }
+
 // locate asks each name server until one answers.
 func (p *Provider) locate(ctx context.Context) (*locate.Controller, error) {
 	p.mu.Lock()

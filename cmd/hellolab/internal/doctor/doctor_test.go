@@ -107,9 +107,10 @@ func TestFindings(t *testing.T) {
 		"server object unknown": {func(f *Facts, _ *pair) { f.Trusts[0].Trouble = errors.New("x") }, []string{"error server_object_unknown trust.cloud "}},
 		"server object missing": {func(f *Facts, _ *pair) { f.Trusts[0].State = trust.State{} },
 			[]string{"error server_object_missing trust.cloud KDC_ERR_S_PRINCIPAL_UNKNOWN (7)"}},
-		"server object broken":        {func(f *Facts, _ *pair) { f.Trusts[0].Sound = false }, []string{"error server_object_broken trust.cloud KDC_ERR_POLICY (12)"}},
-		"server object not published": {func(f *Facts, _ *pair) { f.Trusts[0].TenantKey = 0 }, []string{"error server_object_unpublished trust.cloud "}},
-		"server object's key":         {func(f *Facts, _ *pair) { f.Trusts[0].DomainKey = 4 }, []string{"error server_object_key trust.cloud KRB_AP_ERR_BADKEYVER (44)"}},
+		"server object broken":                {func(f *Facts, _ *pair) { f.Trusts[0].Sound = false }, []string{"error server_object_broken trust.cloud KDC_ERR_POLICY (12)"}},
+		"server object not published":         {func(f *Facts, _ *pair) { f.Trusts[0].TenantKey = 0 }, []string{"error server_object_unpublished trust.cloud "}},
+		"server object's key":                 {func(f *Facts, _ *pair) { f.Trusts[0].DomainKey = 4 }, []string{"error server_object_key trust.cloud KRB_AP_ERR_BADKEYVER (44)"}},
+		"server object's key of another time": {func(f *Facts, _ *pair) { f.Trusts[0].Apart = true }, []string{"error server_object_key trust.cloud KRB_AP_ERR_BAD_INTEGRITY (31)"}},
 		"KDC silent": {func(f *Facts, _ *pair) {
 			f.Domains[0].Controllers[0] = Controller{Host: "dc1.corp.test", Trouble: errors.New("x")}
 		}, []string{"error kdc_silent domain.corp "}},

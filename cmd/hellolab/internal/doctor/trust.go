@@ -18,5 +18,7 @@ func (x *examination) serverObject(t *Trust) {
 		x.add(Error, "server_object_unpublished", t.Addr, "", rotate, "%s has no key of krbtgt_%d: it issues no partial tickets of %s.", t.Tenant, t.Server, t.Domain)
 	case t.TenantKey != t.DomainKey:
 		x.add(Error, "server_object_key", t.Addr, code(krb.ErrBadKeyVersion), rotate, "The key of krbtgt_%d has version %d in %s and %d in %s: new partial tickets are refused.", t.Server, t.DomainKey, t.Domain, t.TenantKey, t.Tenant)
+	case t.Apart:
+		x.add(Error, "server_object_key", t.Addr, code(krb.ErrBadIntegrity), rotate, "The key of krbtgt_%d has version %d in %s and in %s, which got it at another time: it is another key, and partial tickets are refused.", t.Server, t.DomainKey, t.Domain, t.Tenant)
 	}
 }
