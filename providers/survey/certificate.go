@@ -26,13 +26,15 @@ const patience = 15 * time.Second
 // keyID is a key's id as tenants spell it.
 func keyID(k keycred.Key) string { return base64.StdEncoding.EncodeToString(k.ID) }
 
-// certificates reads those of a domain's controllers, by computer name. A
-// controller that has none hangs up.
+// certificates reads those of a domain's controllers, by computer name.
 func (s *survey) certificates(d domainObject) map[string]*access.Certificate {
 	out := map[string]*access.Certificate{}
 	for _, host := range d.Out.Hosts {
 		chain, err := s.handshake(host)
-		if err != nil || len(chain) == 0 {
+		if err != nil {
+			s.gap("The certificate of "+host, err)
+		}
+		if len(chain) == 0 {
 			continue
 		}
 		name, _, _ := strings.Cut(strings.ToLower(host), ".")
@@ -42,7 +44,7 @@ func (s *survey) certificates(d domainObject) map[string]*access.Certificate {
 }
 
 // handshake returns the certificates that a host shows, unverified: what is
-// wrong with them is what is asked.
+// wrong with them is what is asked. A controller that has none hangs up.
 func (s *survey) handshake(host string) ([]*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
@@ -53,7 +55,7 @@ func (s *survey) handshake(host string) ([]*x509.Certificate, error) {
 	conn := tls.Client(raw, &tls.Config{ServerName: host, InsecureSkipVerify: true, Time: s.env.Now, Rand: s.env.Rand, MinVersion: tls.VersionTLS12})
 	defer conn.Close()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, err
+		return nil, ctx.Err()
 	}
 	return conn.ConnectionState().PeerCertificates, nil
 }
