@@ -24,6 +24,7 @@ var outcomes = map[string]outcome{
 	"sensor_blocked":             {UseThePIN, NextUnlock, Documented, "B3"},
 	"anti_spoofing_missing":      {UseThePIN, NextUnlock, Documented, "B2"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
+	"unlock_factor_missing":      {AdminFix, NextUnlock, Documented, "B4"},
 	"device_not_joined":          {AdminFix, NextSignIn, Documented, ""},
 	"not_work_account":           {AdminFix, NextSignIn, Documented, ""},
 	"unsupported_deployment":     {AdminFix, NextSignIn, Documented, ""},
@@ -85,6 +86,9 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 	case (flow == hello.A5 || flow == hello.A6) && !s.open && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
+	}
+	if s.weak && code == "domain_refused" {
+		v.Rule, v.Confidence, v.Sentence = "D8", Documented, "No controller takes AES256, and cloud Kerberos trust needs it."
 	}
 	if !s.ended.IsZero() {
 		switch code {

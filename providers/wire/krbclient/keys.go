@@ -2,6 +2,7 @@ package krbclient
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"hellolab/providers/wire/krb"
@@ -16,10 +17,21 @@ func Keys(list ...krb.Key) Preauth { return keys(list) }
 
 func (keys) Wants() []krb.PAData { return nil }
 
-// Data implements Preauth with the first key of a type that the request names.
+// Data implements Preauth with the first key of a type that the request names
+// and that the KDC, where it said so, takes.
 func (k keys) Data(_ context.Context, r Request) ([]krb.PAData, error) {
+	takes := r.KDCReq.Body.ETypes
+	if value, ok := krb.FindPA(r.Offered, krb.PAETypeInfo2); ok {
+		info, err := krb.ParseETypeInfo2(value)
+		if err != nil {
+			return nil, fmt.Errorf("the domain controller's offer: %w", err)
+		}
+		takes = slices.DeleteFunc(slices.Clone(takes), func(etype int32) bool {
+			return !slices.ContainsFunc(info, func(e krb.ETypeInfo2Entry) bool { return e.EType == etype })
+		})
+	}
 	for _, key := range k {
-		if slices.Contains(r.KDCReq.Body.ETypes, key.EType) {
+		if slices.Contains(takes, key.EType) {
 			value, err := krb.EncTimestamp(key, r.Now)
 			return []krb.PAData{{Type: krb.PAEncTimestamp, Value: value}}, err
 		}
