@@ -56,7 +56,7 @@ func commands() []entry {
 		{"timeline", "", "Tell which sign-ins change by themselves, and when", 0, func() command { return &timelineCommand{} }},
 		{"events", "DEVICE", "Print a device's event log as Get-WinEvent does", 1, func() command { return &eventsCommand{} }},
 		{"keys", "[USER]", "List the keys that accounts may sign in with", 1, func() command { return &keysCommand{} }},
-		{"keys revoke", "USER", "Remove a registered key from a domain", 1, func() command { return &keysRevokeCommand{} }},
+		{"keys revoke", "USER [DEVICE]", "Remove a registered key from a directory", 2, func() command { return &keysRevokeCommand{} }},
 		{"inspect", "[FILE]", "Decode a token, ticket, certificate, key or message", 1, func() command { return &inspectCommand{} }},
 		{"sync run", "[ADDRESS]", "Have a Connect server synchronize now", 1, func() command { return &syncRunCommand{} }},
 		{"sync status", "[ADDRESS]", "Show when a Connect server synchronizes what", 1, func() command { return &syncStatusCommand{} }},

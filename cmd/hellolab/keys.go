@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"slices"
 	"strings"
 
 	"hellolab/cmd/hellolab/internal/keylist"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
+	"hellolab/hcl/eval"
 	"hellolab/providers/administer"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/guid"
@@ -142,7 +144,7 @@ func (n name) is(k keyed) bool {
 }
 
 // keysRevokeCommand removes a registered key from a directory, as an
-// administrator does who found it there.
+// administrator does who found it there, or who knows whose device is lost.
 type keysRevokeCommand struct {
 	stateFlags
 	rehearsal
@@ -154,8 +156,8 @@ type keysRevokeCommand struct {
 func (c *keysRevokeCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
-	fs.StringVar(&c.key, "key", "", "the key of this `ID`, or the beginning of it, as `hellolab keys` prints it")
-	fs.StringVar(&c.from, "from", string(keylist.AD), "`DIRECTORY` to remove it from: ad")
+	fs.StringVar(&c.key, "key", "", "instead of DEVICE, the key of this `ID` in a domain, or the beginning of it, as `hellolab keys` prints it")
+	fs.StringVar(&c.from, "from", string(keylist.AD), "`DIRECTORY` to remove it from: ad; with DEVICE also entra, or both")
 	fs.BoolVar(&c.autoApprove, "auto-approve", false, "do not ask")
 }
 
@@ -163,47 +165,95 @@ func (c *keysRevokeCommand) flags(fs *flag.FlagSet) {
 const shortest = 8
 
 func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) error {
-	switch {
-	case len(args) != 1 || c.key == "":
-		return mistake("Usage: hellolab keys revoke USER -key=ID, such as hellolab keys revoke user.alice -key=3f9a0c71b2d4", "A user and a key are needed")
-	case c.from != string(keylist.AD):
-		return mistake("Use -from=ad: keys of a tenant are removed with the enrollment that they belong to.", "Keys are not revoked from %s", view.Quote(c.from))
-	case len(c.key) < shortest:
-		return mistake("Give at least 8 digits.", "-key=%s is too short to tell keys apart", view.Quote(c.key))
+	if err := c.check(args); err != nil {
+		return err
 	}
-	err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
-		_, err := c.revoke(ctx, s, l, args[0])
+	if !c.autoApprove && !s.tty.in {
+		return mistake("There is no terminal to ask on. Add -auto-approve.", "Approval is needed")
+	}
+	err := c.drill(ctx, s, &c.stateFlags, args[0], func(l *lab.Lab) (bool, error) {
+		_, err := c.remove(ctx, s, l, args)
 		return err == nil, err
 	})
 	if err != nil {
 		return err
 	}
 	if !c.autoApprove {
-		if err := c.ask(ctx, s, args[0]); err != nil {
+		if err := c.ask(ctx, s, args); err != nil {
 			return err
 		}
 	}
 	return s.act(ctx, &c.stateFlags, "keys revoke", func(l *lab.Lab) error {
-		key, err := c.revoke(ctx, s, l, args[0])
+		done, err := c.remove(ctx, s, l, args)
 		if err != nil {
 			return err
 		}
-		s.printf("Revoked: the key %s of %s is removed from %s.\n", key.ID, view.Escape(key.Account), view.Escape(key.Home))
+		s.printf("%s\n", done)
 		return nil
 	})
 }
 
-// revoke removes the key that is meant.
-func (c *keysRevokeCommand) revoke(ctx context.Context, s *session, l *lab.Lab, user string) (*keylist.Key, error) {
-	owner, key, err := c.find(ctx, s, l, user)
+func (c *keysRevokeCommand) check(args []string) error {
+	const usage = "Usage: hellolab keys revoke USER DEVICE, or hellolab keys revoke USER -key=ID, such as hellolab keys revoke user.alice -key=3f9a0c71b2d4"
+	switch {
+	case len(args) == 2 && c.key != "":
+		return mistake("Leave one out.", "DEVICE and -key name a key each")
+	case len(args) == 2 && slices.Contains([]string{"ad", "entra", "both"}, c.from):
+	case len(args) == 2:
+		return mistake("Use ad, entra or both.", "Keys are not revoked from %s", view.Quote(c.from))
+	case len(args) != 1 || c.key == "":
+		return mistake(usage, "A user and a key are needed")
+	case c.from != string(keylist.AD):
+		return mistake("Use -from=ad, or name the device.", "Keys are not revoked from %s", view.Quote(c.from))
+	case len(c.key) < shortest:
+		return mistake("Give at least 8 digits.", "-key=%s is too short to tell keys apart", view.Quote(c.key))
+	}
+	return nil
+}
+
+// remove does it, and returns a sentence.
+func (c *keysRevokeCommand) remove(ctx context.Context, s *session, l *lab.Lab, args []string) (string, error) {
+	if len(args) == 2 {
+		return c.removeOf(ctx, s, l, args[0], args[1])
+	}
+	owner, key, err := c.find(ctx, s, l, args[0])
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	d, err := directoriesOf(l)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return key, d.revoke(ctx, owner, key)
+	if err := d.revoke(ctx, owner, key); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("Revoked: the key %s of %s is removed from %s.", key.ID, view.Escape(key.Account), view.Escape(key.Home)), nil
+}
+
+// removeOf removes the key of a user on a device.
+func (c *keysRevokeCommand) removeOf(ctx context.Context, s *session, l *lab.Lab, user, device string) (string, error) {
+	u, _, err := s.userIn(l, user)
+	if err != nil {
+		return "", err
+	}
+	u.In.Password.Wipe()
+	if err := s.isA(l, device, "device"); err != nil {
+		return "", err
+	}
+	if _, err := enrollmentOf(l, user, device); err != nil {
+		return "", mistake("`hellolab keys "+user+"` lists the keys of the account.", "%v", err)
+	}
+	if err := s.testRevoke(ctx, l, eval.Revoke{User: user, Device: device, From: c.from}); err != nil {
+		return "", err
+	}
+	homes := []string{string(u.In.Domain), string(u.In.Tenant)}
+	switch c.from {
+	case "ad":
+		homes = homes[:1]
+	case "entra":
+		homes = homes[1:]
+	}
+	return fmt.Sprintf("Revoked: the key of %s on %s is removed from %s.", user, device, strings.Join(homes, " and ")), nil
 }
 
 // revoke removes a key from its domain, and records it as a flow of its own.
@@ -232,12 +282,19 @@ func (d *directories) revoke(ctx context.Context, owner *keyed, key *keylist.Key
 
 // ask shows the key and what it means to lose it. The state is not held
 // meanwhile.
-func (c *keysRevokeCommand) ask(ctx context.Context, s *session, user string) error {
-	if !s.tty.in {
-		return mistake("There is no terminal to ask on. Add -auto-approve.", "Approval is needed")
+func (c *keysRevokeCommand) ask(ctx context.Context, s *session, args []string) error {
+	approved := func(detail string) error {
+		if err := s.confirm(ctx, "Revoke this key?", detail); err != nil {
+			return err
+		}
+		c.autoApprove = true
+		return s.line.flags.Set("auto-approve", "true") // also where another process does it
+	}
+	if len(args) == 2 {
+		return approved("What it opens now is told above.")
 	}
 	return s.glance(ctx, &c.stateFlags, func(l *lab.Lab) error {
-		_, key, err := c.find(ctx, s, l, user)
+		_, key, err := c.find(ctx, s, l, args[0])
 		if err != nil {
 			return err
 		}
@@ -248,11 +305,7 @@ func (c *keysRevokeCommand) ask(ctx context.Context, s *session, user string) er
 		if key.Source == keycred.SourceAzureAD.String() {
 			detail += " It came from Entra ID: while it is registered there, the next synchronization writes it again."
 		}
-		if err := s.confirm(ctx, "Revoke this key?", detail); err != nil {
-			return err
-		}
-		c.autoApprove = true
-		return s.line.flags.Set("auto-approve", "true") // also where another process does it
+		return approved(detail)
 	})
 }
 

@@ -75,7 +75,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab password change user.alice", "hellolab password change user.alice -device=device.desk -password=env:PASSWORD -new-password=env:NEW_PASSWORD"},
 		},
 		"revoke sessions": {
-			detail:   "Microsoft Graph's revokeSignInSessions: primary refresh tokens and refresh tokens of the user are void at once, on every device. Access tokens stay good until they end, unless an application asks the tenant. Hello keys, and tickets of a domain, are not touched: the next sign-in brings new tokens. Which sign-ins it changes is shown first.",
+			detail:   "Microsoft Graph's revokeSignInSessions: primary refresh tokens and refresh tokens of the user are void at once, on every device. Access tokens stay good until they end, unless an application asks the tenant. Hello keys, and tickets of a domain, are not touched: the next sign-in brings new tokens. Which sign-ins it changes, and which stay open, is shown first.",
 			examples: []string{"hellolab revoke sessions user.alice"},
 		},
 		"mfa list": {
@@ -142,8 +142,9 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
 		},
 		"keys revoke": {
-			detail:   "The key is shown, and what losing it means, before anything is asked. ID may be the first 8 digits or more. What Entra ID has of the key stays there.",
-			examples: []string{"hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
+			detail: "Before anything is asked it is done on a view that is thrown away, and told: which sign-ins end, on which devices of the user the rest stay open, and which come back by themselves, as when Connect writes a key again that the tenant still has. " +
+				"With DEVICE it is the key of the user's enrollment there; else ID names one in a domain by its first 8 digits or more, also one that is of no device. What the other directory has of the key stays there, and running sessions keep tickets and tokens until they end.",
+			examples: []string{"hellolab keys revoke user.alice device.laptop -from=both", "hellolab keys revoke user.alice -key=3f9a0c71b2d4", "hellolab keys revoke alice@corp.contoso.com -key=3f9a0c71b2d4 -from=ad -auto-approve"},
 		},
 		"inspect": {
 			detail: "It works offline, on anything: what is read need not be of this lab. FILE is binary, PEM, base64 or JSON; `-` is standard input. " +

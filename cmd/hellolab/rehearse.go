@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"time"
 
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/impact"
@@ -24,6 +25,16 @@ func (r *rehearsal) flags(fs *flag.FlagSet) {
 // is told when it is done for good. Where another process sent the command, it has
 // shown that.
 func (r *rehearsal) show(ctx context.Context, s *session, f *stateFlags, do func(*lab.Lab) (bool, error)) error {
+	return r.drill(ctx, s, f, "", do)
+}
+
+// returning is how far a drill looks ahead for what undoes it.
+const returning = 7 * 24 * time.Hour
+
+// drill is show of a step against a user's credentials: it also shows which of the
+// user's sign-ins stay open, and which come back by themselves. user is an
+// address, or "".
+func (r *rehearsal) drill(ctx context.Context, s *session, f *stateFlags, user string, do func(*lab.Lab) (bool, error)) error {
 	switch {
 	case r.impact != impactFull && r.impact != impactSummary && r.impact != impactNone:
 		return mistake("Use full, summary or none.", "-impact=%s says not how much to show", view.Quote(r.impact))
@@ -31,7 +42,7 @@ func (r *rehearsal) show(ctx context.Context, s *session, f *stateFlags, do func
 		return nil
 	}
 	return s.glance(ctx, f, func(l *lab.Lab) error {
-		before, _, err := s.signIns(ctx, l)
+		w0, before, err := s.signIns(ctx, l)
 		if err != nil {
 			return err
 		}
@@ -39,22 +50,33 @@ func (r *rehearsal) show(ctx context.Context, s *session, f *stateFlags, do func
 		if err != nil || !done {
 			return err
 		}
-		after, facts, err := s.signIns(ctx, l)
+		w, facts, err := s.signIns(ctx, l)
 		if err != nil {
 			return err
 		}
-		report := impact.Compare(before, after, facts.Now)
+		report := impact.Compare(side{access.New(w0, before)}, side{access.New(w, facts)}, facts.Now)
 		report.Now, report.Gaps = facts.Now, facts.Gaps
+		if report.Enrollments == 0 {
+			return nil // nobody has Hello
+		}
 		if err := view.Impact(s.out, report, r.impact == impactSummary, s.outStyle()); err != nil {
 			return err
+		}
+		if user != "" && r.impact == impactFull {
+			after := side{access.New(w, facts)}
+			back := impact.Follow(after, facts.Now, instants(w, facts, facts.Now.Add(returning), nil), facts.Now.Add(returning))
+			if err := view.Drill(s.out, user, impact.Ways(after, user), back, report); err != nil {
+				return err
+			}
 		}
 		s.printf("\n")
 		return nil
 	})
 }
 
-// signIns is a lab as its systems are, for engine/impact.
-func (s *session) signIns(ctx context.Context, l *lab.Lab) (impact.Side, *access.Facts, error) {
+// signIns is a lab as its systems are, with what is due done: what sign-ins are
+// decided by.
+func (s *session) signIns(ctx context.Context, l *lab.Lab) (*hello.World, *access.Facts, error) {
 	records, err := everything(l, s.registry)
 	if err != nil {
 		return nil, nil, err
@@ -67,5 +89,5 @@ func (s *session) signIns(ctx context.Context, l *lab.Lab) (impact.Side, *access
 	if err != nil {
 		return nil, nil, err
 	}
-	return side{access.New(w, facts.Later(w, facts.Now))}, facts, nil
+	return w, facts.Later(w, facts.Now), nil
 }

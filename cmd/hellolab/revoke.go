@@ -42,7 +42,7 @@ func (c *revokeSessionsCommand) run(ctx context.Context, s *session, args []stri
 		return mistake("Usage: hellolab revoke sessions USER, such as hellolab revoke sessions user.alice", "A user is needed")
 	}
 	if !c.json {
-		err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+		err := c.drill(ctx, s, &c.stateFlags, args[0], func(l *lab.Lab) (bool, error) {
 			_, err := s.revokeSessions(ctx, l, args[0])
 			return err == nil, err
 		})

@@ -33,15 +33,7 @@ func (c *timelineCommand) run(ctx context.Context, s *session, _ []string) error
 		return err
 	}
 	return s.glance(ctx, &c.stateFlags, func(l *lab.Lab) error {
-		records, err := everything(l, s.registry)
-		if err != nil {
-			return err
-		}
-		w, err := hello.NewWorld(records)
-		if err != nil {
-			return err
-		}
-		facts, err := s.survey(ctx, l)
+		w, facts, err := s.signIns(ctx, l)
 		if err != nil {
 			return err
 		}
@@ -57,21 +49,13 @@ func (c *timelineCommand) run(ctx context.Context, s *session, _ []string) error
 	})
 }
 
-// timelineOf follows a lab from its facts to a time.
-func timelineOf(w *hello.World, facts *access.Facts, until time.Time) *view.Timeline {
-	now := facts.Later(w, facts.Now)
-	t := &view.Timeline{Gaps: facts.Gaps, Renewed: []view.Renewed{}, Upkeep: []view.Upkeep{}, Sessions: []view.SessionEnd{}}
-	steps := func(yield func(impact.Instant) bool) {
-		for step := range now.Ahead(w, until) {
-			for _, r := range step.Renewed {
-				t.Renewed = append(t.Renewed, view.Renewed{At: r.At, Address: r.Domain, Controller: r.Controller, Ends: r.Ends})
-			}
-			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{access.New(w, step.Facts)}}) {
-				return
-			}
-		}
-	}
-	t.Course = impact.Follow(side{access.New(w, now)}, facts.Now, iter.Seq[impact.Instant](steps), until)
+// timelineOf follows a lab from its facts, with what is due done, to a time.
+func timelineOf(w *hello.World, now *access.Facts, until time.Time) *view.Timeline {
+	t := &view.Timeline{Gaps: now.Gaps, Renewed: []view.Renewed{}, Upkeep: []view.Upkeep{}, Sessions: []view.SessionEnd{}}
+	steps := instants(w, now, until, func(r access.Renewal) {
+		t.Renewed = append(t.Renewed, view.Renewed{At: r.At, Address: r.Domain, Controller: r.Controller, Ends: r.Ends})
+	})
+	t.Course = impact.Follow(side{access.New(w, now)}, now.Now, steps, until)
 	for i, e := range t.Course.Events {
 		if r, ok := hello.ReasonFor(e.After.Reason); ok && e.After.Reason != hello.Success {
 			t.Course.Events[i].Mend = r.Hint
@@ -86,4 +70,20 @@ func timelineOf(w *hello.World, facts *access.Facts, until time.Time) *view.Time
 		}
 	}
 	return t
+}
+
+// instants are the times up to until at which time alone changes sign-ins.
+func instants(w *hello.World, now *access.Facts, until time.Time, renewed func(access.Renewal)) iter.Seq[impact.Instant] {
+	return func(yield func(impact.Instant) bool) {
+		for step := range now.Ahead(w, until) {
+			for _, r := range step.Renewed {
+				if renewed != nil {
+					renewed(r)
+				}
+			}
+			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{access.New(w, step.Facts)}, Concerns: step.Concerns}) {
+				return
+			}
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/hello"
+	"hellolab/providers/hello/access"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/windows/tpm/worker"
@@ -128,6 +130,9 @@ type aging struct {
 
 func newAging(t *testing.T, replace ...string) *aging {
 	t.Helper()
+	if !worker.Available() {
+		t.Skip("built without cgo: there is no TPM simulator to apply the lab with")
+	}
 	log := slog.New(slog.DiscardHandler)
 	program, err := exec.LookPath("hellolab")
 	if err != nil {
@@ -141,12 +146,17 @@ func newAging(t *testing.T, replace ...string) *aging {
 	return a
 }
 
-func (a *aging) apply(replace ...string) {
+func (a *aging) write(replace ...string) {
 	a.t.Helper()
 	files := strings.NewReplacer(append(replace, "OFFERED", "true", "NETWORK", "onsite")...).Replace(agingLab)
 	if err := os.WriteFile(filepath.Join(a.dir, "main.lab.hcl"), []byte(files), 0o600); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+func (a *aging) apply(replace ...string) {
+	a.t.Helper()
+	a.write(replace...)
 	c := &applyCommand{autoApprove: true}
 	c.refresh, c.parallelism = true, 2
 	if err := c.run(a.t.Context(), a.session, nil); err != nil {
@@ -180,19 +190,28 @@ func (a *aging) later(d time.Duration) {
 func (a *aging) timeline(ahead time.Duration) (t *view.Timeline) {
 	a.t.Helper()
 	err := a.glance(a.t.Context(), &stateFlags{}, func(l *lab.Lab) error {
-		records, err := everything(l, a.registry)
+		w, facts, err := a.signIns(a.t.Context(), l)
 		if err != nil {
 			return err
 		}
-		w, err := hello.NewWorld(records)
-		if err != nil {
-			return err
+		until := facts.Now.Add(ahead)
+		t = timelineOf(w, facts, until)
+		everybody := func(yield func(impact.Instant) bool) {
+			for i := range instants(w, facts, until, nil) {
+				i.Concerns = nil
+				if !yield(i) {
+					return
+				}
+			}
 		}
-		facts, err := a.survey(a.t.Context(), l)
-		if err != nil {
-			return err
+		// Who is passed over as not concerned is not.
+		all := impact.Follow(side{access.New(w, facts)}, facts.Now, everybody, until)
+		for i := range t.Events {
+			t.Events[i].Mend = ""
 		}
-		t = timelineOf(w, facts, facts.Now.Add(ahead))
+		if !reflect.DeepEqual(all, t.Course) {
+			a.t.Errorf("decided of everybody: %+v\nof whom it concerns: %+v", all, t.Course)
+		}
 		return nil
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 type Instant struct {
 	From, To time.Time
 	Side     Side
+	Concerns func(user string) bool // whose sign-ins may be others than before; nil: everybody's
 }
 
 // Event is sign-ins that change alike, by themselves, between From and Through.
@@ -50,6 +51,9 @@ func Follow(now Side, at time.Time, later iter.Seq[Instant], until time.Time) *C
 	for instant := range later {
 		compared := newComparison(instant.To)
 		for i, s := range all {
+			if instant.Concerns != nil && !instant.Concerns(s.User) {
+				continue
+			}
 			v := instant.Side.Decide(s)
 			compared.add(s, last[i], v)
 			last[i] = v
@@ -71,4 +75,28 @@ func Follow(now Side, at time.Time, later iter.Seq[Instant], until time.Time) *C
 		}
 	}
 	return c
+}
+
+// Way is where a user gets in on a device.
+type Way struct {
+	Device string   `json:"device"`
+	To     []string `json:"to"` // "" is Windows itself; empty: nowhere
+}
+
+// Ways are those that a user's sign-ins, by any gesture, lead.
+func Ways(side Side, user string) (ways []Way) {
+	for s := range side.SignIns() {
+		if s.User != user {
+			continue
+		}
+		i := slices.IndexFunc(ways, func(w Way) bool { return w.Device == s.Device })
+		if i < 0 {
+			ways = append(ways, Way{Device: s.Device})
+			i = len(ways) - 1
+		}
+		if side.Decide(s).Works() && !slices.Contains(ways[i].To, s.To) {
+			ways[i].To = append(ways[i].To, s.To)
+		}
+	}
+	return ways
 }

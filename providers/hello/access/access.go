@@ -7,7 +7,6 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/hello"
-	"hellolab/providers/spec"
 )
 
 // ByPassword is the gesture of a sign-in with the password.
@@ -258,64 +257,6 @@ func (s *signingIn) prove(domain string, inside bool, at letters, partial string
 	return s.domainSignIn(domain, inside, at)
 }
 
-// a5 is flow A5: the tenant first, then the domain with what it gave.
-func (s *signingIn) a5() Verdict {
-	if v, ok := s.release(hello.A5); !ok {
-		return v
-	}
-	cloudless, letter := s.token("A", "C")
-	if cloudless != "" && cloudless != "no_line_of_sight" {
-		return s.conclude(hello.A5, letter, cloudless)
-	}
-	domain := string(s.d.In.Domain)
-	live := s.inside(s.machine.session())
-	code := ""
-	switch partial := s.partialNow(cloudless); {
-	case cloudless != "" && partial != "":
-		live, code = false, s.cachedLogon()
-	case !s.hinted(domain):
-		code = "domain_hint_missing"
-	default:
-		if code, _ = s.exchange(domain, live, letters{"E", "E", "E"}, partial); code == "no_line_of_sight" {
-			code = s.cachedLogon()
-		}
-	}
-	if code != "" && code != mixed {
-		return s.conclude(hello.A5, "E", code)
-	}
-	s.open = true
-	switch {
-	case s.to.domain != "":
-		if then := s.byTicket(live, "E", s.partialNow(cloudless)); then != "" || code == "" {
-			code = then
-		}
-		return s.conclude(hello.A5, "E", code)
-	case cloudless != "" && s.To == "":
-		v := s.refuse(hello.A5, "E", cloudless)
-		v.Word = Degraded
-		return v
-	case cloudless != "":
-		return s.refuse(hello.A5, "E", cloudless)
-	case s.to.application != nil:
-		if then := s.conditionalAccess(false); then != "" {
-			code = then
-		}
-	}
-	return s.conclude(hello.A5, "E", code)
-}
-
-// partialNow is the code for which the session has no partial ticket: a sign-in
-// to the tenant brings one, and without it an earlier one may still be good.
-func (s *signingIn) partialNow(cloudless string) string {
-	if cloudless == "" {
-		return s.partial()
-	}
-	if s.facts.Now.Before(s.credential.Partial) {
-		return ""
-	}
-	return "partial_ticket_missing"
-}
-
 // a6 is flow A6. What stops the token behind the desktop leaves Windows open.
 func (s *signingIn) a6() Verdict {
 	if v, ok := s.release(hello.A6); !ok {
@@ -408,94 +349,3 @@ func (s *signingIn) inside(tunnel bool) bool {
 }
 
 func (s *signingIn) vpn() bool { return s.d.In.Network == string(hello.VPN) }
-
-// enabledInTenant reports whether the tenant lets the device in.
-func (s *signingIn) enabledInTenant() bool {
-	if s.machine.Enabled != nil && s.registrationOf() == s.machine.DeviceID {
-		return *s.machine.Enabled
-	}
-	return s.d.In.EnabledInTenant
-}
-
-// registrationOf is the device's id with the tenant of the sign-in.
-func (s *signingIn) registrationOf() string {
-	if s.credential.DeviceID != "" && s.d.In.Join == string(hello.Registered) {
-		return s.credential.DeviceID // it is another device to each tenant
-	}
-	return s.machine.DeviceID
-}
-
-// token is the tenant's part: a nonce, then the proof. code is "" when it
-// issues a primary refresh token; letter is the phase that ended it.
-func (s *signingIn) token(nonce, proof string) (code, letter string) {
-	if s.d.In.Network == string(hello.NoNetwork) {
-		return "no_line_of_sight", nonce
-	}
-	inTenant := s.u.In.Tenant == s.tenant()
-	if !s.byKey() {
-		switch {
-		case !s.enabledInTenant():
-			return "device_disabled", proof
-		case !inTenant:
-			return "user_unknown", proof
-		case !s.u.In.EnabledInTenant:
-			return "user_disabled", proof
-		}
-		return "", proof
-	}
-	if !inTenant {
-		return "user_unknown", proof
-	}
-	key, ok := s.account.hasTenantKey(s.credential.KeyID)
-	switch {
-	case !ok, key.DeviceID != s.registrationOf():
-		return "key_not_found", proof
-	case !s.enabledInTenant():
-		return "key_device_disabled", proof
-	case !s.u.In.EnabledInTenant:
-		return "user_disabled", proof
-	}
-	return "", proof
-}
-
-// riskLevels are lowest first.
-var riskLevels = []string{"none", "low", "medium", "high"}
-
-// conditionalAccess is what an application's demands make of the sign-in; ""
-// lets it in. At a sign-in page a second factor is asked for, and there is no
-// device.
-func (s *signingIn) conditionalAccess(page bool) string {
-	r := s.to.application.In.Require
-	if r == nil {
-		r = &spec.ApplicationRequire{}
-	}
-	mfa := r.MFA
-	if r.MaxRisk != "" && slices.Index(riskLevels, s.u.In.Risk) > slices.Index(riskLevels, r.MaxRisk) {
-		if r.RiskAction != "mfa" {
-			return "access_denied"
-		}
-		mfa = true
-	}
-	join := hello.JoinType(s.d.In.Join)
-	if r.JoinedDevice && join != hello.EntraJoined && join != hello.HybridJoined {
-		if page {
-			return "device_not_registered"
-		}
-		return "device_not_joined_app"
-	}
-	if mfa && !s.byKey() {
-		switch registered := s.u.In.MFA != "none" && s.u.In.MFA != ""; {
-		case !registered:
-			return "mfa_not_registered"
-		case !page:
-			return "mfa_required"
-		}
-	}
-	if r.CompliantDevice && (page || !s.d.In.Compliant) {
-		if page {
-			return "device_not_registered"
-		}
-		return "device_not_compliant"
-	}
-	return ""
-}

@@ -14,8 +14,12 @@ import (
 type Step struct {
 	From, To time.Time
 	Facts    *Facts
-	Renewed  []Renewal // by themselves, meanwhile
+	Renewed  []Renewal       // by themselves, meanwhile
+	Users    map[string]bool // whom it can concern; nil: everybody
 }
+
+// Concerns reports whether sign-ins of a user can end otherwise than before.
+func (s *Step) Concerns(user string) bool { return s.Users == nil || s.Users[user] }
 
 // Renewal is a KDC certificate that autoenrollment replaces.
 type Renewal struct {
@@ -37,24 +41,37 @@ const (
 // happened before.
 func (f *Facts) Ahead(w *hello.World, until time.Time) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
-		c := &calendar{world: w, lives: map[[2]string]time.Duration{}}
+		c := &calendar{world: w, lives: map[[2]string]time.Duration{}, idle: map[string]bool{}}
 		for n := 0; ; n++ {
 			at, ok := c.next(f)
 			if !ok || at.After(until) {
 				return
 			}
-			step := Step{From: at}
+			step := Step{From: at, Users: map[string]bool{}}
 			for limit := at.Add(window); ok && !at.After(limit) && !at.After(until); at, ok = c.next(f) {
 				was := f
 				f = f.Later(w, at)
 				step.To, step.Facts, step.Renewed = at, f, append(step.Renewed, renewed(was, f)...)
+				step.whom(c.users)
 			}
 			if n+1 == steps {
-				step.To, step.Facts = until, f.Later(w, until)
+				step.To, step.Facts, step.Users = until, f.Later(w, until), nil
 			}
 			if !yield(step) || n+1 == steps {
 				return
 			}
+		}
+	}
+}
+
+// whom adds users, of whom "" is everybody.
+func (s *Step) whom(users []string) {
+	for _, u := range users {
+		switch {
+		case u == "":
+			s.Users = nil
+		case s.Users != nil:
+			s.Users[u] = true
 		}
 	}
 }
@@ -76,24 +93,32 @@ func renewed(was, is *Facts) (out []Renewal) {
 type calendar struct {
 	world *hello.World
 	lives map[[2]string]time.Duration // of PINs by user and device, which do not change
+	idle  map[string]bool             // syncs that have nothing to carry, and will not by time alone
+	users []string                    // whom the instant that was found concerns; "" is everybody
 }
 
 // next is the first such instant after the facts' own.
 func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
-	note := func(t time.Time) {
-		if !t.IsZero() && t.After(f.Now) && (!ok || t.Before(at)) {
-			at, ok = t, true
+	c.users = nil
+	of := func(t time.Time, user string) {
+		switch {
+		case t.IsZero() || !t.After(f.Now) || ok && t.After(at):
+		case ok && t.Equal(at):
+			c.users = append(c.users, user)
+		default:
+			at, ok, c.users = t, true, []string{user}
 		}
 	}
-	for _, a := range f.Accounts {
-		note(a.AccountExpires)
-		note(a.PasswordExpires)
+	for user, a := range f.Accounts {
+		of(a.AccountExpires, user)
+		of(a.PasswordExpires, user)
 	}
 	for device, m := range f.Machines {
 		for user, k := range m.Credentials {
-			c.credential(note, user, device, k)
+			c.credential(func(t time.Time) { of(t, user) }, user, device, k)
 		}
 	}
+	note := func(t time.Time) { of(t, "") }
 	for _, a := range c.world.Authorities {
 		note(endOf(a))
 	}
@@ -146,11 +171,16 @@ func (c *calendar) credential(note func(time.Time), user, device string, k *Cred
 // know.
 func (c *calendar) cycles(note func(time.Time), f *Facts) {
 	for addr, s := range c.world.Syncs {
+		if c.idle[addr] {
+			continue
+		}
 		at, then := f.Syncs[addr], f.clone()
 		p := &planning{Facts: then, is: c.world}
+		c.idle[addr] = true
 		if keys := keysOf(s); keys.on && keys.enabled {
 			p.keys(s)
 			if !sameKeys(f, then) {
+				c.idle[addr] = false
 				note(at.Keys.Next)
 			}
 		}
@@ -158,6 +188,7 @@ func (c *calendar) cycles(note func(time.Time), f *Facts) {
 			p.accounts(s)
 			for device, m := range f.Machines {
 				if m.Uncarried != then.Machines[device].Uncarried {
+					c.idle[addr] = false
 					note(at.Cycles.Next)
 				}
 			}

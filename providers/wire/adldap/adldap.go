@@ -46,11 +46,24 @@ type Domain struct {
 	Proof    krbclient.Preauth // instead of a password; nil: Password
 }
 
-// Conn is a connection that is signed in. Close ends it.
+// atATime is how many operations a connection asks for at a time; others wait. A
+// controller answers busy to more than MaxActiveQueries of a connection, which is
+// 20 (MS-ADTS 3.1.1.3.4.6).
+const atATime = 16
+
+// Conn is a connection that is signed in, for any number of goroutines. Close
+// ends it.
 type Conn struct {
-	ldap *ldap.Conn
-	Base string // distinguished name of the domain
-	now  func() time.Time
+	ldap  *ldap.Conn
+	Base  string // distinguished name of the domain
+	now   func() time.Time
+	turns chan struct{}
+}
+
+// turn waits for one; done ends it.
+func (c *Conn) turn() (done func()) {
+	c.turns <- struct{}{}
+	return func() { <-c.turns }
 }
 
 // SignIn dials a controller and signs in.
@@ -82,7 +95,7 @@ func SignIn(ctx context.Context, env providers.Env, d Domain) (*Conn, error) {
 		l.Close()
 		return nil, err
 	}
-	return &Conn{ldap: l, Base: d.BaseDN, now: env.Now}, nil
+	return &Conn{ldap: l, Base: d.BaseDN, now: env.Now, turns: make(chan struct{}, atATime)}, nil
 }
 
 // Ticket signs a client in with the KDC of a controller and obtains a ticket
@@ -206,6 +219,7 @@ func (c *Conn) search(base string, scope int, filter ldapmsg.Filter, attributes 
 	// Names in values come with their GUIDs, so that they can be told apart.
 	extended := ldap.NewControlString(ldapmsg.ControlExtendedDN, true, "")
 	r := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter.String(), append([]string{"objectGUID"}, attributes...), []ldap.Control{extended})
+	defer c.turn()()
 	res, err := c.ldap.SearchWithPaging(r, pageSize)
 	if err != nil {
 		return nil, explain(err)
@@ -237,6 +251,7 @@ func SplitName(text string) (dn string, id guid.GUID, err error) {
 // Extended asks for an extended operation, and returns the value of its answer.
 func (c *Conn) Extended(oid string, value []byte) ([]byte, error) {
 	r := ldap.NewExtendedRequest(oid, ber.NewString(ber.ClassContext, ber.TypePrimitive, 1, string(value), "requestValue"))
+	defer c.turn()()
 	res, err := c.ldap.Extended(r)
 	if err != nil {
 		return nil, explain(err)

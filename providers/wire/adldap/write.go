@@ -26,6 +26,7 @@ func (c *Conn) Add(dn string, attributes Attributes) error {
 	for name, values := range attributes {
 		r.Attribute(name, values)
 	}
+	defer c.turn()()
 	return explain(c.ldap.Add(r))
 }
 
@@ -36,14 +37,19 @@ func (c *Conn) AddKrbtgt(dn string, attributes Attributes) error {
 	for name, values := range attributes {
 		r.Attribute(name, values)
 	}
+	defer c.turn()()
 	return explain(c.ldap.Add(r))
 }
 
 // Delete removes an object.
-func (c *Conn) Delete(name string) error { return explain(c.ldap.Del(ldap.NewDelRequest(name, nil))) }
+func (c *Conn) Delete(name string) error {
+	defer c.turn()()
+	return explain(c.ldap.Del(ldap.NewDelRequest(name, nil)))
+}
 
 // Rename gives an object a relative name, such as "CN=Alice", where it stands.
 func (c *Conn) Rename(name, rdn string) error {
+	defer c.turn()()
 	return explain(c.ldap.ModifyDN(ldap.NewModifyDNRequest(name, rdn, true, "")))
 }
 
@@ -56,6 +62,7 @@ func (c *Conn) Replace(name string, attributes Attributes) error {
 	for attribute, values := range attributes {
 		r.Replace(attribute, values)
 	}
+	defer c.turn()()
 	return explain(c.ldap.Modify(r))
 }
 
@@ -64,6 +71,7 @@ func (c *Conn) Replace(name string, attributes Attributes) error {
 func (c *Conn) AddValue(name, attribute, value string) error {
 	r := ldap.NewModifyRequest(name, nil)
 	r.Add(attribute, []string{value})
+	defer c.turn()()
 	return ignore(explain(c.ldap.Modify(r)), ldap.LDAPResultAttributeOrValueExists)
 }
 
@@ -71,6 +79,7 @@ func (c *Conn) AddValue(name, attribute, value string) error {
 func (c *Conn) RemoveValue(name, attribute, value string) error {
 	r := ldap.NewModifyRequest(name, nil)
 	r.Delete(attribute, []string{value})
+	defer c.turn()()
 	return ignore(explain(c.ldap.Modify(r)), ldap.LDAPResultNoSuchAttribute)
 }
 

@@ -351,31 +351,3 @@ func TestGarbage(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// Who holds keys proves the one that the KDC takes, not the best one.
-func TestKeysThatAreTaken(t *testing.T) {
-	best, second := krb.Key{EType: krb.AES256, Value: make([]byte, 32)}, krb.Key{EType: krb.AES128, Value: make([]byte, 16)}
-	for _, of := range []struct{ offered, proven int32 }{{0, krb.AES256}, {krb.AES256, krb.AES256}, {krb.AES128, krb.AES128}, {krb.RC4, 0}} {
-		r := Request{KDCReq: &krb.KDCReq{Body: krb.KDCReqBody{ETypes: []int32{krb.AES256, krb.AES128}}}, Now: noon}
-		if of.offered != 0 {
-			info, err := krb.EncodeETypeInfo2([]krb.ETypeInfo2Entry{{EType: of.offered}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Offered = []krb.PAData{{Type: krb.PAETypeInfo2, Value: info}}
-		}
-		data, err := Keys(best, second).Data(t.Context(), r)
-		if of.proven == 0 {
-			if err == nil {
-				t.Errorf("offered %d: %v", of.offered, data)
-			}
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if sealed, err := krb.ParseEncryptedData(data[0].Value); err != nil || sealed.EType != of.proven {
-			t.Errorf("offered %d: %+v, %v", of.offered, sealed, err)
-		}
-	}
-}

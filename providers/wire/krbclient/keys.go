@@ -18,7 +18,7 @@ func Keys(list ...krb.Key) Preauth { return keys(list) }
 func (keys) Wants() []krb.PAData { return nil }
 
 // Data implements Preauth with the first key of a type that the request names
-// and that the KDC, where it said so, takes.
+// and, where the KDC says which it takes, the KDC offers (RFC 4120 5.2.7.5).
 func (k keys) Data(_ context.Context, r Request) ([]krb.PAData, error) {
 	takes := r.KDCReq.Body.ETypes
 	if value, ok := krb.FindPA(r.Offered, krb.PAETypeInfo2); ok {
