@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -99,11 +100,29 @@ func (p *planning) cycle(s *hello.Sync) {
 	p.Syncs[s.Addr] = at
 }
 
-// accounts carries up whether computers are enabled.
+// accounts carries up whether computers are enabled, and takes from the tenant
+// who and what is not in scope any more. A user who comes back into scope is
+// another there, without keys; a device has to register again.
 func (p *planning) accounts(s *hello.Sync) {
+	if s.In.Staging {
+		return
+	}
+	for addr, a := range p.Accounts {
+		u := p.is.Users[addr]
+		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
+			continue
+		}
+		if a.Absent = !inScope(s.In.Scope, u.Out.DN); a.Absent {
+			a.TenantKeys = nil
+		}
+	}
 	for addr, m := range p.Machines {
 		d := p.is.Devices[addr]
-		if s.In.Staging || d == nil || !m.Uncarried || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
+		if d == nil || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
+			continue
+		}
+		m.Absent = m.Absent || !inScope(s.In.Scope, computer(p.is, d))
+		if !m.Uncarried {
 			continue
 		}
 		enabled := d.In.EnabledInDomain
@@ -118,14 +137,28 @@ func (p *planning) keys(s *hello.Sync) {
 	}
 	for addr, a := range p.Accounts {
 		u := p.is.Users[addr]
-		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain || !inScope(s.In.Scope, u.Out.DN) {
+		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
 		}
 		a.DomainKeys = a.DomainKeys[:0]
+		if !inScope(s.In.Scope, u.Out.DN) {
+			continue // Connect takes its keys back
+		}
 		for _, k := range a.TenantKeys {
 			a.DomainKeys = append(a.DomainKeys, k.ID)
 		}
 	}
+}
+
+// computer is the distinguished name of a device's account in its domain; "" when
+// it has none, or nobody knows it yet.
+func computer(w *hello.World, d *hello.Device) string {
+	home := w.Domains[string(d.In.Domain)]
+	if home == nil || home.Out.DN == "" || d.In.Join != string(hello.HybridJoined) {
+		return ""
+	}
+	_, name, _ := strings.Cut(d.Addr, ".")
+	return "CN=" + cmp.Or(d.In.Name, name) + ",CN=Computers," + home.Out.DN
 }
 
 // inScope reports whether an account is below one of the containers. One that
