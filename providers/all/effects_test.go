@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/hello/access"
 )
 
@@ -80,6 +81,7 @@ func thenOf(v access.Verdict) string {
 // for the reason, at the time and with the remedy of the table; and a real
 // sign-in, before and after, ends so. With -docs it writes docs/effects.md.
 func TestEffects(t *testing.T) {
+	seed.Proves(t, "POL-15")
 	everyRow(t)
 	t.Run("rows", func(t *testing.T) {
 		for i, e := range effects {
