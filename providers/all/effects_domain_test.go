@@ -97,7 +97,7 @@ var ofDomains = []effect{
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab."},
 	{row: "C6", change: "device write-back is off", why: "Needs certificate trust, which is not in the lab yet."},
-	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
+	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_synced", then: "admin_fix next_sync D"},
 		{on: desk, by: access.ByPassword, was: "allowed", is: "degraded device_unknown", then: "admin_fix prt_renewal D"},
 		{on: desk, to: corp, by: access.ByPassword, was: "allowed", is: "allowed"},
@@ -105,11 +105,11 @@ var ofDomains = []effect{
 		{on: laptop, by: access.ByPassword, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
 		{user: "user.carl", on: laptop, was: "allowed", is: "allowed"},
 	}},
-	{row: "C7", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
+	{row: "C7", change: "the same, with cloud Kerberos trust", trust: byCloud, gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
 		{on: laptop, to: corp, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
 	}},
-	{row: "C7", change: "the same, before a cycle", edits: []edit{leavesScope}, sees: []sees{
+	{row: "C7", change: "the same, before a cycle", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, sees: []sees{
 		{on: desk, was: "allowed", is: "allowed"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},

@@ -81,7 +81,7 @@ var ofPeople = []effect{
 	}},
 	{row: "U9", change: "a user's certificate is revoked", why: "Needs certificate trust, which is not in the lab yet."},
 	{row: "U10", change: "a user principal name changes", why: "A user of another name is another account in the lab: the plan makes it anew, and its enrollments."},
-	{row: "U11", change: "an eleventh user enrolls on a device", why: "A device of the lab takes any number of people, and no plan warns."},
+	{row: "U11", change: "an eleventh user enrolls on a device", why: "A plan warns (`too_many_enrollments`), and no sign-in changes."},
 
 	{row: "Q1", change: "devices are off the domain's network, without cached logons",
 		given: func(l *previewLab) { l.change(corp, attrs{"cached_logons": whole(0)}) },

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -148,28 +147,6 @@ func (p *planning) keys(s *hello.Sync) {
 			a.DomainKeys = append(a.DomainKeys, k.ID)
 		}
 	}
-}
-
-// computer is the distinguished name of a device's account in its domain; "" when
-// it has none, or nobody knows it yet.
-func computer(w *hello.World, d *hello.Device) string {
-	home := w.Domains[string(d.In.Domain)]
-	if home == nil || home.Out.DN == "" || d.In.Join != string(hello.HybridJoined) {
-		return ""
-	}
-	_, name, _ := strings.Cut(d.Addr, ".")
-	return "CN=" + cmp.Or(d.In.Name, name) + ",CN=Computers," + home.Out.DN
-}
-
-// inScope reports whether an account is below one of the containers. One that
-// has no name yet counts as in scope.
-func inScope(scope []string, dn string) bool {
-	if len(scope) == 0 || dn == "" {
-		return true
-	}
-	return slices.ContainsFunc(scope, func(c string) bool {
-		return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(c))
-	})
 }
 
 // templateNames are the templates of spec.KDCCertificate as authorities call them.
