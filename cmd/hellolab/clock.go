@@ -86,7 +86,7 @@ func destination(text string) (func(now time.Time) time.Duration, error) {
 			return func(now time.Time) time.Duration { return at.Sub(now) }, nil // saturates
 		}
 	}
-	by, err := providers.ParseDuration(text)
+	by, err := providers.ParseDuration(strings.TrimPrefix(text, "+")) // as the -at of a plan is written
 	if err != nil {
 		return nil, mistake(`Give a duration such as 30m or 14d, or a time such as 2028-02-29 or 2028-02-29T08:00:00Z.`, "%s is neither a duration nor a time", view.Quote(text))
 	}

@@ -98,7 +98,7 @@ func manuals() map[string]manual {
 		"serve": {
 			detail: "Each host of the lab gets a loopback address of its own for life, and its ports are bound there, each for TCP, UDP or both, or 10,000 higher where that may not be; a proxy beside them connects to hosts of the lab and nowhere else. The folder of `-export` holds `ca.pem`, `hosts` (for /etc/hosts), `env` (for a shell) and, written last, `lab.json`. " +
 				"With a domain it also holds `krb5.conf`, `ldap.conf`, and PEM files of the authorities that the domain's directory publishes; its roots are in `ca.pem`, too. Kerberos clients are led to addresses. The URLs of `ldap.conf` have controllers' names where /etc/hosts knows them, else addresses, which do for passwords; LDAP by Kerberos or TLS needs the names. One program gets them without that file by nss_wrapper: `LD_PRELOAD=libnss_wrapper.so`, for which `env` names `hosts`. " +
-				"The state is held meanwhile; `signin`, `pin`, `password`, `mfa`, `keys`, `revoke`, `status`, `sync run` and `clock advance` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
+				"The state is held meanwhile; `signin`, `pin`, `password`, `mfa`, `keys`, `revoke`, `status`, `sync`, `trust rotate` and `clock` in another shell run in the lab that is served. What lab time makes due, such as a certificate to renew, is done at the start and every minute. To interrupt it is to end it well.",
 			examples: []string{"hellolab serve", "hellolab serve -hosts=microsoft -export=/tmp/lab", "hellolab serve -clock=wall -proxy=127.0.0.1:8443"},
 		},
 		"run": {

@@ -221,7 +221,14 @@ func (s *Switch) mend(ctx context.Context, l *lab.Lab, a *active) error {
 	return failed
 }
 
+// broken is what a fault is of. A parameter that only an apply makes known is an
+// error: left out it would mean something else.
 func (s *Switch) broken(l *lab.Lab, f Fault) (providers.Broken, error) {
+	for _, name := range slices.Sorted(maps.Keys(f.Params)) {
+		if v := f.Params[name]; v != cty.NilVal && !v.IsWhollyKnown() {
+			return providers.Broken{}, fmt.Errorf("its argument %s is not known yet: apply first", name)
+		}
+	}
 	rec, _, err := s.lookup(l, f.Target)
 	return providers.Broken{Target: rec, Params: f.Params}, err
 }

@@ -279,6 +279,7 @@ func TestWhatCannotBeBroken(t *testing.T) {
 		`no fault of kind "smashed"`:              {Name: "x", Kind: "smashed", Target: "server.a"},
 		"server.z is not in the lab yet":          {Name: "x", Kind: "down", Target: "server.z"},
 		"a fixed is never changed: it is replace": {Name: "x", Kind: "painted", Target: "fixed.c"},
+		"its argument color is not known yet":     {Name: "x", Kind: "painted", Target: "server.a", Params: map[string]cty.Value{"color": cty.UnknownVal(cty.String)}},
 	} {
 		if err := r.Begin(t.Context(), l, f); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

@@ -145,10 +145,10 @@ func (r *runner) fault(ctx context.Context, l *lab.Lab, run *config.Run, faults 
 }
 
 // options are those of a run's plan_options block.
-func options(run *config.Run) (o PlanOptions, err error) {
-	o = PlanOptions{Mode: plan.Mode(run.Options.Mode), Refresh: run.Options.Refresh}
-	if o.Targets, err = instances(run.Options.Target); err == nil {
-		o.Anew, err = instances(run.Options.Replace)
+func options(run *config.Run) (o planOptions, err error) {
+	o = planOptions{mode: plan.Mode(run.Options.Mode), refresh: run.Options.Refresh}
+	if o.targets, err = instances(run.Options.Target); err == nil {
+		o.anew, err = instances(run.Options.Replace)
 	}
 	return o, err
 }

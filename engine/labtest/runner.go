@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,7 +123,7 @@ func (r *runner) evaluate(ctx context.Context, run *config.Run, c *config.Check,
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	return r.planned(ctx, e, run, PlanOptions{Refresh: fresh}, nil, diags)
+	return r.planned(ctx, e, run, planOptions{refresh: fresh}, nil, diags)
 }
 
 // evaluator prepares the configuration with the variables of a run.
@@ -135,28 +136,24 @@ func (r *runner) evaluator(run *config.Run, c *config.Check, runs map[string]cty
 	return e, append(diags, more...)
 }
 
-// PlanOptions are how a plan is made.
-type PlanOptions struct {
-	Mode            plan.Mode
-	Refresh         bool
-	Targets, Anew   []addr.Instance
-	KeepDiagnostics bool // warnings, too, are told
+// planOptions are how a plan is made.
+type planOptions struct {
+	mode          plan.Mode // "": normal
+	refresh       bool
+	targets, anew []addr.Instance
 }
 
 // planned plans on a view above the file's.
-func (r *runner) planned(ctx context.Context, e *eval.Evaluator, run *config.Run, o PlanOptions, trouble *lab.Trouble, diags hcl.Diagnostics) (*evaluated, hcl.Diagnostics) {
+func (r *runner) planned(ctx context.Context, e *eval.Evaluator, run *config.Run, o planOptions, trouble *lab.Trouble, diags hcl.Diagnostics) (*evaluated, hcl.Diagnostics) {
 	view := state.NewOverlay(r.view.Snapshot())
 	l, err := r.NewLab(view, 0, trouble, nil)
 	if err != nil {
 		return nil, problem(run.Range, "The run cannot be planned", err)
 	}
 	defer l.Close()
-	if o.Mode == "" {
-		o.Mode = plan.Normal
-	}
 	rules := r.Rules()
 	made, result, more := plan.Build(ctx, plan.Request{
-		Evaluator: e, Registry: r.Registry, View: view, Lab: l, Mode: o.Mode, Refresh: o.Refresh, Targets: o.Targets, Replace: o.Anew, Rules: rules,
+		Evaluator: e, Registry: r.Registry, View: view, Lab: l, Mode: cmp.Or(o.mode, plan.Normal), Refresh: o.refresh, Targets: o.targets, Replace: o.anew, Rules: rules,
 	})
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, diags

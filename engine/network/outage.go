@@ -64,6 +64,11 @@ func (n *Network) Reset(host string, port int) {
 			ends = append(ends, c)
 		}
 	}
+	for _, s := range n.sockets {
+		if hit(s.peer) {
+			ends = append(ends, s)
+		}
+	}
 	n.mu.Unlock()
 	for _, e := range ends {
 		e.Close()

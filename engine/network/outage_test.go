@@ -162,13 +162,30 @@ func TestReset(t *testing.T) {
 		ask(t, c)
 		conns = append(conns, c)
 	}
+	socket := func() net.Conn {
+		c, err := n.DialPacket(t.Context(), "dc.test", 389)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	datagrams := socket()
 	n.Reset("DC.test", 88)
 	if _, err := conns[0].Write([]byte("hello")); err == nil {
 		t.Error("a connection survived")
 	}
 	ask(t, conns[1])
+	if _, err := datagrams.Write([]byte("hello")); err != nil {
+		t.Errorf("a socket of another port: %v", err)
+	}
 	n.Reset("dc.test", 0)
 	if _, err := conns[1].Write([]byte("hello")); err == nil {
 		t.Error("the other survived")
+	}
+	if _, err := datagrams.Write([]byte("hello")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a socket survived: %v", err)
+	}
+	if _, err := socket().Write([]byte("hello")); err != nil { // the host's own is bound still
+		t.Errorf("the host listens no more: %v", err)
 	}
 }

@@ -150,6 +150,28 @@ func kindOf(m fs.FileMode) string {
 	return "no regular file"
 }
 
+// listIn is list of a folder within, with its name before each; nothing where
+// there is no such folder.
+func (f *folder) listIn(name, suffix string) ([]string, error) {
+	info, err := f.root.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !info.IsDir():
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	within, err := f.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	defer within.Close()
+	names, err := (&folder{root: within}).list(suffix)
+	for i, n := range names {
+		names[i] = name + "/" + n
+	}
+	return names, err
+}
+
 // ListFiles returns the names of the files of a folder that end in suffix, in order.
 func ListFiles(dir, suffix string) ([]string, error) {
 	f, err := openFolder(dir)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -79,11 +78,11 @@ func (c *Config) LoadTests() ([]*TestFile, hcl.Diagnostics) {
 	if err != nil {
 		return nil, hcl.Diagnostics{errorf(nil, "Cannot read the lab folder", "%s.", sentence(err))}
 	}
-	if more, err := ListFiles(path.Join(c.root.dir, TestDir), TestSuffix); err == nil {
-		for _, n := range more {
-			names = append(names, TestDir+"/"+n)
-		}
+	more, err := c.root.listIn(TestDir, TestSuffix)
+	if err != nil {
+		return nil, hcl.Diagnostics{errorf(nil, "Cannot read the folder of test files", "%s: %s.", TestDir, sentence(err))}
 	}
+	names = append(names, more...)
 	if len(names) > maxFiles {
 		return nil, hcl.Diagnostics{errorf(nil, "Too many test files", "There are more than %d test files.", maxFiles)}
 	}

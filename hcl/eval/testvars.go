@@ -75,7 +75,11 @@ func assign(c *config.Config, vals, runs map[string]cty.Value, set []config.Give
 		if diags = append(diags, more...); more.HasErrors() {
 			continue
 		}
-		val, _ = val.UnmarkDeep()
+		val, marks := val.UnmarkDeep()
+		if _, secret := marks[Sensitive]; secret && !v.Sensitive {
+			diags = append(diags, errorf(&g.Range, "Sensitive value", "The variable %q gets a sensitive value and is not sensitive, so it would show it. Add sensitive = true to the variable.", g.Name))
+			continue
+		}
 		out, err := v.Convert(val)
 		if err != nil {
 			text := err.Error()

@@ -55,6 +55,8 @@ func TestTestVariables(t *testing.T) {
 		{"given by the run alone", "", `name = "r"`, nil, "r 6 1"},
 		{"wrong type", `name = "f"`, `size = "many"`, nil, `The value of "size" does not fit`},
 		{"a secret of the wrong type", `name = "f"`, `pin = [var.name]`, nil, `The value of "pin" does not fit: it does not fit the type.`},
+		{"a secret for everybody", `name = "f"`, `name = var.pin`, nil, `The variable "name" gets a sensitive value and is not sensitive`},
+		{"a secret of a secret", `name = "f"`, `pin = "${var.pin}2"`, nil, "f 6 12"},
 		{"not valid", `name = "f"`, `size = 2`, nil, "Too small."},
 		{"of the lab", `name = "f"`, `size = user.alice.size`, nil, "refers to other variables and to runs"},
 	} {

@@ -1,6 +1,8 @@
 package all_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -61,6 +63,15 @@ func TestPreJoinDiagnostics(t *testing.T) {
 	}
 	if _, err := l.TryCreate(t.Context(), desk, onDesk(placed("internet"))); err == nil {
 		t.Fatal("joined without a controller")
+	}
+	if s, err = l.windows.Status(l.For(desk), desk, ""); err != nil || s.PreJoin == nil || s.PreJoin.Phase != "pre-check" {
+		t.Errorf("%+v, %v", s.PreJoin, err)
+	}
+	// One that was called off says nothing, and takes the place of none.
+	off, callOff := context.WithCancel(t.Context())
+	callOff()
+	if _, err := l.TryCreate(off, desk, onDesk()); !errors.Is(err, context.Canceled) {
+		t.Errorf("called off: %v", err)
 	}
 	if s, err = l.windows.Status(l.For(desk), desk, ""); err != nil || s.PreJoin == nil || s.PreJoin.Phase != "pre-check" {
 		t.Errorf("%+v, %v", s.PreJoin, err)

@@ -6,10 +6,10 @@ import (
 	"hellolab/providers"
 )
 
-// cloudTrustOf returns the trust by which a user's tenant issues partial tickets
+// CloudTrustOf returns the trust by which a user's tenant issues partial tickets
 // for the user's domain; nil when none does. certain is false while a trust may
 // turn out to be one.
-func (w *World) cloudTrustOf(u *User) (t *DeclaredTrust, certain bool) {
+func (w *World) CloudTrustOf(u *User) (t *DeclaredTrust, certain bool) {
 	certain = u.Knows("tenant", "domain")
 	if u.In.Tenant == "" || u.In.Domain == "" {
 		return nil, certain
@@ -29,7 +29,7 @@ func (w *World) cloudTrustOf(u *User) (t *DeclaredTrust, certain bool) {
 // partialTickets reports whether a sign-in of the user to the tenant brings a
 // partial ticket for the domain, as far as is declared.
 func (w *World) partialTickets(u *User) bool {
-	t, certain := w.cloudTrustOf(u)
+	t, certain := w.CloudTrustOf(u)
 	return t != nil || !certain
 }
 
@@ -67,7 +67,7 @@ func (w *World) CloudKerberosDenies(user string) (why string, denied bool) {
 	if u == nil {
 		return "", false
 	}
-	t, _ := w.cloudTrustOf(u)
+	t, _ := w.CloudTrustOf(u)
 	if t == nil || !u.Knows("groups") || !t.Knows("allowed", "denied") {
 		return "", false
 	}

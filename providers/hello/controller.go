@@ -38,7 +38,7 @@ func Controllers(d spec.Domain) (names []string, by map[string]spec.Controller) 
 // ReadOnly says whether a controller is a read-only one.
 func ReadOnly(c spec.Controller) bool { return c.Writable != nil && !*c.Writable }
 
-// Builds are the releases of spec.Controller.OS by their build's number.
+// builds are the releases of spec.Controller.OS by their build's number.
 var builds = map[string]int{"windows-server-2016": 14393, "windows-server-2019": 17763, "windows-server-2022": 20348, "windows-server-2025": 26100}
 
 // keyListSince is the revision from which a release knows cloud Kerberos trust:

@@ -13,5 +13,5 @@
 // Sources are named beside the tables: the product's public documentation
 // (deployment planning, PassportForWork CSP and its DDF, dsregcmd and event
 // references) and, where sources disagree or are silent, the project's
-// readings (R1 to R21 of docs/fidelity.md). "Ours" marks a choice of the lab.
+// readings (R1 and on, of docs/fidelity.md). "Ours" marks a choice of the lab.
 package hello

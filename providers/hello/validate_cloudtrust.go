@@ -2,9 +2,10 @@ package hello
 
 import (
 	"fmt"
-	"hellolab/providers"
 	"slices"
 	"strings"
+
+	"hellolab/providers"
 )
 
 // serverObject checks that a domain can be what a cloud Kerberos trust needs

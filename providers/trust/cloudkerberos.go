@@ -119,19 +119,7 @@ func leftOf(ctx context.Context, env providers.Env, in spec.Trust) (object, erro
 	if err != nil {
 		return object{}, fmt.Errorf("%w: %w", providers.ErrGone, err)
 	}
-	b, err := attend(ctx, env, in)
-	if err != nil {
-		return object{}, err
-	}
-	defer b.close()
-	s, err := b.look(ctx)
-	if err != nil {
-		return object{}, err
-	}
-	if !b.owns(s) || s.user == nil && s.computer == nil {
-		return object{}, providers.ErrGone
-	}
-	return b.as(object{In: in}, s, id)
+	return asHeld(ctx, env, object{In: in}, id)
 }
 
 // change brings the lists up to date, and the key when another is announced.

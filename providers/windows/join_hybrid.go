@@ -56,7 +56,10 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		if err := step.do(ctx); err != nil {
 			t.refused(event.Device, "", local, "registration_failed", "The device is not joined.", err)
 			err = fmt.Errorf("%s: join: %w", m.addr, err)
-			return errors.Join(err, m.keepAttempt(ctx, attemptOf(step.phase, t.id, err, m.env.Now())))
+			if a := attemptOf(step.phase, t.id, err, m.env.Now()); a != nil {
+				err = errors.Join(err, m.keepAttempt(ctx, a))
+			}
+			return err
 		}
 	}
 	return m.keepAttempt(ctx, nil)

@@ -26,10 +26,8 @@ type PINChange struct {
 // no flow of it.
 const flowPIN hello.Flow = "pin"
 
-// pinDue is why a user is asked for a new PIN at a sign-in with one: "" when
-// they are not. It is what policy says of the PIN's age and of its looks (facts of
-// the vendor's "PIN Complexity": a PIN that no longer fits is good until it is
-// typed).
+// pinDue is why the age of a PIN has its user asked for a new one; "" when it
+// does not.
 func pinDue(state container.PINState, made time.Time, rules hello.InForce, now time.Time) string {
 	set := state.Set
 	if set.IsZero() { // of a version that did not note it
@@ -49,8 +47,9 @@ func days(d time.Duration) string {
 	return "1 day"
 }
 
-// askForNewPIN is what follows a right PIN that policy does not let live on: the
-// user is asked for a new one before the sign-in goes on.
+// askForNewPIN is what follows a right PIN that policy does not let live on, for
+// its age or for what it looks like: the user is asked for a new one before the
+// sign-in goes on (reading R43).
 func (s *signingIn) askForNewPIN(ctx context.Context, c *container.Container, released *container.Released) error {
 	t := s.trace
 	why := pinDue(c.PIN, c.Created, s.policy, s.env.Now())

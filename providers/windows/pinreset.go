@@ -160,6 +160,9 @@ func (p *provisioning) resetDestructively(ctx context.Context, old enrollmentRec
 	}
 	facts := p.facts(p.user)
 	facts.PRT = true
+	if facts.CloudTGT, err = p.partialTicket(ctx); err != nil {
+		return err
+	}
 	if check := hello.Prerequisites(p.route, p.policy, facts); !check.WillProvision {
 		return notOffered(check)
 	}

@@ -7,12 +7,15 @@ import (
 	"hellolab/providers/windows/kerberos"
 )
 
-// partialTicket reports whether the first sign-in brought a partial ticket, where
-// one is asked for. A session that began before there was any to have gets it
-// with the next token.
+// partialTicket reports whether the first factor brought a partial ticket, where
+// one is asked for: with the token, else to the session. One that began before
+// there was any to have gets it with the next token.
 func (p *provisioning) partialTicket(ctx context.Context) (bool, error) {
 	if !p.cloud.tgt || p.prt == nil {
 		return false, nil
+	}
+	if came := p.prt.tickets; came != nil {
+		return kerberos.Usable(came.Domain, p.env.Now()), nil
 	}
 	held, err := p.cloudTickets(p.user)
 	if err == nil && !kerberos.Usable(held.Domain, p.env.Now()) && p.prt.Obtained.Before(p.env.Now()) {

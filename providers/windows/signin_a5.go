@@ -106,16 +106,7 @@ func (s *signingIn) a5Exchange(ctx context.Context) error {
 		return err
 	}
 	session, err := s.exchangePartial(ctx, provider)
-	switch {
-	case outOfSight(err):
-		return s.byCachedLogon(d.In, err)
-	case err != nil:
-		return err
-	}
-	if err := s.keepKerberos(ctx, s.user, session); err != nil {
-		return err
-	}
-	return s.cacheLogon(ctx, s.user, s.shows(), d.In)
+	return s.keepLogon(ctx, d.In, session, err)
 }
 
 // exchangePartial sends the partial ticket of the session's cache to a

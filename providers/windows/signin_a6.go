@@ -6,6 +6,8 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/position"
 )
 
@@ -43,16 +45,23 @@ func (s *signingIn) domainPhases(ctx context.Context) error {
 	t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the domain from the computer's own account.",
 		message{"domain": d.In.DNSName, "computer": s.rec.Name})
 	session, err := s.domainSignIn(ctx, provider)
+	return s.keepLogon(ctx, d.In, session, err)
+}
+
+// keepLogon has LSASS keep what the domain answered to a sign-in, tickets and
+// logon, or, where err is that no controller is in sight, use what it kept of an
+// earlier one.
+func (s *signingIn) keepLogon(ctx context.Context, domain spec.Domain, session *kerberos.Session, err error) error {
 	switch {
 	case outOfSight(err):
-		return s.byCachedLogon(d.In, err)
+		return s.byCachedLogon(domain, err)
 	case err != nil:
 		return err
 	}
 	if err := s.keepKerberos(ctx, s.user, session); err != nil {
 		return err
 	}
-	return s.cacheLogon(ctx, s.user, s.shows(), d.In)
+	return s.cacheLogon(ctx, s.user, s.shows(), domain)
 }
 
 // desktop opens the session, or unlocks it. A machine that is away raises its

@@ -29,9 +29,10 @@ func (s *signingIn) opened(ctx context.Context, c *container.Container) error {
 		if s.released, err = s.releaseByPIN(ctx, s.user, c, s.request.PIN, s.request.Phrase); err == nil {
 			err = s.askForNewPIN(ctx, c, s.released)
 		}
-	case s.policy.SensorRefused(s.in, g) != "" && s.policy.SensorRefused(s.in, g) != "gesture_not_enrolled": // that nothing senses it shows in a moment
-		err = refuse(s.policy.SensorRefused(s.in, g), nil)
 	default:
+		if code := s.policy.SensorRefused(s.in, g); code != "" && code != "gesture_not_enrolled" { // that nothing senses it shows in a moment
+			return refuse(code, nil)
+		}
 		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
 	}
 	if err != nil || !multi {

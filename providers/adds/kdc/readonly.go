@@ -23,7 +23,8 @@ import (
 //   - the upper half of the ticket's key version is the number, the lower half the
 //     version of that account's key;
 //   - the PAC must be signed with that key, and is believed in nothing but whom it
-//     is about: everything else is put together anew from the directory;
+//     is about, and whether it was asked for: everything else is put together anew
+//     from the directory;
 //   - the account must be one that the controller may be told the secrets of.
 //
 // Who may ask with such a ticket may ask for the account's keys, too.

@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,21 +76,9 @@ func (e *explaining) hint(domain string) Condition {
 	return c
 }
 
-// cloudTrustOf is the trust by which the tenant issues partial tickets for the
-// user's domain; nil when none does.
-func (e *explaining) cloudTrustOf() *hello.DeclaredTrust {
-	for _, addr := range slices.Sorted(maps.Keys(e.world.Trusts)) {
-		t := e.world.Trusts[addr]
-		if t.In.Type == spec.TrustCloudKerberos && t.In.Domain == e.u.In.Domain && t.In.Tenant == e.u.In.Tenant && t.In.Domain != "" {
-			return t
-		}
-	}
-	return nil
-}
-
 // partialTicket is what the sign-in to the tenant brings.
 func (e *explaining) partialTicket() Condition {
-	t := e.cloudTrustOf()
+	t, _ := e.world.CloudTrustOf(e.u)
 	c := condition("partial_ticket", "The sign-in to the tenant brings a partial ticket for the domain: the domain has the tenant's Kerberos server object (AzureADKerberos).", t != nil, "no_cloud_tgt")
 	if t != nil {
 		c.Why = "It is that of " + t.Addr + "."
@@ -118,8 +105,17 @@ func (e *explaining) accountEnabled() Condition {
 // keyTrust: the KDC matches the key with those of the account, and proves itself
 // by a certificate.
 func (e *explaining) keyTrust(d *hello.Domain) []Condition {
-	return []Condition{e.release(d), e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" }),
-		e.keyInDomain(d), e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" })}
+	return []Condition{e.release(d), e.kdcCertificate(d), e.keyInDomain(d), e.kdcAccepted(d)}
+}
+
+// kdcCertificate is that controllers have a certificate, and kdcAccepted that the
+// device takes it.
+func (e *explaining) kdcCertificate(d *hello.Domain) Condition {
+	return e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" })
+}
+
+func (e *explaining) kdcAccepted(d *hello.Domain) Condition {
+	return e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" })
 }
 
 // release is the controllers' Windows: key matching came with 2016, which every
@@ -182,11 +178,6 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 
 // withheld says why a sync does not bring keys; "" when it does.
 func (e *explaining) withheld(s *hello.Sync) string {
-	runs := s != nil && s.In.Enabled
-	if s != nil && s.In.KeySchedule != nil {
-		runs = s.In.KeySchedule.Enabled == nil || *s.In.KeySchedule.Enabled
-	}
-
 	switch {
 	case s == nil:
 		return "No sync carries keys from the tenant to the domain."
@@ -200,7 +191,7 @@ func (e *explaining) withheld(s *hello.Sync) string {
 		return strings.HasSuffix(strings.ToLower(e.u.Out.DN), ","+strings.ToLower(c))
 	}):
 		return e.User + " is not in the scope of " + s.Addr + "."
-	case !runs:
+	case hello.KeysPaused(s.In) != "":
 		return s.Addr + " writes no keys by itself."
 	}
 	return ""
@@ -209,7 +200,7 @@ func (e *explaining) withheld(s *hello.Sync) string {
 // cloudTrust: a controller exchanges the partial ticket, by the key that domain
 // and tenant share.
 func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
-	t := e.cloudTrustOf()
+	t, _ := e.world.CloudTrustOf(e.u)
 	over := e.account.MustChange || !e.account.PasswordExpires.IsZero() && !e.held.Lab.Now.Before(e.account.PasswordExpires)
 	key := condition("kerberos_server_key", "The Kerberos server object is of this domain, and the two have one key.", t != nil && string(e.u.In.Domain) == d.Addr, "cloud_kerberos_unknown")
 	if key.Verdict == Met && t.Exists() && t.In.KeyVersion == 0 {
@@ -287,8 +278,7 @@ func (e *explaining) certificateTrust(d *hello.Domain) []Condition {
 	return []Condition{
 		condition("authority", "An authority of the domain issues sign-in certificates, and the forest trusts it for them (NTAuth).", authority, "kdc_no_certificate"),
 		{Name: "sign_in_certificate", Needs: "The user's container holds a sign-in certificate, in its life and not revoked.", Verdict: Unknown},
-		e.kdcCertificates(d, "kdc_certificate", "The controller has a certificate for its KDC, in its life.", func(code string) bool { return code == "kdc_no_certificate" }),
-		e.kdcCertificates(d, "kdc_accepted", "The device accepts that certificate: root, life, revocation, purpose, name.", func(code string) bool { return code != "" && code != "kdc_no_certificate" }),
+		e.kdcCertificate(d), e.kdcAccepted(d),
 	}
 }
 
@@ -315,8 +305,7 @@ func (e *explaining) deployment() []Condition {
 		if c.Why = why; why == "" {
 			c.Why = fmt.Sprintf("%s does, every %s: until the next cycle the domain does not know a new key.", s.Addr, providers.FormatDuration(s.In.Interval))
 		}
-		out = append(out, c, e.authority(d), e.release(d))
-		out = append(out, e.kdcCertificates(d, "kdc_certificate", "The controllers have certificates for their KDC.", func(code string) bool { return code == "kdc_no_certificate" }))
+		out = append(out, c, e.authority(d), e.release(d), e.kdcCertificate(d))
 	case hello.CloudKerberos:
 		out = append(out, e.partialTicket(), e.exchanges(d), e.aes(d))
 	case hello.CertTrust:
@@ -347,7 +336,7 @@ func (e *explaining) remarks(to, domain string) []string {
 	onPrem := domain != "" || e.member()
 	if !e.deviceEnabled() && onPrem && e.member() && (e.shape.Trust == hello.KeyTrust || e.shape.Trust == hello.CertTrust) && (to == "" || domain != "") {
 		what := "it matches the key with those of the account (msDS-KeyCredentialLink)"
-		ends := "Delete that key in the domain and in the tenant (`hellolab keys revoke`), or disable the account in the domain."
+		ends := "Delete that key in the domain and in the tenant (`hellolab keys revoke`, and the enrollment's entry over Graph), or disable the account in the domain."
 		if e.shape.Trust == hello.CertTrust {
 			what, ends = "it verifies the user's certificate", "Revoke the certificate and publish the list, or disable the account in the domain."
 		}

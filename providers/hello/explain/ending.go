@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,7 +62,7 @@ func (e *explaining) endings() []Ending {
 		{"The key is deleted in the tenant.", "remove the enrollment, or delete the user's windowsHelloForBusinessMethods entry over Graph", inTenant, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
 			fromTenant(a)
 		}},
-		{"The key is deleted in the domain.", "hellolab keys revoke " + e.User, keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
+		{"The key is deleted in the domain.", revocation(e.User, key), keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
 			fromDomain(a)
 		}},
 		{"The key is deleted in both.", "the two above", keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
@@ -82,6 +83,17 @@ func (e *explaining) endings() []Ending {
 		}
 	}
 	return out
+}
+
+// revocation is the command that deletes a key in the domain: it takes the
+// beginning of the key's id, in hexadecimal. An id that is no base64 is left to be
+// looked up.
+func revocation(user, key string) string {
+	id, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(id) < 6 {
+		return "hellolab keys revoke " + user + " -key=ID, as `hellolab keys` prints it"
+	}
+	return fmt.Sprintf("hellolab keys revoke %s -key=%x", user, id[:6])
 }
 
 // after judges the sign-ins after a step.
@@ -113,24 +125,19 @@ func (e *explaining) after(s step) Ending {
 	return out
 }
 
-// nextCycle is when the user's directories are next synchronized.
-func (e *explaining) nextCycle() (time.Time, bool) {
+// nextCycle is when the user's directories, keys included, have next been
+// synchronized. Keys may come when cycles do not run by themselves.
+func (e *explaining) nextCycle() (at time.Time, ok bool) {
 	s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-	if s == nil || !s.In.Enabled || s.In.Staging {
-		return time.Time{}, false
+	if s == nil || s.In.Staging {
+		return at, false
 	}
 	of := e.held.Lab.Syncs[s.Addr]
-	at := of.Cycles.Next
-	if of.Keys.Next.After(at) {
+	if s.In.Enabled {
+		at = of.Cycles.Next
+	}
+	if s.In.KeyExport && hello.KeysPaused(s.In) == "" && of.Keys.Next.After(at) {
 		at = of.Keys.Next
 	}
 	return at, !at.IsZero()
-}
-
-// String is the way in a few words: "allowed", "refused → allowed".
-func (w Way) String() string {
-	if w.Next == "" || w.Next == w.Now {
-		return string(w.Now)
-	}
-	return fmt.Sprintf("%s, after the next cycle %s", w.Now, w.Next)
 }

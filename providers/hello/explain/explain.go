@@ -162,7 +162,7 @@ func (e *explaining) targets() []string {
 	return to
 }
 
-// met is a condition that holds, or that fails for the reason of a code.
+// condition is one that holds, or that fails for the reason of a code.
 func condition(name, needs string, ok bool, code string) Condition {
 	c := Condition{Name: name, Needs: needs, Verdict: Met}
 	if !ok {

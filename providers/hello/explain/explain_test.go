@@ -205,6 +205,48 @@ func TestPINConditions(t *testing.T) {
 	}
 }
 
+// A deleted key comes back with the next cycle, or with the next export of keys
+// where that has a schedule of its own; not with one that waits for somebody.
+func TestNextCycle(t *testing.T) {
+	cycle, keys := now.Add(30*time.Minute), now.Add(2*time.Hour)
+	off := false
+	for name, c := range map[string]struct {
+		change func(*spec.Sync)
+		want   time.Time
+	}{
+		"both":                    {func(s *spec.Sync) { s.KeySchedule = &spec.SyncSchedule{} }, keys},
+		"cycles alone":            {func(s *spec.Sync) { s.KeySchedule = &spec.SyncSchedule{Enabled: &off} }, cycle},
+		"keys alone":              {func(s *spec.Sync) { s.Enabled, s.KeySchedule = false, &spec.SyncSchedule{} }, keys},
+		"keys without a schedule": {func(s *spec.Sync) { s.Enabled = false }, time.Time{}},
+		"no keys":                 {func(s *spec.Sync) { s.KeyExport = false }, cycle},
+		"staging":                 {func(s *spec.Sync) { s.Staging = true }, time.Time{}},
+	} {
+		objects := labOf("hybrid", "managed", nil)
+		s := objects["sync.up"].(spec.Sync)
+		c.change(&s)
+		objects["sync.up"] = s
+		facts := access.NewFacts(now)
+		facts.Syncs["sync.up"] = access.Schedule{Cycles: access.Timing{Next: cycle}, Keys: access.Timing{Next: keys}}
+		e := of(worldOf(t, objects), Held{Applied: true, Lab: facts}, Request{User: "user.alice", Device: "device.laptop"})
+		if at, ok := e.nextCycle(); !at.Equal(c.want) || ok == c.want.IsZero() {
+			t.Errorf("%s: %s, %v", name, at, ok)
+		}
+	}
+}
+
+// The command that deletes a key is one that runs as it is.
+func TestRevocation(t *testing.T) {
+	for key, want := range map[string]string{
+		"+YAfRFcq0ezwn5xzo3lHiKobHtkh": "hellolab keys revoke user.alice -key=f9801f44572a",
+		"k":                            "hellolab keys revoke user.alice -key=ID, as `hellolab keys` prints it",
+		"":                             "hellolab keys revoke user.alice -key=ID, as `hellolab keys` prints it",
+	} {
+		if got := revocation("user.alice", key); got != want {
+			t.Errorf("%q: %s", key, got)
+		}
+	}
+}
+
 // What could not be read is not taken for absent.
 func TestUnreadDevice(t *testing.T) {
 	w := worldOf(t, labOf("entra", "managed", nil))
