@@ -82,8 +82,9 @@ fuzz: ## Every fuzz target for SOAK_FUZZ each
 	  done; \
 	done
 
-docs: fidelity ## Write all generated documents: fidelity.md, language.md and cli.md
+docs: fidelity ## Write all generated documents: fidelity.md, language.md, cli.md and effects.md
 	$(GO) test -count=1 -run '^TestDocuments$$' ./cmd/hellolab -docs
+	$(GO) test -count=1 -run '^TestEffects$$' ./providers/all -docs
 
 fidelity: ## Write docs/fidelity.md: each statement of the seeds, and the test that proves it
 	$(GO) run ./docs/fidelity

@@ -256,6 +256,7 @@ func TestForcedNetworkLogon(t *testing.T) {
 	for _, age := range []time.Duration{interval, interval + time.Second} {
 		t.Run(age.String(), func(t *testing.T) {
 			seed.Proves(t, "HY-04", "A6")
+			seed.Proves(t, "POL-08")
 			l := newDesk(t)
 			l.cycle()
 			l.Update(corp, corpIn(interval))
@@ -271,6 +272,11 @@ func TestForcedNetworkLogon(t *testing.T) {
 			if l.story("A6").has("logon_session") {
 				t.Error("a session opened")
 			}
+			l.Update(corp, corpIn(0)) // without the policy, at any age
+			l.expect(deskPIN(), "success")
+			l.restartDesk()
+			l.Update(corp, corpIn(interval))
+			noLogonServers(t, l.expect(deskPIN(), "network_logon_forced"))
 			l.carry("onsite") // a controller in sight starts the interval anew
 			l.expect(deskPIN(), "success")
 			l.restartDesk()

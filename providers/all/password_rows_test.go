@@ -219,6 +219,7 @@ func TestExpiredPassword(t *testing.T) {
 	})
 	t.Run("no expiration", func(t *testing.T) {
 		seed.Proves(t, "PW-05")
+		seed.Proves(t, "POL-09")
 		l.maxPasswordAge("0s")
 		l.expect(reach(oldService), "success")
 		l.maxPasswordAge("42d")

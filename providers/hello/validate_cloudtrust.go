@@ -61,7 +61,11 @@ func (v *validation) exchangers(t *DeclaredTrust) {
 	}
 	const need = "a writable controller of Windows Server 2016 with KB4534307, 2019 with KB4534321, or later, with AES256 among its etypes"
 	if len(able) == 0 {
-		v.problem(t.Addr, "domain", "cloud_trust_without_controller", "No controller for the trust",
+		say := v.problem
+		if t.Exists() { // what that costs is for the preview of the plan to show
+			say = v.warn
+		}
+		say(t.Addr, "domain", "cloud_trust_without_controller", "No controller for the trust",
 			"No controller of %s exchanges partial tickets: %s. Declare %s.", t.In.Domain, strings.Join(without, "; "), need)
 		return
 	}

@@ -1,6 +1,7 @@
 package hello
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,9 +96,16 @@ func TestServerObjectNamesControllers(t *testing.T) {
 			"dc3": {OS: "windows-server-2022", Writable: ptr(false), Site: "B"},
 		}
 	})
+	made := Validate(worldOf(t, l, "trust.cloud"))
+	if i := slices.IndexFunc(made, func(p Problem) bool { return p.Rule == "cloud_trust_without_controller" }); i < 0 || !made[i].Warning {
+		t.Errorf("of a trust that there is: %+v", made)
+	}
 	for _, p := range Validate(worldOf(t, l)) {
 		if p.Rule != "cloud_trust_without_controller" {
 			continue
+		}
+		if p.Warning {
+			t.Error("a trust that is to be made is warned of only")
 		}
 		for _, says := range []string{"dc1 is of build 17763.1", "dc2 does not take AES256", "dc3 is read-only", "KB4534307"} {
 			if !strings.Contains(p.Detail, says) {

@@ -124,10 +124,11 @@ func (s *survey) tenants() error {
 
 // tenant reads the keys that users have registered, and which devices are let in.
 func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
-	by := map[string]*access.Account{}
+	by, unseen := map[string]*access.Account{}, map[*access.Account]bool{}
 	for _, u := range s.users {
 		if string(u.In.Tenant) == t.Addr {
-			by[strings.ToLower(u.Out.ObjectID)] = s.facts.Accounts[u.Addr]
+			a := s.facts.Accounts[u.Addr]
+			by[strings.ToLower(u.Out.ObjectID)], unseen[a] = a, true
 		}
 	}
 	if len(by) == 0 {
@@ -146,13 +147,35 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 		if a == nil {
 			continue
 		}
+		delete(unseen, a)
 		for _, k := range u.HelloKeys {
 			a.TenantKeys = append(a.TenantKeys, access.Key{ID: k.KeyIdentifier, DeviceID: k.DeviceID})
 		}
 	}
-	machines := map[string]*access.Machine{}
-	for _, m := range s.facts.Machines {
+	for a := range unseen {
+		a.Absent = true
+	}
+	return s.registered(c, t.Addr)
+}
+
+// registered reads which devices of a tenant are let in, and which it does not
+// know.
+func (s *survey) registered(c *graph.Client, tenant string) error {
+	devices, err := existing[spec.Device, spec.DeviceOut](s.env, "device")
+	if err != nil {
+		return err
+	}
+	machines, unseen := map[string]*access.Machine{}, map[*access.Machine]bool{}
+	for _, d := range devices {
+		d.In.UnlockPIN.Wipe()
+		m := s.facts.Machines[d.Addr]
+		if m == nil {
+			continue
+		}
 		machines[strings.ToLower(m.DeviceID)] = m
+		if string(d.In.Tenant) == tenant && m.DeviceID != "" && (d.In.Join == "entra" || d.In.Join == "hybrid") {
+			unseen[m] = true
+		}
 	}
 	for d, err := range graph.List[graph.Device](s.ctx, c, "", "devices") {
 		if err != nil {
@@ -160,7 +183,11 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 		}
 		if m := machines[strings.ToLower(d.DeviceID)]; m != nil {
 			m.Enabled = d.AccountEnabled
+			delete(unseen, m)
 		}
+	}
+	for m := range unseen {
+		m.Absent = true
 	}
 	return nil
 }

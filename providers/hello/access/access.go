@@ -80,6 +80,7 @@ type signingIn struct {
 	ended time.Time // when what is over ended: a certificate, a password
 	typed bool      // the PIN opened the container
 	open  bool      // the session in Windows opened
+	weak  bool      // a controller does not take AES256
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.

@@ -186,14 +186,28 @@ func (c *calendar) cycles(note func(time.Time), f *Facts) {
 		}
 		if s.In.Enabled {
 			p.accounts(s)
-			for device, m := range f.Machines {
-				if m.Uncarried != then.Machines[device].Uncarried {
-					c.idle[addr] = false
-					note(at.Cycles.Next)
-				}
+			if !sameAccounts(f, then) {
+				c.idle[addr] = false
+				note(at.Cycles.Next)
 			}
 		}
 	}
+}
+
+// sameAccounts reports whether the tenant is told nothing new of people and
+// devices.
+func sameAccounts(f, g *Facts) bool {
+	for addr, a := range f.Accounts {
+		if a.Absent != g.Accounts[addr].Absent {
+			return false
+		}
+	}
+	for addr, m := range f.Machines {
+		if then := g.Machines[addr]; m.Uncarried != then.Uncarried || m.Absent != then.Absent {
+			return false
+		}
+	}
+	return true
 }
 
 func sameKeys(f, g *Facts) bool {

@@ -125,7 +125,7 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	for i, name := range names {
 		c := ""
 		if !hello.Offers(by[name], "aes256") {
-			c = "domain_refused"
+			c, s.weak = "domain_refused", true
 		}
 		if i > 0 && c != code {
 			return mixed, at.check

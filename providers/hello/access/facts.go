@@ -39,6 +39,8 @@ type Machine struct {
 	// next cycle of Connect tells it whether the computer's account is enabled.
 	Enabled   *bool
 	Uncarried bool
+	// Absent is that the tenant does not know the device, though it is joined.
+	Absent bool
 }
 
 // Credential is what a device keeps of a user.
@@ -87,6 +89,7 @@ type Ticket struct {
 type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
+	Absent     bool     // the tenant has no such account, though one is declared
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 

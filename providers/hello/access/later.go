@@ -99,11 +99,29 @@ func (p *planning) cycle(s *hello.Sync) {
 	p.Syncs[s.Addr] = at
 }
 
-// accounts carries up whether computers are enabled.
+// accounts carries up whether computers are enabled, and takes from the tenant
+// who and what is not in scope any more. A user who comes back into scope is
+// another there, without keys; a device has to register again.
 func (p *planning) accounts(s *hello.Sync) {
+	if s.In.Staging {
+		return
+	}
+	for addr, a := range p.Accounts {
+		u := p.is.Users[addr]
+		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
+			continue
+		}
+		if a.Absent = !inScope(s.In.Scope, u.Out.DN); a.Absent {
+			a.TenantKeys = nil
+		}
+	}
 	for addr, m := range p.Machines {
 		d := p.is.Devices[addr]
-		if s.In.Staging || d == nil || !m.Uncarried || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
+		if d == nil || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
+			continue
+		}
+		m.Absent = m.Absent || !inScope(s.In.Scope, computer(p.is, d))
+		if !m.Uncarried {
 			continue
 		}
 		enabled := d.In.EnabledInDomain
@@ -118,25 +136,17 @@ func (p *planning) keys(s *hello.Sync) {
 	}
 	for addr, a := range p.Accounts {
 		u := p.is.Users[addr]
-		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain || !inScope(s.In.Scope, u.Out.DN) {
+		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
 		}
 		a.DomainKeys = a.DomainKeys[:0]
+		if !inScope(s.In.Scope, u.Out.DN) {
+			continue // Connect takes its keys back
+		}
 		for _, k := range a.TenantKeys {
 			a.DomainKeys = append(a.DomainKeys, k.ID)
 		}
 	}
-}
-
-// inScope reports whether an account is below one of the containers. One that
-// has no name yet counts as in scope.
-func inScope(scope []string, dn string) bool {
-	if len(scope) == 0 || dn == "" {
-		return true
-	}
-	return slices.ContainsFunc(scope, func(c string) bool {
-		return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(c))
-	})
 }
 
 // templateNames are the templates of spec.KDCCertificate as authorities call them.

@@ -24,11 +24,14 @@ var outcomes = map[string]outcome{
 	"sensor_blocked":             {UseThePIN, NextUnlock, Documented, "B3"},
 	"anti_spoofing_missing":      {UseThePIN, NextUnlock, Documented, "B2"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
+	"unlock_factor_missing":      {AdminFix, NextUnlock, Documented, "B4"},
 	"device_not_joined":          {AdminFix, NextSignIn, Documented, ""},
 	"not_work_account":           {AdminFix, NextSignIn, Documented, ""},
 	"unsupported_deployment":     {AdminFix, NextSignIn, Documented, ""},
 
-	"user_unknown":        {AdminFix, AtOnce, Documented, ""},
+	"user_unknown":        {AdminFix, NextRenewal, Documented, ""},
+	"key_device_unknown":  {AdminFix, NextRenewal, Documented, "U6"},
+	"device_unknown":      {AdminFix, NextRenewal, Documented, "U6"},
 	"user_disabled":       {AdminFix, NextRenewal, Documented, "U5"},
 	"key_device_disabled": {AdminFix, NextRenewal, Documented, "U6"},
 	"device_disabled":     {AdminFix, NextRenewal, Documented, "U6"},
@@ -86,6 +89,12 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
+	if code == "user_unknown" && s.account.Absent || code == "device_unknown" || code == "key_device_unknown" {
+		s.outOfScope(&v)
+	}
+	if s.weak && code == "domain_refused" {
+		v.Rule, v.Confidence, v.Sentence = "D8", Documented, "No controller takes AES256, and cloud Kerberos trust needs it."
+	}
 	if !s.ended.IsZero() {
 		switch code {
 		case "kdc_no_certificate":
@@ -95,6 +104,18 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		}
 	}
 	return v
+}
+
+// outOfScope says that Connect took from the tenant what left its scope.
+func (s *signingIn) outOfScope(v *Verdict) {
+	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
+	switch {
+	case sync == nil:
+	case v.Reason == "user_unknown" && !inScope(sync.In.Scope, s.u.Out.DN):
+		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
+	case v.Reason != "user_unknown" && !inScope(sync.In.Scope, computer(s.world, s.d)):
+		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
+	}
 }
 
 // nextCycle says when Connect brings the key, and why it does not.

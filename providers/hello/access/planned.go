@@ -30,6 +30,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
+	p.leaving()
 	return p.Facts
 }
 

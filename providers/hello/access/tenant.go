@@ -32,22 +32,26 @@ func (s *signingIn) token(nonce, proof string) (code, letter string) {
 	inTenant := s.u.In.Tenant == s.tenant()
 	if !s.byKey() {
 		switch {
+		case s.machine.Absent:
+			return "device_unknown", proof
 		case !s.enabledInTenant():
 			return "device_disabled", proof
-		case !inTenant:
+		case !inTenant, s.account.Absent:
 			return "user_unknown", proof
 		case !s.u.In.EnabledInTenant:
 			return "user_disabled", proof
 		}
 		return "", proof
 	}
-	if !inTenant {
+	if !inTenant || s.account.Absent {
 		return "user_unknown", proof
 	}
 	key, ok := s.account.hasTenantKey(s.credential.KeyID)
 	switch {
 	case !ok, key.DeviceID != s.registrationOf():
 		return "key_not_found", proof
+	case s.machine.Absent:
+		return "key_device_unknown", proof
 	case !s.enabledInTenant():
 		return "key_device_disabled", proof
 	case !s.u.In.EnabledInTenant:

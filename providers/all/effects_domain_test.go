@@ -1,0 +1,119 @@
+package all_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers/hello/access"
+)
+
+// outdated is a controller below the floor of cloud Kerberos trust.
+var outdated = attrs{"os": word("windows-server-2019"), "build": word("17763.500")}
+
+func syncing(a attrs) edit { return set("sync.hybrid", a) }
+
+// waits is a new key that Connect does not bring, for a row's reason.
+func waits(action, row string) []sees {
+	return []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused key_not_synced", then: action + " next_sync D", row: row},
+	}
+}
+
+// cloudFails is what cloud Kerberos trust lost in the domain means: Windows of
+// the domain does not open, a device of the tenant's goes on without the domain.
+func cloudFails(reason, row string) []sees {
+	return []sees{
+		{on: desk, was: "allowed", is: "refused " + reason, then: "admin_fix next_signin D", row: row, grace: true},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "refused " + reason, then: "admin_fix tgt_expiry D", row: row},
+	}
+}
+
+// ofDomains are the rows of controllers, certificates and synchronization.
+var ofDomains = []effect{
+	{row: "D1", change: "every controller is below the floor of cloud Kerberos trust", trust: byCloud, edits: []edit{controllers(map[string]attrs{"dc1": outdated})}, sees: cloudFails("dc_not_found", "")},
+	{row: "D1", change: "the same, with key trust", edits: []edit{controllers(map[string]attrs{"dc1": outdated})}, sees: []sees{{on: desk, to: corp, was: "allowed", is: "allowed"}}},
+	{row: "D1", change: "a second controller is below the floor", trust: byCloud, edits: []edit{controllers(map[string]attrs{"dc1": {}, "dc2": outdated})}, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+	}},
+	{row: "D2", change: "the controller that is not read-only is below the floor", trust: byCloud,
+		given: func(l *previewLab) {
+			l.change(corp, controllers(map[string]attrs{"dc1": {}, "dc2": {"writable": cty.False}}).set)
+		},
+		edits: []edit{controllers(map[string]attrs{"dc1": outdated, "dc2": {"writable": cty.False}})}, sees: cloudFails("dc_not_found", "D1")},
+	{row: "D3", change: "a controller of Windows Server 2019 before 17763.316", why: "Of a controller's build the lab knows what it can of cloud Kerberos trust, and no more."},
+	{row: "D4", change: "a controller of a build that deletes keys", why: "Of a controller's build the lab knows what it can of cloud Kerberos trust, and no more."},
+	{row: "D5", change: "controllers enforce the NTAuth store", why: "Needs certificate trust, which is not in the lab yet."},
+	{row: "D6", change: "controllers enforce strong mapping of certificates", why: "Needs certificate trust, which is not in the lab yet."},
+	{row: "D7", change: "the functional level is raised", edits: []edit{set(corp, attrs{"functional_level": word("2025")})}, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+	}},
+	{row: "D8", change: "controllers give up AES-256", trust: byCloud, edits: []edit{controllers(map[string]attrs{"dc1": {"etypes": words("aes128")}})}, sees: cloudFails("domain_refused", "")},
+
+	{row: "K1", change: "the KDC has no certificate", edits: []edit{template("none")}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused kdc_no_certificate", then: "admin_fix next_signin D", grace: true},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "refused kdc_no_certificate", then: "admin_fix tgt_expiry D"},
+	}},
+	{row: "K1", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{template("none")}, sees: []sees{{on: desk, to: corp, was: "allowed", is: "allowed"}}},
+	{row: "K1", change: "nobody renews the KDC's certificate for a year", sees: []sees{
+		{on: laptop, to: corp, was: "allowed", is: "refused kdc_no_certificate", then: "admin_fix cert_expiry D"},
+	}, act: func(_ *testing.T, l *previewLab) {
+		l.change("authority.issuing", attrs{"template": cty.MapVal(attrs{"KerberosAuthentication": block(attrs{"enabled": cty.False})})})
+		l.Advance(366 * day)
+		l.Restart()
+		l.due()
+	}},
+	{row: "K2", change: "the KDC's certificate is for a server only", edits: []edit{template("domain_controller")}, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_no_kdc_purpose", then: "admin_fix tgt_expiry D"},
+	}},
+	{row: "K3", change: "revocation lists can be read by controllers alone", edits: []edit{set("authority.issuing", attrs{"crl": block(attrs{"reachable_from": words("dc")})})}, sees: []sees{
+		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
+		{on: laptop, was: "allowed", is: "allowed"},
+	}},
+	{row: "K4", change: "controllers cannot read the users' revocation lists", why: "Needs certificate trust, which is not in the lab yet."},
+	{row: "K5", change: "a device does not trust the root any more", edits: []edit{set(laptop, attrs{"trusted_roots": cty.ListValEmpty(cty.String)})}, sees: []sees{
+		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_untrusted", then: "admin_fix tgt_expiry D"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+	}},
+	{row: "K6", change: "the enrollment agent's certificate ends", why: "Needs AD FS, which is not in the lab yet."},
+
+	{row: "C1", change: "Connect's scheduler is off, and one is enrolled", edits: []edit{syncing(attrs{"enabled": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C1", change: "Connect is in staging mode, and one is enrolled", edits: []edit{syncing(attrs{"staging": cty.True}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C1", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{syncing(attrs{"staging": cty.True}), makesBo}, sees: []sees{
+		{user: "user.bo", on: desk, to: corp, was: "refused no_hello_credential", is: "allowed"},
+	}},
+	{row: "C2", change: "cycles are two hours apart, and one was enrolled half an hour ago", edits: []edit{syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 31 * time.Minute, sees: waits("wait_sync", "-")},
+	{row: "C2", change: "the same, after two hours", edits: []edit{syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 121 * time.Minute, sees: []sees{
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
+	}},
+	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need."},
+	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab."},
+	{row: "C6", change: "device write-back is off", why: "Needs certificate trust, which is not in the lab yet."},
+	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
+		{on: desk, was: "allowed", is: "refused key_not_synced", then: "admin_fix next_sync D"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "degraded device_unknown", then: "admin_fix prt_renewal D"},
+		{on: desk, to: corp, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
+		{user: "user.carl", on: laptop, was: "allowed", is: "allowed"},
+	}},
+	{row: "C7", change: "the same, with cloud Kerberos trust", trust: byCloud, gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
+		{on: desk, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: corp, was: "allowed", is: "refused user_unknown", then: "admin_fix prt_renewal D"},
+	}},
+	{row: "C7", change: "the same, before a cycle", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+	}},
+}
+
+// leavesScope is a scope without the people and the computers.
+var leavesScope = syncing(attrs{"scope": words("OU=Domain Controllers,DC=corp,DC=contoso,DC=com")})

@@ -1,0 +1,104 @@
+package all_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+const strictApp = "application.strict"
+
+// ofPeople are the rows of second factors, accounts, keys and places.
+var ofPeople = []effect{
+	{row: "M1", change: "a second factor is lost", edits: []edit{set(alice, attrs{"mfa": word("none")})}, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: laptop, to: strictApp, was: "allowed", is: "allowed"},
+	}},
+	{row: "M1", change: "a second factor is lost, and one is to be enrolled", edits: []edit{set("user.bo", attrs{"mfa": word("none")}), makesBo}, gap: "mfa_not_registered", sees: []sees{
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused no_hello_credential", then: "enroll next_signin D", row: "-"},
+	}},
+	{row: "M2", change: "the second factor is older than ten minutes at a provisioning", why: "An enrollment asks for it each time; that it can be too old is the fault `host_slow`."},
+	{row: "M3", change: "a federated provider's second factor is not accepted any more", why: "Federation is not in the lab yet."},
+	{row: "M4", change: "an application demands a compliant device", edits: []edit{set(strictApp, attrs{"require": block(attrs{"compliant_device": cty.True})})}, sees: []sees{
+		{on: laptop, to: strictApp, was: "allowed", is: "refused device_not_compliant", then: "admin_fix next_token D"},
+		{on: desk, to: strictApp, was: "allowed", is: "refused device_not_compliant", then: "admin_fix next_token D"},
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"},
+	}},
+
+	{row: "U1", change: "a user becomes a domain administrator", trust: byCloud, edits: []edit{set("group.admins", attrs{"members": words(alice)})}, sees: cloudFails("cloud_kerberos_denied", "")},
+	{row: "U1", change: "the same, with key trust", edits: []edit{set("group.admins", attrs{"members": words(alice)})}, sees: []sees{{on: desk, to: corp, was: "allowed", is: "allowed"}}},
+	{row: "U1", change: "an administrator is enrolled", trust: byCloud, edits: []edit{set("group.admins", attrs{"members": words("user.bo")}), makesBo}, sees: []sees{
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused cloud_kerberos_denied", then: "admin_fix next_signin D"},
+	}},
+	{row: "U2", change: "the domain's Kerberos server object is deleted", trust: byCloud, given: bySwitch, edits: []edit{{addr: "trust.cloud", gone: true}}, sees: cloudFails("no_cloud_tgt", "")},
+	{row: "U2", change: "the same, and one is to be enrolled", trust: byCloud, given: bySwitch, edits: []edit{{addr: "trust.cloud", gone: true}, makesBo}, gap: "no_cloud_tgt", sees: []sees{
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused no_hello_credential", then: "enroll next_signin D", row: "-"},
+	}},
+	{row: "U3", change: "the password in the domain must be changed", edits: []edit{set(alice, attrs{"password_expired": cty.True})}, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: "service.web", was: "allowed", is: "allowed"},
+		{on: desk, to: "service.old", was: "allowed", is: "refused password_must_change", then: "change_password next_signin D"},
+	}},
+	{row: "U3", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{set(alice, attrs{"password_expired": cty.True})}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password next_signin D"},
+		{on: laptop, was: "allowed", is: "allowed"},
+	}},
+	{row: "U4", change: "a user is disabled in the domain", edits: []edit{set(alice, attrs{"enabled_in_domain": cty.False})}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix next_signin I", grace: true},
+		{on: laptop, to: corp, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix tgt_expiry I"},
+	}},
+	{row: "U5", change: "a user is disabled in the tenant", edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: desk, was: "allowed", is: "degraded user_disabled", then: "admin_fix prt_renewal D"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: tenantAddr, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+	}},
+	{row: "U6", change: "a device is disabled in the tenant", edits: []edit{set(desk, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
+		{on: desk, was: "allowed", is: "degraded key_device_disabled", then: "admin_fix prt_renewal D"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: tenantAddr, was: "allowed", is: "refused key_device_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, was: "allowed", is: "allowed"},
+	}},
+	{row: "U7", change: "a key is removed from the account in the domain", act: func(t *testing.T, l *previewLab) { l.unlink(t, l.deviceID(desk)) }, sees: []sees{
+		{on: desk, was: "allowed", is: "refused key_not_synced", then: "wait_sync next_sync D", row: "-"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+	}},
+	{row: "U7", change: "the same, after a cycle", act: func(t *testing.T, l *previewLab) { l.unlink(t, l.deviceID(desk)); l.Advance(31 * time.Minute); l.due() }, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+	}},
+	{row: "U8", change: "a key is removed from the account in the tenant", act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(laptop)) }, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused key_not_found", then: "reprovision next_signin I"},
+		{on: desk, was: "allowed", is: "allowed"},
+	}},
+	{row: "U8", change: "the same, of a hybrid joined device", act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(desk)) }, sees: []sees{
+		{on: desk, was: "allowed", is: "degraded key_not_found", then: "reprovision next_signin I"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+	}},
+	{row: "U8", change: "the same, with cloud Kerberos trust", trust: byCloud, act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(desk)) }, sees: []sees{
+		{on: desk, was: "allowed", is: "refused key_not_found", then: "reprovision next_signin I"},
+	}},
+	{row: "U9", change: "a user's certificate is revoked", why: "Needs certificate trust, which is not in the lab yet."},
+	{row: "U10", change: "a user principal name changes", why: "A user of another name is another account in the lab: the plan makes it anew, and its enrollments."},
+	{row: "U11", change: "an eleventh user enrolls on a device", why: "A plan warns (`too_many_enrollments`), and no sign-in changes."},
+
+	{row: "Q1", change: "devices are off the domain's network, without cached logons",
+		given: func(l *previewLab) { l.change(corp, attrs{"cached_logons": whole(0)}) },
+		edits: []edit{set(desk, attrs{"network": word("internet")}), set(laptop, attrs{"network": word("internet")})}, sees: []sees{
+			{on: desk, was: "allowed", is: "refused cached_logon_missing", then: "needs_dc_line_of_sight next_signin D"},
+			{on: laptop, was: "allowed", is: "allowed"},
+			{on: laptop, to: corp, was: "allowed", is: "refused no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
+		}},
+	{row: "Q1", change: "devices are off the domain's network, with cached logons", edits: []edit{set(desk, attrs{"network": word("internet")})}, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: desk, to: corp, was: "allowed", is: "refused no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
+	}},
+	{row: "Q2", change: "the network has a captive portal", why: "A device's network has no captive portal."},
+	{row: "Q3", change: "the federation service is down", why: "Federation is not in the lab yet."},
+}
+
+// bySwitch has policy turn cloud Kerberos trust on without naming the trust.
+func bySwitch(l *previewLab) {
+	l.change("policy.hello", attrs{"trust": cty.NullVal(cty.String), "use_cloud_trust_for_on_prem_auth": cty.True})
+}
