@@ -78,6 +78,14 @@ func manuals() map[string]manual {
 			detail:   "Microsoft Graph's revokeSignInSessions: primary refresh tokens and refresh tokens of the user are void at once, on every device. Access tokens stay good until they end, unless an application asks the tenant. Hello keys, and tickets of a domain, are not touched: the next sign-in brings new tokens. Which sign-ins it changes, and which stay open, is shown first.",
 			examples: []string{"hellolab revoke sessions user.alice"},
 		},
+		"revoke certificate": {
+			detail: "THUMBPRINT is the SHA-1 of a certificate that an authority of the lab issued, or its serial number, or the first 8 digits or more of either; `-list` lists them. " +
+				"It is revoked at once, as certutil -revoke does, and nobody learns of it before a list says so: the next that is due, or with `-publish` one that is published now. Who holds an older list or OCSP answer may take the certificate until that ends; when that is, is told. " +
+				"Which sign-ins change is shown first, as they are once everybody has the new list: with a controller's certificate, those that it proves itself in. " +
+				"A controller that lost its certificate gets another one when its template is set to \"none\", applied, set back and applied. Only certificateHold can be revoked again, for another reason; of what is revoked for good `-publish` publishes the list. " +
+				"The JSON has thumbprint, serial, authority, template, requester, not_after; reason, revoked_at; with a revocation also published, listed_from and refused_by. `-list -json` is an array of them.",
+			examples: []string{"hellolab revoke certificate -list", "hellolab revoke certificate 3F9A0C71 -publish", "hellolab revoke certificate 3F9A0C71 -reason=superseded -json -auto-approve"},
+		},
 		"mfa list": {
 			detail:   "USER is an address; without it, all users whose mfa is \"push\". The number is not listed: who approves must see the sign-in page.",
 			examples: []string{"hellolab mfa list", "hellolab mfa list user.alice -json"},

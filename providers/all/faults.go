@@ -105,6 +105,9 @@ func revoke(ctx context.Context, at issuance) error {
 			return fmt.Errorf("%s: %w", at.authority, err)
 		}
 	}
+	if err := adcs.Publish(ctx, at.atCA); err != nil {
+		return fmt.Errorf("%s: %w", at.authority, err)
+	}
 	return nil
 }
 

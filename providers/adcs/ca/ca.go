@@ -151,13 +151,14 @@ const (
 	tableRequests = "requests" // request number, ten digits → row
 	tableSerials  = "serials"  // serial number, hexadecimal → request number
 	tableRevoked  = "revoked"  // serial number, hexadecimal → revocation
-	tableCounters = "counters" // "request" → the last number given, "revoked" → certificates on the next base list
+	tableCounters = "counters" // "request" → the last number given, "revoked" → certificates on the next base list, "list" → the number of the newest lists
 
 	keyAuthority = "authority"
 	keyResponder = "responder"
 	keyLists     = "lists"
 	keyRequest   = "request"
 	keyRevoked   = "revoked"
+	keyList      = "list"
 )
 
 // authority is the CA's own record.

@@ -227,6 +227,32 @@ func TestManual(t *testing.T) {
 	}
 }
 
+// TestAnotherPublishes: who answers serves what an administrator's CA of the same
+// section published, and goes on counting from there.
+func TestAnotherPublishes(t *testing.T) {
+	l := newLab(t, config())
+	cert := l.issue(alice(), ca.User)
+	if base, _ := l.lists(); len(base.Entries()) != 0 {
+		t.Fatalf("%d entries before anything is revoked", len(base.Entries()))
+	}
+	other := l.again()
+	for _, err := range []error{other.Revoke(ctx, cert.SerialNumber, crl.KeyCompromise, time.Time{}), other.Publish(ctx)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	base, _ := l.lists()
+	if _, listed := base.Find(cert.SerialNumber); !listed || base.Number.Int64() != 2 {
+		t.Errorf("list %v, listed %t; want list 2 with the certificate", base.Number, listed)
+	}
+	if err := l.PublishDelta(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, delta := l.lists(); delta.Number.Int64() != 3 {
+		t.Errorf("the next list is %v, want 3", delta.Number)
+	}
+}
+
 func TestNoDeltas(t *testing.T) {
 	c := config()
 	c.Lists.DeltaPeriod = -1

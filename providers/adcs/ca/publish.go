@@ -91,10 +91,18 @@ func (c *CA) current(ctx context.Context) (*published, error) {
 	return c.lists, err
 }
 
-// read loads the newest lists once.
+// read loads the newest lists, unless it has them: another CA of the section may
+// have published, as an administrator's does while the server's answers.
 func (c *CA) read() error {
 	if c.lists != nil {
-		return nil
+		var newest int64
+		err := c.env.Section.View(func(r providers.Reader) (err error) {
+			newest, err = counter(r, keyList)
+			return err
+		})
+		if err != nil || newest <= c.lists.stored.Number {
+			return err
+		}
 	}
 	var s storedLists
 	err := c.env.Section.View(func(r providers.Reader) error { return get(r, tableCA, keyLists, &s) })
@@ -180,7 +188,7 @@ func (c *CA) publish(ctx context.Context, base bool) error {
 				return err
 			}
 		}
-		return put(w, tableCA, keyLists, s)
+		return errors.Join(put(w, tableCA, keyLists, s), put(w, tableCounters, keyList, s.Number))
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -83,6 +84,16 @@ func (r Reason) String() string {
 		return name
 	}
 	return fmt.Sprintf("reason %d", int(r))
+}
+
+// ParseReason is String's opposite, in whatever case.
+func ParseReason(name string) (Reason, bool) {
+	for r, n := range reasonNames {
+		if strings.EqualFold(n, name) {
+			return r, true
+		}
+	}
+	return 0, false
 }
 
 // Known says whether RFC 5280 has the reason.
