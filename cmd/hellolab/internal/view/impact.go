@@ -25,7 +25,7 @@ func Impact(w io.Writer, r *impact.Report, summary bool, style Style) error {
 			table(&b, append([][]string{{"USER", "DEVICE", "TO", "NOW", "AFTER", "WHEN", "WHY"}}, cells(rows, r, names)...), style)
 		}
 	}
-	gaps(&b, r.Gaps, "\nThe preview also says, or cannot know:\n\n", "  - ")
+	gaps(&b, r.Gaps, "\nThe preview also says, or cannot know:\n\n", "  - ", Escape)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -55,14 +55,15 @@ func ending(one bool) string {
 	return ""
 }
 
-func gaps(b *strings.Builder, list []string, head, bullet string) {
+// gaps lists what a preview says besides. plain makes text of an entry harmless.
+func gaps(b *strings.Builder, list []string, head, bullet string, plain func(string) string) {
 	if len(list) == 0 {
 		return
 	}
 	b.WriteString(head)
 	const most = 20
 	for _, g := range list[:min(len(list), most)] {
-		fmt.Fprintf(b, "%s%s\n", bullet, Escape(g))
+		fmt.Fprintf(b, "%s%s\n", bullet, plain(g))
 	}
 	if more := len(list) - most; more > 0 {
 		fmt.Fprintf(b, "%sand %d more\n", bullet, more)
@@ -283,7 +284,7 @@ func impactMarkdown(b *strings.Builder, r *impact.Report) {
 			b.WriteString("|\n")
 		}
 	}
-	gaps(b, r.Gaps, "\nThe preview also says, or cannot know:\n\n", "- ")
+	gaps(b, r.Gaps, "\nThe preview also says, or cannot know:\n\n", "- ", func(text string) string { return mdEscape(Escape(text)) })
 }
 
 // mdEscape keeps text from being read as Markdown.

@@ -77,7 +77,7 @@ func TestImpactOfHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := b.String()
-	if strings.ContainsAny(got, "\u202e\u200b") || strings.Contains(got, "\n# x") || !strings.Contains(got, `a\|b`) {
+	if strings.ContainsAny(got, "\u202e\u200b") || strings.Contains(got, "\n# x") || !strings.Contains(got, `a\|b`) || !strings.Contains(got, "- device.x: name \\| \\`is\\` known later.") {
 		t.Errorf("%s", got)
 	}
 	for _, line := range strings.Split(got, "\n") {

@@ -77,7 +77,7 @@ func WriteTimeline(w io.Writer, t *Timeline, style Style) error {
 	section(&b, "\nBy itself, and ends nothing:\n\n", running(t))
 	section(&b, "\nHas stopped:\n\n", stopped(t))
 	section(&b, "\nSessions that end unless a sign-in renews them:\n\n", sessions(t))
-	gaps(&b, t.Gaps, "\nThe timeline does not know:\n\n", "  - ")
+	gaps(&b, t.Gaps, "\nThe timeline does not know:\n\n", "  - ", Escape)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
