@@ -78,19 +78,27 @@ func (c *clockAdvanceCommand) run(ctx context.Context, s *session, args []string
 	})
 }
 
+// timeAhead reads a time as flags and arguments write one: a duration from now, as
+// "30m" or "+30d", or a day or time, in UTC where it names no zone. ok is false
+// for what is neither.
+func timeAhead(text string) (to func(now time.Time) time.Time, ok bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return func(time.Time) time.Time { return at }, true
+		}
+	}
+	by, err := providers.ParseDuration(strings.TrimPrefix(text, "+"))
+	return func(now time.Time) time.Time { return now.Add(by) }, err == nil
+}
+
 // destination reads how far, or until when, a clock is to go, and returns the
 // way there from a time.
 func destination(text string) (func(now time.Time) time.Duration, error) {
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return func(now time.Time) time.Duration { return at.Sub(now) }, nil // saturates
-		}
-	}
-	by, err := providers.ParseDuration(strings.TrimPrefix(text, "+")) // as the -at of a plan is written
-	if err != nil {
+	to, ok := timeAhead(text)
+	if !ok {
 		return nil, mistake(`Give a duration such as 30m or 14d, or a time such as 2028-02-29 or 2028-02-29T08:00:00Z.`, "%s is neither a duration nor a time", view.Quote(text))
 	}
-	return func(time.Time) time.Duration { return by }, nil
+	return func(now time.Time) time.Duration { return to(now).Sub(now) }, nil // saturates
 }
 
 // unmoved explains why a clock stays.

@@ -213,18 +213,15 @@ func moment(name, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return now, nil
 	}
-	if d, err := providers.ParseDuration(strings.TrimPrefix(text, "+")); err == nil {
-		return now.Add(d), nil
+	to, ok := timeAhead(text)
+	if !ok {
+		return now, mistake("Write a duration, such as +30d, or a time, such as 2027-01-31.", "%s=%q is neither a duration nor a time", name, text)
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
-		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			if at.Before(now) {
-				return at, mistake("Sign-ins of the past are in the trace.", "%s=%s has passed: the lab's clock says %s", name, text, now.UTC().Format(time.RFC3339))
-			}
-			return at, nil
-		}
+	at := to(now)
+	if at.Before(now) {
+		return at, mistake("Sign-ins of the past are in the trace.", "%s=%s has passed: the lab's clock says %s", name, text, now.UTC().Format(time.RFC3339))
 	}
-	return now, mistake("Write a duration, such as +30d, or a time, such as 2027-01-31.", "%s=%q is neither a duration nor a time", name, text)
+	return at, nil
 }
 
 // checkImpact refuses what -impact, -at and -format cannot be.
