@@ -219,6 +219,11 @@ func TestHeimdal(t *testing.T) {
 				keyLab{s.lab, s.pk}.register(t, "alice", &helloKey().PublicKey, true, false)
 			}
 			out, err := s.heimdalKinit(append(c.args, "alice@"+realm)...)
+			if c.want == pkinit.MODP2048.Name && strings.Contains(out, "Password incorrect") {
+				// Heimdal 7.8 loses a byte of a secret that begins with zero, one in
+				// 256; RFC 4556 3.2.3.1 keeps it, as MIT does.
+				out, err = s.heimdalKinit(append(c.args, "alice@"+realm)...)
+			}
 			if c.want == "" {
 				if err == nil {
 					t.Errorf("signed in: %s", out)
