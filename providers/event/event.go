@@ -37,7 +37,14 @@ const (
 	Authority          Actor = "Certificate authority"
 	Service            Actor = "Service"       // a resource on the domain's side
 	Connect            Actor = "Entra Connect" // synchronizes a domain with a tenant
-	Fault              Actor = "Fault"         // something broken on purpose
+	STS                Actor = "AD FS"         // its token service
+	EnterpriseDRS      Actor = "Enterprise Device Registration Service"
+	CRA                Actor = "Certificate registration authority"
+	MFAAdapter         Actor = "AD FS MFA adapter"
+	IdentityProvider   Actor = "Federation service" // another vendor's
+	SCEP               Actor = "NDES"               // the authority's SCEP service
+	Store              Actor = "Personal certificate store"
+	Fault              Actor = "Fault" // something broken on purpose
 )
 
 // Outcome says how a step ended.

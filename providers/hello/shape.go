@@ -21,9 +21,7 @@ func (w *World) ShapeOf(user, device string) (s Shape, ok bool) {
 		Authentication: Managed,
 		Trust:          NoTrust,
 	}
-	if t := w.Tenants[string(u.In.Tenant)]; t != nil {
-		s.Authentication = Authentication(t.In.Authentication)
-	}
+	s.Authentication = w.AuthenticationOf(u)
 	if s.Deployment != CloudOnly {
 		s.Trust = w.InForce(user, device).Proof().Value
 	}
@@ -31,6 +29,34 @@ func (w *World) ShapeOf(user, device string) (s Shape, ok bool) {
 		s.Delivery = deliveryFor(s.Join)
 	}
 	return s, true
+}
+
+// AuthenticationOf says who checks a user's password: the tenant, or the
+// federation service that it is federated with; of a user without a tenant, the
+// AD FS of the domain, without which the domain alone does.
+func (w *World) AuthenticationOf(u *User) Authentication {
+	t := w.Tenants[string(u.In.Tenant)]
+	switch {
+	case t == nil && w.FederationOn(u.In.Domain) != nil:
+		return FederatedADFS
+	case t == nil || t.In.Authentication != string(FederatedADFS):
+		return Managed
+	}
+	if f := w.Federations[string(t.In.Federation)]; f != nil && f.In.Kind == spec.FederationThirdParty {
+		return FederatedThirdParty
+	}
+	return FederatedADFS
+}
+
+// FederationOn returns the AD FS of a domain, the first by address; nil when
+// there is none.
+func (w *World) FederationOn(domain providers.Ref) *Federation {
+	for _, addr := range sortedKeys(w.Federations) {
+		if f := w.Federations[addr]; f.In.Kind == spec.FederationADFS && domain != "" && f.In.Domain == domain {
+			return f
+		}
+	}
+	return nil
 }
 
 // deployment says where the identity providers of a user on a device stand. A

@@ -28,6 +28,8 @@ type World struct {
 	Services     map[string]*Service
 	Syncs        map[string]*Sync
 	Trusts       map[string]*DeclaredTrust
+	Federations  map[string]*Federation
+	Certificates map[string]*Certificate
 
 	memberOf map[string][]string      // user, device or group -> groups it is directly in
 	on       map[string][]*Enrollment // device -> enrollments, in address order
@@ -63,6 +65,8 @@ type (
 	Application = Declared[spec.Application, spec.ApplicationOut]
 	Service     = Declared[spec.Service, spec.ServiceOut]
 	Sync        = Declared[spec.Sync, spec.SyncOut]
+	Federation  = Declared[spec.Federation, spec.FederationOut]
+	Certificate = Declared[spec.Certificate, spec.CertificateOut]
 
 	// DeclaredTrust is a block of kind trust. Trust is the vocabulary's word for
 	// what it declares.
@@ -133,6 +137,8 @@ func NewWorld(records []providers.Record) (*World, error) {
 		Services:     map[string]*Service{},
 		Syncs:        map[string]*Sync{},
 		Trusts:       map[string]*DeclaredTrust{},
+		Federations:  map[string]*Federation{},
+		Certificates: map[string]*Certificate{},
 		memberOf:     map[string][]string{},
 		on:           map[string][]*Enrollment{},
 	}
@@ -175,7 +181,7 @@ func Around(objects providers.Objects, user, device string) (*World, error) {
 			}
 		}
 	}
-	for _, kind := range []string{"group", "policy", "trust", "sync"} {
+	for _, kind := range []string{"group", "policy", "federation", "trust", "sync"} {
 		all, err := objects.List(kind)
 		if err != nil {
 			return nil, err
@@ -223,6 +229,10 @@ func (w *World) add(rec providers.Record) (err error) {
 		w.Syncs[rec.Addr], err = declared[spec.Sync, spec.SyncOut](rec)
 	case "trust":
 		w.Trusts[rec.Addr], err = declared[spec.Trust, spec.TrustOut](rec)
+	case "federation":
+		w.Federations[rec.Addr], err = declared[spec.Federation, spec.FederationOut](rec)
+	case "certificate":
+		w.Certificates[rec.Addr], err = declared[spec.Certificate, spec.CertificateOut](rec)
 	case "user":
 		var d *Declared[spec.User, spec.UserOut]
 		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {

@@ -107,7 +107,7 @@ type AuthorityOut struct {
 // Service is a resource of a domain: a member server that answers HTTP.
 type Service struct {
 	Domain    providers.Ref   `lab:"domain,required,replace" ref:"domain" doc:"Domain that its computer account joins."`
-	Kind      string          `lab:"kind,replace" default:"kerberos" enum:"kerberos,ntlm" doc:"How its clients sign in: with a Kerberos ticket (Negotiate), or by NTLM, version 2."`
+	Kind      string          `lab:"kind,replace" default:"kerberos" enum:"kerberos,ntlm,vpn,rdp" doc:"How its clients sign in: with a Kerberos ticket (Negotiate); by NTLM, version 2; to a VPN gateway, by a certificate; to Remote Desktop, by a certificate and its ticket."`
 	Name      string          `lab:"name,replace" doc:"Computer name, the first label of its host: up to 15 letters, digits and hyphens; the block's name when absent."`
 	SPN       string          `lab:"spn" doc:"Service principal name, such as \"HTTP/intranet.corp.contoso.com\"; HTTP and the host when absent."`
 	Authorize []providers.Ref `lab:"authorize" ref:"group,user" doc:"Whom it lets in; every account of the domain when absent."`
@@ -118,6 +118,8 @@ type Service struct {
 const (
 	ServiceKerberos = "kerberos"
 	ServiceNTLM     = "ntlm"
+	ServiceVPN      = "vpn"
+	ServiceRDP      = "rdp"
 )
 
 // ServiceOut is what a service learns.

@@ -47,10 +47,12 @@ type SyncOut struct {
 // Trust is a Hello deployment between a tenant and a domain: infrastructure,
 // which policies turn on for people and devices.
 type Trust struct {
-	Type       string          `lab:"type,required,replace" enum:"key,cloud_kerberos" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account; \"cloud_kerberos\", by a partial ticket that the tenant issues at the sign-in to it, with the key of a Kerberos server object in the domain (AzureADKerberos)."`
-	Tenant     providers.Ref   `lab:"tenant,required,replace" ref:"tenant" doc:"Tenant that keys are registered with."`
+	Type       string          `lab:"type,required,replace" enum:"key,certificate,cloud_kerberos" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account; \"certificate\", a certificate of an enterprise CA for it; \"cloud_kerberos\", by a partial ticket that the tenant issues at the sign-in to it, with the key of a Kerberos server object in the domain (AzureADKerberos)."`
+	Tenant     providers.Ref   `lab:"tenant,replace" ref:"tenant" doc:"Tenant that keys are registered with; absent in an on-premises deployment, where the federation service registers them."`
 	Domain     providers.Ref   `lab:"domain,required,replace" ref:"domain" doc:"Domain that they are proven to."`
-	Authority  providers.Ref   `lab:"authority" ref:"authority" doc:"Of key trust: the authority that certifies the domain's controllers; any that the domain has when absent."`
+	Authority  providers.Ref   `lab:"authority" ref:"authority" doc:"Of key trust: the authority that certifies the domain's controllers. Of certificate trust: the one that issues sign-in certificates. Any that the domain has when absent."`
+	Federation providers.Ref   `lab:"federation" ref:"federation" doc:"AD FS: the certificate registration authority of certificate trust, and in an on-premises deployment also what registers keys."`
+	Delivery   string          `lab:"certificate_delivery" enum:"ra,mdm_scep" doc:"Of certificate trust: by whom sign-in certificates are delivered, the registration authority of AD FS or a SCEP profile of device management. Absent: by the former to members of the domain. Entra joined devices have one only where it is \"mdm_scep\"."`
 	Allowed    []providers.Ref `lab:"allowed" ref:"group" doc:"Of cloud Kerberos trust: groups of the domain whose members get a full ticket for a partial one (msDS-RevealOnDemandGroup). Absent: Allowed RODC Password Replication Group and Domain Users."`
 	Denied     []providers.Ref `lab:"denied" ref:"group" doc:"Of cloud Kerberos trust: groups whose members get none, which wins over allowed (msDS-NeverRevealGroup). Absent: Denied RODC Password Replication Group, Administrators, and the Account, Server and Backup Operators."`
 	KeyVersion int             `lab:"key_version" default:"1" doc:"Of cloud Kerberos trust: announces a new key of the server object. Raise it, and apply rotates the key in the domain and in the tenant. Found to be 0 when the two do not have one key, or a part of the object is missing."`
@@ -59,6 +61,7 @@ type Trust struct {
 // Values of Trust.Type.
 const (
 	TrustKey           = "key"
+	TrustCertificate   = "certificate"
 	TrustCloudKerberos = "cloud_kerberos"
 )
 

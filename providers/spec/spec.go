@@ -16,7 +16,8 @@ import (
 // Tenant is an Entra ID tenant.
 type Tenant struct {
 	Domains        []string         `lab:"domains,required" doc:"Verified domains; user names end in one of them. The first is the default."`
-	Authentication string           `lab:"authentication" default:"managed" enum:"managed" doc:"Who checks passwords: the tenant itself."`
+	Authentication string           `lab:"authentication" default:"managed" enum:"managed,federated" doc:"Who checks passwords: the tenant itself, or a federation service."`
+	Federation     providers.Ref    `lab:"federation" ref:"federation" doc:"The federation service of a tenant whose authentication is \"federated\"; its domains are federated with it."`
 	Attestation    string           `lab:"attestation" default:"preferred" enum:"required,preferred,off" doc:"Whether a Hello key must prove that it was made in a TPM."`
 	ReplyCipher    string           `lab:"reply_cipher" default:"cbc" enum:"cbc,gcm" doc:"How replies to a primary refresh token are encrypted: as recorded from the cloud, or as the specification has it (reading R17)."`
 	MFA            *TenantMFA       `lab:"mfa,block" doc:"Who verifies second factors."`
@@ -25,7 +26,8 @@ type Tenant struct {
 
 // TenantMFA is a tenant's service for second factors.
 type TenantMFA struct {
-	Provider string `lab:"provider" default:"builtin" enum:"builtin,third_party" doc:"The tenant's own service, or another vendor's, which seed 000 names for flows P5 to P7."`
+	Provider  string `lab:"provider" default:"builtin" enum:"builtin,third_party" doc:"The tenant's own service, or another vendor's, which seed 000 names for flows P5 to P7."`
+	Federated string `lab:"federated_behavior" default:"accept" enum:"accept,enforce,reject" doc:"Of a federated tenant (federatedIdpMfaBehavior): a second factor that the federation service verified is accepted; demanded of it, and of nobody else; or not counted, so that the tenant asks for its own."`
 }
 
 // TenantLifetimes are a tenant's time limits.
@@ -196,4 +198,9 @@ type EnrollmentOut struct {
 	DeviceID   string `lab:"device_id" doc:"Device the directory's key entry refers to."`
 	Status     string `lab:"status,volatile" doc:"\"ready\" when the key can be used everywhere it should; \"waiting_for_sync\" while a domain that it is proven to (key trust) has not got it yet."`
 	Created    string `lab:"created" doc:"Lab time of registration, RFC 3339."`
+	Federated  bool   `lab:"federated" doc:"Whether phase A went through the federation service."`
+	Delivery   string `lab:"delivery" doc:"Of certificate trust: \"ra\", the registration authority of AD FS, or \"mdm_scep\", device management."`
+
+	Certificate         string `lab:"certificate,volatile" doc:"Of certificate trust: SHA-1 thumbprint of the sign-in certificate; empty while there is none."`
+	CertificateNotAfter string `lab:"certificate_not_after,volatile" doc:"End of the sign-in certificate, RFC 3339."`
 }

@@ -49,6 +49,7 @@ var rules = []struct {
 	{"providers/application", []string{"providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adds", []string{"providers/adds", "providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/adcs", []string{"providers/adcs", "providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
+	{"providers/adfs", []string{"providers/adfs", "providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/connect", []string{"providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/trust", []string{"providers/administer", "providers/event", "providers/spec", "providers/hello", "providers/wire", "providers"}},
 	{"providers/faults", []string{"providers/administer", "providers/spec", "providers/hello", "providers/wire", "providers"}},
