@@ -203,7 +203,7 @@ func sameAccounts(f, g *Facts) bool {
 		}
 	}
 	for addr, m := range f.Machines {
-		if then := g.Machines[addr]; m.Uncarried != then.Uncarried || m.Absent != then.Absent {
+		if then := g.Machines[addr]; m.Carried != then.Carried || m.Absent != then.Absent {
 			return false
 		}
 	}

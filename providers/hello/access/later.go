@@ -121,11 +121,11 @@ func (p *planning) accounts(s *hello.Sync) {
 			continue
 		}
 		m.Absent = m.Absent || !inScope(s.In.Scope, computer(p.is, d))
-		if !m.Uncarried {
+		if m.Carried == nil || *m.Carried == d.In.EnabledInDomain {
 			continue
 		}
 		enabled := d.In.EnabledInDomain
-		m.Enabled, m.Uncarried = &enabled, false
+		m.Enabled, m.Carried = &enabled, &enabled
 	}
 }
 
