@@ -81,6 +81,7 @@ type signingIn struct {
 	typed bool      // the PIN opened the container
 	open  bool      // the session in Windows opened
 	weak  bool      // a controller does not take AES256
+	or    []End     // other ends, by chance
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -102,6 +103,7 @@ func (l *Lab) Decide(r Request) Verdict {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
 	}
 	v := s.flow()
+	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
 	s.remarks(&v)
 	return v
 }

@@ -58,16 +58,40 @@ func (s *signingIn) passwordOver() bool {
 }
 
 // byEachController asks those that the device may find: of its site, or any.
-// Chance picks one, so where they differ the answer is mixed.
 func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter string) {
-	for i, name := range s.found(d, func(spec.Controller) bool { return true }) {
+	var ends []End
+	for _, name := range s.found(d, func(spec.Controller) bool { return true }) {
 		c, l := s.byController(d, strings.ToLower(name), at)
-		if i > 0 && (c != code || l != letter) {
-			return mixed, at.check
-		}
-		code, letter = c, l
+		ends = append(ends, End{c, l})
 	}
-	return code, letter
+	return s.byChance(ends, at)
+}
+
+// byChance is what comes of controllers of which chance picks one: mixed where
+// some give a ticket and some do not; where none does, what the first says. What
+// others say is noted.
+func (s *signingIn) byChance(ends []End, at letters) (code, letter string) {
+	some := slices.ContainsFunc(ends, func(e End) bool { return e.Reason == "" })
+	first := End{}
+	for i, e := range ends {
+		switch {
+		case e.Reason == "":
+		case i == 0 || first.Reason == "":
+			first = e
+			if some {
+				s.or = append(s.or, e)
+			}
+		case e != first && !slices.Contains(s.or, e):
+			s.or = append(s.or, e)
+		}
+	}
+	if some && first.Reason != "" {
+		return mixed, at.check
+	}
+	if first.Reason == "" {
+		return "", at.check
+	}
+	return first.Reason, first.Phase
 }
 
 // found are the controllers that the locator may find: those that fit of the
@@ -111,20 +135,9 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	if len(names) == 0 {
 		return "dc_not_found", at.locate
 	}
-	for i, name := range names {
-		c := ""
-		if !hello.Offers(by[name], "aes256") {
-			c, s.weak = "domain_refused", true
-		}
-		if i > 0 && c != code {
-			return mixed, at.check
-		}
-		code = c
-	}
 	now := s.facts.Now
 	_, denied := s.world.CloudKerberosDenies(s.user)
 	switch {
-	case code != "":
 	case string(s.u.In.Domain) != domain, t == nil:
 		code = "cloud_kerberos_unknown"
 	case s.facts.Servers[t.Addr] != "":
@@ -138,7 +151,15 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	case denied:
 		code = "cloud_kerberos_denied"
 	}
-	return code, at.check
+	var ends []End
+	for _, name := range names {
+		e := End{code, at.check}
+		if !hello.Offers(by[name], "aes256") {
+			e.Reason, s.weak = "domain_refused", true
+		}
+		ends = append(ends, e)
+	}
+	return s.byChance(ends, at)
 }
 
 func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code, letter string) {
