@@ -304,7 +304,7 @@ func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
 func (e *enrolling) forget(ctx context.Context) error {
 	sid := e.user.sid
 	return e.env.Section.Update(ctx, func(w providers.Writer) error {
-		err := e.dropCredential(w, sid, e.tenant.TenantID)
+		err := e.dropCredential(w, sid, e.identity().provider())
 		if e.personal() { // the work account stays, and so does the token it came with
 			return errors.Join(err, w.Delete(tablePRT, sid+"|"+byHello))
 		}
