@@ -31,7 +31,7 @@ func (r Reason) Event() event.Reason {
 }
 
 // reasons is every code a check may expect.
-var reasons = slices.Concat(generalReasons, domainReasons)
+var reasons = slices.Concat(generalReasons, domainReasons, certificateReasons)
 
 // generalReasons are those of the device and the tenant, grouped by who says it.
 //

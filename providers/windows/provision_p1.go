@@ -203,7 +203,7 @@ func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
 		return err
 	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
-		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
+		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec), dropCertificates(w, p.user.sid, rec.KeyID)}
 		for _, r := range records {
 			errs = append(errs, putTemplate(w, r))
 		}

@@ -2,6 +2,7 @@ package windows
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,14 +45,15 @@ type signingIn struct {
 
 	kid string
 
-	domainHint string // of the key's metadata: the DNS name of the user's domain
-	released   *container.Released
-	nonce      string
-	assertion  string
-	reply      *oauth.TokenResponse
-	prt        *prtRecord
-	cloudless  error // why the session has no primary refresh token, where it opened without one
-	verdict    *Verdict
+	domainHint  string              // of the key's metadata: the DNS name of the user's domain
+	certificate []*x509.Certificate // for the key, with certificate trust: what LSASS shows the domain; nil: there is none
+	released    *container.Released
+	nonce       string
+	assertion   string
+	reply       *oauth.TokenResponse
+	prt         *prtRecord
+	cloudless   error // why the session has no primary refresh token, where it opened without one
+	verdict     *Verdict
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
@@ -164,7 +166,7 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6:
+	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6 && route.SignIn != hello.A7:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
 	if route.SignIn == hello.A5 && len(r.Password) > 0 {
@@ -207,6 +209,11 @@ func (s *signingIn) release(ctx context.Context) error {
 	s.kid = key.ID
 	if s.domainHint, err = s.hintIn(key, s.user); err != nil {
 		return err
+	}
+	if s.route.Trust == hello.CertTrust {
+		if s.certificate, err = s.signInCertificate(s.user, key); err != nil {
+			return err
+		}
 	}
 	return s.opened(ctx, c)
 }
