@@ -64,25 +64,18 @@ var kerberosReasons = []struct {
 	code   int32
 	reason string
 }{
-	{1, "account_expired_in_domain"},       // KDC_ERR_NAME_EXP
-	{6, "not_domain_account"},              // KDC_ERR_C_PRINCIPAL_UNKNOWN
-	{16, "kdc_no_certificate"},             // KDC_ERR_PADATA_TYPE_NOSUPP
-	{18, "account_disabled_in_domain"},     // KDC_ERR_CLIENT_REVOKED
-	{23, "password_expired_on_prem"},       // KDC_ERR_KEY_EXPIRED
-	{24, "wrong_password_in_domain"},       // KDC_ERR_PREAUTH_FAILED
-	{37, "domain_clock_skew"},              // KRB_AP_ERR_SKEW
-	{62, "key_not_synced"},                 // KDC_ERR_CLIENT_NOT_TRUSTED: no key of the account is this one
-	{63, "kdc_certificate_untrusted"},      // KDC_ERR_KDC_NOT_TRUSTED
-	{64, "key_proof_invalid"},              // KDC_ERR_INVALID_SIG
-	{66, "certificate_mismatch"},           // KDC_ERR_CERTIFICATE_MISMATCH
-	{70, "certificate_untrusted"},          // KDC_ERR_CANT_VERIFY_CERTIFICATE
-	{71, "certificate_invalid"},            // KDC_ERR_INVALID_CERTIFICATE
-	{72, "certificate_revoked"},            // KDC_ERR_REVOKED_CERTIFICATE
-	{73, "certificate_unknown_revocation"}, // KDC_ERR_REVOCATION_STATUS_UNKNOWN
-	{74, "certificate_unknown_revocation"}, // KDC_ERR_REVOCATION_STATUS_UNAVAILABLE
-	{75, "key_name_mismatch"},              // KDC_ERR_CLIENT_NAME_MISMATCH
-	{76, "kdc_certificate_other_domain"},   // KDC_ERR_KDC_NAME_MISMATCH
-	{77, "certificate_no_logon_purpose"},   // KDC_ERR_INCONSISTENT_KEY_PURPOSE
+	{1, "account_expired_in_domain"},     // KDC_ERR_NAME_EXP
+	{6, "not_domain_account"},            // KDC_ERR_C_PRINCIPAL_UNKNOWN
+	{16, "kdc_no_certificate"},           // KDC_ERR_PADATA_TYPE_NOSUPP
+	{18, "account_disabled_in_domain"},   // KDC_ERR_CLIENT_REVOKED
+	{23, "password_expired_on_prem"},     // KDC_ERR_KEY_EXPIRED
+	{24, "wrong_password_in_domain"},     // KDC_ERR_PREAUTH_FAILED
+	{37, "domain_clock_skew"},            // KRB_AP_ERR_SKEW
+	{62, "key_not_synced"},               // KDC_ERR_CLIENT_NOT_TRUSTED: no key of the account is this one
+	{63, "kdc_certificate_untrusted"},    // KDC_ERR_KDC_NOT_TRUSTED
+	{64, "key_proof_invalid"},            // KDC_ERR_INVALID_SIG
+	{75, "key_name_mismatch"},            // KDC_ERR_CLIENT_NAME_MISMATCH
+	{76, "kdc_certificate_other_domain"}, // KDC_ERR_KDC_NAME_MISMATCH
 }
 
 // partialTicketReasons are those that differ where a KDC is shown a partial

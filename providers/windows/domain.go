@@ -177,11 +177,10 @@ func domainReason(e *kerberos.Error) hello.Reason {
 	if e.Phase == kerberos.PhaseExchange {
 		r, known = hello.ReasonOfPartialTicket(int32(e.Code))
 	}
-	if e.ByCertificate && e.Code == krb.ErrClientNotTrusted { // not of a key: nothing leads from the certificate to an authority for logon
-		r, _ = hello.ReasonFor("certificate_untrusted")
-	}
-	if e.ByCertificate && strings.HasPrefix(r.Code, "certificate_") && e.Sentence != "" {
-		r.Sentence = e.Sentence // the KDC knows more of it
+	if e.ByCertificate {
+		if r, known = hello.ReasonOfCertificate(int32(e.Code)); strings.HasPrefix(r.Code, "certificate_") && e.Sentence != "" {
+			r.Sentence = e.Sentence // the KDC knows more of the certificate
+		}
 	}
 	r.Status, r.Name = e.Status.String(), e.Status.Name
 	if e.Code == krb.ErrTGTRevoked && e.Sentence != "" {

@@ -53,12 +53,6 @@ func because(code string, err error, format string, args ...any) *Refusal {
 	return r
 }
 
-// hint is r with a hint of its own.
-func (r *Refusal) hint(text string) *Refusal {
-	r.Reason.Hint = text
-	return r
-}
-
 // codeInternal is an error that nobody said no with: something broke.
 const codeInternal = "internal_error"
 

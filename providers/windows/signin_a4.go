@@ -32,11 +32,9 @@ func (s *signingIn) certificateHint(asked spec.Domain) error {
 	var err error
 	switch {
 	case domain == "":
-		err = because("domain_hint_missing", nil, "The sign-in certificate of %s has neither a domain in its subject nor a user principal name.", s.user.addr).
-			hint("Use a template that puts the distinguished name into the subject, or the user principal name into the alternative names, and enroll anew.")
+		err = refuse("certificate_no_domain", nil)
 	case !strings.EqualFold(domain, asked.DNSName):
-		err = because("domain_hint_missing", nil, "The sign-in certificate of %s leads to %s, not to %s.", s.user.addr, domain, asked.DNSName).
-			hint("Use a template that puts the distinguished name into the subject, and enroll anew.")
+		err = because("certificate_no_domain", nil, "The sign-in certificate of %s leads to %s, not to %s.", s.user.addr, domain, asked.DNSName)
 	}
 	if err != nil {
 		t.refused(event.LSASS, event.Kerberos, local, "domain_hint", "The certificate gives the Kerberos provider no hint of the domain.", err)
