@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/web"
@@ -89,6 +90,9 @@ func (c *cloudAP) nonce(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if reply.Status != http.StatusOK && c.sts != nil {
+		return "", adfs.ParseError(reply.Status, reply.Body)
+	}
 	if reply.Status != http.StatusOK {
 		return "", oauth.ParseError(reply.Status, reply.Body)
 	}
@@ -124,7 +128,19 @@ func (c *cloudAP) exchange(ctx context.Context, r prt.Request) (*oauth.TokenResp
 	if err != nil {
 		return nil, err
 	}
-	return tokenReply(c.http, req)
+	body, err := c.body(req)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.ParseTokenResponse(body)
+}
+
+// body returns what the token endpoint answers when it does not refuse.
+func (c *cloudAP) body(req *http.Request) ([]byte, error) {
+	if c.sts != nil {
+		return adfsBody(c.http, req)
+	}
+	return tokenBody(c.http, req)
 }
 
 // request is one to the token endpoint that carries a signed request.

@@ -1,16 +1,22 @@
 package windows
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 
 	"hellolab/providers"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/adfs"
+	"hellolab/providers/wire/gss"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/web"
 )
 
 type federationObject = providers.Object[spec.Federation, spec.FederationOut]
 
 // adfsToken is the path of AD FS's token endpoint.
-const adfsToken = "/adfs/oauth2/token/"
+const adfsToken = adfs.PathToken + "/"
 
 // federationOf is the service that checks a user's password in place of the
 // tenant: the one that the tenant is federated with, or, of a user without a
@@ -45,4 +51,43 @@ func adfsOn(env providers.Env, domain providers.Ref) (*federationObject, error) 
 		}
 	}
 	return nil, nil
+}
+
+// negotiate proves a Kerberos ticket's owner to a host, as the value of the header
+// Authorization (RFC 4559). Each is good for one request.
+func negotiate(env providers.Env, ticket gss.Credential) (string, error) {
+	exchange := gss.NewNegotiator(gss.InitiatorConfig{Credential: ticket, Flags: gss.Integrity, Now: env.Now(), Rand: env.Rand})
+	token, _, err := exchange.Step(nil)
+	if err != nil {
+		return "", err
+	}
+	return gss.Header(token), nil
+}
+
+// redeem exchanges a code of AD FS for tokens. verifier is that of the challenge
+// in what was asked; "" without one.
+func redeem(ctx context.Context, c *http.Client, host string, asked oauth.AuthorizeRequest, code, verifier string) (*oauth.TokenResponse, error) {
+	req, err := formRequest(ctx, "https://"+host+adfsToken, oauth.TokenRequest{
+		GrantType: oauth.GrantAuthorizationCode, ClientID: asked.ClientID, Resource: asked.Resource, Code: code, RedirectURI: asked.RedirectURI, CodeVerifier: verifier,
+	}.Form())
+	if err != nil {
+		return nil, err
+	}
+	body, err := adfsBody(c, req)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.ParseTokenResponse(body)
+}
+
+// adfsBody returns what AD FS answers when it does not refuse.
+func adfsBody(c *http.Client, req *http.Request) ([]byte, error) {
+	reply, err := web.Do(c, req)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Status != http.StatusOK {
+		return nil, adfs.ParseError(reply.Status, reply.Body)
+	}
+	return reply.Body, nil
 }

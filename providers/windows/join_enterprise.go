@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"hellolab/providers"
@@ -11,10 +12,14 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/wire/addevice"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/edrs"
 	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/web"
 )
 
 // Flow DR of a domain without a tenant: a computer registers with the Enterprise
@@ -142,7 +147,11 @@ func (r *registering) computerToken(ctx context.Context, resource string) (strin
 
 // computerProof is the computer's own Kerberos ticket for AD FS, as HTTP carries it.
 func (r *registering) computerProof(ctx context.Context, host string) (string, error) {
-	if _, err := r.controller(ctx); err != nil {
+	ms, err := r.membershipOf(kerberosLane(r.trace, nil))
+	if err != nil {
+		return "", err
+	}
+	if r.rec.Member.Account.Controller, err = ms.provider.Controller(ctx); err != nil {
 		return "", err
 	}
 	ticket, err := r.rec.Member.Account.Ticket(ctx, r.env, krb.Service("HTTP", host))

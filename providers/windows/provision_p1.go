@@ -8,6 +8,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/ngc"
@@ -72,8 +73,12 @@ func demandsMFA(err error) bool {
 	return false
 }
 
-// isOver says whether the tenant does not take the primary refresh token any more.
+// isOver says whether its issuer does not take the primary refresh token any more.
 func isOver(err error) bool {
+	var sts *adfs.Error
+	if errors.As(err, &sts) {
+		return sts.OAuth == adfs.InvalidGrant
+	}
 	var e *oauth.Error
 	if !errors.As(err, &e) {
 		return false
@@ -218,7 +223,7 @@ func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
 		return err
 	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
-		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
+		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec), dropCertificates(w, p.user.sid, rec.KeyID)}
 		for _, r := range records {
 			errs = append(errs, putTemplate(w, r))
 		}

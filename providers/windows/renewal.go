@@ -113,7 +113,7 @@ func (c *cloudAP) ask(ctx context.Context, rec *prtRecord, r prt.Request) (*oaut
 	if err != nil {
 		return nil, err
 	}
-	body, err := tokenBody(c.http, req)
+	body, err := c.body(req)
 	if isOver(err) {
 		return nil, errors.Join(err, c.drop(ctx, rec))
 	}

@@ -2,6 +2,7 @@ package windows
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,15 +45,16 @@ type signingIn struct {
 
 	kid string
 
-	domainHint string // of the key's metadata: the DNS name of the user's domain
-	released   *container.Released
-	nonce      string
-	assertion  string
-	reply      *oauth.TokenResponse
-	prt        *prtRecord
-	enterprise *prtRecord // AD FS's; nil: the session has none
-	cloudless  error      // why the session has no primary refresh token, where it opened without one
-	verdict    *Verdict
+	domainHint  string              // of the key's metadata: the DNS name of the user's domain
+	certificate []*x509.Certificate // for the key, with certificate trust: what LSASS shows the domain; nil: there is none
+	released    *container.Released
+	nonce       string
+	assertion   string
+	reply       *oauth.TokenResponse
+	prt         *prtRecord
+	enterprise  *prtRecord // AD FS's; nil: the session has none
+	cloudless   error      // why the session has no primary refresh token, where it opened without one
+	verdict     *Verdict
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
@@ -210,6 +212,11 @@ func (s *signingIn) release(ctx context.Context) error {
 	s.kid = key.ID
 	if s.domainHint, err = s.hintIn(key, s.user); err != nil {
 		return err
+	}
+	if s.route.Trust == hello.CertTrust {
+		if s.certificate, err = s.signInCertificate(s.user, key); err != nil {
+			return err
+		}
 	}
 	return s.opened(ctx, c)
 }

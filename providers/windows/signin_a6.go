@@ -22,7 +22,8 @@ var a6Cloud = map[string]string{"B": "F", "C": "G", "D": "G", "E": "G"}
 
 // a6 is flow A6: sign-in on a hybrid joined device, to the domain, and to the
 // tenant while the desktop loads (seed 002). A password goes the same way, and
-// so does an unlock.
+// so does an unlock. A7 has the same phases: with certificate trust the key comes
+// to the domain in its certificate.
 func (s *signingIn) a6(ctx context.Context) error {
 	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.reach)
 }

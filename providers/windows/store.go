@@ -25,6 +25,7 @@ const (
 	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
 	tableEnterprise = "enterpriseprt"
+	tablePersonal   = "personal"
 )
 
 // load reads one JSON value; ok is false when there is none.
