@@ -144,6 +144,7 @@ var attributes = [...]Attribute{
 	{"msPKI-Cert-Template-OID", ms + "1436", Unicode, single},
 	{"msPKI-Certificate-Application-Policy", ms + "1674", Unicode, 0},
 	{"msPKI-RA-Application-Policies", ms + "1675", Unicode, 0},
+	{"nTSecurityDescriptor", ms2 + "281", Descriptor, single | operational},
 
 	// Services and devices.
 	{"serviceClassName", ms + "509", Unicode, single},

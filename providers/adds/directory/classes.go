@@ -63,7 +63,7 @@ var classes = [...]Class{
 		"pKIDefaultKeySpec", "pKIKeyUsage", "pKIMaxIssuingDepth", "pKICriticalExtensions", "pKIExpirationPeriod", "pKIOverlapPeriod", "pKIExtendedKeyUsage",
 		"pKIDefaultCSPs", "msPKI-RA-Signature", "msPKI-Enrollment-Flag", "msPKI-Private-Key-Flag", "msPKI-Certificate-Name-Flag", "msPKI-Minimal-Key-Size",
 		"msPKI-Template-Schema-Version", "msPKI-Template-Minor-Revision", "msPKI-Cert-Template-OID", "msPKI-Certificate-Application-Policy",
-		"msPKI-RA-Application-Policies"}, Parents: []string{"container"}},
+		"msPKI-RA-Application-Policies", "nTSecurityDescriptor" /* in AD of every object: see rights */}, Parents: []string{"container"}},
 	{Name: "cRLDistributionPoint", OID: "2.5.6.19", Super: "top", Category: "CRL-Distribution-Point", Kind: structural, RDN: "cn", Must: []string{"cn"},
 		May: []string{"authorityRevocationList", "certificateRevocationList", "deltaRevocationList"}, Parents: []string{"container"}},
 
