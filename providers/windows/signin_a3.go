@@ -127,13 +127,13 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	if s.released == nil {
 		session, err = s.passwordToDomain(ctx, provider)
 	} else {
-		section := s.released.Section(s.rec.Registration.TenantID)
+		section := s.released.Section(s.identity().provider())
 		key, kerr := section.Signer(ctx, s.kid)
 		if kerr != nil {
 			return nil, kerr
 		}
 		session, err = provider.SignInKey(ctx, s.user.onPremName(), kerberos.Key{
-			Signer: key, Subject: kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn),
+			Signer: key, Subject: s.keySubject(),
 		})
 	}
 	if err != nil {
@@ -143,6 +143,14 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 		}
 	}
 	return session, err
+}
+
+// keySubject names the certificate around the key, by whose key it is.
+func (s *signingIn) keySubject() string {
+	if own := s.identity(); own.TenantID == "" {
+		return s.user.onPremSID + "/" + s.kid + "/" + own.keyName(s.user.upn)
+	}
+	return kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn)
 }
 
 // passwordToDomain proves the password to the domain. One that the domain takes

@@ -24,6 +24,7 @@ const (
 	tableKerberos   = "kerberos"
 	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
+	tableEnterprise = "enterpriseprt"
 )
 
 // load reads one JSON value; ok is false when there is none.
