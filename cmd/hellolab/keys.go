@@ -150,7 +150,6 @@ func (n name) is(k keyed) bool {
 // keysRevokeCommand removes a registered key from a directory, as an
 // administrator does who found it there, or who knows whose device is lost.
 type keysRevokeCommand struct {
-	stateFlags
 	rehearsal
 	key         string
 	from        string
@@ -158,7 +157,6 @@ type keysRevokeCommand struct {
 }
 
 func (c *keysRevokeCommand) flags(fs *flag.FlagSet) {
-	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
 	fs.StringVar(&c.key, "key", "", "instead of DEVICE, the key of this `ID` in a domain, or the beginning of it, as `hellolab keys` prints it")
 	fs.StringVar(&c.from, "from", string(keylist.AD), "`DIRECTORY` to remove it from: ad; with DEVICE also entra, or both")
@@ -175,7 +173,7 @@ func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) 
 	if !c.autoApprove && !s.tty.in {
 		return mistake("There is no terminal to ask on. Add -auto-approve.", "Approval is needed")
 	}
-	err := c.drill(ctx, s, &c.stateFlags, args[0], func(l *lab.Lab) (bool, error) {
+	err := c.drill(ctx, s, args[0], func(l *lab.Lab) (bool, error) {
 		_, err := c.remove(ctx, s, l, args)
 		return err == nil, err
 	})

@@ -39,14 +39,14 @@ func (c *passwordChangeCommand) run(ctx context.Context, s *session, args []stri
 		return err
 	}
 	defer change.New.Wipe()
-	return c.act(ctx, s, "password change", "Password changed", change.User, func(l *lab.Lab) (device string, err error) {
+	return c.act(ctx, s, deed{"password change", "Password changed", change.User, func(l *lab.Lab) (device string, err error) {
 		change.Device, err = s.deskOf(l, change.User, c.device)
 		return change.Device, err
 	}, func() doing {
 		once := change
 		once.Old, once.New = bytes.Clone(change.Old), bytes.Clone(change.New)
 		return func(env providers.Env) (windows.Verdict, error) { return s.windows.ChangePassword(ctx, env, once) }
-	})
+	}})
 }
 
 // deskOf is the device at which a user changes the password: the one that is

@@ -15,13 +15,11 @@ import (
 // userAct is what commands of a user at a device have in common: the state, and
 // how the end is told.
 type userAct struct {
-	stateFlags
 	rehearsal
 	json bool
 }
 
 func (c *userAct) flags(fs *flag.FlagSet) {
-	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
@@ -30,23 +28,31 @@ func (c *userAct) flags(fs *flag.FlagSet) {
 // for each time.
 type doing func(providers.Env) (windows.Verdict, error)
 
-// act shows what it does to sign-ins that a user does something at a device, has
-// them do it, and tells how it ended; done is the word for a good end. at names the
-// device.
-func (c *userAct) act(ctx context.Context, s *session, operation, done, user string, at func(*lab.Lab) (string, error), do func() doing) error {
+// deed is something that a user does at a device.
+type deed struct {
+	operation string
+	done      string // how a good end is called
+	user      string
+	at        func(*lab.Lab) (device string, err error)
+	do        func() doing
+}
+
+// act shows what a deed does to sign-ins, has the user do it, and tells how it
+// ended.
+func (c *userAct) act(ctx context.Context, s *session, d deed) error {
 	in := func(l *lab.Lab) (device string, v windows.Verdict, err error) {
-		if device, err = at(l); err != nil {
+		if device, err = d.at(l); err != nil {
 			return device, v, err
 		}
-		env, err := s.deviceEnv(l, user, device)
+		env, err := s.deviceEnv(l, d.user, device)
 		if err != nil {
 			return device, v, err
 		}
-		v, err = do()(env)
+		v, err = d.do()(env)
 		return device, v, err
 	}
 	if !c.json {
-		err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+		err := c.show(ctx, s, func(l *lab.Lab) (bool, error) {
 			_, v, err := in(l)
 			return v.Code == check.Success, err
 		})
@@ -54,12 +60,12 @@ func (c *userAct) act(ctx context.Context, s *session, operation, done, user str
 			return err
 		}
 	}
-	return s.act(ctx, &c.stateFlags, operation, func(l *lab.Lab) error {
+	return s.act(ctx, &c.stateFlags, d.operation, func(l *lab.Lab) error {
 		device, v, err := in(l)
 		if err != nil {
 			return err
 		}
-		return c.tell(s, done, user, device, verdict(v))
+		return c.tell(s, d.done, d.user, device, verdict(v))
 	})
 }
 
@@ -109,11 +115,11 @@ func (c *pinChangeCommand) run(ctx context.Context, s *session, args []string) (
 		return err
 	}
 	defer change.New.Wipe()
-	return c.act(ctx, s, "pin change", "PIN changed", change.User, at(change.Device), func() doing {
+	return c.act(ctx, s, deed{"pin change", "PIN changed", change.User, at(change.Device), func() doing {
 		once := change
 		once.Old, once.New = bytes.Clone(change.Old), bytes.Clone(change.New)
 		return func(env providers.Env) (windows.Verdict, error) { return s.windows.ChangePIN(ctx, env, once) }
-	})
+	}})
 }
 
 // pinResetCommand gives a user who forgot the PIN another.
@@ -145,9 +151,9 @@ func (c *pinResetCommand) run(ctx context.Context, s *session, args []string) (e
 		return err
 	}
 	defer reset.New.Wipe()
-	return c.act(ctx, s, "pin reset", "PIN reset", reset.User, at(reset.Device), func() doing {
+	return c.act(ctx, s, deed{"pin reset", "PIN reset", reset.User, at(reset.Device), func() doing {
 		once := reset
 		once.New, once.Password = bytes.Clone(reset.New), bytes.Clone(reset.Password)
 		return func(env providers.Env) (windows.Verdict, error) { return s.windows.ResetPIN(ctx, env, once) }
-	})
+	}})
 }

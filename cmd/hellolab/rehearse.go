@@ -13,10 +13,14 @@ import (
 )
 
 // rehearsal is what commands have in common that change what people sign in with:
-// they show first which sign-ins that changes.
-type rehearsal struct{ impact string }
+// the state, and that they show first which sign-ins that changes.
+type rehearsal struct {
+	stateFlags
+	impact string
+}
 
 func (r *rehearsal) flags(fs *flag.FlagSet) {
+	r.stateFlags.flags(fs)
 	fs.StringVar(&r.impact, "impact", impactFull, "how much to show first of the sign-ins that change: `HOW`, full, summary or none")
 }
 
@@ -24,8 +28,8 @@ func (r *rehearsal) flags(fs *flag.FlagSet) {
 // it and after it. do says whether it did what it is for; what it is refused with
 // is told when it is done for good. Where another process sent the command, it has
 // shown that.
-func (r *rehearsal) show(ctx context.Context, s *session, f *stateFlags, do func(*lab.Lab) (bool, error)) error {
-	return r.drill(ctx, s, f, "", do)
+func (r *rehearsal) show(ctx context.Context, s *session, do func(*lab.Lab) (bool, error)) error {
+	return r.drill(ctx, s, "", do)
 }
 
 // returning is how far a drill looks ahead for what undoes it.
@@ -34,14 +38,14 @@ const returning = 7 * 24 * time.Hour
 // drill is show of a step against a user's credentials: it also shows which of the
 // user's sign-ins stay open, and which come back by themselves. user is an
 // address, or "".
-func (r *rehearsal) drill(ctx context.Context, s *session, f *stateFlags, user string, do func(*lab.Lab) (bool, error)) error {
+func (r *rehearsal) drill(ctx context.Context, s *session, user string, do func(*lab.Lab) (bool, error)) error {
 	switch {
 	case r.impact != impactFull && r.impact != impactSummary && r.impact != impactNone:
 		return mistake("Use full, summary or none.", "-impact=%s says not how much to show", view.Quote(r.impact))
 	case r.impact == impactNone || s.served != nil:
 		return nil
 	}
-	return s.glance(ctx, f, func(l *lab.Lab) error {
+	return s.glance(ctx, &r.stateFlags, func(l *lab.Lab) error {
 		w0, before, err := s.signIns(ctx, l)
 		if err != nil {
 			return err

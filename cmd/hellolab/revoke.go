@@ -18,13 +18,11 @@ import (
 // revokeSessionsCommand ends a user's sessions in the tenant, as an administrator
 // does who fears for an account.
 type revokeSessionsCommand struct {
-	stateFlags
 	rehearsal
 	json bool
 }
 
 func (c *revokeSessionsCommand) flags(fs *flag.FlagSet) {
-	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
@@ -42,7 +40,7 @@ func (c *revokeSessionsCommand) run(ctx context.Context, s *session, args []stri
 		return mistake("Usage: hellolab revoke sessions USER, such as hellolab revoke sessions user.alice", "A user is needed")
 	}
 	if !c.json {
-		err := c.drill(ctx, s, &c.stateFlags, args[0], func(l *lab.Lab) (bool, error) {
+		err := c.drill(ctx, s, args[0], func(l *lab.Lab) (bool, error) {
 			_, err := s.revokeSessions(ctx, l, args[0])
 			return err == nil, err
 		})

@@ -24,7 +24,6 @@ import (
 // revokeCertificateCommand takes a certificate back at the authority that issued
 // it, as the authority's administrator does.
 type revokeCertificateCommand struct {
-	stateFlags
 	rehearsal
 	reason      string
 	publish     bool
@@ -34,7 +33,6 @@ type revokeCertificateCommand struct {
 }
 
 func (c *revokeCertificateCommand) flags(fs *flag.FlagSet) {
-	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
 	fs.StringVar(&c.reason, "reason", crl.KeyCompromise.String(), "`REASON` that the revocation list gives, by its name in RFC 5280: "+reasons())
 	fs.BoolVar(&c.publish, "publish", false, "publish a revocation list at once")
@@ -95,7 +93,7 @@ func (c *revokeCertificateCommand) run(ctx context.Context, s *session, args []s
 
 // preview shows which sign-ins change and the certificate, and asks.
 func (c *revokeCertificateCommand) preview(ctx context.Context, s *session, digits string, why crl.Reason) error {
-	err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+	err := c.show(ctx, s, func(l *lab.Lab) (bool, error) {
 		_, err := c.revoke(ctx, s, l, digits, why, true) // as it is once everybody has the list
 		return err == nil, err
 	})

@@ -24,13 +24,11 @@ type trustObject = providers.Object[spec.Trust, spec.TrustOut]
 // the domain and in the tenant, as Set-AzureADKerberosServer -RotateServerKey
 // does.
 type trustRotateCommand struct {
-	stateFlags
 	rehearsal
 	json bool
 }
 
 func (c *trustRotateCommand) flags(fs *flag.FlagSet) {
-	c.stateFlags.flags(fs)
 	c.rehearsal.flags(fs)
 	fs.BoolVar(&c.json, "json", false, "print the versions as JSON")
 }
@@ -40,7 +38,7 @@ func (c *trustRotateCommand) run(ctx context.Context, s *session, args []string)
 		return mistake("Usage: hellolab trust rotate ADDRESS, such as hellolab trust rotate trust.cloud", "A trust is needed")
 	}
 	if !c.json {
-		err := c.show(ctx, s, &c.stateFlags, func(l *lab.Lab) (bool, error) {
+		err := c.show(ctx, s, func(l *lab.Lab) (bool, error) {
 			_, _, err := s.rotate(ctx, l, args[0])
 			return err == nil, err
 		})

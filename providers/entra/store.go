@@ -47,8 +47,9 @@ type config struct {
 	Domains       []string  `json:"domains"` // lower case
 	Written       []string  `json:"written"` // as the author spells them
 	Attestation   string    `json:"attestation"`
-	MFA           string    `json:"mfa"`     // provider of second factors: mfaBuiltin or mfaThirdParty
-	HasMFA        bool      `json:"has_mfa"` // whether the author wrote the block
+	MFA           string    `json:"mfa"`                     // provider of second factors: mfaBuiltin or mfaThirdParty
+	FederatedMFA  string    `json:"federated_mfa,omitempty"` // spec.TenantMFA.Federated
+	HasMFA        bool      `json:"has_mfa"`                 // whether the author wrote the block
 	Lifetimes     lifetimes `json:"lifetimes"`
 	HasLifetimes  bool      `json:"has_lifetimes"` // whether the author wrote them
 	ReplyCipher   string    `json:"reply_cipher,omitempty"`

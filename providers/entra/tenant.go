@@ -9,6 +9,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -269,6 +270,9 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 	if in.MFA != nil && in.MFA.Provider != "" {
 		c.MFA = in.MFA.Provider
 	}
+	if in.MFA != nil {
+		c.FederatedMFA = in.MFA.Federated
+	}
 	if l := in.Lifetimes; l != nil {
 		c.Lifetimes = lifetimes{l.Nonce, l.MFA, l.AccessToken, l.PRT, l.PRTRenewal}
 	}
@@ -286,7 +290,7 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 func (c *config) in() spec.Tenant {
 	in := spec.Tenant{Domains: c.Written, Authentication: "managed", Attestation: c.Attestation, ReplyCipher: c.ReplyCipher}
 	if c.HasMFA {
-		in.MFA = &spec.TenantMFA{Provider: c.MFA}
+		in.MFA = &spec.TenantMFA{Provider: c.MFA, Federated: cmp.Or(c.FederatedMFA, "accept")}
 	}
 	if c.HasLifetimes {
 		l := c.Lifetimes

@@ -176,12 +176,16 @@ func Around(objects providers.Objects, user, device string) (*World, error) {
 			return nil, err
 		}
 		for _, home := range []string{"tenant", "domain"} {
-			if _, err := add(attribute(rec, home)); err != nil {
+			at, err := add(attribute(rec, home))
+			if err != nil {
+				return nil, err
+			}
+			if _, err := add(attribute(at, "federation")); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, kind := range []string{"group", "policy", "federation", "trust", "sync"} {
+	for _, kind := range []string{"group", "policy", "trust", "sync"} {
 		all, err := objects.List(kind)
 		if err != nil {
 			return nil, err
