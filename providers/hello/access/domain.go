@@ -22,6 +22,8 @@ const mixed = "\x00mixed"
 func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, letter string) {
 	d := s.world.Domains[domain]
 	switch {
+	case s.byCertificate() && s.shown() == nil:
+		return "certificate_missing", at.locate
 	case s.u.In.Domain == "":
 		return "not_domain_account", at.locate
 	case d == nil:
@@ -174,6 +176,10 @@ func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code
 			s.ended = c.NotAfter
 		}
 		return "kdc_no_certificate", at.proof
+	case s.byCertificate():
+		if code := s.checkClient(d); code != "" {
+			return code, at.proof
+		}
 	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
 		return "key_not_synced", at.proof
 	}
@@ -186,14 +192,8 @@ func (c *Certificate) inLife(at time.Time) bool {
 
 // checkKDC makes the five checks of a KDC's certificate, in the device's order.
 func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
-	w := s.world
 	member := s.d.In.Join == string(hello.HybridJoined) || s.d.In.Join == string(hello.DomainJoined)
-	var chain []*hello.Authority
-	for at := w.Authorities[c.Authority]; at != nil; at = w.Authorities[string(at.In.Parent)] {
-		if chain = append(chain, at); at.In.Parent == "" || len(chain) > len(w.Authorities) {
-			break
-		}
-	}
+	chain := s.chainOf(c.Authority)
 	if len(chain) == 0 || !s.trusts(chain[len(chain)-1], member) {
 		return "kdc_certificate_untrusted"
 	}

@@ -24,15 +24,16 @@ type Action string
 
 // Actions.
 const (
-	NoAction    Action = ""
-	ChangePIN   Action = "change_pin"
-	WaitForSync Action = "wait_sync"
-	LineOfSight Action = "needs_dc_line_of_sight"
-	UseThePIN   Action = "use_pin"
-	Reprovision Action = "reprovision"
-	NewPassword Action = "change_password"
-	Enroll      Action = "enroll"    // Hello is to be provisioned
-	AdminFix    Action = "admin_fix" // an administrator's to mend
+	NoAction           Action = ""
+	ChangePIN          Action = "change_pin"
+	WaitForSync        Action = "wait_sync"
+	LineOfSight        Action = "needs_dc_line_of_sight"
+	UseThePIN          Action = "use_pin"
+	Reprovision        Action = "reprovision"
+	NewPassword        Action = "change_password"
+	Enroll             Action = "enroll"           // Hello is to be provisioned
+	WaitForCertificate Action = "wait_certificate" // the device gets one by itself
+	AdminFix           Action = "admin_fix"        // an administrator's to mend
 )
 
 // Moment is when a verdict begins to hold for who works at the device.
