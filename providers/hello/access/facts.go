@@ -118,6 +118,7 @@ type CachedLogon struct {
 type Ticket struct {
 	Realm    string
 	Ends     time.Time
+	EType    int32                // encryption type; 0 when it is not known
 	NTHash   bool                 // the logon brought what NTLM answers with
 	Services map[string]time.Time // end, by service principal name in lower case
 }
