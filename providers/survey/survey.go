@@ -324,7 +324,7 @@ func (s *survey) syncs() error {
 			at := st.Of(p)
 			return access.Timing{Next: moment(at.Next), Last: moment(at.Last)}
 		}
-		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport)}
+		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport), Devices: timing(connect.DeviceWriteback)}
 	}
 	return err
 }
