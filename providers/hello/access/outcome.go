@@ -111,7 +111,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		case "kdc_no_certificate":
 			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
 		case "certificate_expired":
-			v.At = s.ended
+			v.At, v.Sentence = s.ended, "The sign-in certificate has ended; a sign-in in the six weeks before has the registration authority renew it."
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
 		}
