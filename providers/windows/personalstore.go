@@ -217,7 +217,7 @@ func (w *Windows) InstallCertificate(ctx context.Context, env providers.Env, use
 	if err != nil {
 		return err
 	}
-	key, _ := held.UserKey(p.rec.Registration.TenantID)
+	key, _ := held.UserKey(p.identity().provider())
 	t, ctx, err := newTrace(ctx, env, "", user, device)
 	if err != nil {
 		return err

@@ -52,7 +52,8 @@ type signingIn struct {
 	assertion   string
 	reply       *oauth.TokenResponse
 	prt         *prtRecord
-	cloudless   error // why the session has no primary refresh token, where it opened without one
+	enterprise  *prtRecord // AD FS's; nil: the session has none
+	cloudless   error      // why the session has no primary refresh token, where it opened without one
 	verdict     *Verdict
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
@@ -135,7 +136,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 // policy. A refusal is for the user; an error says that there is nothing to try.
 // On a device that is joined to nothing, a password still signs in to applications.
 func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, tenant signInTenant, policy hello.InForce, refusal *Refusal, err error) {
-	if m.rec.Registration == nil {
+	if m.identity() == nil {
 		why := "device_not_joined"
 		if m.personal() {
 			why = "not_work_account"
@@ -166,13 +167,15 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6 && route.SignIn != hello.A7:
+	case signIns[route.SignIn] == nil:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
 	if route.SignIn == hello.A5 && len(r.Password) > 0 {
 		route.SignIn = hello.A6 // a password is proven to a controller first, whatever the key's trust
 	}
-	tenant, err = signInTenantOf(env, m.in.Tenant)
+	if m.in.Tenant != "" {
+		tenant, err = signInTenantOf(env, m.in.Tenant)
+	}
 	return route, tenant, world.InForce(r.User, r.Device), nil, err
 }
 
@@ -202,7 +205,7 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", nil)
 	}
-	key, ok := c.UserKey(s.rec.Registration.TenantID)
+	key, ok := c.UserKey(s.identity().provider())
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}

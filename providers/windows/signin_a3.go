@@ -142,16 +142,24 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	return session, err
 }
 
+// keySubject names the certificate around the key, by whose key it is.
+func (s *signingIn) keySubject() string {
+	if own := s.identity(); own.TenantID == "" {
+		return s.user.onPremSID + "/" + s.kid + "/" + own.keyName(s.user.upn)
+	}
+	return kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn)
+}
+
 // keyToDomain proves the released key to the domain: as it is registered, or by the
 // certificate for it.
 func (s *signingIn) keyToDomain(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
-	key, err := s.released.Section(s.rec.Registration.TenantID).Signer(ctx, s.kid)
+	key, err := s.released.Section(s.identity().provider()).Signer(ctx, s.kid)
 	if err != nil {
 		return nil, err
 	}
 	if s.route.Trust != hello.CertTrust {
 		return provider.SignInKey(ctx, s.user.onPremName(), kerberos.Key{
-			Signer: key, Subject: kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn),
+			Signer: key, Subject: s.keySubject(),
 		})
 	}
 	if err := s.needCertificate(); err != nil {

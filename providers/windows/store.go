@@ -24,6 +24,7 @@ const (
 	tableKerberos   = "kerberos"
 	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
+	tableEnterprise = "enterpriseprt"
 	tablePersonal   = "personal"
 )
 

@@ -49,6 +49,7 @@
 //	personal    SID "|" thumbprint    storedCertificate: the user's Personal store
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
 //	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
+//	enterpriseprt SID "|" credential  prtRecord: AD FS's
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in
 //	work        SID                   workRecord: registration of a further work account
 package windows

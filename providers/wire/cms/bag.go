@@ -9,29 +9,6 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// CertificatesOnly makes the message that carries certificates and nothing else,
-// a SignedData without content and signers ("certs-only", RFC 5751 3.2.2), in a
-// ContentInfo. Their order is lost.
-func CertificatesOnly(certs []*x509.Certificate) ([]byte, error) {
-	b := cryptobyte.NewBuilder(nil)
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(1)
-		b.AddASN1(asn1.SET, func(*cryptobyte.Builder) {})
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(Data) })
-		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
-			for _, cert := range sorted(certs) {
-				b.AddBytes(cert)
-			}
-		})
-		b.AddASN1(asn1.SET, func(*cryptobyte.Builder) {})
-	})
-	bare, err := b.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return ContentInfo(SignedDataOID, bare), nil
-}
-
 // ParseCertificates reads the certificates of a SignedData of any content,
 // signed or not. None is verified.
 func ParseCertificates(der []byte) ([]*x509.Certificate, error) {

@@ -88,23 +88,13 @@ func (r *Request) DER() ([]byte, error) {
 
 // Reply brings the certificate, and with the scope "aza" the next PRT.
 type Reply struct {
-	Certificates          string        `json:"x5c"`        // base64 of a CMS message
+	Certificates          string        `json:"x5c"`        // base64 of a CMS message: certificates only, or a CA's full CMC response
 	TokenType             string        `json:"token_type"` // "bearer"
 	ExpiresIn             oauth.Seconds `json:"expires_in"` // to be ignored
 	RefreshToken          string        `json:"refresh_token,omitempty"`
 	RefreshTokenExpiresIn oauth.Seconds `json:"refresh_token_expires_in,omitempty"`
 	Scope                 string        `json:"scope"`
 	IDToken               string        `json:"id_token"`
-}
-
-// SetChain puts certificates into the reply.
-func (r *Reply) SetChain(chain []*x509.Certificate) error {
-	der, err := cms.CertificatesOnly(chain)
-	if err != nil {
-		return fmt.Errorf("encode certificates: %w", err)
-	}
-	r.Certificates = base64.StdEncoding.EncodeToString(der)
-	return nil
 }
 
 // ParseReply reads an opened reply.
@@ -120,8 +110,7 @@ func ParseReply(data []byte) (*Reply, error) {
 var ErrNoCertificate = errors.New("the reply has no certificate of the key")
 
 // Chain returns the certificate of the key that the request was for, and those
-// above it in order. None is verified. The reply may be a certificates-only
-// message or a full CMC response.
+// above it in order. None is verified.
 func (r *Reply) Chain(key crypto.PublicKey) ([]*x509.Certificate, error) {
 	der, err := base64.StdEncoding.DecodeString(r.Certificates)
 	if err != nil {

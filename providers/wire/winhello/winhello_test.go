@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"math/big"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"hellolab/providers/wire/cms"
 	"hellolab/providers/wire/jose"
 	"hellolab/providers/wire/prt"
 )
@@ -102,14 +104,23 @@ func certificate(t testing.TB, name string, parent *x509.Certificate, signer *rs
 	return cert, key
 }
 
+// replyOf is a CA's answer as the tests need it: a message with these
+// certificates, which somebody signed.
+func replyOf(t testing.TB, certs ...*x509.Certificate) *Reply {
+	t.Helper()
+	_, key := certificate(t, "signer", nil, nil)
+	der, err := cms.Signer{Key: key, Certificates: certs}.Sign(rand.Reader, cms.Data, []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Reply{Certificates: base64.StdEncoding.EncodeToString(der)}
+}
+
 func TestChain(t *testing.T) {
 	root, rootKey := certificate(t, "root", nil, nil)
 	issuing, issuingKey := certificate(t, "issuing", root, rootKey)
 	user, userKey := certificate(t, "user", issuing, issuingKey)
-	var r Reply
-	if err := r.SetChain([]*x509.Certificate{user, issuing, root}); err != nil {
-		t.Fatal(err)
-	}
+	r := replyOf(t, issuing, root, user)
 	got, err := r.Chain(&userKey.PublicKey)
 	if err != nil || len(got) != 3 || !got[0].Equal(user) || !got[1].Equal(issuing) || !got[2].Equal(root) {
 		t.Errorf("%d certificates, %v", len(got), err)
@@ -128,11 +139,7 @@ func TestChain(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"csr":"AA==","csr_type":"x","iat":"1","x5c":"AA==","expires_in":1}`))
 	root, key := certificate(f, "root", nil, nil)
-	var r Reply
-	if err := r.SetChain([]*x509.Certificate{root}); err != nil {
-		f.Fatal(err)
-	}
-	data, err := json.Marshal(r)
+	data, err := json.Marshal(replyOf(f, root))
 	if err != nil {
 		f.Fatal(err)
 	}
