@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"hellolab/providers/administer"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
-	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/member"
 	"hellolab/providers/wire/sid"
 )
@@ -126,84 +124,6 @@ func configOf(in spec.Authority, d spec.Domain, host string) ca.Config {
 	return cfg
 }
 
-// templates are those that the authority issues.
-func (s *settings) templates() ([]ca.Template, error) {
-	domain, err := sid.Parse(s.Domain)
-	if err != nil {
-		return nil, err
-	}
-	forest, err := guid.Parse(s.Forest)
-	if err != nil {
-		return nil, err
-	}
-	all := ca.Builtin(domain, forest)
-	for name, change := range s.In.Templates {
-		i := slices.IndexFunc(all, func(t ca.Template) bool { return strings.EqualFold(t.Name, name) })
-		if i < 0 {
-			return nil, fmt.Errorf("there is no certificate template %q; there are %s", name, templateNames(all))
-		}
-		for _, text := range s.Enroll[name] {
-			id, err := sid.Parse(text)
-			if err != nil {
-				return nil, fmt.Errorf("rights of template %s: %w", name, err)
-			}
-			all[i].Enroll = append(all[i].Enroll, id)
-		}
-		if !change.Enabled {
-			all = slices.Delete(all, i, i+1)
-		}
-	}
-	return all, nil
-}
-
-// enrollees resolves who may enroll by changed templates.
-func enrollees(env providers.Env, in spec.Authority) (map[string][]string, error) {
-	out := map[string][]string{}
-	for name, change := range in.Templates {
-		for _, ref := range change.Enroll {
-			id, err := identifierOf(env, ref)
-			if err != nil {
-				return nil, fmt.Errorf("template %s: %s: %w", name, ref, err)
-			}
-			out[name] = append(out[name], id)
-		}
-	}
-	return out, nil
-}
-
-func identifierOf(env providers.Env, ref providers.Ref) (string, error) {
-	rec, err := env.Objects.Lookup(string(ref))
-	if err != nil {
-		return "", err
-	}
-	var id string
-	if rec.Kind == "group" {
-		g, err := providers.Resolve[spec.Group, spec.GroupOut](env, ref)
-		if err != nil {
-			return "", err
-		}
-		id = g.Out.SID
-	} else {
-		u, err := providers.Resolve[spec.User, spec.UserOut](env, ref)
-		if err != nil {
-			return "", err
-		}
-		id = u.Out.SID
-	}
-	if id == "" {
-		return "", errors.New("it has no identifier in the domain")
-	}
-	return id, nil
-}
-
-func templateNames(list []ca.Template) string {
-	names := make([]string, len(list))
-	for i, t := range list {
-		names[i] = t.Name
-	}
-	return strings.Join(names, ", ")
-}
-
 func create(ctx context.Context, env providers.Env, in spec.Authority) (spec.AuthorityOut, error) {
 	c, d, err := administer.Directory(ctx, env, in.Domain)
 	if err != nil {
@@ -236,7 +156,7 @@ func create(ctx context.Context, env providers.Env, in spec.Authority) (spec.Aut
 		return spec.AuthorityOut{}, err
 	}
 	// What Find looks for comes last.
-	if err := publish(c, authority, in); err != nil {
+	if err := publish(c, authority, in, nil); err != nil {
 		return spec.AuthorityOut{}, err
 	}
 	return out(authority, in), nil
@@ -381,6 +301,14 @@ func update(ctx context.Context, env providers.Env, o authorityObject, in spec.A
 	if err != nil {
 		return o.Out, err
 	}
+	was, err := loadSettings(env)
+	if err != nil {
+		return o.Out, err
+	}
+	former, err := was.grants()
+	if err != nil {
+		return o.Out, err
+	}
 	s, err := prepare(ctx, env, in, d)
 	if err != nil {
 		return o.Out, err
@@ -397,7 +325,7 @@ func update(ctx context.Context, env providers.Env, o authorityObject, in spec.A
 		return o.Out, err
 	}
 	defer c.Close()
-	return out(authority, in), publish(c, authority, in)
+	return out(authority, in), publish(c, authority, in, former)
 }
 
 func remove(ctx context.Context, env providers.Env, o authorityObject) error {

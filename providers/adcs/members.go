@@ -12,11 +12,13 @@ import (
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/adcs/ces"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/enroll"
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/member"
+	"hellolab/providers/wire/secdesc"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/wstep"
 )
@@ -110,6 +112,24 @@ func (m *members) read(ctx context.Context, filter ldapmsg.Filter) (*ca.Requeste
 		who.Groups = append(who.Groups, g)
 	}
 	return &who, nil
+}
+
+// may says whether an account has the right Enroll on a template: the list of
+// the template's object decides (MS-CRTD 2.5.1).
+func (m *members) may(ctx context.Context, who *ca.Requester, t *ca.Template) (bool, error) {
+	c, err := m.settings.Account.Directory(ctx, m.env)
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	rights, err := enroll.RightsOf(c, t.Name)
+	if enroll.Missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return rights.Allows(secdesc.Enroll, who.Identifiers()), nil
 }
 
 // requester is an account of the domain, as far as its name says.

@@ -59,7 +59,7 @@ func open(_ context.Context, env providers.Env, _ authorityObject) (providers.Se
 	fail := func(err error) { s.log.Error("authority failed", "error", err) }
 	enrollment := &wstep.Server[ca.Requester]{
 		Authenticate: s.members.authenticate,
-		Enroller:     &enroller{Service: &ces.Service{CA: authority, Lookup: s.members.lookup, URL: s.url()}, admins: s.members.administrators()},
+		Enroller:     &enroller{Service: &ces.Service{CA: authority, Lookup: s.members.lookup, May: s.members.may, URL: s.url()}, admins: s.members.administrators()},
 		Fail:         fail,
 	}
 	// The path holds the authority's name as it is, which http.ServeMux would

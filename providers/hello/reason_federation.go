@@ -38,6 +38,7 @@ var certificateReasons = []Reason{
 	{"certificate_key_unknown", "MSIS9711", "", "The registration authority finds the key of the request neither with the account in the directory nor in a receipt.", "Let Connect write the key (sync run), and try again."},
 	{"receipt_refused", "0xCAA20002", "", "The registration authority does not accept the tenant's receipt for the key.", "Let Connect carry the tenant's certificates to the domain (sync run), and try again while the receipt is fresh."},
 	{"agent_certificate_unusable", "0x80094807", "CERTSRV_E_ENROLL_DENIED", "The registration authority has no enrollment agent certificate that the authority accepts.", "See agent_not_after of the federation, and that its account may enroll the template WHFBEnrollmentAgent."},
+	{"certificate_needs_pin", "", "", "The device has a sign-in certificate to ask for, and the Hello key that signs the request needs its gesture.", "Sign in with Hello, or give the PIN with the password."},
 	{"certificate_not_issued", "0x80094004", "CERTSRV_E_BAD_REQUESTSTATUS", "The certificate authority did not issue the certificate.", "Read its reason in the trace."},
 
 	// In the container.

@@ -78,7 +78,7 @@ type Template struct {
 	Signatures    int                     // msPKI-RA-Signature: agents that must sign a request; 0 or 1 here
 	AgentPurposes []asn1.ObjectIdentifier // msPKI-RA-Application-Policies: what the agent's certificate must be for
 
-	Enroll     []sid.SID // who has the right Enroll
+	Enroll     []sid.SID // who has the right Enroll when the template is published
 	AutoEnroll []sid.SID // who has the right AutoEnroll; clients ask for it by themselves
 }
 
@@ -106,6 +106,7 @@ const (
 	SmartcardLogon                 = "SmartcardLogon"
 	EnrollmentAgent                = "EnrollmentAgent"
 	HelloAuthentication            = "WHFBAuthentication"
+	HelloEnrollmentAgent           = "WHFBEnrollmentAgent"
 	OCSPResponseSigning            = "OCSPResponseSigning"
 	SubCA                          = "SubCA" // only IssueSubordinate issues it
 )
@@ -130,12 +131,14 @@ func TemplateOID(forest guid.GUID, n int) asn1.ObjectIdentifier {
 }
 
 // Builtin returns the templates of a new forest: those that Windows brings and
-// Windows Hello needs, with Windows' own periods, and the one that its guides
-// have an administrator make (WHFBAuthentication). domain is the security
+// Windows Hello needs, with Windows' own periods, and the two that its guides
+// have an administrator make (WHFBAuthentication, WHFBEnrollmentAgent). domain is the security
 // identifier of the forest's root domain.
 //
-// Two differ from Windows': WebServer takes its names from the directory, where
-// Windows lets the requester supply any; and all RSA keys have at least 2048 bits.
+// Three differ from Windows': WebServer and WHFBEnrollmentAgent, a copy of Exchange
+// Enrollment Agent, take their names from the directory, where Windows lets the
+// requester supply any; and all RSA keys have at least 2048 bits. Nobody but
+// administrators may enroll WHFBEnrollmentAgent until one grants it.
 func Builtin(domain sid.SID, forest guid.GUID) []Template {
 	admins := []sid.SID{domain.Account(sid.RIDDomainAdmins), domain.Account(sid.RIDEnterpriseAdmins)}
 	controllers := append([]sid.SID{domain.Account(sid.RIDDomainControllers), domain.Account(sid.RIDReadOnlyDomainControllers), enterpriseDomainControllers}, admins...)
@@ -171,6 +174,9 @@ func Builtin(domain sid.SID, forest guid.GUID) []Template {
 			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUSmartCardLogon),
 			Names: SubjectRequireDirectoryPath | AltRequireUPN, PrivateKey: HelloLogonKey,
 			Signatures: 1, AgentPurposes: oids(adcert.EKUCertificateRequestAgent), Enroll: users},
+		{Name: HelloEnrollmentAgent, DisplayName: "WHFB Enrollment Agent", OID: TemplateOID(forest, 1002), Schema: 2, Major: 100, Minor: 3,
+			EKUs: oids(adcert.EKUCertificateRequestAgent), KeyUsage: x509.KeyUsageDigitalSignature, Validity: 2 * year, Renewal: 60 * day,
+			Names: SubjectRequireDirectoryPath, Enroll: admins},
 		{Name: OCSPResponseSigning, DisplayName: "OCSP Response Signing", OID: TemplateOID(forest, 32), Schema: 3, Major: 101,
 			EKUs: oids(adcert.EKUOCSPSigning), KeyUsage: x509.KeyUsageDigitalSignature, Validity: 14 * day, Renewal: 2 * day, Elliptic: true,
 			Names: SubjectRequireDNSAsCN | AltRequireDNS, Enrollment: NoRevocationInfo | AddOCSPNoCheck | NoSecurityExtension, Enroll: admins},
