@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cmc"
 	"hellolab/providers/wire/cms"
+	"hellolab/providers/wire/sid"
 )
 
 // envelope is a request taken out of what an enrollment agent signed.
@@ -82,7 +83,7 @@ func unwrap(der []byte, requester *Requester) (*envelope, error) {
 
 // checkAgent checks the signature requirements of a template: agent is the
 // certificate whose key signed the request around the requester's, or nil.
-func (c *CA) checkAgent(t *Template, agent *x509.Certificate) error {
+func (c *CA) checkAgent(t *Template, agent *x509.Certificate, requester *Requester) error {
 	switch {
 	case agent == nil && t.Signatures == 0:
 		return nil
@@ -113,6 +114,10 @@ func (c *CA) checkAgent(t *Template, agent *x509.Certificate) error {
 	}
 	if r.Disposition == Revoked {
 		return refuse(CodeSignatureRejected, "The enrollment agent's certificate is revoked.")
+	}
+	among := func(s sid.SID) bool { return slices.Contains(t.OnBehalfOf, s) }
+	if t.OnBehalfOf != nil && !slices.ContainsFunc(requester.Identifiers(), among) {
+		return refuse(CodeRestricted, "Enrollment agents may not ask for %s by this template.", requester.Name)
 	}
 	return nil
 }
