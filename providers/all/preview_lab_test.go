@@ -252,6 +252,7 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 				if _, err := l.TryCreate(l.t.Context(), e.addr, e.make); err != nil && kind != "enrollment" {
 					l.t.Fatal(err)
 				}
+			case !l.changes(e): // a plan has no step for it
 			default:
 				l.Update(e.addr, e.to)
 			}
@@ -262,6 +263,11 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 		l.Advance(ahead)
 		l.due()
 	}
+}
+
+// changes reports whether an update would change anything.
+func (l *previewLab) changes(e edit) bool {
+	return !slices.ContainsFunc(l.records(), func(r providers.Record) bool { return r.Addr == e.addr && r.In.RawEquals(e.to) })
 }
 
 func kindOf(addr string) string { return addr[:slices.Index([]byte(addr), '.')] }

@@ -57,23 +57,43 @@ func TestPredictedIsExecuted(t *testing.T) {
 		draws = 3
 	}
 	first := uint64(1)
+	again := kept
 	if s := os.Getenv("HELLOLAB_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
 			t.Fatalf("HELLOLAB_SEED: %v", err)
 		}
-		first, draws = n, 1
+		first, again = n, nil
+		if os.Getenv("HELLOLAB_SOAK") == "" {
+			draws = 1
+		}
+	}
+	for _, k := range again {
+		t.Run(fmt.Sprintf("kept %d of %d", k.seed, k.kinds), func(t *testing.T) {
+			t.Parallel()
+			predictAndRun(t, rand.New(rand.NewPCG(k.seed, 1)), kinds[:k.kinds])
+		})
 	}
 	for n := range draws {
 		seed := first + uint64(n)
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			predictAndRun(t, rand.New(rand.NewPCG(seed, 1)))
+			predictAndRun(t, rand.New(rand.NewPCG(seed, 1)), kinds)
 		})
 	}
 }
 
-func predictAndRun(t *testing.T, random *rand.Rand) {
+// kept are the draws that ever disagreed. What a seed draws depends on how many
+// kinds of edits there are, so that new ones go to the end of the list.
+var kept = []struct {
+	seed  uint64
+	kinds int
+}{
+	{477, 29}, {1089, 29}, // a device disabled in the tenant alone was thought to be enabled by the next cycle
+	{408, 29}, // an update that changes nothing ran a cycle
+}
+
+func predictAndRun(t *testing.T, random *rand.Rand, kinds []func(*rand.Rand) edit) {
 	trust := []providers.Ref{"trust.key", "trust.cloud"}[random.IntN(2)]
 	l := newPreviewLab(t, trust)
 	var story []string
@@ -89,7 +109,7 @@ func predictAndRun(t *testing.T, random *rand.Rand) {
 	if random.IntN(2) == 0 {
 		l.cycle()
 	}
-	past := l.draw(random, random.IntN(3))
+	past := l.draw(random, kinds, random.IntN(3))
 	aheads := []time.Duration{0, 0, 0, 31 * time.Minute, 3 * time.Hour, 50 * 24 * time.Hour}
 	gap := aheads[random.IntN(len(aheads))]
 	note("before", past, gap)
@@ -100,7 +120,7 @@ func predictAndRun(t *testing.T, random *rand.Rand) {
 	}
 
 	was := l.records()
-	edits := l.draw(random, 1+random.IntN(3))
+	edits := l.draw(random, kinds, 1+random.IntN(3))
 	ahead := aheads[random.IntN(len(aheads))]
 	note("plan", edits, ahead)
 	then := l.world(l.planned(was, edits))
@@ -154,7 +174,7 @@ func (e edit) told() string {
 }
 
 // draw draws n edits, each of another object.
-func (l *previewLab) draw(random *rand.Rand, n int) (edits []edit) {
+func (l *previewLab) draw(random *rand.Rand, kinds []func(*rand.Rand) edit, n int) (edits []edit) {
 	l.t.Helper()
 	records := l.records()
 	taken := map[string]bool{}

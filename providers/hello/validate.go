@@ -88,10 +88,6 @@ func (v *validation) tenants() {
 				owner[name] = addr
 			}
 		}
-		if Authentication(t.In.Authentication).Federated() {
-			v.problem(addr, "authentication", "federation_unavailable", "Federation is not available",
-				"This version has no federation service for the tenant to send its users to. Set authentication to \"managed\".")
-		}
 		v.lifetimes(addr, t)
 	}
 }

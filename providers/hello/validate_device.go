@@ -132,9 +132,6 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 	}
 	route, problems := v.FlowFor(e)
 	v.problems = append(v.problems, problems...)
-	if !v.available(e, route) {
-		return
-	}
 	v.secondFactorService(t, e, route.Provision)
 	if route.Provision == "" || !v.policyKnown(u.Addr, d.Addr) || !d.Knows("tpm", "session") {
 		return
@@ -202,6 +199,9 @@ func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForc
 			Summary: "Provisioning would not start",
 			Detail:  fmt.Sprintf("%s (%s, event %d).%s %s", strings.TrimSuffix(c.Reason.Sentence, "."), c.Name, c.Event, because(policy, c.Name), c.Reason.Hint),
 		}
+		if c.Later {
+			p.Warning, p.Summary = true, "Provisioned without certificate"
+		}
 		if e.Exists() {
 			text, ok := afterwards[c.Name]
 			if !ok {
@@ -219,6 +219,11 @@ func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForc
 var afterwards = map[string]string{
 	"DeviceEligible": "The credential in software keeps working, and could not be provisioned again (R3).",
 	"PolicyEnabled":  "Windows deletes the Hello container when it next applies policy (R3).",
+
+	"MdmCertificateReady":    "A certificate in the container is good until it ends, and none follows it.",
+	"LogonCertTemplateReady": "A certificate in the container is good until it ends, and is not renewed.",
+	"AdfsRaIsReady":          "A certificate in the container is good until it ends, and is not renewed.",
+	"AdfsRefreshToken":       "A certificate in the container is good until it ends, and is not renewed.",
 }
 
 // because names the policy behind a failed check.

@@ -190,25 +190,6 @@ func (v *validation) kdcSettings(d *Device) {
 	}
 }
 
-// available reports whether this version has the flows of a route, and says so
-// when it has not: an error for a flow that provisions or signs in, a warning
-// for one that only leads on to the domain.
-func (v *validation) available(e *Enrollment, route Route) bool {
-	has := []Flow{"", P1, P3, P4, A1, A2, A3, A5, A6}
-	for _, f := range []Flow{route.Provision, route.SignIn} {
-		if !slices.Contains(has, f) {
-			v.problem(e.Addr, "device", "flow_unavailable", "No such flow in this version",
-				"By join, authentication and trust the enrollment uses flow %s (%s), which this version does not have. Use cloud Kerberos or key trust: turn use_certificate_for_on_prem_auth off in the policies that reach it.", f, f.Title())
-			return false
-		}
-	}
-	if !slices.Contains(has, route.Domain) {
-		v.warn(e.Addr, "device", "flow_unavailable", "No way to the domain in this version",
-			"The enrollment reaches the domain by flow %s (%s), which this version does not have; the tenant it reaches. Use cloud Kerberos or key trust: turn use_certificate_for_on_prem_auth off in the policies that reach it.", route.Domain, route.Domain.Title())
-	}
-	return true
-}
-
 // proof checks how the key of an enrollment comes to be proven to a domain.
 func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, policy InForce) {
 	if route.Trust == NoTrust {

@@ -217,14 +217,7 @@ const (
 	attrLocked  = "lockoutTime"
 	attrExpires = "accountExpires"
 
-	typeUser     = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
-	typeComputer = "805306369"
-
-	attrControl = "userAccountControl"
-	attrChanged = "whenChanged"
-	uacDisabled = 0x2
-
-	timeLayout = "20060102150405.0Z" // generalized time
+	typeUser = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
 )
 
 // accounts reads the users of a domain.
@@ -251,36 +244,6 @@ func (s *survey) accounts(d domainObject) error {
 		if a := by[strings.ToLower(e.GUID.String())]; a != nil {
 			read(e, a)
 		}
-	}
-	return s.computers(c)
-}
-
-// computers finds those of which the next cycle of Connect tells the tenant
-// something new: whether they are enabled differs there, and was changed here
-// after the last cycle.
-func (s *survey) computers(c *adldap.Conn) error {
-	by := map[string]string{}
-	for addr, m := range s.facts.Machines {
-		by[strings.ToLower(m.DeviceID)] = addr // of a hybrid joined device, its computer's objectGUID
-	}
-	found, err := c.List(c.Base, ldapmsg.EqualTo("sAMAccountType", typeComputer), attrControl, attrChanged)
-	if err != nil {
-		return err
-	}
-	for _, e := range found {
-		m := s.facts.Machines[by[strings.ToLower(e.GUID.String())]]
-		control, err := strconv.ParseInt(e.Text(attrControl), 10, 64)
-		changed, err2 := time.Parse(timeLayout, e.Text(attrChanged))
-		if m == nil || m.Enabled == nil || err != nil || err2 != nil {
-			continue
-		}
-		last := time.Time{}
-		for _, at := range s.facts.Syncs {
-			if at.Cycles.Last.After(last) {
-				last = at.Cycles.Last
-			}
-		}
-		m.Uncarried = *m.Enabled == (control&uacDisabled != 0) && !changed.Before(last.Truncate(time.Second))
 	}
 	return nil
 }
@@ -318,7 +281,11 @@ func read(e *adldap.Entry, a *access.Account) {
 func (s *survey) syncs() error {
 	syncs, err := existing[spec.Sync, spec.SyncOut](s.env, "sync")
 	for _, o := range syncs {
-		st, err := connect.StatusOf(s.ctx, s.env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin})
+		at := connect.Server{Host: o.Out.Host, Secret: o.Out.Admin}
+		st, err := connect.StatusOf(s.ctx, s.env, at)
+		if err == nil {
+			err = s.carried(at)
+		}
 		if err != nil {
 			s.gap("The schedule of "+o.Addr, err)
 			continue
@@ -330,6 +297,21 @@ func (s *survey) syncs() error {
 		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport)}
 	}
 	return err
+}
+
+// carried asks what Connect last told the tenant of computers: of a hybrid joined
+// device, the id is its computer's objectGUID.
+func (s *survey) carried(at connect.Server) error {
+	said, err := connect.CarriedBy(s.ctx, s.env, at)
+	if err != nil {
+		return err
+	}
+	for _, m := range s.facts.Machines {
+		if enabled, ok := said.Computers[strings.ToLower(m.DeviceID)]; ok {
+			m.Carried = &enabled
+		}
+	}
+	return nil
 }
 
 // moment reads RFC 3339; zero where there is none.

@@ -46,6 +46,13 @@ func (m *machine) joinDomain(ctx context.Context) error {
 			{phasePostJoin, r.certifyIdentityKey}, {phasePostJoin, r.attestPool}, {phasePostJoin, r.finish},
 		}...)
 	}
+	sts, err := m.enterpriseService()
+	if err != nil {
+		return err
+	}
+	if sts != nil {
+		steps = append(steps, r.enterpriseSteps(sts)...)
+	}
 	if m.registered() {
 		return nil
 	}

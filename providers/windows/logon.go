@@ -85,7 +85,7 @@ func (c *cloudAP) prove(ctx context.Context, p person, credential string, r prt.
 	}
 	r.RequestNonce = nonce
 	c.trace.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP asks for a primary refresh token, signed with the device key.",
-		message{"grant_type": r.GrantType, "scope": scopePRT, "device_id": c.m.rec.Registration.DeviceID})
+		message{"grant_type": r.GrantType, "scope": c.at().scope, "device_id": c.m.identity().DeviceID})
 	reply, err := c.exchange(ctx, r)
 	if err != nil {
 		return nil, nil, err

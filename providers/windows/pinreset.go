@@ -171,12 +171,11 @@ func (p *provisioning) resetDestructively(ctx context.Context, old enrollmentRec
 		return notOffered(check)
 	}
 	p.id = old.id()
-	rec, err := p.p1(ctx)
-	if err != nil {
+	if err := p.run(ctx); err != nil {
 		return err
 	}
 	p.trace.step(event.CXH, event.User, local, "pin_reset", "The PIN is reset: container and keys are new ones.",
-		message{"container": p.container.ID, "key_id": rec.KeyID, "old_key_id": old.KeyID, "waits_for_sync": p.route.WaitsForSync()})
+		message{"container": p.container.ID, "key_id": p.made.KeyID, "old_key_id": old.KeyID, "waits_for_sync": p.route.WaitsForSync()})
 	return p.env.Section.Record(ctx, func(w providers.Writer) error { // what the old key proved
 		return errors.Join(w.Delete(tablePRT, p.user.sid+"|"+byHello), w.Delete(tableCached, p.user.sid+"|"+byHello))
 	})

@@ -66,7 +66,7 @@ func (s *Status) ofPrerequisites(m *machine, user string) error {
 	route, _ := hello.Select(shape)
 	route.Shape = shape
 	launch := hello.Prerequisites(route, world.InForce(rec.Addr, m.addr), hello.Facts{
-		Joined: m.rec.Registration != nil, WorkAccount: m.rec.Registration != nil && rec.In.Tenant == m.in.Tenant, PRT: s.PRT,
+		Joined: m.identity() != nil, WorkAccount: m.workAccount(rec.In.Tenant, rec.In.Domain), PRT: s.PRT,
 		TPM: m.rec.Storage == ksp.TPM, Remote: m.in.Session == "remote", CloudTGT: s.Tickets.OnPremTGT,
 		DomainAccount: m.inDomain() && rec.In.Domain == m.in.Domain,
 	})

@@ -17,8 +17,10 @@
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
 //	signin_a3.go     A2  Entra joined, to the domain, by partial ticket
 //	signin_a3.go     A3  the same by key
+//	signin_a3.go     A4  the same by certificate
 //	signin_a5.go     A5  sign-in, hybrid joined, cloud Kerberos trust
 //	signin_a6.go     A6  the same with key trust, and by password under either
+//	signin_a6.go     A7  the same with certificate trust
 //	signin_work.go   A1  the same for a work account on a personal device
 //	appsso.go        A1  E: on to applications with its token; APP, without one
 //	session.go       A1  at a locked session; locking, signing out
@@ -44,8 +46,10 @@
 //	sensordb    kind                  sensor.Database: the key of a sensor's templates
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
 //	session     SID                   sessionRecord: who is signed in, locked or not
+//	personal    SID "|" thumbprint    storedCertificate: the user's Personal store
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
 //	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
+//	enterpriseprt SID "|" credential  prtRecord: AD FS's
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in
 //	work        SID                   workRecord: registration of a further work account
 package windows

@@ -31,7 +31,8 @@ func (r *Requester) in(groups ...sid.SID) bool {
 //	the account itself                                 its personal attributes; of a computer, validated, its
 //	                                                   DNS name, service names, certificate and one key credential
 //	Replicator                                         read accounts' secrets, by replication
-//	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it
+//	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it; write
+//	                                                   msDS-CloudIssuerPublicCertificates of their service
 //	every account of the domain                        read everything but secrets
 //	nobody in particular                               read the root DSE
 //

@@ -203,7 +203,7 @@ func sameAccounts(f, g *Facts) bool {
 		}
 	}
 	for addr, m := range f.Machines {
-		if then := g.Machines[addr]; m.Uncarried != then.Uncarried || m.Absent != then.Absent {
+		if then := g.Machines[addr]; m.Carried != then.Carried || m.Absent != then.Absent {
 			return false
 		}
 	}
@@ -268,7 +268,7 @@ func (f *Facts) Upkeeps(w *hello.World) (out []Upkeep) {
 			keys.Why = "It may not write keys (key_writeback_right)."
 		case s.In.Staging:
 			keys.Why = "It is in staging mode, and writes nothing."
-		case !keysRun(s):
+		case hello.KeysPaused(s.In) != "":
 			keys.Why = "Exports of keys do not run by themselves."
 		}
 		if keys.Why != "" {

@@ -88,27 +88,16 @@ const noTicket = "no_cloud_tgt"
 // partial is the code for which the tenant gives no partial ticket for the user's
 // domain; "" when it gives one.
 func (s *signingIn) partial() string {
-	if t := s.cloudTrust(); t == nil || s.facts.Servers[t.Addr] == noTicket {
+	if t, _ := s.world.CloudTrustOf(s.u); t == nil || s.facts.Servers[t.Addr] == noTicket {
 		return noTicket
 	}
 	return ""
 }
 
-// cloudTrust is the trust by which the user's tenant issues partial tickets for
-// the user's domain.
-func (s *signingIn) cloudTrust() *hello.DeclaredTrust {
-	for _, addr := range sorted(s.world.Trusts) {
-		t := s.world.Trusts[addr]
-		if t.In.Type == spec.TrustCloudKerberos && t.In.Tenant == s.u.In.Tenant && t.In.Domain == s.u.In.Domain && t.In.Domain != "" {
-			return t
-		}
-	}
-	return nil
-}
-
 // exchange has a controller exchange the partial ticket for a full one.
 func (s *signingIn) exchange(domain string, inside bool, at letters, partial string) (code, letter string) {
-	d, t := s.world.Domains[domain], s.cloudTrust()
+	d := s.world.Domains[domain]
+	t, _ := s.world.CloudTrustOf(s.u)
 	switch {
 	case partial != "":
 		return partial, at.locate
@@ -202,11 +191,7 @@ func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
 			}
 		}
 	}
-	strict := !member
-	if s.d.In.StrictKDC != nil {
-		strict = *s.d.In.StrictKDC
-	}
-	switch {
+	switch strict := hello.StrictKDC(s.d.In); {
 	case !c.ForKDC && (strict || !c.ForServer):
 		return "kdc_certificate_no_kdc_purpose"
 	case strict && !c.Named:

@@ -35,10 +35,11 @@ type Machine struct {
 	DeviceID string // of its registration with its tenant; "" without one
 	// Credentials are what it keeps of each user, by address.
 	Credentials map[string]*Credential
-	// Enabled is whether the tenant lets the device in, nil: as declared. Uncarried, that the
-	// next cycle of Connect tells it whether the computer's account is enabled.
-	Enabled   *bool
-	Uncarried bool
+	// Enabled is whether the tenant lets the device in, nil: as declared. Carried is what
+	// Connect told it last of whether the computer's account is enabled, nil: nothing. When
+	// the domain says otherwise, the next cycle tells it again.
+	Enabled *bool
+	Carried *bool
 	// Absent is that the tenant does not know the device, though it is joined.
 	Absent bool
 }

@@ -111,7 +111,7 @@ func (p *planning) accounts(s *hello.Sync) {
 		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
 		}
-		if a.Absent = !inScope(s.In.Scope, u.Out.DN); a.Absent {
+		if a.Absent = !hello.InScope(s.In.Scope, u.Out.DN); a.Absent {
 			a.TenantKeys = nil
 		}
 	}
@@ -120,12 +120,12 @@ func (p *planning) accounts(s *hello.Sync) {
 		if d == nil || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
 			continue
 		}
-		m.Absent = m.Absent || !inScope(s.In.Scope, computer(p.is, d))
-		if !m.Uncarried {
+		m.Absent = m.Absent || !hello.InScope(s.In.Scope, computer(p.is, d))
+		if m.Carried == nil || *m.Carried == d.In.EnabledInDomain {
 			continue
 		}
 		enabled := d.In.EnabledInDomain
-		m.Enabled, m.Uncarried = &enabled, false
+		m.Enabled, m.Carried = &enabled, &enabled
 	}
 }
 
@@ -140,7 +140,7 @@ func (p *planning) keys(s *hello.Sync) {
 			continue
 		}
 		a.DomainKeys = a.DomainKeys[:0]
-		if !inScope(s.In.Scope, u.Out.DN) {
+		if !hello.InScope(s.In.Scope, u.Out.DN) {
 			continue // Connect takes its keys back
 		}
 		for _, k := range a.TenantKeys {

@@ -111,9 +111,9 @@ func (s *signingIn) outOfScope(v *Verdict) {
 	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
 	switch {
 	case sync == nil:
-	case v.Reason == "user_unknown" && !inScope(sync.In.Scope, s.u.Out.DN):
+	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.u.Out.DN):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
-	case v.Reason != "user_unknown" && !inScope(sync.In.Scope, computer(s.world, s.d)):
+	case v.Reason != "user_unknown" && !hello.InScope(sync.In.Scope, computer(s.world, s.d)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
 	}
 }
@@ -133,22 +133,14 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and key_export of %s is off.", sync.Addr), "C4")
 	case !sync.In.KeyRight:
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
-	case !inScope(sync.In.Scope, s.u.Out.DN):
+	case !hello.InScope(sync.In.Scope, s.u.Out.DN):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
-	case !keysRun(sync):
+	case hello.KeysPaused(sync.In) != "":
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
 	default:
 		v.At = s.facts.Syncs[sync.Addr].Keys.Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
 	}
-}
-
-// keysRun reports whether exports of keys run by themselves.
-func keysRun(s *hello.Sync) bool {
-	if own := s.In.KeySchedule; own != nil {
-		return own.Enabled == nil || *own.Enabled
-	}
-	return s.In.Enabled
 }
 
 // remarks adds what is to be said of a sign-in that works.

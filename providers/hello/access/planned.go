@@ -195,12 +195,11 @@ func (p *planning) devices() {
 	for _, addr := range sorted(p.is.Devices) {
 		d, was := p.is.Devices[addr], p.was.Devices[addr]
 		m := p.Machines[addr]
-		hybrid := d.In.Join == string(hello.HybridJoined)
 		if m == nil {
 			p.Machines[addr] = &Machine{DeviceID: planned(addr), Credentials: map[string]*Credential{}}
-			if hybrid {
+			if d.In.Join == string(hello.HybridJoined) {
 				p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
-				p.Machines[addr].Uncarried = !d.In.EnabledInDomain
+				p.Machines[addr].Carried = ptr(true) // it joins enabled, and is disabled afterwards
 			}
 			continue
 		}
@@ -208,7 +207,6 @@ func (p *planning) devices() {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
-		m.Uncarried = m.Uncarried || hybrid && was.In.EnabledInDomain != d.In.EnabledInDomain
 	}
 }
 
@@ -222,6 +220,8 @@ func (p *planning) enrollmentsCome() {
 
 // planned is the id of what does not exist yet.
 func planned(addr string) string { return "planned:" + addr }
+
+func ptr[T any](v T) *T { return &v }
 
 func sorted[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))

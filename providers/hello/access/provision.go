@@ -56,7 +56,7 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	known := p.is.Planned(user, device)
 	known.PRT = true
 	for _, check := range hello.Prerequisites(s.route, s.policy, known).Checks {
-		if !check.OK {
+		if !check.OK && !check.Later {
 			return check.Code
 		}
 	}

@@ -7,7 +7,6 @@
 package enroll
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -96,26 +95,7 @@ func (c *Client) ask(ctx context.Context, s Service, request []byte, cmc bool, t
 	if err != nil {
 		return nil, fmt.Errorf("answer of %s: %w", s.Name, err)
 	}
-	return &Issued{chain(leaf, signed.Certificates), r.CMC}, nil
-}
-
-// chain puts the certificates above a leaf in order.
-func chain(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	out := []*x509.Certificate{leaf}
-	for at := leaf; !bytes.Equal(at.RawIssuer, at.RawSubject); {
-		var above *x509.Certificate
-		for _, o := range others {
-			if bytes.Equal(o.RawSubject, at.RawIssuer) && at.CheckSignatureFrom(o) == nil {
-				above = o
-			}
-		}
-		if above == nil || len(out) > len(others) {
-			break
-		}
-		out = append(out, above)
-		at = above
-	}
-	return out
+	return &Issued{cms.Chain(leaf, signed.Certificates), r.CMC}, nil
 }
 
 // http is a client that proves itself by Kerberos with its first request: the
