@@ -43,12 +43,25 @@ func isCMS(der []byte) bool {
 	return in.ReadASN1(&body, tags.SEQUENCE) && body.PeekASN1Tag(tags.OBJECT_IDENTIFIER)
 }
 
+// readEnvelope takes the two forms of a request for somebody else (MS-WCCE
+// 3.1.1.4.3.3): a PKCS #10 that is signed as it is, with attributes that say for
+// whom, and a CMC request.
 func readEnvelope(der []byte) (*cms.SignedData, *cmc.Request, error) {
 	signed, err := cms.ParseSignedData(der)
-	if err != nil || !signed.ContentType.Equal(cmc.PKIData) {
-		return nil, nil, refuse(CodeSyntax, "The request is neither PKCS #10 nor a CMC request with one signature.")
+	if err != nil || !signed.ContentType.Equal(cmc.PKIData) && !signed.ContentType.Equal(cms.Data) {
+		return nil, nil, refuse(CodeSyntax, "The request is neither PKCS #10, nor one that one agent signed, nor a CMC request.")
 	}
-	request, err := cmc.ParseRequest(signed.Content)
+	var request *cmc.Request
+	if signed.ContentType.Equal(cms.Data) {
+		request = &cmc.Request{CSR: signed.Content}
+		for _, a := range signed.Attributes {
+			if err == nil && a.ID.Equal(cmc.NameValuePair) {
+				request.Pairs, err = cmc.ParsePairs(a.Values)
+			}
+		}
+	} else {
+		request, err = cmc.ParseRequest(signed.Content)
+	}
 	if err != nil {
 		return nil, nil, refuse(CodeSyntax, "The CMC request cannot be read.")
 	}
