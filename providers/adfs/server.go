@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/web"
+	"hellolab/providers/wire/wstrust"
 )
 
 // maxReplays bounds the authenticators that are remembered.
@@ -85,12 +86,40 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve routes the token service's host. The path is in lower case, without a
 // slash at its end.
 func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
-	get := r.Method == http.MethodGet
+	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
 	switch {
 	case path == adfs.PathConfiguration && get:
 		web.WriteJSON(w, http.StatusOK, adfs.NewMetadata(s.set.Host, s.capabilities()...))
 	case path == adfs.PathKeys && get:
 		s.publishKeys(w)
+	case path == adfs.PathAuthorize && get:
+		s.authorize(w, r)
+	case path == adfs.PathAuthorize && post:
+		s.submitted(w, r)
+	case path == adfs.PathToken && post:
+		s.answer(w, r, s.grant)
+	case path == adfs.PathDeviceCode && post:
+		s.answer(w, r, s.deviceAuthorization)
+	case path == adfs.PathDeviceAuth && (get || post):
+		s.deviceAuth(w, r)
+	case path == adfs.PathLogout && get:
+		s.logout(w, r)
+	case path == adfs.PathUserinfo && (get || post):
+		s.userinfo(w, r)
+	case path == adfs.PathPassive && (get || post):
+		s.passive(w, r)
+	case path == adfs.PathMEX && (get || post):
+		s.exchange(w)
+	case path == strings.ToLower(adfs.PathFederationMetadata) && get:
+		s.describe(w, r)
+	case path == adfs.PathUserNameMixed && post:
+		s.trust(w, r, wstrust.Trust13, false)
+	case path == adfs.PathUserNameMixed2005 && post:
+		s.trust(w, r, wstrust.Trust2005, false)
+	case path == adfs.PathWindowsTransport && post && s.set.adfs():
+		s.trust(w, r, wstrust.Trust13, true)
+	case path == adfs.PathWindowsTrans2005 && post && s.set.adfs():
+		s.trust(w, r, wstrust.Trust2005, true)
 	default:
 		http.NotFound(w, r)
 	}
