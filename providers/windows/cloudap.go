@@ -50,6 +50,8 @@ type prtRecord struct {
 	Obtained   time.Time  `json:"obtained"`
 	Expires    time.Time  `json:"expires"`
 
+	SecondFactor time.Time `json:"second_factor,omitzero"` // when one was given with what it was obtained by, as far as the device knows
+
 	tickets *cloudTickets // that came with it; nil: none were asked for
 }
 
