@@ -20,7 +20,8 @@ func (s *server) assemble() {
 	}
 	s.registration = &edrs.Service{
 		Host: s.set.Host, Directory: s.directory, Seal: s.seal, MFA: s.set.lifetimes().MFA, Now: s.env.Now, Rand: s.env.Rand, Log: s.log, Emit: s.env.Emit,
-		Verify: func(_ context.Context, token, resource string) (*adfs.Claims, error) { return s.verify(token, resource) },
+		Verify: func(_ context.Context, token, resource string) (*adfs.Claims, error) {
+			return s.verify(token, resource)
+		},
 	}
 }
-
