@@ -219,6 +219,21 @@ func (m *machine) atDirectory(ctx context.Context, do func(*adldap.Conn, guid.GU
 	return do(conn, device)
 }
 
+// changeEnterprise has the domain say of the machine's msDS-Device whether it may be
+// served, as its administrator.
+func (m *machine) changeEnterprise(ctx context.Context) error {
+	if m.rec.Enterprise == nil {
+		return nil
+	}
+	enabled := "FALSE"
+	if m.in.EnabledInDomain {
+		enabled = "TRUE"
+	}
+	return m.atDirectory(ctx, func(c *adldap.Conn, device guid.GUID) error {
+		return c.Replace(addevice.DN(c.Base, device), adldap.Attributes{"msDS-IsEnabled": {enabled}})
+	})
+}
+
 // leaveEnterprise ends the registration with AD FS: by the device's certificate, or,
 // where that cannot be shown or is not taken, by the administrator. In a domain that
 // is gone there is none.
