@@ -22,6 +22,7 @@ import (
 	"hellolab/providers/administer"
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/addevice"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/filetime"
@@ -71,7 +72,9 @@ func Read(ctx context.Context, lab Lab, machines Machines) (*access.Facts, error
 	if s.authorities, err = existing[spec.Authority, spec.AuthorityOut](env, "authority"); err != nil {
 		return nil, err
 	}
-	return s.facts, errors.Join(s.devices(machines), s.tenants(), s.syncs(), s.domains())
+	err = errors.Join(s.devices(machines), s.tenants(), s.syncs(), s.domains(), s.federations())
+	s.userCertificates()
+	return s.facts, err
 }
 
 // existing resolves the objects of a kind that are there.
@@ -243,6 +246,33 @@ func (s *survey) accounts(d domainObject) error {
 	for _, e := range found {
 		if a := by[strings.ToLower(e.GUID.String())]; a != nil {
 			read(e, a)
+		}
+	}
+	return s.written(c)
+}
+
+// written finds the devices of which the domain has a device object, by which AD FS
+// knows them: registered with it, or written back by Connect. One that is disabled
+// counts as none.
+func (s *survey) written(c *adldap.Conn) error {
+	by := map[string]*access.Machine{}
+	for _, m := range s.facts.Machines {
+		by[strings.ToLower(cmp.Or(m.Enterprise, m.DeviceID))] = m
+	}
+	found, err := c.List(addevice.ContainerDN(c.Base), ldapmsg.EqualTo("objectClass", addevice.Class), addevice.Attributes...)
+	if err != nil {
+		if adldap.IsCode(err, ldapmsg.NoSuchObject) {
+			err = nil
+		}
+		return err
+	}
+	for _, e := range found {
+		d, err := addevice.Parse(e)
+		if err != nil {
+			continue // AD FS cannot read it either
+		}
+		if m := by[strings.ToLower(d.ID.String())]; m != nil {
+			m.Written = d.Enabled
 		}
 	}
 	return nil

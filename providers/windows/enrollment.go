@@ -48,6 +48,8 @@ type enrollmentRecord struct {
 	Registered bool      `json:"registered"`
 	Created    time.Time `json:"created"`
 	Gestures   []string  `json:"gestures,omitempty"` // asked for besides the PIN
+	Receipt    string    `json:"receipt,omitempty"`  // by which AD FS certifies the key before the domain has it
+	Hint       string    `json:"hint,omitempty"`     // of AD FS's registration service, for the same
 }
 
 // id names the enrollment: by its first key.

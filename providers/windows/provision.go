@@ -55,9 +55,9 @@ var flows = map[hello.Flow][]phase{
 	hello.P2: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
 	hello.P3: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
 	hello.P4: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
-	hello.P5: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P5: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).certificate, (*provisioning).exit},
 	hello.P6: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).exit},
-	hello.P7: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).exit},
+	hello.P7: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).certificate, (*provisioning).exit},
 	hello.P8: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
 }
 

@@ -187,6 +187,7 @@ func (p *provisioning) register(ctx context.Context, ask func(context.Context) (
 		return err
 	}
 	p.made.EntryID, p.made.Registered, p.receipt, p.hint = reply.entry, true, reply.receipt, reply.hint
+	p.made.Receipt, p.made.Hint = reply.receipt, reply.hint
 	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, p.made) })
 	if err != nil {
 		return err

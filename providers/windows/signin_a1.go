@@ -192,10 +192,7 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.postLogon(ctx); err != nil {
-		return err
-	}
-	return s.reach(ctx)
+	return s.inOrder(ctx, s.postLogon, s.certificates, s.reach)
 }
 
 // keepToken has LSASS keep the primary refresh token, and what came with it.

@@ -31,7 +31,7 @@ func (s *signingIn) a6(ctx context.Context) error {
 // a7 is flow A7: A6, with a certificate for the key in what the domain is sent, and
 // the token of AD FS after the tenant's.
 func (s *signingIn) a7(ctx context.Context) error {
-	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.enterpriseBehindDesktop, s.lookAtHello, s.reach)
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.enterpriseBehindDesktop, s.lookAtHello, s.certificates, s.reach)
 }
 
 // a6PhaseA goes from the lock screen to the Kerberos provider.

@@ -57,6 +57,8 @@ type Status struct {
 	Check   *CheckState  `json:"ngc_prerequisite_check,omitempty"` // of a user without a Hello key
 	PreJoin *JoinAttempt `json:"previous_registration,omitempty"`  // of a domain's member that is not registered
 
+	Certificates []PersonalCertificate `json:"certificates,omitempty"` // in the user's Personal store
+
 	// What dsregcmd does not show.
 	Locked       bool `json:"session_locked"`    // the user's session
 	Pool         int  `json:"key_pool"`          // user keys that lie ready
@@ -258,6 +260,9 @@ func (s *Status) ofUser(m *machine, user string) error {
 		s.KeyID = done.EntryID
 		return nil
 	})
+	if err == nil && sid != "" {
+		s.Certificates, err = m.personalStore(sid)
+	}
 	if err != nil || mine == nil {
 		return err
 	}

@@ -22,6 +22,8 @@ const mixed = "\x00mixed"
 func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, letter string) {
 	d := s.world.Domains[domain]
 	switch {
+	case s.byCertificate() && s.shown() == nil:
+		return "certificate_missing", at.locate
 	case s.u.In.Domain == "":
 		return "not_domain_account", at.locate
 	case d == nil:
@@ -58,16 +60,40 @@ func (s *signingIn) passwordOver() bool {
 }
 
 // byEachController asks those that the device may find: of its site, or any.
-// Chance picks one, so where they differ the answer is mixed.
 func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter string) {
-	for i, name := range s.found(d, func(spec.Controller) bool { return true }) {
+	var ends []End
+	for _, name := range s.found(d, func(spec.Controller) bool { return true }) {
 		c, l := s.byController(d, strings.ToLower(name), at)
-		if i > 0 && (c != code || l != letter) {
-			return mixed, at.check
-		}
-		code, letter = c, l
+		ends = append(ends, End{c, l})
 	}
-	return code, letter
+	return s.byChance(ends, at)
+}
+
+// byChance is what comes of controllers of which chance picks one: mixed where
+// some give a ticket and some do not; where none does, what the first says. What
+// others say is noted.
+func (s *signingIn) byChance(ends []End, at letters) (code, letter string) {
+	some := slices.ContainsFunc(ends, func(e End) bool { return e.Reason == "" })
+	first := End{}
+	for i, e := range ends {
+		switch {
+		case e.Reason == "":
+		case i == 0 || first.Reason == "":
+			first = e
+			if some {
+				s.or = append(s.or, e)
+			}
+		case e != first && !slices.Contains(s.or, e):
+			s.or = append(s.or, e)
+		}
+	}
+	if some && first.Reason != "" {
+		return mixed, at.check
+	}
+	if first.Reason == "" {
+		return "", at.check
+	}
+	return first.Reason, first.Phase
 }
 
 // found are the controllers that the locator may find: those that fit of the
@@ -111,20 +137,9 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	if len(names) == 0 {
 		return "dc_not_found", at.locate
 	}
-	for i, name := range names {
-		c := ""
-		if !hello.Offers(by[name], "aes256") {
-			c, s.weak = "domain_refused", true
-		}
-		if i > 0 && c != code {
-			return mixed, at.check
-		}
-		code = c
-	}
 	now := s.facts.Now
 	_, denied := s.world.CloudKerberosDenies(s.user)
 	switch {
-	case code != "":
 	case string(s.u.In.Domain) != domain, t == nil:
 		code = "cloud_kerberos_unknown"
 	case s.facts.Servers[t.Addr] != "":
@@ -138,7 +153,15 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	case denied:
 		code = "cloud_kerberos_denied"
 	}
-	return code, at.check
+	var ends []End
+	for _, name := range names {
+		e := End{code, at.check}
+		if !hello.Offers(by[name], "aes256") {
+			e.Reason, s.weak = "domain_refused", true
+		}
+		ends = append(ends, e)
+	}
+	return s.byChance(ends, at)
 }
 
 func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code, letter string) {
@@ -153,6 +176,10 @@ func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code
 			s.ended = c.NotAfter
 		}
 		return "kdc_no_certificate", at.proof
+	case s.byCertificate():
+		if code := s.checkClient(d); code != "" {
+			return code, at.proof
+		}
 	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
 		return "key_not_synced", at.proof
 	}
@@ -165,14 +192,8 @@ func (c *Certificate) inLife(at time.Time) bool {
 
 // checkKDC makes the five checks of a KDC's certificate, in the device's order.
 func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
-	w := s.world
 	member := s.d.In.Join == string(hello.HybridJoined) || s.d.In.Join == string(hello.DomainJoined)
-	var chain []*hello.Authority
-	for at := w.Authorities[c.Authority]; at != nil; at = w.Authorities[string(at.In.Parent)] {
-		if chain = append(chain, at); at.In.Parent == "" || len(chain) > len(w.Authorities) {
-			break
-		}
-	}
+	chain := s.chainOf(c.Authority)
 	if len(chain) == 0 || !s.trusts(chain[len(chain)-1], member) {
 		return "kdc_certificate_untrusted"
 	}

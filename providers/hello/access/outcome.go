@@ -64,6 +64,17 @@ var outcomes = map[string]outcome{
 	"cloud_kerberos_key_differs": {AdminFix, NextTGT, Inferred, "U2"},
 	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
 
+	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
+	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},
+	"certificate_untrusted":          {AdminFix, NextTGT, Documented, "D5"},
+	"certificate_expired":            {AdminFix, CertificateEnds, Documented, "K6"},
+	"certificate_revoked":            {Reprovision, NextTGT, Documented, "U9"},
+	"certificate_revocation_unknown": {AdminFix, NextTGT, Documented, "K4"},
+	"certificate_purpose":            {AdminFix, NextTGT, Documented, ""},
+	"certificate_name_mismatch":      {Reprovision, NextTGT, Inferred, "U10"},
+	"certificate_other_account":      {Reprovision, NextTGT, Documented, "D6"},
+	"no_enterprise_prt":              {AdminFix, NextProvisioning, Documented, "Q3"},
+
 	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
 	"kdc_certificate_expired":            {AdminFix, NextTGT, Documented, "K1"},
 	"kdc_certificate_untrusted":          {AdminFix, NextTGT, Documented, "K5"},
@@ -85,7 +96,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		s.nextCycle(&v)
 	case flow == hello.A5 && code == "cached_logon_missing" && s.credential.CachedKey != nil && s.credential.CachedKey.KeyID == s.credential.KeyID:
 		v.Rule, v.Sentence = "T1", "No controller is reached, and the key must be proven to one by its new trust first."
-	case (flow == hello.A5 || flow == hello.A6) && !s.open && o.when == NextTGT:
+	case (flow == hello.A5 || flow == hello.A6 || flow == hello.A7 || flow == hello.A8) && !s.open && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
@@ -99,6 +110,8 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		switch code {
 		case "kdc_no_certificate":
 			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
+		case "certificate_expired":
+			v.At = s.ended
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
 		}

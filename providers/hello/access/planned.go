@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -161,8 +162,17 @@ func (p *planning) users() {
 		}
 		a.PasswordExpires = p.expiry(u, a)
 		if changed && u.In.Tenant != "" {
+			p.unreached(u)
 			p.cycle(p.is.SyncBetween(u.In.Tenant, u.In.Domain))
 		}
+	}
+}
+
+// unreached tells of a user who is changed and whom Connect does not carry: the
+// apply waits for it in vain, and ends.
+func (p *planning) unreached(u *hello.User) {
+	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, u.Out.DN) {
+		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is not in the scope of %s: an apply that changes it stops there.", u.Addr, s.Addr))
 	}
 }
 

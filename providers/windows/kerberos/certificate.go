@@ -34,7 +34,7 @@ func HintIn(cert *x509.Certificate) (domain, from string) {
 			return strings.ToLower(strings.Join(labels, ".")), "subject"
 		}
 	}
-	if upn := upnIn(cert); upn != "" {
+	if upn := UPNIn(cert); upn != "" {
 		_, domain, _ = strings.Cut(upn, "@")
 		return strings.ToLower(domain), "upn"
 	}
@@ -44,13 +44,15 @@ func HintIn(cert *x509.Certificate) (domain, from string) {
 // NameIn is whom a certificate asks a ticket for: the user principal name in it,
 // else the name by which the user is known anyway.
 func NameIn(cert *x509.Certificate, known krb.Name) krb.Name {
-	if upn := upnIn(cert); upn != "" {
+	if upn := UPNIn(cert); upn != "" {
 		return krb.Enterprise(upn)
 	}
 	return known
 }
 
-func upnIn(cert *x509.Certificate) string {
+// UPNIn is the user principal name among a certificate's alternative names; "" when
+// there is none.
+func UPNIn(cert *x509.Certificate) string {
 	names, err := adcert.Names(cert)
 	if err != nil || len(names.UPNs) == 0 || !strings.Contains(names.UPNs[0], "@") {
 		return ""
