@@ -52,7 +52,7 @@ func (r *registering) discoverEnterprise(ctx context.Context) (err error) {
 	if r.contract, err = edrs.Discover(ctx, r.http, host); err != nil {
 		return err
 	}
-	if u, err := url.Parse(r.contract.Join.URL); err != nil || u.Scheme != "https" || u.Hostname() != host {
+	if u, err := url.Parse(r.contract.Join.URL); err != nil || u.Scheme != "https" || u.Hostname() != host && u.Hostname() != r.sts.Out.Host {
 		return fmt.Errorf("discovery leads elsewhere: %.80q", r.contract.Join.URL)
 	}
 	r.trace.step(event.Device, "", local, "discovered", "The computer knows where to register, and the audience of the token it needs.",
