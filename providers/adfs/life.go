@@ -118,7 +118,7 @@ func (s *settings) join(ctx context.Context, env providers.Env, c *adldap.Conn) 
 	if err := c.Replace(e.DN, adldap.Attributes{"description": {mark(env.Addr)}, "operatingSystem": {"Windows Server 2022 Datacenter"}, "operatingSystemVersion": {"10.0 (20348)"}}); err != nil {
 		return err
 	}
-	if err := s.setRights(c); err != nil {
+	if err := s.setRights(env, c); err != nil {
 		return err
 	}
 	return s.store(ctx, env)
@@ -176,7 +176,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 			return object{}, err
 		}
 		// Without its rights the service registers nothing.
-		has, err := s.hasRights(c)
+		has, err := s.hasRights(env, c)
 		if err != nil {
 			return object{}, err
 		}
@@ -210,7 +210,7 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Federation
 		if err := freeHost(env, s.DRSHost); err != nil {
 			return o.Out, err
 		}
-		if err := s.setRights(c); err != nil {
+		if err := s.setRights(env, c); err != nil {
 			return o.Out, err
 		}
 	}
@@ -238,7 +238,7 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 	}
 	defer c.Close()
 	s.In.DeviceRegistration = false
-	if err := s.setRights(c); err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
+	if err := s.setRights(env, c); err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
 		return err
 	}
 	return s.Account.Leave(c)
