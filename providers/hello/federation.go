@@ -124,7 +124,7 @@ func (w *World) AlwaysPrompts(flow Flow, user, device string) bool {
 // device management. What is not known yet counts as given.
 func (w *World) planCertificates(f *Facts, u *User, d *Device) {
 	sts := w.FederationOn(HomeDomain(u, d))
-	f.EnterprisePRT = sts != nil && (sts.In.Enabled || !sts.Knows("enabled")) && w.knownToSTS(u, d, sts)
+	f.EnterprisePRT = sts != nil && (sts.In.Enabled || !sts.Knows("enabled")) && w.knownToSTS(u, d, sts) || sts == nil && !w.federationsKnown()
 	t, certain := w.CertificateTrustOf(u, d)
 	f.MDMCertificate = !certain || t != nil && (t.In.Delivery == string(MDMDelivery) || !t.Knows("certificate_delivery"))
 	ra := w.RegistrationAuthorityOf(u, d)
@@ -138,6 +138,17 @@ func (w *World) planCertificates(f *Facts, u *User, d *Device) {
 	default:
 		f.Template = t != nil
 	}
+}
+
+// federationsKnown reports whether it is known of every federation service whose
+// it is.
+func (w *World) federationsKnown() bool {
+	for _, f := range w.Federations {
+		if !f.Knows("kind", "domain") {
+			return false
+		}
+	}
+	return true
 }
 
 // knownToSTS reports whether AD FS finds a device in the domain's directory:

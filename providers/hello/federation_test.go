@@ -8,12 +8,13 @@ import (
 	"hellolab/providers/spec"
 )
 
-// federatedLab is the hybrid lab, federated with AD FS, by certificate trust: the
-// tablet stays as it was, without an enrollment.
+// federatedLab is the hybrid lab, federated with AD FS, by certificate trust;
+// without the tablet, and without bo, whom AD FS could not sign in.
 func federatedLab() map[string]any {
 	l := hybridLab()
-	delete(l, "device.tablet")
-	delete(l, "enrollment.tablet")
+	for _, addr := range []string{"device.tablet", "enrollment.tablet", "user.bo"} {
+		delete(l, addr)
+	}
 	l["federation.sts"] = spec.Federation{Kind: "adfs", Domain: "domain.corp", Authority: "authority.root", MFA: "builtin", MFARule: "on_request",
 		RegistrationAuthority: true, DeviceRegistration: true, Enabled: true, SigningVersion: 1}
 	with(l, "tenant.contoso", func(t *spec.Tenant) { t.Authentication, t.Federation = "federated", "federation.sts" })
@@ -28,7 +29,7 @@ func federatedLab() map[string]any {
 // enrollment, by key trust.
 func onPremisesLab() map[string]any {
 	l := federatedLab()
-	for _, addr := range []string{"tenant.contoso", "sync.up", "user.bo"} {
+	for _, addr := range []string{"tenant.contoso", "sync.up"} {
 		delete(l, addr)
 	}
 	with(l, "trust.key", func(t *spec.Trust) { t.Type, t.Tenant, t.Authority = "key", "", "" })
@@ -194,7 +195,7 @@ func TestAuthenticationOf(t *testing.T) {
 		want Authentication
 	}{
 		"managed": {hybridLab(), "user.alice", Managed}, "AD FS": {federatedLab(), "user.alice", FederatedADFS},
-		"third party": {third, "user.bo", FederatedThirdParty}, "on-premises": {onPremisesLab(), "user.alice", FederatedADFS},
+		"third party": {third, "user.alice", FederatedThirdParty}, "on-premises": {onPremisesLab(), "user.alice", FederatedADFS},
 	} {
 		w := worldOf(t, c.lab)
 		if got := w.AuthenticationOf(w.Users[c.user]); got != c.want {

@@ -6,9 +6,12 @@ import (
 	"net/http"
 
 	"hellolab/providers"
+	"hellolab/providers/event"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/gss"
+	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
 )
@@ -51,6 +54,35 @@ func adfsOn(env providers.Env, domain providers.Ref) (*federationObject, error) 
 		}
 	}
 	return nil, nil
+}
+
+// ticketFor is the user's Kerberos ticket for a federation service, as HTTP carries
+// it; "" where the session has none, and gets none.
+func (p *provisioning) ticketFor(ctx context.Context, f *federationObject) (string, error) {
+	if !p.inDomain() || f.In.Domain != p.in.Domain {
+		return "", nil
+	}
+	session, err := p.kerberosSession(p.user)
+	if err != nil || session == nil || !kerberos.Usable(session.TGT, p.env.Now()) {
+		return "", err
+	}
+	provider, _, err := p.kerberosOf(p.in.Domain, kerberosLane(p.trace, nil))
+	if err != nil {
+		return "", err
+	}
+	ticket, err := provider.Ticket(ctx, session, krb.Service("HTTP", f.Out.Host))
+	if err != nil {
+		p.trace.skip(event.Kerberos, "sts_ticket_missing", "The session has no ticket for the federation service: its page will ask for the password.", reasonOf(err).Code)
+		return "", ctx.Err()
+	}
+	if err := p.keepKerberos(ctx, p.user, session); err != nil {
+		return "", err
+	}
+	credential, err := kerberos.GSS(ticket)
+	if err != nil {
+		return "", err
+	}
+	return negotiate(p.env, credential)
 }
 
 // negotiate proves a Kerberos ticket's owner to a host, as the value of the header

@@ -148,7 +148,11 @@ func (r *registering) join(ctx context.Context) error {
 		return err
 	}
 	return r.accept(ctx, joined, func(w providers.Writer) error {
-		return put(w, tableWAM, r.joiner.sid, wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()})
+		left := wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()}
+		if r.joiner.totpSecret != "" {
+			left.SecondFactor = left.At
+		}
+		return put(w, tableWAM, r.joiner.sid, left)
 	})
 }
 

@@ -39,6 +39,8 @@ type provisioning struct {
 	receipt    string     // the tenant's, for AD FS; "" without one
 	hint       string     // of AD FS's registration service, for AD FS; "" without one
 	enterprise *prtRecord // the user's token of AD FS; nil without one
+
+	sts *federationObject // AD FS, where it registers the key; else nil
 }
 
 // phase is a lettered phase of a flow. It begins by entering its letter.
@@ -50,8 +52,13 @@ type phase = func(*provisioning, context.Context) error
 // P2's phase A.
 var flows = map[hello.Flow][]phase{
 	hello.P1: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P2: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
 	hello.P3: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
 	hello.P4: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P5: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).certificate, (*provisioning).exit},
+	hello.P6: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).exit},
+	hello.P7: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).certificate, (*provisioning).exit},
+	hello.P8: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
 }
 
 // run goes through a flow's phases.
@@ -111,12 +118,14 @@ func (e *enrolling) application(ctx context.Context, t *trace) (*provisioning, e
 	if err != nil {
 		return nil, err
 	}
-	return &provisioning{
+	p := &provisioning{
 		enrolling: e,
 		trace:     t,
 		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant, tgt: e.asksTickets(e.user, e.route.Trust)},
 		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
-	}, nil
+	}
+	p.wam.ticket = p.ticketFor
+	return p, nil
 }
 
 func (p *provisioning) close() {
@@ -150,7 +159,11 @@ func (p *provisioning) launch(ctx context.Context) error {
 	if err := p.enterpriseAtFirst(ctx); err != nil {
 		return err
 	}
-	facts.EnterprisePRT = p.enterprise != nil
+	ready, err := p.learnReadiness(ctx, t, p.cloud.http, p.route)
+	if err != nil {
+		return err
+	}
+	facts.EnterprisePRT, facts.Template, facts.RegistrationAuthority = p.enterprise != nil, ready.Template, ready.Authority
 	tickets, err := p.partialTicket(ctx)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/edrs"
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
@@ -23,6 +24,9 @@ import (
 // the registration service, which the tenant gives for two factors only. A
 // second factor of the last ten minutes counts; else the user is prompted.
 func (p *provisioning) phaseA(ctx context.Context) (err error) {
+	if p.route.Federated { // P3 is drawn for a managed tenant, and works in a federated one
+		return p.federatedA(ctx)
+	}
 	t := p.trace
 	t.in("A")
 	t.step(event.CXH, event.WAM, local, "token_request", "The application asks for an access token to the registration service.",
@@ -169,6 +173,7 @@ func (p *provisioning) register(ctx context.Context, ask func(context.Context) (
 	p.made = enrollmentRecord{
 		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.trace.flow), Trust: string(p.route.Trust),
 		DeviceID: p.identity().DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures, ID: p.id,
+		Federated: p.route.Authentication.Federated(), Delivery: string(p.route.Delivery),
 	}
 	if err := p.keep(ctx, p.made); err != nil {
 		return err
@@ -183,6 +188,7 @@ func (p *provisioning) register(ctx context.Context, ask func(context.Context) (
 		return err
 	}
 	p.made.EntryID, p.made.Registered, p.receipt, p.hint = reply.entry, true, reply.receipt, reply.hint
+	p.made.Receipt, p.made.Hint = reply.receipt, reply.hint
 	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, p.made) })
 	if err != nil {
 		return err
@@ -203,7 +209,8 @@ type registered struct {
 // saidNo reports whether a registration service refused, and did not break.
 func saidNo(err error) bool {
 	var tenants *drs.Error
-	return errors.As(err, &tenants)
+	var domains *edrs.Error
+	return errors.As(err, &tenants) || errors.As(err, &domains)
 }
 
 // exit is the end of provisioning, in whichever phase that is.

@@ -119,7 +119,7 @@ func (s *signingIn) resume(ctx context.Context) (over bool, err error) {
 		return false, err
 	}
 	s.sessionUnlocked(message{"obtained": s.prt.Obtained, "expires": s.prt.Expires})
-	return false, s.reach(ctx)
+	return false, s.inOrder(ctx, s.certificates, s.reach)
 }
 
 // sessionUnlocked is Winlogon's part of an unlock.

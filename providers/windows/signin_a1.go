@@ -114,7 +114,7 @@ func (s *signingIn) signFor(ctx context.Context, asked *cloudAP, nonce string) (
 	now := s.env.Now()
 	c := ngc.Claims{
 		Issuer:       s.user.upn,
-		Audience:     asked.at().id,
+		Audience:     asked.at().aud,
 		IssuedAt:     prt.Time(now.Unix()),
 		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
 		RequestNonce: nonce,
@@ -139,8 +139,11 @@ func (s *signingIn) phaseC(ctx context.Context) (err error) {
 	text := "Cloud AP returns the signed nonce in a request signed with the device key."
 	m := message{"scope": s.cloud.at().scope, "device_id": s.rec.Registration.DeviceID}
 	if s.released == nil {
-		r = prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantPassword, Username: s.user.upn, Password: string(s.request.Password)}
-		text = "Cloud AP returns the nonce with the password in a request signed with the device key."
+		if r, err = s.cloud.byPasswordOf(ctx, s.user, s.request.Password); err != nil {
+			return err
+		}
+		r.RequestNonce = s.nonce
+		text = "Cloud AP returns the nonce with what proves the password in a request signed with the device key."
 	} else {
 		m["kid"] = s.kid
 	}
@@ -167,8 +170,12 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 	}
 	if s.prt, err = s.cloud.keep(ctx, s.reply, credential, s.user.upn); err != nil {
 		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "session_key_refused", "The session key cannot be unwrapped.", err)
+		return err
 	}
-	return err
+	if credential == byHello { // which is two factors
+		s.prt.SecondFactor = s.prt.Obtained
+	}
+	return nil
 }
 
 // phaseE: LSASS has the token, Winlogon opens the session.
@@ -185,10 +192,7 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.postLogon(ctx); err != nil {
-		return err
-	}
-	return s.reach(ctx)
+	return s.inOrder(ctx, s.postLogon, s.certificates, s.reach)
 }
 
 // keepToken has LSASS keep the primary refresh token, and what came with it.
@@ -269,6 +273,11 @@ func (s *signingIn) postLogon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ready, err := s.learnReadiness(ctx, t, s.cloud.http, s.route)
+	if err != nil {
+		return err
+	}
+	facts.EnterprisePRT, facts.Template, facts.RegistrationAuthority = s.enterprise != nil, ready.Template, ready.Authority
 	facts.PRT, facts.CloudTGT = s.prt != nil, kerberos.Usable(tickets.Domain, s.env.Now())
 	if ok {
 		_, facts.HasKey = c.UserKey(s.identity().provider())

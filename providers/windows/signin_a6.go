@@ -25,13 +25,13 @@ var a6Cloud = map[string]string{"B": "F", "C": "G", "D": "G", "E": "G"}
 // so does an unlock. A7 has the same phases: with certificate trust the key comes
 // to the domain in its certificate.
 func (s *signingIn) a6(ctx context.Context) error {
-	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.reach)
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.lookAtHello, s.reach)
 }
 
 // a7 is flow A7: A6, with a certificate for the key in what the domain is sent, and
 // the token of AD FS after the tenant's.
 func (s *signingIn) a7(ctx context.Context) error {
-	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.enterpriseBehindDesktop, s.reach)
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.enterpriseBehindDesktop, s.lookAtHello, s.certificates, s.reach)
 }
 
 // a6PhaseA goes from the lock screen to the Kerberos provider.
@@ -126,13 +126,21 @@ func (s *signingIn) cloudPhases(ctx context.Context) error {
 	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "While the desktop loads, LSASS passes the credentials to Cloud AP.", nil)
 	s.cloudless = s.tokenBehindDesktop(ctx)
 	if s.cloudless == nil {
-		return s.postLogon(ctx)
+		return nil
 	}
 	s.prt = nil
 	if !t.refusing {
 		t.refused(event.CloudAP, event.LSASS, local, "prt_missing", "There is no primary refresh token; the session in Windows stays.", s.cloudless)
 	}
 	return ctx.Err()
+}
+
+// lookAtHello is postLogon of a session that has its token.
+func (s *signingIn) lookAtHello(ctx context.Context) error {
+	if s.cloudless != nil {
+		return nil
+	}
+	return s.postLogon(ctx)
 }
 
 // tokenBehindDesktop goes on with the session's token at an unlock, and gets one

@@ -7,7 +7,7 @@ import "context"
 // loads, AD FS in the tenant's place: F, its nonce and the proof over it; G, its
 // primary refresh token.
 func (s *signingIn) a8(ctx context.Context) error {
-	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.enterprisePhases, s.reach)
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.enterprisePhases, s.certificates, s.reach)
 }
 
 // enterprisePhases are F and G.

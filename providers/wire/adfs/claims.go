@@ -23,10 +23,10 @@ type Claims struct {
 	TokenID    string   `json:"jti,omitempty"`
 
 	// Of a computer that registers itself (MS-DVRJ 3.1.5.1.1.3).
-	AccountType      string `json:"accounttype,omitempty"`                   // AccountComputer
-	ObjectGUID       string `json:"onpremobjectguid,omitempty"`              // base64 of the 16 bytes in Windows order
-	PermitsRegister  string `json:"PermitDeviceRegistrationClaim,omitempty"` // "true"
-	InsideCorpNet    string `json:"insidecorporatenetwork,omitempty"`        // "true", "false"
+	AccountType      string `json:"http://schemas.microsoft.com/ws/2012/01/accounttype,omitempty"`                             // AccountComputer
+	ObjectGUID       string `json:"http://schemas.microsoft.com/identity/claims/onpremobjectguid,omitempty"`                   // base64 of the 16 bytes in Windows order
+	PermitsRegister  string `json:"http://schemas.microsoft.com/authorization/claims/PermitDeviceRegistrationClaim,omitempty"` // "true"
+	InsideCorpNet    string `json:"insidecorporatenetwork,omitempty"`                                                          // "true", "false"
 	MethodReferences string `json:"authnmethodsreferences,omitempty"`
 }
 

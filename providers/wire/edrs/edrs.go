@@ -11,8 +11,11 @@
 // A refusal of discovery has no body that counts; of registration it is a
 // drs.Error; of a key it is an Error.
 //
-// Who asks is proved by an access token of AD FS for Resource: DeviceClaims of a
-// computer, KeyClaims of a user.
+// Who asks is proved by an access token of AD FS for Resource, with these claims
+// (package adfs has their names):
+//
+//	device  PermitDeviceRegistrationClaim "true", accounttype "DJ", onpremobjectguid, primarysid
+//	key     deviceid, upn, amr with one of AMRMultiple, auth_time
 package edrs
 
 import (
@@ -24,7 +27,6 @@ import (
 
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/oauth"
-	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/web"
 )
 
@@ -46,29 +48,8 @@ func Host(suffix string) string { return "enterpriseregistration." + suffix }
 // the host of its federation service.
 func Resource(host string) string { return "urn:ms-drs:" + host }
 
-// Values of DeviceClaims.
-const (
-	Permitted    = "true"
-	DomainJoined = "DJ"
-)
-
-// DeviceClaims are what a token says of a computer that registers itself
-// (MS-DVRJ 3.1.5.1.1.3). All are required.
-type DeviceClaims struct {
-	Permit      string `json:"http://schemas.microsoft.com/authorization/claims/PermitDeviceRegistrationClaim"` // Permitted
-	AccountType string `json:"http://schemas.microsoft.com/ws/2012/01/accounttype"`                             // DomainJoined
-	ObjectGUID  []byte `json:"http://schemas.microsoft.com/identity/claims/onpremobjectguid"`                   // of the computer, in Windows order
-	PrimarySID  string `json:"primarysid"`
-}
-
-// KeyClaims are what a token says of a user who registers a key (MS-KPP
-// 3.1.5.1.1.3).
-type KeyClaims struct {
-	DeviceID string   `json:"deviceid"` // msDS-DeviceID of a registered device
-	UPN      string   `json:"upn"`
-	AMR      []string `json:"amr"`       // one of AMRMultiple, at least
-	AuthTime prt.Time `json:"auth_time"` // when the second factor was given
-}
+// Permitted is the value of the claim PermitDeviceRegistrationClaim.
+const Permitted = "true"
 
 // AMRMultiple are the values of amr that tell of a second factor.
 func AMRMultiple() []string {
