@@ -64,6 +64,9 @@ var outcomes = map[string]outcome{
 	"cloud_kerberos_key_differs": {AdminFix, NextTGT, Inferred, "U2"},
 	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
 
+	"federation_unreachable": {AdminFix, AtOnce, Documented, "Q3"},
+	"wrong_password":         {AdminFix, NextSignIn, Inferred, ""},
+
 	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
 	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},
 	"certificate_untrusted":          {AdminFix, NextTGT, Documented, "D5"},
