@@ -11,7 +11,8 @@ import (
 	"hellolab/providers/wire/phs"
 )
 
-// tableAnchors finds a synchronized user: immutable id → object id.
+// tableAnchors finds a user by what the domain, or the federation service, calls
+// it: immutable id → object id.
 const tableAnchors = "anchors"
 
 // onPremises is what Connect says of an object that it synchronizes.
@@ -79,8 +80,8 @@ func (s *server) synced(is *onPremises, on graph.OnPremises, anchored bool) (*on
 	case now.ImmutableID != "" && now.ImmutableID != on.ImmutableID:
 		return nil, graphBad("Property 'onPremisesImmutableId' of a synchronized object cannot be changed.")
 	default:
-		if raw, err := base64.StdEncoding.Strict().DecodeString(on.ImmutableID); err != nil || len(raw) == 0 || len(raw) > 64 {
-			return nil, graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+		if !validAnchor(on.ImmutableID) {
+			return nil, errAnchor
 		}
 		now.ImmutableID = on.ImmutableID
 	}
@@ -105,20 +106,58 @@ func (o *onPremises) show() graph.OnPremises {
 	return graph.OnPremises{SyncEnabled: &yes, ImmutableID: o.ImmutableID, SAMAccountName: o.Account, DomainName: o.Domain, DistinguishedName: o.DN, LastSync: graph.Time(o.LastSync)}
 }
 
-// anchorUser keeps the index of synchronized users. Two users never have one
-// anchor.
-func anchorUser(w providers.Writer, was, now *user) error {
-	if now.OnPrem == nil || was != nil && was.OnPrem != nil {
-		return nil // an anchor does not change
+// anchor is the user's immutable id; "" for one that nobody else knows.
+func (u *user) anchor() string {
+	if u.OnPrem != nil {
+		return u.OnPrem.ImmutableID
 	}
-	_, taken, err := w.Get(tableAnchors, now.OnPrem.ImmutableID)
+	return u.ImmutableID
+}
+
+// anchorUser keeps the index of anchors. Two users never have one anchor.
+func anchorUser(w providers.Writer, was, now *user) error {
+	old, anchor := "", now.anchor()
+	if was != nil {
+		old = was.anchor()
+	}
+	if anchor == old {
+		return nil
+	}
+	if old != "" {
+		if err := w.Delete(tableAnchors, old); err != nil {
+			return err
+		}
+	}
+	if anchor == "" {
+		return nil
+	}
+	_, taken, err := w.Get(tableAnchors, anchor)
 	if err != nil {
 		return err
 	}
 	if taken {
 		return conflict("onPremisesImmutableId")
 	}
-	return w.Put(tableAnchors, now.OnPrem.ImmutableID, []byte(now.ID))
+	return w.Put(tableAnchors, anchor, []byte(now.ID))
+}
+
+// setAnchor takes the immutable id of an account that is not synchronized.
+func (u *user) setAnchor(id string) error {
+	if id == "" {
+		return nil
+	}
+	if !validAnchor(id) {
+		return errAnchor
+	}
+	u.ImmutableID = id
+	return nil
+}
+
+var errAnchor = graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+
+func validAnchor(id string) bool {
+	raw, err := base64.StdEncoding.Strict().DecodeString(id)
+	return err == nil && len(raw) > 0 && len(raw) <= 64
 }
 
 func conflict(property string) error {
@@ -131,7 +170,7 @@ func (s *server) applyOnPremises(u *user, g *graph.User) error {
 	if err != nil {
 		return err
 	}
-	u.OnPrem = on
+	u.OnPrem, u.ImmutableID = on, ""
 	if g.PasswordHash != nil {
 		if u.Password, err = syncedPassword(g.PasswordHash); err != nil {
 			return err
@@ -157,7 +196,7 @@ func syncMayAsk(q graphRequest) bool {
 		return len(q.path) <= 2
 	case "groups":
 		return true
-	case "domains":
+	case "domains", "deviceregistrationissuers":
 		return q.Method == http.MethodGet
 	}
 	return false

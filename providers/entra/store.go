@@ -53,6 +53,7 @@ type config struct {
 	Lifetimes     lifetimes `json:"lifetimes"`
 	HasLifetimes  bool      `json:"has_lifetimes"` // whether the author wrote them
 	ReplyCipher   string    `json:"reply_cipher,omitempty"`
+	Federation    string    `json:"federation,omitempty"` // address of the service that all domains are federated with; empty: managed
 	AdminClientID string    `json:"admin_client_id"`
 	AdminSecret   string    `json:"admin_secret"`
 	Created       time.Time `json:"created"`
@@ -77,8 +78,9 @@ type user struct {
 	PasswordChanged   time.Time    `json:"password_changed,omitzero"`
 	SessionsValidFrom time.Time    `json:"sessions_valid_from,omitzero"`
 	Created           time.Time    `json:"created"`
-	OnPremSID         string       `json:"onprem_sid,omitempty"` // of a synchronized user
-	OnPrem            *onPremises  `json:"onprem,omitempty"`     // nil: the account is the tenant's alone
+	OnPremSID         string       `json:"onprem_sid,omitempty"`   // of a synchronized user
+	OnPrem            *onPremises  `json:"onprem,omitempty"`       // nil: the account is the tenant's alone
+	ImmutableID       string       `json:"immutable_id,omitempty"` // of an account that is not synchronized: what its federation service calls it
 	OATH              []oathMethod `json:"oath,omitempty"`
 	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
@@ -289,8 +291,8 @@ func deleteUser(w providers.Writer, u *user) error {
 	if err := leaveGroups(w, u.ID); err != nil {
 		return err
 	}
-	if u.OnPrem != nil {
-		if err := w.Delete(tableAnchors, u.OnPrem.ImmutableID); err != nil {
+	if anchor := u.anchor(); anchor != "" {
+		if err := w.Delete(tableAnchors, anchor); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,7 @@ func TestSynchronizedUser(t *testing.T) {
 		{"the administrator renames", b.admin, made.ID, graph.User{DisplayName: "Somebody"}, graph.CodeForbidden},
 		{"the administrator sets a password", b.admin, made.ID, graph.User{PasswordProfile: &graph.PasswordProfile{Password: "x"}}, graph.CodeForbidden},
 		{"the administrator carries a hash", b.admin, made.ID, graph.User{OnPremises: graph.OnPremises{PasswordHash: dora.PasswordHash}}, graph.CodeForbidden},
-		{"the administrator gives an anchor", b.admin, aliceUPN, graph.User{OnPremises: graph.OnPremises{ImmutableID: anchor(9)}}, graph.CodeForbidden},
+		{"the administrator gives a synchronized user an anchor", b.admin, made.ID, graph.User{OnPremises: graph.OnPremises{ImmutableID: anchor(9)}}, graph.CodeForbidden},
 		{"the administrator blocks", b.admin, made.ID, graph.User{AccountEnabled: &no}, ""},
 		{"Connect changes a user that is not its", c, aliceUPN, graph.User{DisplayName: "x"}, graph.CodeForbidden},
 		{"Connect changes the anchor", c, made.ID, graph.User{OnPremises: graph.OnPremises{ImmutableID: anchor(2)}}, graph.CodeBadRequest},
