@@ -12,11 +12,13 @@ import (
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/adcs/ces"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/enroll"
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/member"
+	"hellolab/providers/wire/secdesc"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/wstep"
 )
@@ -64,8 +66,16 @@ func (m *members) authenticate(reply http.Header, r *http.Request) (ca.Requester
 	return *who, nil
 }
 
-// lookup finds an account by DOMAIN\name, for whom an enrollment agent asks.
+// lookup finds an account by DOMAIN\name, for whom an enrollment agent asks, or by
+// its user principal name, as device management knows it.
 func (m *members) lookup(ctx context.Context, account string) (*ca.Requester, error) {
+	if strings.Contains(account, "@") && !strings.Contains(account, `\`) {
+		who, err := m.read(ctx, ldapmsg.EqualTo("userPrincipalName", account))
+		if adldap.IsCode(err, ldapmsg.NoSuchObject) {
+			return nil, ces.NoSuchAccount(account)
+		}
+		return who, err
+	}
 	domain, name, ok := strings.Cut(account, `\`)
 	if !ok || !strings.EqualFold(domain, m.settings.NetBIOS) && !strings.EqualFold(domain, m.settings.Account.Realm) {
 		return nil, ces.NoSuchAccount(account)
@@ -110,6 +120,24 @@ func (m *members) read(ctx context.Context, filter ldapmsg.Filter) (*ca.Requeste
 		who.Groups = append(who.Groups, g)
 	}
 	return &who, nil
+}
+
+// may says whether an account has the right Enroll on a template: the list of
+// the template's object decides (MS-CRTD 2.5.1).
+func (m *members) may(ctx context.Context, who *ca.Requester, t *ca.Template) (bool, error) {
+	c, err := m.settings.Account.Directory(ctx, m.env)
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	rights, err := enroll.RightsOf(c, t.Name)
+	if enroll.Missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return rights.Allows(secdesc.Enroll, who.Identifiers()), nil
 }
 
 // requester is an account of the domain, as far as its name says.

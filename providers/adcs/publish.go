@@ -5,6 +5,7 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/secdesc"
+	"hellolab/providers/wire/sid"
 )
 
 // publication is what the directory says of authorities (MS-ADTS 7.1, MS-WCCE
@@ -46,7 +49,9 @@ func (p publication) put(dn, class string, values adldap.Attributes) error {
 
 // publish tells the domain of an authority: whom to trust, where to enroll, by
 // which templates, and whose certificates may sign in.
-func publish(c *adldap.Conn, authority *ca.CA, in spec.Authority) error {
+// former are the rights that the authority's declaration granted before: what it
+// does not grant any more is taken back, and what others granted stays.
+func publish(c *adldap.Conn, authority *ca.CA, in spec.Authority, former grants) error {
 	p := publication{c}
 	cert, cfg := authority.Certificate(), authority.Config()
 	trusted := adldap.Attributes{"cACertificate": {string(cert.Raw)}, "authorityRevocationList": {noList}, "certificateRevocationList": {noList}}
@@ -65,7 +70,7 @@ func publish(c *adldap.Conn, authority *ca.CA, in spec.Authority) error {
 	}
 	var names []string
 	for _, t := range authority.Templates() {
-		if err := p.template(t); err != nil {
+		if err := p.template(t, former[t.Name]); err != nil {
 			return err
 		}
 		names = append(names, t.Name)
@@ -175,8 +180,12 @@ func (p publication) ntAuth(cert *x509.Certificate, trusted bool) error {
 }
 
 // template publishes a certificate template (MS-CRTD 2).
-func (p publication) template(t ca.Template) error {
+func (p publication) template(t ca.Template, former []sid.SID) error {
 	dn, err := p.child(enroll.Templates, t.Name)
+	if err != nil {
+		return err
+	}
+	rights, err := p.rights(t, former)
 	if err != nil {
 		return err
 	}
@@ -188,7 +197,36 @@ func (p publication) template(t ca.Template) error {
 		"msPKI-Minimal-Key-Size": {strconv.Itoa(t.MinimumKey)}, "msPKI-Certificate-Name-Flag": {flags(uint32(t.Names))},
 		"msPKI-Enrollment-Flag": {flags(uint32(t.Enrollment))}, "msPKI-Private-Key-Flag": {flags(uint32(t.PrivateKey))},
 		"msPKI-RA-Signature": {strconv.Itoa(t.Signatures)}, "msPKI-RA-Application-Policies": oids(t.AgentPurposes),
+		"nTSecurityDescriptor": {string(rights)},
 	})
+}
+
+// rights is the security descriptor of a template: administrators may do
+// everything, every account of the forest may read it, and those may enroll whom
+// the template lets. One that is published keeps what administrators granted.
+func (p publication) rights(t ca.Template, former []sid.SID) ([]byte, error) {
+	d, err := enroll.RightsOf(p.c, t.Name)
+	if enroll.Missing(err) {
+		d, err = &secdesc.Descriptor{Owner: sid.Administrators, Group: sid.Administrators, Entries: []secdesc.Entry{
+			{Type: secdesc.Allow, Mask: secdesc.All &^ secdesc.ControlAccess, SID: sid.Administrators},
+			{Type: secdesc.Allow, Mask: secdesc.Read, SID: sid.AuthenticatedUsers},
+		}}, nil
+		for _, who := range t.AutoEnroll {
+			d.Grant(secdesc.AutoEnroll, who)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, who := range former {
+		if !slices.Contains(t.Enroll, who) {
+			d.Withdraw(secdesc.Enroll, who)
+		}
+	}
+	for _, who := range t.Enroll {
+		d.Grant(secdesc.Enroll, who)
+	}
+	return d.Marshal()
 }
 
 // flags are written as the directory writes numbers: signed.

@@ -6,6 +6,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/adcs"
 	"hellolab/providers/adds"
+	"hellolab/providers/adfs"
 	"hellolab/providers/application"
 	"hellolab/providers/connect"
 	"hellolab/providers/entra"
@@ -27,6 +28,7 @@ func Types(d Deps) []providers.Type {
 	types = append(types, entra.Types()...)
 	types = append(types, adds.Types()...)
 	types = append(types, adcs.Types()...)
+	types = append(types, adfs.Types()...)
 	types = append(types, connect.Types()...)
 	types = append(types, trust.Types()...)
 	types = append(types, identity.Types()...)

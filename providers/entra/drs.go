@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -337,7 +336,7 @@ func (s *server) deviceCertificate(d *device, pub any, user string) ([]byte, err
 		return nil, fmt.Errorf("tenant id: %w", err)
 	}
 	now := s.env.Now()
-	usage, err := clientAuthExtension()
+	usage, err := drs.ClientAuthExtension()
 	if err != nil {
 		return nil, err
 	}
@@ -345,14 +344,6 @@ func (s *server) deviceCertificate(d *device, pub any, user string) ([]byte, err
 		Subject: pkix.Name{CommonName: d.DeviceID}, NotBefore: now.Add(-backdate), NotAfter: now.Add(deviceLife), BasicConstraintsValid: true,
 		ExtraExtensions: append([]pkix.Extension{usage}, drs.Identity{DeviceID: id, UserID: userID, TenantID: tid, Joined: d.TrustType != graph.TrustRegistered, Region: region}.Extensions()...),
 	}, pub)
-}
-
-// clientAuthExtension is the extended key usage of device certificates, which
-// is critical (MS-DVRJ 4.1); crypto/x509 would write it otherwise.
-func clientAuthExtension() (ext pkix.Extension, err error) {
-	ext.Id, ext.Critical = asn1.ObjectIdentifier{2, 5, 29, 37}, true
-	ext.Value, err = asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 2}})
-	return ext, err
 }
 
 // leave deletes the device that the TLS client certificate names.

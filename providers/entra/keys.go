@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/oauth"
 )
@@ -88,7 +88,7 @@ func newKeyRing(rand io.Reader, now time.Time) (*keyRing, error) {
 		if err != nil {
 			return err
 		}
-		subject, err := organizationAccess(unit)
+		subject, err := drs.IssuerName(unit, "net", "windows")
 		if err != nil {
 			return err
 		}
@@ -147,20 +147,6 @@ func newSerial(rand io.Reader) (*big.Int, error) {
 	}
 	b[0] = b[0]&0x7f | 0x40
 	return new(big.Int).SetBytes(b), nil
-}
-
-// organizationAccess is the name of the authority of device certificates: one
-// relative name of four attributes, DC=net + DC=windows +
-// CN=MS-Organization-Access + OU=GUID (MS-DVRJ 4.1 has it so).
-func organizationAccess(unit guid.GUID) ([]byte, error) {
-	dc := asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}
-	ia5 := func(s string) asn1.RawValue { return asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte(s)} }
-	return asn1.Marshal(pkix.RDNSequence{{
-		{Type: dc, Value: ia5("net")},
-		{Type: dc, Value: ia5("windows")},
-		{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "MS-Organization-Access"},
-		{Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: unit.String()},
-	}})
 }
 
 // keys are the loaded keys.

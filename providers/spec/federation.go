@@ -53,7 +53,7 @@ type FederationLifetimes struct {
 type FederationOut struct {
 	Issuer            string `lab:"issuer,id" doc:"Its identifier, which its assertions bear: \"http://HOST/adfs/services/trust\"."`
 	Host              string `lab:"service_host" doc:"Host of the token service."`
-	RegistrationHost  string `lab:"registration_host" doc:"Host of the Enterprise Device Registration Service; empty without one."`
+	RegistrationHost  string `lab:"registration_host" follows:"device_registration" doc:"Host of the Enterprise Device Registration Service; empty without one."`
 	Account           string `lab:"account" doc:"Its service account in the domain; empty of a third party's."`
 	SigningThumbprint string `lab:"signing_thumbprint" follows:"signing_version" doc:"SHA-1 thumbprint of the token-signing certificate."`
 	AgentThumbprint   string `lab:"agent_thumbprint,volatile" doc:"SHA-1 thumbprint of its enrollment agent certificate; empty without one."`

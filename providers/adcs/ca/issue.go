@@ -18,6 +18,17 @@ type Request struct {
 	// agent signed for Requester.Name (OnBehalfOf).
 	CSR      []byte
 	Template string // name; "": the request says
+	// May says whether Requester has the right Enroll on a template, as the
+	// directory has it; nil: Template.May does.
+	May func(context.Context, *Template) (bool, error)
+}
+
+// may says whether the requester may enroll by a template.
+func (r *Request) may(ctx context.Context, t *Template) (bool, error) {
+	if r.May == nil {
+		return t.May(r.Requester.Identifiers()), nil
+	}
+	return r.May(ctx, t)
 }
 
 // Issued is the answer to a request.
@@ -45,10 +56,14 @@ func (c *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !t.May(r.Requester.identifiers()) {
+	may, err := r.may(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if !may {
 		return nil, refuse(CodeTemplateDenied, "The permissions on the certificate template do not allow the current user to enroll for this type of certificate.")
 	}
-	if err := c.checkAgent(t, opened.agent); err != nil {
+	if err := c.checkAgent(t, opened.agent, &r.Requester); err != nil {
 		return nil, err
 	}
 	if err := checkKey(request.PublicKey, t.MinimumKey, t.Elliptic); err != nil {

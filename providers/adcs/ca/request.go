@@ -39,8 +39,8 @@ type Requester struct {
 	DomainNetBIOS string `json:"domain_netbios,omitempty"`
 }
 
-// identifiers are the requester's own and its groups'.
-func (r *Requester) identifiers() []sid.SID { return append([]sid.SID{r.SID}, r.Groups...) }
+// Identifiers are the requester's own and its groups'.
+func (r *Requester) Identifiers() []sid.SID { return append([]sid.SID{r.SID}, r.Groups...) }
 
 // parseRequest reads a PKCS #10 request and checks that its sender has the key.
 func parseRequest(der []byte) (*x509.CertificateRequest, error) {

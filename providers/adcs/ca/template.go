@@ -75,10 +75,12 @@ type Template struct {
 	Enrollment EnrollmentFlag
 	PrivateKey PrivateKeyFlag
 
+	OnBehalfOf []sid.SID // for whom agents may sign (restricted enrollment agents); nil: for anybody
+
 	Signatures    int                     // msPKI-RA-Signature: agents that must sign a request; 0 or 1 here
 	AgentPurposes []asn1.ObjectIdentifier // msPKI-RA-Application-Policies: what the agent's certificate must be for
 
-	Enroll     []sid.SID // who has the right Enroll
+	Enroll     []sid.SID // who has the right Enroll when the template is published
 	AutoEnroll []sid.SID // who has the right AutoEnroll; clients ask for it by themselves
 }
 
@@ -106,6 +108,11 @@ const (
 	SmartcardLogon                 = "SmartcardLogon"
 	EnrollmentAgent                = "EnrollmentAgent"
 	HelloAuthentication            = "WHFBAuthentication"
+	HelloEnrollmentAgent           = "WHFBEnrollmentAgent"
+	HelloDevice                    = "WHFBDeviceAuthentication"
+	VPNUser                        = "VPNUser"
+	RemoteDesktopUser              = "RemoteDesktopUser"
+	CEPEncryption                  = "CEPEncryption"
 	OCSPResponseSigning            = "OCSPResponseSigning"
 	SubCA                          = "SubCA" // only IssueSubordinate issues it
 )
@@ -130,12 +137,18 @@ func TemplateOID(forest guid.GUID, n int) asn1.ObjectIdentifier {
 }
 
 // Builtin returns the templates of a new forest: those that Windows brings and
-// Windows Hello needs, with Windows' own periods, and the one that its guides
-// have an administrator make (WHFBAuthentication). domain is the security
+// Windows Hello needs, with Windows' own periods, and those that its guides have
+// an administrator make: WHFBAuthentication and WHFBEnrollmentAgent; and, for keys
+// of Hello containers that device management delivers certificates for,
+// WHFBDeviceAuthentication, VPNUser and RemoteDesktopUser (the names are ours),
+// which nobody but administrators may enroll until one grants it. domain is the security
 // identifier of the forest's root domain.
 //
-// Two differ from Windows': WebServer takes its names from the directory, where
-// Windows lets the requester supply any; and all RSA keys have at least 2048 bits.
+// Some differ from Windows': WebServer, CEPEncryption and WHFBEnrollmentAgent, a copy
+// of Exchange Enrollment Agent, take their names from the directory, where Windows
+// lets the requester supply any; the key of CEPEncryption signs, too, so that the
+// SCEP service has one; and all RSA keys have at least 2048 bits. Nobody but
+// administrators may enroll WHFBEnrollmentAgent until one grants it.
 func Builtin(domain sid.SID, forest guid.GUID) []Template {
 	admins := []sid.SID{domain.Account(sid.RIDDomainAdmins), domain.Account(sid.RIDEnterpriseAdmins)}
 	controllers := append([]sid.SID{domain.Account(sid.RIDDomainControllers), domain.Account(sid.RIDReadOnlyDomainControllers), enterpriseDomainControllers}, admins...)
@@ -171,6 +184,21 @@ func Builtin(domain sid.SID, forest guid.GUID) []Template {
 			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUSmartCardLogon),
 			Names: SubjectRequireDirectoryPath | AltRequireUPN, PrivateKey: HelloLogonKey,
 			Signatures: 1, AgentPurposes: oids(adcert.EKUCertificateRequestAgent), Enroll: users},
+		{Name: HelloEnrollmentAgent, DisplayName: "WHFB Enrollment Agent", OID: TemplateOID(forest, 1002), Schema: 2, Major: 100, Minor: 3,
+			EKUs: oids(adcert.EKUCertificateRequestAgent), KeyUsage: x509.KeyUsageDigitalSignature, Validity: 2 * year, Renewal: 60 * day,
+			Names: SubjectRequireDirectoryPath, Enroll: admins},
+		{Name: HelloDevice, DisplayName: "WHFB Authentication by Device Management", OID: TemplateOID(forest, 1003), Schema: 2, Major: 100, Minor: 3,
+			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUSmartCardLogon),
+			Names: SubjectRequireDirectoryPath | AltRequireUPN, PrivateKey: HelloLogonKey, Enroll: admins},
+		{Name: VPNUser, DisplayName: "VPN User", OID: TemplateOID(forest, 1004), Schema: 2, Major: 100, Minor: 3,
+			EKUs:  oids(adcert.EKUClientAuth),
+			Names: SubjectRequireDirectoryPath | AltRequireUPN, Enroll: admins},
+		{Name: RemoteDesktopUser, DisplayName: "Remote Desktop User", OID: TemplateOID(forest, 1005), Schema: 2, Major: 100, Minor: 3,
+			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUSmartCardLogon),
+			Names: SubjectRequireDirectoryPath | AltRequireUPN, PrivateKey: HelloLogonKey, Enroll: admins},
+		{Name: CEPEncryption, DisplayName: "CEP Encryption", OID: TemplateOID(forest, 22), Schema: 1, Major: 4, Minor: 1,
+			EKUs: oids(adcert.EKUCertificateRequestAgent), Validity: 2 * year,
+			Names: SubjectRequireDNSAsCN, Enroll: admins},
 		{Name: OCSPResponseSigning, DisplayName: "OCSP Response Signing", OID: TemplateOID(forest, 32), Schema: 3, Major: 101,
 			EKUs: oids(adcert.EKUOCSPSigning), KeyUsage: x509.KeyUsageDigitalSignature, Validity: 14 * day, Renewal: 2 * day, Elliptic: true,
 			Names: SubjectRequireDNSAsCN | AltRequireDNS, Enrollment: NoRevocationInfo | AddOCSPNoCheck | NoSecurityExtension, Enroll: admins},

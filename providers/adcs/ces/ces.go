@@ -25,7 +25,10 @@ type Service struct {
 	// Lookup returns what the directory says of an account, DOMAIN\name. An
 	// account that is not there is an error with an HRESULT (NoSuchAccount).
 	Lookup func(ctx context.Context, account string) (*ca.Requester, error)
-	URL    string // the service's own, for answers to pending requests
+	// May says whether an account has the right Enroll on a template, as the
+	// directory has it; nil: the template itself says.
+	May func(ctx context.Context, who *ca.Requester, t *ca.Template) (bool, error)
+	URL string // the service's own, for answers to pending requests
 }
 
 // NoSuchAccount is a Lookup's answer for an account that the directory does not have.
@@ -48,7 +51,11 @@ func (s *Service) Enroll(ctx context.Context, who ca.Requester, r *wstep.Request
 		}
 		who = *target
 	}
-	issued, err := s.CA.Issue(ctx, ca.Request{Requester: who, CSR: r.Token, Template: r.Context[wstep.ContextTemplate]})
+	request := ca.Request{Requester: who, CSR: r.Token, Template: r.Context[wstep.ContextTemplate]}
+	if s.May != nil {
+		request.May = func(ctx context.Context, t *ca.Template) (bool, error) { return s.May(ctx, &who, t) }
+	}
+	issued, err := s.CA.Issue(ctx, request)
 	if err != nil {
 		return nil, err
 	}

@@ -144,6 +144,7 @@ var attributes = [...]Attribute{
 	{"msPKI-Cert-Template-OID", ms + "1436", Unicode, single},
 	{"msPKI-Certificate-Application-Policy", ms + "1674", Unicode, 0},
 	{"msPKI-RA-Application-Policies", ms + "1675", Unicode, 0},
+	{"nTSecurityDescriptor", ms2 + "281", Descriptor, single | operational},
 
 	// Services and devices.
 	{"serviceClassName", ms + "509", Unicode, single},
@@ -162,6 +163,15 @@ var attributes = [...]Attribute{
 	{"msDS-IsManaged", ms + "2270", Boolean, single},
 	{"msDS-IsCompliant", ms + "2314", Boolean, single},
 	{"msDS-CloudAnchor", ms + "2273", Octets, single},
+	{"msDS-CloudIsManaged", ms + "2271", Boolean, single},
+	{"msDS-ApproximateLastLogonTimeStamp", ms + "2262", LargeInt, single},
+	{"msDS-IssuerCertificates", ms + "2240", Octets, 0}, // their keys are encrypted (MS-DVRJ 2.3.1)
+	{"msDS-IssuerPublicCertificates", ms + "2269", Octets, 0},
+	{"msDS-CloudIssuerPublicCertificates", ms + "2274", Octets, 0},
+	{"msDS-CloudIsEnabled", ms + "2275", Boolean, single},
+	{"msDS-RegistrationQuota", ms + "2241", Integer, single},
+	{"msDS-MaximumRegistrationInactivityPeriod", ms + "2242", Integer, single},
+	{"msDS-DeviceLocation", ms + "2261", DN, single},
 
 	// Read-only controllers and the accounts that stand in for one.
 	{"msDS-KrbTgtLink", ms + "1923", DN, single | link},

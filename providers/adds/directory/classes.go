@@ -63,7 +63,7 @@ var classes = [...]Class{
 		"pKIDefaultKeySpec", "pKIKeyUsage", "pKIMaxIssuingDepth", "pKICriticalExtensions", "pKIExpirationPeriod", "pKIOverlapPeriod", "pKIExtendedKeyUsage",
 		"pKIDefaultCSPs", "msPKI-RA-Signature", "msPKI-Enrollment-Flag", "msPKI-Private-Key-Flag", "msPKI-Certificate-Name-Flag", "msPKI-Minimal-Key-Size",
 		"msPKI-Template-Schema-Version", "msPKI-Template-Minor-Revision", "msPKI-Cert-Template-OID", "msPKI-Certificate-Application-Policy",
-		"msPKI-RA-Application-Policies"}, Parents: []string{"container"}},
+		"msPKI-RA-Application-Policies", "nTSecurityDescriptor" /* in AD of every object: see rights */}, Parents: []string{"container"}},
 	{Name: "cRLDistributionPoint", OID: "2.5.6.19", Super: "top", Category: "CRL-Distribution-Point", Kind: structural, RDN: "cn", Must: []string{"cn"},
 		May: []string{"authorityRevocationList", "certificateRevocationList", "deltaRevocationList"}, Parents: []string{"container"}},
 
@@ -75,6 +75,11 @@ var classes = [...]Class{
 		May: []string{"managedBy"} /* ours: see rights */, Parents: []string{"domainDNS"}},
 	{Name: "msDS-Device", OID: msc + "286", Super: "top", Category: "ms-DS-Device", Kind: structural, RDN: "cn", Must: []string{"displayName", "msDS-DeviceID", "msDS-IsEnabled", "altSecurityIdentities"},
 		May: []string{"msDS-DeviceObjectVersion", "msDS-DeviceOSType", "msDS-DeviceOSVersion", "msDS-RegisteredOwner", "msDS-RegisteredUsers", "msDS-ComputerSID",
-			"msDS-DeviceTrustType", "msDS-DevicePhysicalIDs", "msDS-IsManaged", "msDS-IsCompliant", "msDS-CloudAnchor", "msDS-KeyCredentialLink"},
+			"msDS-DeviceTrustType", "msDS-DevicePhysicalIDs", "msDS-IsManaged", "msDS-IsCompliant", "msDS-CloudAnchor", "msDS-CloudIsManaged",
+			"msDS-ApproximateLastLogonTimeStamp", "msDS-KeyCredentialLink"},
 		Parents: []string{"msDS-DeviceContainer"}},
+	{Name: "msDS-DeviceRegistrationServiceContainer", OID: msc + "287", Super: "top", Category: "ms-DS-Device-Registration-Service-Container", Kind: structural, RDN: "cn", Parents: []string{"container"}},
+	{Name: classRegistration, OID: msc + "284", Super: "top", Category: "ms-DS-Device-Registration-Service", Kind: structural, RDN: "cn", Must: []string{"msDS-DeviceLocation", "msDS-IsEnabled"},
+		May: []string{"msDS-IssuerCertificates", "msDS-IssuerPublicCertificates", cloudIssuers, "msDS-CloudIsEnabled", "msDS-RegistrationQuota",
+			"msDS-MaximumRegistrationInactivityPeriod"}, Parents: []string{"msDS-DeviceRegistrationServiceContainer"}},
 }

@@ -14,6 +14,13 @@ const (
 	classDevices = "msDS-DeviceContainer"
 )
 
+// classRegistration is the class of the object by which a forest has device
+// registration, and cloudIssuers its certificates of a tenant's service.
+const (
+	classRegistration = "msDS-DeviceRegistrationService"
+	cloudIssuers      = "msDS-CloudIssuerPublicCertificates"
+)
+
 // keepsDevices says whether somebody may make, change and delete the devices in
 // a container: whom its managedBy names, or a member of the group that it names.
 func (r reader) keepsDevices(who *Requester, container *object) (bool, error) {
@@ -49,6 +56,30 @@ func (r reader) keepsDevice(who *Requester, dn string) (bool, error) {
 		return false, err
 	}
 	return r.keepsDevices(who, container)
+}
+
+// keeps says whether somebody may write an attribute of an object as a keeper of
+// devices: anything of a device, and of the registration service for them whose
+// receipts it takes, which Entra Connect tells it.
+func (r reader) keeps(who *Requester, o *object, attribute string) (bool, error) {
+	switch {
+	case o.is(classDevice):
+		return r.keepsDevice(who, o.DN)
+	case o.is(classRegistration) && attribute == cloudIssuers:
+		name, err := ldapmsg.ParseDN(o.first("msDS-DeviceLocation"))
+		if err != nil {
+			return false, nil
+		}
+		container, err := r.atPath(pathOfDN(name))
+		if errors.Is(err, errNotFound) {
+			return false, nil
+		}
+		if err != nil || !container.is(classDevices) {
+			return false, err
+		}
+		return r.keepsDevices(who, container)
+	}
+	return false, nil
 }
 
 // mayKeep refuses who may neither manage objects nor keep the devices that one of

@@ -62,3 +62,39 @@ func TestKeeperOfDevices(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The keeper of devices tells their registration service whose receipts it takes,
+// and nothing else of it.
+func TestKeeperOfRegistration(t *testing.T) {
+	l := newLab(t)
+	keeper := l.person("keeper")
+	const (
+		container = "CN=RegisteredDevices,DC=corp,DC=contoso,DC=com"
+		services  = "CN=Device Registration Services,CN=Device Registration Configuration,CN=Services,CN=Configuration,DC=corp,DC=contoso,DC=com"
+		service   = "CN=DeviceRegistrationService," + services
+	)
+	add := func(dn, class string, values ...string) {
+		t.Helper()
+		a := []ldapmsg.Attribute{{Description: "objectClass", Values: [][]byte{[]byte(class)}}}
+		for i := 0; i < len(values); i += 2 {
+			a = append(a, ldapmsg.Attribute{Description: values[i], Values: [][]byte{[]byte(values[i+1])}})
+		}
+		if err := l.Add(t.Context(), l.admin, &ldapmsg.Add{DN: dn, Attributes: a}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(services, "msDS-DeviceRegistrationServiceContainer")
+	add(service, "msDS-DeviceRegistrationService", "msDS-DeviceLocation", container, "msDS-IsEnabled", "TRUE")
+	write := func(attribute, value string) error {
+		return l.modify(l.as("keeper"), service, ldapmsg.AddValues, attribute, value)
+	}
+	refused(t, "before it keeps", write("msDS-CloudIssuerPublicCertificates", "der"), ldapmsg.InsufficientAccessRights)
+	if err := l.modify(l.admin, container, ldapmsg.ReplaceValues, "managedBy", keeper); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("msDS-CloudIssuerPublicCertificates", "der"); err != nil {
+		t.Error(err)
+	}
+	refused(t, "the service's own certificates", write("msDS-IssuerPublicCertificates", "der"), ldapmsg.InsufficientAccessRights)
+	refused(t, "another's word", l.modify(l.as("Guest"), service, ldapmsg.AddValues, "msDS-CloudIssuerPublicCertificates", "forged"), ldapmsg.InsufficientAccessRights)
+}

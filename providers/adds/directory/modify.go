@@ -131,8 +131,8 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 		return err
 	}
 	ground := d.rights.mayWrite(who, a.Name, self, o.is("computer"))
-	if ground == noRight && o.is(classDevice) {
-		keeps, err := w.keepsDevice(who, o.DN)
+	if ground == noRight {
+		keeps, err := w.keeps(who, o, a.Name)
 		if err != nil {
 			return err
 		}

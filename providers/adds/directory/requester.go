@@ -31,11 +31,14 @@ func (r *Requester) in(groups ...sid.SID) bool {
 //	the account itself                                 its personal attributes; of a computer, validated, its
 //	                                                   DNS name, service names, certificate and one key credential
 //	Replicator                                         read accounts' secrets, by replication
-//	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it
+//	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it; write
+//	                                                   msDS-CloudIssuerPublicCertificates of their service
 //	every account of the domain                        read everything but secrets
 //	nobody in particular                               read the root DSE
 //
-// An object's own access control list cannot be changed. In AD the right to
+// Of certificate templates alone the access control list is kept, for their
+// authorities to read: it says who may enroll, and nothing of who may write them.
+// Another object's cannot be changed. In AD the right to
 // replicate secrets is two control access rights on the domain's object, which
 // an installer of Entra Connect grants to its account; here it is membership in
 // the built-in group Replicator. The right to registered devices is an entry in

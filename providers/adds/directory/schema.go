@@ -18,17 +18,18 @@ type Syntax struct {
 
 // Syntaxes of the schema.
 var (
-	DN        = &Syntax{"2.5.5.1", 127, "1.3.6.1.4.1.1466.115.121.1.12", ldapfilter.DistinguishedName, 0}
-	OID       = &Syntax{"2.5.5.2", 6, "1.3.6.1.4.1.1466.115.121.1.38", ldapfilter.ObjectIdentifier, 0}
-	IA5       = &Syntax{"2.5.5.5", 22, "1.3.6.1.4.1.1466.115.121.1.26", ldapfilter.CaseExactString, 0}
-	DNBinary  = &Syntax{"2.5.5.7", 127, "1.2.840.113556.1.4.903", ldapfilter.DNBinary, 0}
-	Boolean   = &Syntax{"2.5.5.8", 1, "1.3.6.1.4.1.1466.115.121.1.7", ldapfilter.Boolean, 0}
-	Integer   = &Syntax{"2.5.5.9", 2, "1.3.6.1.4.1.1466.115.121.1.27", ldapfilter.Integer, 32}
-	Octets    = &Syntax{"2.5.5.10", 4, "1.3.6.1.4.1.1466.115.121.1.40", ldapfilter.OctetString, 0}
-	Time      = &Syntax{"2.5.5.11", 24, "1.3.6.1.4.1.1466.115.121.1.24", ldapfilter.Time, 0}
-	Unicode   = &Syntax{"2.5.5.12", 64, "1.3.6.1.4.1.1466.115.121.1.15", ldapfilter.CaseIgnoreString, 0}
-	LargeInt  = &Syntax{"2.5.5.16", 65, "1.2.840.113556.1.4.906", ldapfilter.Integer, 64}
-	SIDSyntax = &Syntax{"2.5.5.17", 4, "1.3.6.1.4.1.1466.115.121.1.40", ldapfilter.SID, 0}
+	DN         = &Syntax{"2.5.5.1", 127, "1.3.6.1.4.1.1466.115.121.1.12", ldapfilter.DistinguishedName, 0}
+	OID        = &Syntax{"2.5.5.2", 6, "1.3.6.1.4.1.1466.115.121.1.38", ldapfilter.ObjectIdentifier, 0}
+	IA5        = &Syntax{"2.5.5.5", 22, "1.3.6.1.4.1.1466.115.121.1.26", ldapfilter.CaseExactString, 0}
+	DNBinary   = &Syntax{"2.5.5.7", 127, "1.2.840.113556.1.4.903", ldapfilter.DNBinary, 0}
+	Boolean    = &Syntax{"2.5.5.8", 1, "1.3.6.1.4.1.1466.115.121.1.7", ldapfilter.Boolean, 0}
+	Integer    = &Syntax{"2.5.5.9", 2, "1.3.6.1.4.1.1466.115.121.1.27", ldapfilter.Integer, 32}
+	Octets     = &Syntax{"2.5.5.10", 4, "1.3.6.1.4.1.1466.115.121.1.40", ldapfilter.OctetString, 0}
+	Time       = &Syntax{"2.5.5.11", 24, "1.3.6.1.4.1.1466.115.121.1.24", ldapfilter.Time, 0}
+	Unicode    = &Syntax{"2.5.5.12", 64, "1.3.6.1.4.1.1466.115.121.1.15", ldapfilter.CaseIgnoreString, 0}
+	LargeInt   = &Syntax{"2.5.5.16", 65, "1.2.840.113556.1.4.906", ldapfilter.Integer, 64}
+	Descriptor = &Syntax{"2.5.5.15", 66, "1.2.840.113556.1.4.907", ldapfilter.SecurityDescriptor, 0}
+	SIDSyntax  = &Syntax{"2.5.5.17", 4, "1.3.6.1.4.1.1466.115.121.1.40", ldapfilter.SID, 0}
 )
 
 // Attribute is one attributeSchema object, reduced to what is decided by it.

@@ -10,6 +10,7 @@ import (
 
 	"hellolab/providers/adds/ldapfilter"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/secdesc"
 )
 
 // maxValue bounds one value, in bytes: AD's bound of a row of its database.
@@ -26,6 +27,12 @@ func (s *Syntax) normal(value []byte) ([]byte, error) {
 	}
 	if s.Match == ldapfilter.Integer {
 		return number(value, s.bits)
+	}
+	if s == Descriptor {
+		if _, err := secdesc.Parse(value); err != nil {
+			return nil, errSyntax
+		}
+		return value, nil
 	}
 	key, ok := s.Match.Key(value)
 	if !ok {

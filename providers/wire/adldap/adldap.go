@@ -261,3 +261,17 @@ func (c *Conn) Extended(oid string, value []byte) ([]byte, error) {
 	}
 	return res.Value.Data.Bytes(), nil
 }
+
+// RootDSE returns attributes of the controller's root DSE, which has no name.
+func (c *Conn) RootDSE(attributes ...string) (*Entry, error) {
+	r := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, ldapmsg.Present{Attribute: "objectClass"}.String(), attributes, nil)
+	defer c.turn()()
+	res, err := c.ldap.Search(r)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if len(res.Entries) != 1 {
+		return nil, &Error{Code: uint16(ldapmsg.NoSuchObject), Sentence: "The controller has no root DSE."}
+	}
+	return &Entry{entry: res.Entries[0]}, nil
+}

@@ -14,9 +14,13 @@ func FuzzParseSignedData(f *testing.F) {
 	f.Add(ContentInfo(SignedDataOID, sign(f, Signer{Key: h.key, ID: Identifier{SubjectKeyID: []byte{1}}}, "x")))
 	r := rsaHolder(f, 2048)
 	f.Fuzz(func(t *testing.T, der []byte) {
+		certs, bag := ParseCertificates(der)
 		d, err := ParseSignedData(der)
 		if err != nil {
 			return
+		}
+		if bag != nil || len(certs) != len(d.Certificates) {
+			t.Fatal("the certificates of a message are others without its signature")
 		}
 		d.SignerCertificate()
 		if d.Verify(r.key.Public(), Accept{SHA1: true}) == nil {

@@ -27,13 +27,16 @@ import (
 //	.7  join type       "0" registered, "1" joined
 //	.8  tenant region   "EU", "NA" (cloud)
 //
-// Those of the service on premises are not read into it.
+// An identity with a domain is of the service on premises, and has no tenant.
 type Identity struct {
 	DeviceID guid.GUID
 	UserID   guid.GUID
 	TenantID guid.GUID
 	Joined   bool
 	Region   string
+
+	InvocationID guid.GUID // on premises
+	DomainID     guid.GUID // on premises; zero: of the cloud
 }
 
 var oidDevice = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284}
@@ -58,6 +61,15 @@ func (d Identity) Extensions() []pkix.Extension {
 	join := "0"
 	if d.Joined {
 		join = "1"
+	}
+	if !d.DomainID.IsZero() {
+		return []pkix.Extension{
+			{Id: id(extInvocationID), Value: g(d.InvocationID)},
+			{Id: id(extDeviceID), Value: g(d.DeviceID)},
+			{Id: id(extUserID), Value: g(d.UserID)},
+			{Id: id(extDomainID), Value: g(d.DomainID)},
+			{Id: id(extJoinType), Value: longOctets([]byte(join))},
+		}
 	}
 	return []pkix.Extension{
 		{Id: id(extDeviceID), Value: g(d.DeviceID)},
@@ -100,7 +112,7 @@ func ParseIdentity(cert *x509.Certificate) (Identity, error) {
 		}
 		var id guid.GUID
 		switch arc := ext.Id[n]; arc {
-		case extDeviceID, extUserID, extTenantID:
+		case extDeviceID, extUserID, extTenantID, extInvocationID, extDomainID:
 			if len(value) != len(id) {
 				return Identity{}, fmt.Errorf("%w: extension %v", ErrNotDevice, ext.Id)
 			}
@@ -112,6 +124,10 @@ func ParseIdentity(cert *x509.Certificate) (Identity, error) {
 				d.UserID = id
 			case extTenantID:
 				d.TenantID = id
+			case extInvocationID:
+				d.InvocationID = id
+			case extDomainID:
+				d.DomainID = id
 			}
 		case extJoinType:
 			d.Joined = string(value) == "1"

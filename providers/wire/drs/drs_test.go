@@ -76,8 +76,18 @@ func TestSpecifiedCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.DeviceID.String() != "9d53c6fa-b38e-4509-8fb1-51dedb421aac" || !d.Joined {
+	if d.DeviceID.String() != "9d53c6fa-b38e-4509-8fb1-51dedb421aac" || d.UserID != d.DeviceID || !d.Joined || d.DomainID.IsZero() || d.InvocationID.IsZero() || !d.TenantID.IsZero() {
 		t.Errorf("identity %+v", d)
+	}
+	// What is written of it is what the service wrote, extension by extension.
+	var published []pkix.Extension
+	for _, ext := range cert.Extensions {
+		if n := len(oidDevice); len(ext.Id) == n+1 && ext.Id[:n].Equal(oidDevice) {
+			published = append(published, ext)
+		}
+	}
+	if own := d.Extensions(); !reflect.DeepEqual(own, published) {
+		t.Errorf("extensions %v, want %v", own, published)
 	}
 }
 

@@ -7,7 +7,6 @@
 package enroll
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -62,12 +61,26 @@ type Client struct {
 // ErrPending is a request that an administrator must approve first.
 var ErrPending = errors.New("the request waits for an administrator")
 
+// Issued is what a service answers.
+type Issued struct {
+	Chain []*x509.Certificate // the certificate first
+	CMC   []byte              // the CA's full response, a ContentInfo: the chain, signed
+}
+
 // Enroll asks a service for a certificate by a template and returns the chain,
 // the certificate first. A refusal is a *wstep.Fault.
 func (c *Client) Enroll(ctx context.Context, s Service, template string, csr []byte) ([]*x509.Certificate, error) {
+	issued, err := c.ask(ctx, s, csr, false, template)
+	if err != nil {
+		return nil, err
+	}
+	return issued.Chain, nil
+}
+
+func (c *Client) ask(ctx context.Context, s Service, request []byte, cmc bool, template string) (*Issued, error) {
 	client := &wstep.Client{HTTP: c.http(s.Host), URL: s.URL, Rand: c.Env.Rand}
 	defer client.HTTP.CloseIdleConnections()
-	r, err := client.Enroll(ctx, csr, false, template)
+	r, err := client.Enroll(ctx, request, cmc, template)
 	if err != nil {
 		return nil, fmt.Errorf("enroll at %s: %w", s.Name, err)
 	}
@@ -82,26 +95,7 @@ func (c *Client) Enroll(ctx context.Context, s Service, template string, csr []b
 	if err != nil {
 		return nil, fmt.Errorf("answer of %s: %w", s.Name, err)
 	}
-	return chain(leaf, signed.Certificates), nil
-}
-
-// chain puts the certificates above a leaf in order.
-func chain(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	out := []*x509.Certificate{leaf}
-	for at := leaf; !bytes.Equal(at.RawIssuer, at.RawSubject); {
-		var above *x509.Certificate
-		for _, o := range others {
-			if bytes.Equal(o.RawSubject, at.RawIssuer) && at.CheckSignatureFrom(o) == nil {
-				above = o
-			}
-		}
-		if above == nil || len(out) > len(others) {
-			break
-		}
-		out = append(out, above)
-		at = above
-	}
-	return out
+	return &Issued{cms.Chain(leaf, signed.Certificates), r.CMC}, nil
 }
 
 // http is a client that proves itself by Kerberos with its first request: the

@@ -151,9 +151,15 @@ const (
 	// CBC is AES-256-CBC with PKCS #7 padding and an empty tag, what the cloud
 	// sends (recorded exchange). It has no integrity of its own: TLS gives it.
 	CBC Encryption = iota
-	// GCM is the standard's AES-256-GCM, what the specification and AD FS have.
+	// GCM is the standard's AES-256-GCM.
 	GCM
+	// Session is GCM under a header that names the key "session", as the
+	// specification has it, and AD FS.
+	Session
 )
+
+// SessionKeyID is the kid of a reply that is encrypted under Session.
+const SessionKeyID = "session"
 
 // SealResponse encrypts a token response with a key derived from the session
 // key under ctx, always by version 1 of the KDF (MS-OAPXBC 3.2.5.1.3.2).
@@ -163,7 +169,11 @@ func SealResponse(rand io.Reader, session Deriver, ctx, plaintext []byte, enc En
 		return "", fmt.Errorf("derive response key: %w", err)
 	}
 	defer clear(key)
-	header := `{"alg":"dir","enc":"A256GCM","ctx":"` + base64.StdEncoding.EncodeToString(ctx) + `"}`
+	header := `{"alg":"dir","enc":"A256GCM","ctx":"` + base64.StdEncoding.EncodeToString(ctx) + `"`
+	if enc == Session {
+		header += `,"kid":"` + SessionKeyID + `"`
+	}
+	header += "}"
 	protected := base64.RawURLEncoding.EncodeToString([]byte(header))
 	switch enc {
 	case CBC:
@@ -179,7 +189,7 @@ func SealResponse(rand io.Reader, session Deriver, ctx, plaintext []byte, enc En
 		text := append(bytes.Clone(plaintext), bytes.Repeat([]byte{byte(pad)}, pad)...)
 		cipher.NewCBCEncrypter(block, iv).CryptBlocks(text, text)
 		return compact(protected, nil, iv, text, nil), nil
-	case GCM:
+	case GCM, Session:
 		gcm, err := newGCM(key)
 		if err != nil {
 			return "", err

@@ -163,7 +163,13 @@ func SignDeviceRequest(deviceKey crypto.Signer, cert []byte, r Request) (string,
 // (MS-OAPXBC 3.1.5.1.4.3, version 2). ctx is ContextSize random bytes, new for
 // each request.
 func SignRequest(session Deriver, ctx []byte, r Request) (string, error) {
-	payload, err := json.Marshal(r)
+	return SignClaims(session, ctx, r)
+}
+
+// SignClaims is SignRequest for a request that has further claims: one that asks
+// for something else than a token.
+func SignClaims(session Deriver, ctx []byte, claims any) (string, error) {
+	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("encode request: %w", err)
 	}

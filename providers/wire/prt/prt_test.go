@@ -243,12 +243,15 @@ func TestResponses(t *testing.T) {
 	seed.Proves(t, "PRT-15")
 	key := random(t, SessionKeySize)
 	ctx := random(t, ContextSize)
-	for _, enc := range []Encryption{CBC, GCM} {
+	for _, enc := range []Encryption{CBC, GCM, Session} {
 		for size := range 40 {
 			plain := bytes.Repeat([]byte{'{'}, size)
 			s, err := SealResponse(rand.Reader, Key(key), ctx, plain, enc)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if m, err := ParseMessage(s); err != nil || (m.KeyID == SessionKeyID) != (enc == Session) {
+				t.Fatalf("encryption %d: %+v, %v", enc, m, err)
 			}
 			got, err := OpenResponse(s, Key(key))
 			if err != nil || !bytes.Equal(got, plain) {

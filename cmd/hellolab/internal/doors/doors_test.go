@@ -71,7 +71,7 @@ const contract = "providers"
 var systems = []string{"providers/entra", "providers/windows", "providers/identity", "providers/application", "providers/value", "providers/trust", "providers/adds", "providers/adcs", "providers/adfs", "providers/connect"}
 
 // support are packages that only tests import: they may build on systems.
-var support = []string{"engine/internal/rig", "providers/windows/tpm/tpmtest"}
+var support = []string{"engine/internal/rig", "providers/windows/tpm/tpmtest", "providers/adfs/farmtest"}
 
 // only says who may import a library at all.
 var only = map[string]string{
