@@ -7,6 +7,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/cng"
