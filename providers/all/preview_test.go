@@ -98,6 +98,7 @@ var kept = []keptDraw{
 	{408, 29},  // an update that changes nothing ran a cycle
 	{6020, 34}, // who left Connect's scope and came back is another account of the same name
 	{6046, 34}, // a controller refuses the ticket that another has sealed with AES256
+	{7090, 34}, // a cycle within an apply carried what the plan had not come to
 }
 
 // managedLab is a lab in a managed tenant, with one trust or the other.
@@ -125,6 +126,7 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 	aheads := []time.Duration{0, 0, 0, 31 * time.Minute, 3 * time.Hour, 50 * 24 * time.Hour}
 	gap := aheads[random.IntN(len(aheads))]
 	note("before", past, gap)
+	l.waitForCode(past)
 	l.apply(past, gap)
 	for range random.IntN(4) {
 		all := signIns(l.world(l.records()))
@@ -132,9 +134,7 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 	}
 
 	edits := l.possible(l.draw(random, kinds, 1+random.IntN(3)))
-	if slices.ContainsFunc(edits, func(e edit) bool { return e.anew }) {
-		l.Advance(2 * time.Minute) // a code of an authenticator app works once
-	}
+	l.waitForCode(edits)
 	was := l.records()
 	ahead := aheads[random.IntN(len(aheads))]
 	note("plan", edits, ahead)
@@ -165,6 +165,14 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 	}
 	if t.Failed() {
 		t.Logf("what was done (%s):\n%s", what, strings.Join(story, "\n"))
+	}
+}
+
+// waitForCode lets time pass before a device is replaced: a code of an authenticator
+// app works once.
+func (l *previewLab) waitForCode(edits []edit) {
+	if slices.ContainsFunc(edits, func(e edit) bool { return e.anew }) {
+		l.Advance(2 * time.Minute)
 	}
 }
 
