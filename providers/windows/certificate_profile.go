@@ -16,6 +16,7 @@ import (
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/scep"
 )
 
@@ -24,6 +25,10 @@ import (
 // asks the authority's SCEP service for a challenge in the user's name, and hands
 // both to the device when the device looks for policy, at a sign-in. From there on it
 // is SCEP: the device asks the service itself.
+
+// profileTemplate is the template of sign-in certificates that a SCEP service issues
+// by: an enrollment agent's signature has no part in it.
+const profileTemplate = "WHFBDeviceAuthentication"
 
 // profileAuthority is the authority whose SCEP service a profile names; nil: device
 // management has no profile for the user.
@@ -69,12 +74,12 @@ func (s *signingIn) certifyByProfile(ctx context.Context, held *container.Contai
 	if err != nil {
 		return err
 	}
-	profile, err := s.scepProfile(ctx, authority, account, hello.SignInTemplate)
+	profile, err := s.scepProfile(ctx, authority, account, profileTemplate)
 	if err != nil {
 		return err
 	}
 	t.step(event.MDM, event.Device, local, "certificate_payload", "Device management's profile for the sign-in certificate reaches the device, with a challenge that is good once.",
-		message{"url": profile.URL, "ca_thumbprint": profile.Thumbprint, "expires": profile.Expires, "key_storage": "Windows Hello for Business", "template": hello.SignInTemplate})
+		message{"url": profile.URL, "ca_thumbprint": profile.Thumbprint, "expires": profile.Expires, "key_storage": "Windows Hello for Business", "template": profileTemplate})
 	released, err := s.gesture(ctx, held)
 	if err != nil {
 		return err
@@ -166,6 +171,6 @@ func (m *machine) enrollBySCEP(ctx context.Context, t *trace, released *containe
 		return nil, r
 	}
 	t.step(event.Device, "", local, "certificate_received", "The certificate comes back from the SCEP service.",
-		message{"subject": chain[0].Subject.String(), "issuer": chain[0].Issuer.String(), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
+		message{"subject": kerberos.NameOf(chain[0].RawSubject), "issuer": kerberos.NameOf(chain[0].RawIssuer), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
 	return chain, nil
 }
