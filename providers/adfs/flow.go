@@ -109,13 +109,22 @@ func actorOf(clientID string) event.Actor {
 // fresh asks for a password whatever the client brings.
 func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, silent bool) error {
 	if !fresh {
+		a, p, err := s.signedIn(r)
+		if err != nil {
+			return err
+		}
+		if a != nil {
+			f.Proof = p
+			s.step(r.Context(), f.peer(), "first_factor_verified", "takes the session's primary refresh token.", map[string]any{"account": a.Qualified(), "amr": p.AMR, "deviceid": p.DeviceID})
+			return s.next(w, r, f, a)
+		}
 		var offer http.Header
 		if offersWindows(r) || r.Header.Get("Authorization") != "" {
 			offer = w.Header()
 		} else {
 			offer = http.Header{}
 		}
-		a, err := s.negotiate(offer, r)
+		a, err = s.negotiate(offer, r)
 		if err != nil {
 			return err
 		}

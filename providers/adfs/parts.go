@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hellolab/providers/adfs/edrs"
+	"hellolab/providers/adfs/prt"
 	"hellolab/providers/wire/adfs"
 )
 
@@ -11,10 +12,19 @@ import (
 // service has none.
 type parts struct {
 	registration *edrs.Service
+	primary      *prt.Service
 }
 
 // assemble makes the parts that the settings ask for.
 func (s *server) assemble() {
+	if !s.set.adfs() {
+		return
+	}
+	life := s.set.lifetimes()
+	s.primary = &prt.Service{
+		Host: s.set.Host, Directory: s.directory, Seal: s.seal, Accounts: forPRT{s}, Tokens: forPRT{s}, Once: s.useOnce,
+		NonceLife: life.Nonce, Life: life.PRT, Now: s.env.Now, Rand: s.env.Rand, Emit: s.env.Emit,
+	}
 	if s.set.DRSHost == "" {
 		return
 	}

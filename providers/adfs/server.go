@@ -106,7 +106,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
 	case path == adfs.PathAuthorize && post:
 		s.submitted(w, r)
 	case path == adfs.PathToken && post:
-		s.answer(w, r, s.grant)
+		s.token(w, r)
 	case path == adfs.PathDeviceCode && post:
 		s.answer(w, r, s.deviceAuthorization)
 	case path == adfs.PathDeviceAuth && (get || post):
@@ -131,6 +131,17 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
 		s.trust(w, r, wstrust.Trust2005, true)
 	default:
 		http.NotFound(w, r)
+	}
+}
+
+// token answers the token endpoint.
+func (s *server) token(w http.ResponseWriter, r *http.Request) {
+	done, err := s.ofDevice(w, r)
+	switch {
+	case !done:
+		s.answer(w, r, s.grant)
+	case err != nil:
+		s.answer(w, r, func(*http.Request) ([]byte, error) { return nil, err })
 	}
 }
 
