@@ -12,13 +12,15 @@ import (
 // It reads a view of the state, so it works while an apply runs.
 type statusCommand struct {
 	stateFlags
-	user string
-	json bool
+	user         string
+	certificates bool
+	json         bool
 }
 
 func (c *statusCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
 	fs.StringVar(&c.user, "user", "", "show the state of the user `ADDRESS`; without it, of whoever got a token last")
+	fs.BoolVar(&c.certificates, "certificates", false, "list the user's Personal store instead, in certutil's lines")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
 
@@ -43,10 +45,17 @@ func (c *statusCommand) run(ctx context.Context, s *session, args []string) erro
 		if err != nil {
 			return err
 		}
-		if c.json {
+		switch {
+		case c.json && c.certificates:
+			return view.WriteIndentedJSON(s.out, status.Certificates)
+		case c.json:
 			return view.WriteIndentedJSON(s.out, status)
 		}
-		s.printf("%s", status.Text())
+		text := status.Text()
+		if c.certificates {
+			text = status.CertificatesText()
+		}
+		s.printf("%s", text)
 		return nil
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/member"
+	"hellolab/providers/wire/scep"
 	"hellolab/providers/wire/sid"
 )
 
@@ -28,7 +29,8 @@ import (
 const (
 	tableServer = "server"
 	keySettings = "settings"    // settings
-	keyWeb      = "certificate" // webCertificate
+	keyWeb      = "certificate" // ownCertificate
+	keyRA       = "ra"          // ownCertificate of the SCEP service
 )
 
 // settings are what the authority's own tables do not hold.
@@ -41,7 +43,9 @@ type settings struct {
 	SID     string         `json:"sid"`  // of the account
 	GUID    string         `json:"guid"` // of its object
 
-	Enroll map[string][]string `json:"enroll,omitempty"` // template → identifiers of those who may enroll besides
+	Enroll map[string][]string `json:"enroll,omitempty"`       // template → identifiers of those who may enroll besides
+	For    map[string][]string `json:"on_behalf_of,omitempty"` // template → identifiers of those for whom agents may ask
+	SCEP   string              `json:"scep_secret,omitempty"`
 }
 
 type authorityObject = providers.Object[spec.Authority, spec.AuthorityOut]
@@ -152,14 +156,14 @@ func create(ctx context.Context, env providers.Env, in spec.Authority) (spec.Aut
 	if err != nil {
 		return spec.AuthorityOut{}, err
 	}
-	if err := ensureWeb(ctx, env, authority, s.self()); err != nil {
+	if err := ensureOwn(ctx, env, authority, s.self()); err != nil {
 		return spec.AuthorityOut{}, err
 	}
 	// What Find looks for comes last.
 	if err := publish(c, authority, in, nil); err != nil {
 		return spec.AuthorityOut{}, err
 	}
-	return out(authority, in), nil
+	return out(authority, s), nil
 }
 
 // prepare keeps what must be the same when an interrupted creation is done
@@ -176,8 +180,16 @@ func prepare(ctx context.Context, env providers.Env, in spec.Authority, d provid
 		return nil, err
 	}
 	s.In, s.Domain, s.Forest, s.NetBIOS = in, d.Out.SID, d.Out.GUID, strings.ToUpper(d.In.NetBIOSName)
-	if s.Enroll, err = enrollees(env, in); err != nil {
+	if s.Enroll, err = accountsOf(env, in, func(t *spec.AuthorityTemplate) []providers.Ref { return t.Enroll }); err != nil {
 		return nil, err
+	}
+	if s.For, err = accountsOf(env, in, func(t *spec.AuthorityTemplate) []providers.Ref { return t.For }); err != nil {
+		return nil, err
+	}
+	if s.SCEP == "" {
+		if s.SCEP, err = newSecret(caEnv(env).Rand); err != nil {
+			return nil, err
+		}
 	}
 	s.Account.Realm, s.Account.Controller, s.Account.Base = d.Out.Realm, d.Out.Hosts[0], d.Out.DN
 	s.Account.Host = computerOf(env.Addr) + "." + strings.ToLower(d.In.DNSName)
@@ -242,16 +254,17 @@ func load(env providers.Env) (*ca.CA, *settings, error) {
 	return authority, s, err
 }
 
-func out(authority *ca.CA, in spec.Authority) spec.AuthorityOut {
+func out(authority *ca.CA, s *settings) spec.AuthorityOut {
 	cert, cfg := authority.Certificate(), authority.Config()
 	sum := sha1.Sum(cert.Raw)
 	o := spec.AuthorityOut{
 		Thumbprint:  strings.ToUpper(hex.EncodeToString(sum[:])),
 		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})),
 		NotAfter:    cert.NotAfter.UTC().Format(time.RFC3339), Host: cfg.Host,
-		CRLURL: "http://" + cfg.Host + "/CertEnroll/" + cfg.FileName() + ".crl",
+		CRLURL:  "http://" + cfg.Host + "/CertEnroll/" + cfg.FileName() + ".crl",
+		SCEPURL: "http://" + cfg.Host + scep.Path, SCEPSecret: s.SCEP,
 	}
-	if in.OCSP {
+	if s.In.OCSP {
 		o.OCSPURL = "http://" + cfg.Host + "/ocsp"
 	}
 	return o
@@ -291,7 +304,7 @@ func asObject(ctx context.Context, env providers.Env, o authorityObject) (author
 	if in.NTAuth, err = p.inNTAuth(authority.Certificate()); err != nil {
 		return authorityObject{}, err
 	}
-	o.Addr, o.In, o.Out = env.Addr, in, out(authority, in)
+	o.Addr, o.In, o.Out = env.Addr, in, out(authority, s)
 	o.ID = o.Out.Thumbprint
 	return o, nil
 }
@@ -325,7 +338,7 @@ func update(ctx context.Context, env providers.Env, o authorityObject, in spec.A
 		return o.Out, err
 	}
 	defer c.Close()
-	return out(authority, in), publish(c, authority, in, former)
+	return out(authority, s), publish(c, authority, in, former)
 }
 
 func remove(ctx context.Context, env providers.Env, o authorityObject) error {

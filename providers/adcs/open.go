@@ -2,17 +2,14 @@ package adcs
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +17,7 @@ import (
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/adcs/ces"
 	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/scep"
 	"hellolab/providers/wire/wstep"
 )
 
@@ -43,8 +41,9 @@ type server struct {
 	servers  []*http.Server
 }
 
-// open answers plain HTTP, where lists and OCSP are read, and HTTPS, where
-// members of the domain enroll.
+// open answers plain HTTP, where lists and OCSP are read and devices enroll by
+// SCEP, and HTTPS, where members of the domain enroll and device management asks
+// for challenges.
 func open(_ context.Context, env providers.Env, _ authorityObject) (providers.Service, error) {
 	authority, set, err := load(env)
 	if err != nil {
@@ -62,16 +61,28 @@ func open(_ context.Context, env providers.Env, _ authorityObject) (providers.Se
 		Enroller:     &enroller{Service: &ces.Service{CA: authority, Lookup: s.members.lookup, May: s.members.may, URL: s.url()}, admins: s.members.administrators()},
 		Fail:         fail,
 	}
+	devices := &ndes{s}
 	// The path holds the authority's name as it is, which http.ServeMux would
 	// read as a pattern.
 	only := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != ces.Path(authority) {
+		switch r.URL.Path {
+		case ces.Path(authority):
+			enrollment.ServeHTTP(w, r)
+		case scep.AdminPath:
+			devices.administer(w, r)
+		default:
 			http.NotFound(w, r)
+		}
+	})
+	lists, enrollDevice := authority.Handler(fail), devices.handler(fail)
+	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.TrimSuffix(r.URL.Path, "/") == scep.Path || strings.HasPrefix(r.URL.Path, scep.Path+"/") {
+			enrollDevice.ServeHTTP(w, r)
 			return
 		}
-		enrollment.ServeHTTP(w, r)
+		lists.ServeHTTP(w, r)
 	})
-	if err := s.listen(80, nil, authority.Handler(fail)); err != nil {
+	if err := s.listen(80, nil, plain); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	secure := &tls.Config{MinVersion: tls.VersionTLS12, Time: env.Now, Rand: env.Rand, NextProtos: []string{"http/1.1"}, GetCertificate: s.certificate}
@@ -118,98 +129,4 @@ func (s *server) Close() error {
 	}
 	s.running.Wait()
 	return err
-}
-
-// webCertificate is the server's own certificate for TLS.
-type webCertificate struct {
-	Certificate []byte `json:"certificate"` // DER
-	Key         []byte `json:"key"`         // PKCS#8
-}
-
-func (s *server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	cert, err := loadWeb(s.env)
-	if err == nil && cert == nil {
-		err = errors.New("the authority's server has no certificate yet")
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, above := range s.ca.Chain() {
-		cert.Certificate = append(cert.Certificate, above.Raw)
-	}
-	return cert, nil
-}
-
-func loadWeb(env providers.Env) (*tls.Certificate, error) {
-	var raw []byte
-	err := env.Section.View(func(r providers.Reader) (err error) {
-		raw, _, err = r.Get(tableServer, keyWeb)
-		return err
-	})
-	if err != nil || raw == nil {
-		return nil, err
-	}
-	var w webCertificate
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return nil, fmt.Errorf("the server's certificate: %w", err)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(w.Key)
-	if err != nil {
-		return nil, fmt.Errorf("the server's key: %w", err)
-	}
-	leaf, err := x509.ParseCertificate(w.Certificate)
-	return &tls.Certificate{Certificate: [][]byte{w.Certificate}, PrivateKey: key, Leaf: leaf}, err
-}
-
-// ensureWeb gives the server a certificate of its own authority when it has
-// none, or the end of the one it has is near.
-func ensureWeb(ctx context.Context, env providers.Env, authority *ca.CA, who ca.Requester) error {
-	now := env.Now()
-	cert, err := loadWeb(env)
-	if err != nil {
-		return err
-	}
-	if cert != nil && cert.Leaf.CheckSignatureFrom(authority.Certificate()) == nil && now.Before(cert.Leaf.NotAfter.Add(-renewBefore)) {
-		return nil
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), caEnv(env).Rand)
-	if err != nil {
-		return err
-	}
-	csr, err := x509.CreateCertificateRequest(caEnv(env).Rand, &x509.CertificateRequest{}, key)
-	if err != nil {
-		return err
-	}
-	issued, err := authority.Issue(ctx, ca.Request{Requester: who, CSR: csr, Template: ca.WebServer})
-	if err != nil {
-		return fmt.Errorf("the server's certificate: %w", err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(webCertificate{Certificate: issued.Certificate.Raw, Key: pkcs8})
-	if err != nil {
-		return err
-	}
-	err = env.Section.Record(ctx, func(w providers.Writer) error { return w.Put(tableServer, keyWeb, data) })
-	if err == nil {
-		tellCertified(env, authority, issued.Certificate)
-	}
-	return err
-}
-
-// renewBefore is how long before its end the server's certificate is renewed.
-const renewBefore = 6 * 7 * 24 * time.Hour
-
-// due publishes lists that are due and renews the server's certificate.
-func due(ctx context.Context, env providers.Env, _ authorityObject) error {
-	authority, set, err := load(env)
-	if err != nil {
-		return err
-	}
-	if _, _, err := authority.Lists(ctx); err != nil && !errors.Is(err, ca.ErrNoList) {
-		return err
-	}
-	return ensureWeb(ctx, env, authority, set.self())
 }

@@ -27,13 +27,26 @@ func (s *settings) templates() ([]ca.Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	restricted, err := identifiers(s.For)
+	if err != nil {
+		return nil, err
+	}
 	all := ca.Builtin(domain, forest)
+	if own, err := sid.Parse(s.SID); err == nil { // before it has joined, it has none
+		for i := range all {
+			if slices.Contains(deviceTemplates, all[i].Name) {
+				all[i].Enroll = append(all[i].Enroll, own)
+			}
+		}
+	}
 	for name, change := range s.In.Templates {
 		i := slices.IndexFunc(all, func(t ca.Template) bool { return strings.EqualFold(t.Name, name) })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no certificate template %q; there are %s", name, templateNames(all))
+			return nil, fmt.Errorf("there is no certificate template %q; there are %s", name, strings.Join(templateNames(), ", "))
 		}
-		all[i].Enroll = append(all[i].Enroll, granted[name]...)
+		t := &all[i]
+		t.Enroll, t.OnBehalfOf = append(t.Enroll, granted[t.Name]...), restricted[t.Name]
+		t.Names = named(named(t.Names, ca.SubjectRequireDirectoryPath, change.Subject), ca.AltRequireUPN, change.UPN)
 		if !change.Enabled {
 			all = slices.Delete(all, i, i+1)
 		}
@@ -41,13 +54,30 @@ func (s *settings) templates() ([]ca.Template, error) {
 	return all, nil
 }
 
+// deviceTemplates are those that the SCEP service asks for, with the authority's
+// own account.
+var deviceTemplates = []string{ca.HelloDevice, ca.VPNUser, ca.RemoteDesktopUser}
+
+// named sets a flag of names, or takes it off; nil leaves it.
+func named(names, flag ca.NameFlag, wanted *bool) ca.NameFlag {
+	switch {
+	case wanted == nil:
+		return names
+	case *wanted:
+		return names | flag
+	}
+	return names &^ flag
+}
+
 // grants are who may enroll besides, by the name of the template.
 type grants map[string][]sid.SID
 
 // grants are those that the declaration gives.
-func (s *settings) grants() (grants, error) {
-	out := grants{}
-	for name, texts := range s.Enroll {
+func (s *settings) grants() (grants, error) { return identifiers(s.Enroll) }
+
+func identifiers(texts map[string][]string) (map[string][]sid.SID, error) {
+	out := map[string][]sid.SID{}
+	for name, texts := range texts {
 		for _, text := range texts {
 			id, err := sid.Parse(text)
 			if err != nil {
@@ -59,11 +89,15 @@ func (s *settings) grants() (grants, error) {
 	return out, nil
 }
 
-// enrollees resolves who may enroll by changed templates.
-func enrollees(env providers.Env, in spec.Authority) (map[string][]string, error) {
+// accountsOf resolves whom changed templates name in one of their lists, by the
+// templates' own names.
+func accountsOf(env providers.Env, in spec.Authority, list func(*spec.AuthorityTemplate) []providers.Ref) (map[string][]string, error) {
 	out := map[string][]string{}
 	for name, change := range in.Templates {
-		for _, ref := range change.Enroll {
+		if i := slices.IndexFunc(templateNames(), func(n string) bool { return strings.EqualFold(n, name) }); i >= 0 {
+			name = templateNames()[i]
+		}
+		for _, ref := range list(change) {
 			id, err := identifierOf(env, ref)
 			if err != nil {
 				return nil, fmt.Errorf("template %s: %s: %w", name, ref, err)
@@ -99,10 +133,10 @@ func identifierOf(env providers.Env, ref providers.Ref) (string, error) {
 	return id, nil
 }
 
-func templateNames(list []ca.Template) string {
-	names := make([]string, len(list))
-	for i, t := range list {
-		names[i] = t.Name
+func templateNames() []string {
+	var names []string
+	for _, t := range ca.Builtin(sid.Administrators, guid.GUID{}) {
+		names = append(names, t.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }

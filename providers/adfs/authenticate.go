@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"hellolab/providers/adfs/farm"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/krbclient"
@@ -50,8 +52,7 @@ func (s *server) domainPassword(ctx context.Context, name, password string) (*fa
 		}
 		client = krb.Principal(account)
 	}
-	a := s.set.Account
-	ticket, err := adldap.Ticket(ctx, s.env, a.Realm, a.Controller, client, krbclient.Password(password), krb.Service("HTTP", a.Host))
+	ticket, err := s.ticketFor(ctx, client, password)
 	if err != nil {
 		return nil, s.explain(ctx, name, err)
 	}
@@ -65,6 +66,27 @@ func (s *server) domainPassword(ctx context.Context, name, password string) (*fa
 		return nil, err
 	}
 	return s.ofTicket(ctx, exchange.Client())
+}
+
+// portKerberos is where a controller's KDC answers.
+const portKerberos = 88
+
+// ticketFor signs a user in with the domain and obtains a ticket for the service.
+// The domain makes the account's own name of the one that was typed.
+func (s *server) ticketFor(ctx context.Context, client krb.Name, password string) (gss.Credential, error) {
+	a := s.set.Account
+	kdc := &krbclient.Client{Realm: a.Realm, Now: s.env.Now, Rand: s.env.Rand, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		return s.env.Network.Dial(ctx, a.Controller, portKerberos)
+	}}
+	tgt, err := kdc.AS(ctx, krbclient.ASRequest{Client: client, Options: krb.OptCanonicalize}, krbclient.Password(password))
+	if err != nil {
+		return gss.Credential{}, err
+	}
+	r, err := kdc.TGS(ctx, &tgt.Credential, krbclient.TGSRequest{Server: krb.Service("HTTP", a.Host)})
+	if err != nil {
+		return gss.Credential{}, err
+	}
+	return gss.Credential{Ticket: &r.Reply.Ticket, Session: r.Credential.Key, Realm: r.Credential.CRealm, Client: r.Credential.Client}, nil
 }
 
 // explain makes a refusal of the domain one of the service. Whether an account is
@@ -118,7 +140,7 @@ func (s *server) expired(ctx context.Context, name string) error {
 }
 
 // accountAttributes are read of an account.
-var accountAttributes = []string{"objectSid", "sAMAccountName", "sAMAccountType", "userPrincipalName", "displayName", "mail", "userAccountControl", "lockoutTime", "pwdLastSet"}
+var accountAttributes = []string{"objectSid", "sAMAccountName", "sAMAccountType", "userPrincipalName", "displayName", "mail", "userAccountControl", "lockoutTime", "pwdLastSet", "msDS-UserPasswordExpiryTimeComputed"}
 
 // lookup finds an account by the name that somebody signs in with.
 func (s *server) lookup(ctx context.Context, name string) (*adldap.Entry, error) {
@@ -190,6 +212,7 @@ func (s *server) accountOf(e *adldap.Entry) (*farm.Account, error) {
 	raw := e.GUID.Windows()
 	a := &farm.Account{UPN: e.Text("userPrincipalName"), Name: e.Text("sAMAccountName"), NetBIOS: s.set.NetBIOS, DN: e.DN, DisplayName: e.Text("displayName"), Mail: e.Text("mail"),
 		SID: id, GUID: e.GUID, Computer: e.Text("sAMAccountType") == typeComputer, ImmutableID: base64.StdEncoding.EncodeToString(raw[:])}
+	a.PasswordSet, a.PasswordExpires = timeOf(e.Text("pwdLastSet")), timeOf(e.Text("msDS-UserPasswordExpiryTimeComputed"))
 	if a.UPN == "" && !a.Computer {
 		a.UPN = a.Name + "@" + s.set.DNSName
 	}
@@ -213,7 +236,20 @@ func (s *server) standing(ctx context.Context, p *farm.Proof) (*farm.Account, er
 	if err != nil {
 		return nil, err
 	}
-	return s.bySID(ctx, id)
+	a, err := s.bySID(ctx, id)
+	if err == nil && p.Method == adfs.MethodPassword && a.PasswordSet.Truncate(time.Second).After(time.Unix(p.At, 0)) {
+		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The password was changed since the sign-in.").WithHint("Sign in again.")
+	}
+	return a, err
+}
+
+// timeOf reads a FILETIME; zero for none, and for never.
+func timeOf(text string) time.Time {
+	ticks, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || ticks == 0 || ticks >= 1<<63-1 {
+		return time.Time{}
+	}
+	return filetime.Time(ticks)
 }
 
 func (s *server) noAccount() *adfs.Error {

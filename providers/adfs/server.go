@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/adfs/edrs"
 	"hellolab/providers/adfs/seal"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/web"
+	"hellolab/providers/wire/wstrust"
 )
 
 // maxReplays bounds the authenticators that are remembered.
@@ -28,6 +30,7 @@ type server struct {
 	seal    *seal.Sealer
 	replays *krb.ReplayCache
 	self    *krb.ReplayCache // of the service's own sign-ins to itself
+	parts
 }
 
 func open(ctx context.Context, env providers.Env, o object) (providers.Service, error) {
@@ -57,9 +60,12 @@ func newServer(env providers.Env) (*server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.env.Rand = randomness(env)
-	s.seal = seal.New(set.Master, s.env.Rand)
-	s.keys, err = ring.load()
-	return s, err
+	s.seal = set.sealer(env)
+	if s.keys, err = ring.load(); err != nil {
+		return nil, err
+	}
+	s.assemble()
+	return s, nil
 }
 
 // ServeHTTP hands a request to the part that answers its host and path.
@@ -75,6 +81,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Service Unavailable: the federation service does not run.", http.StatusServiceUnavailable)
 		return
 	}
+	if s.registration != nil && edrs.Paths(path) {
+		s.registration.ServeHTTP(w, r)
+		return
+	}
 	if host != s.set.Host {
 		http.NotFound(w, r)
 		return
@@ -85,12 +95,40 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve routes the token service's host. The path is in lower case, without a
 // slash at its end.
 func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
-	get := r.Method == http.MethodGet
+	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
 	switch {
 	case path == adfs.PathConfiguration && get:
 		web.WriteJSON(w, http.StatusOK, adfs.NewMetadata(s.set.Host, s.capabilities()...))
 	case path == adfs.PathKeys && get:
 		s.publishKeys(w)
+	case path == adfs.PathAuthorize && get:
+		s.authorize(w, r)
+	case path == adfs.PathAuthorize && post:
+		s.submitted(w, r)
+	case path == adfs.PathToken && post:
+		s.answer(w, r, s.grant)
+	case path == adfs.PathDeviceCode && post:
+		s.answer(w, r, s.deviceAuthorization)
+	case path == adfs.PathDeviceAuth && (get || post):
+		s.deviceAuth(w, r)
+	case path == adfs.PathLogout && get:
+		s.logout(w, r)
+	case path == adfs.PathUserinfo && (get || post):
+		s.userinfo(w, r)
+	case path == adfs.PathPassive && (get || post):
+		s.passive(w, r)
+	case path == adfs.PathMEX && (get || post):
+		s.exchange(w)
+	case path == strings.ToLower(adfs.PathFederationMetadata) && get:
+		s.describe(w, r)
+	case path == adfs.PathUserNameMixed && post:
+		s.trust(w, r, wstrust.Trust13, false)
+	case path == adfs.PathUserNameMixed2005 && post:
+		s.trust(w, r, wstrust.Trust2005, false)
+	case path == adfs.PathWindowsTransport && post && s.set.adfs():
+		s.trust(w, r, wstrust.Trust13, true)
+	case path == adfs.PathWindowsTrans2005 && post && s.set.adfs():
+		s.trust(w, r, wstrust.Trust2005, true)
 	default:
 		http.NotFound(w, r)
 	}

@@ -76,7 +76,7 @@ func TestExplanationsAgreeWithDecisions(t *testing.T) {
 				l.cycle()
 			}
 			ahead := []time.Duration{0, 31 * time.Minute, 50 * 24 * time.Hour}[random.IntN(3)]
-			edits := l.draw(random, random.IntN(5))
+			edits := l.draw(random, kinds, random.IntN(5))
 			l.apply(edits, ahead)
 			w := l.world(l.records())
 			all := signIns(w)

@@ -169,6 +169,8 @@ func agrees(p access.Verdict, v windows.Verdict) string {
 	case p.NewPIN:
 	case p.Word.Works() && v.Code == vocabulary.Success:
 		return ""
+	case slices.Contains(p.Or, access.End{Reason: v.Code, Phase: v.Phase}) && v.Flow == p.Flow:
+		return "" // chance
 	case p.Word == access.Refused && v.Code == p.Reason && v.Phase == p.Phase && v.Flow == p.Flow:
 		return ""
 	}
@@ -185,6 +187,7 @@ type edit struct {
 	to   cty.Value            // of an update
 	make any                  // of a creation
 	gone bool                 // of a deletion
+	anew bool                 // of an update that replaces the object, and what rests on it
 	set  map[string]cty.Value // of an update: what it sets
 }
 
@@ -194,6 +197,8 @@ func (e edit) String() string {
 		return "delete " + e.addr
 	case e.make != nil:
 		return "create " + e.addr
+	case e.anew:
+		return "replace " + e.addr
 	}
 	return "update " + e.addr
 }
@@ -226,6 +231,14 @@ func (l *previewLab) planned(records []providers.Record, edits []edit) []provide
 				l.t.Fatal(err)
 			}
 			out = append(out, providers.Record{Addr: e.addr, Kind: t.Name, In: v, Out: cty.NullVal(t.Schema.OutType)})
+		case e.anew:
+			for _, n := range append(l.restOn(out, e.addr), i) {
+				out[n].ID, out[n].Out = "", cty.NullVal(l.kind(out[n].Kind).Schema.OutType)
+				if n != i {
+					out[n].In = asAsked(out[n].In)
+				}
+			}
+			out[i].In = e.to
 		default:
 			out[i].In = e.to
 		}
@@ -237,6 +250,7 @@ func (l *previewLab) planned(records []providers.Record, edits []edit) []provide
 // last kind on. Then it does what is due.
 func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 	l.t.Helper()
+	edits = l.taken(edits)
 	for _, kind := range slices.Backward(planOrder) {
 		for _, e := range edits {
 			if e.gone && kindOf(e.addr) == kind {
@@ -252,6 +266,7 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 				if _, err := l.TryCreate(l.t.Context(), e.addr, e.make); err != nil && kind != "enrollment" {
 					l.t.Fatal(err)
 				}
+			case !l.changes(e): // a plan has no step for it
 			default:
 				l.Update(e.addr, e.to)
 			}
@@ -262,6 +277,73 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 		l.Advance(ahead)
 		l.due()
 	}
+}
+
+// possible are edits without those that a plan tells to be in vain: of people of
+// whom Connect carries nothing, for they are not in its scope, and of their
+// devices.
+func (l *previewLab) possible(edits []edit) []edit {
+	l.t.Helper()
+	var scope []string
+	for _, rec := range l.planned(l.records(), edits) {
+		if at := rec.In; rec.Addr == "sync.hybrid" && !at.GetAttr("scope").IsNull() {
+			for _, v := range at.GetAttr("scope").AsValueSlice() {
+				scope = append(scope, v.AsString())
+			}
+		}
+	}
+	return slices.DeleteFunc(edits, func(e edit) bool {
+		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
+			e.anew && !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com")
+	})
+}
+
+// restOn are the enrollments on a device, by their places among the records.
+func (l *previewLab) restOn(records []providers.Record, device string) (at []int) {
+	for i, r := range records {
+		if r.Kind == "enrollment" && r.In.GetAttr("device").AsString() == device {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// taken are edits as an apply takes them: what is replaced goes first, with what
+// rests on it, and is made again.
+func (l *previewLab) taken(edits []edit) (out []edit) {
+	l.t.Helper()
+	gone := map[string]bool{}
+	for _, e := range edits {
+		gone[e.addr] = e.gone
+	}
+	for _, e := range edits {
+		if !e.anew {
+			out = append(out, e)
+			continue
+		}
+		records := l.records()
+		for _, i := range l.restOn(records, e.addr) {
+			addr := records[i].Addr
+			if gone[addr] {
+				continue
+			}
+			out = append(out, edit{addr: addr, gone: true}, edit{addr: addr, make: asAsked(records[i].In)})
+		}
+		out = append(out, edit{addr: e.addr, gone: true}, edit{addr: e.addr, make: e.to})
+	}
+	return out
+}
+
+// asAsked is an enrollment's configuration, with the PIN that no record keeps.
+func asAsked(in cty.Value) cty.Value {
+	all := in.AsValueMap()
+	all["pin"] = cty.StringVal(pin)
+	return cty.ObjectVal(all)
+}
+
+// changes reports whether an update would change anything.
+func (l *previewLab) changes(e edit) bool {
+	return !slices.ContainsFunc(l.records(), func(r providers.Record) bool { return r.Addr == e.addr && r.In.RawEquals(e.to) })
 }
 
 func kindOf(addr string) string { return addr[:slices.Index([]byte(addr), '.')] }

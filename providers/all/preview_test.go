@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,23 +58,45 @@ func TestPredictedIsExecuted(t *testing.T) {
 		draws = 3
 	}
 	first := uint64(1)
+	again := kept
 	if s := os.Getenv("HELLOLAB_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
 			t.Fatalf("HELLOLAB_SEED: %v", err)
 		}
-		first, draws = n, 1
+		first, again = n, nil
+		if os.Getenv("HELLOLAB_SOAK") == "" {
+			draws = 1
+		}
+	}
+	for _, k := range again {
+		t.Run(fmt.Sprintf("kept %d of %d", k.seed, k.kinds), func(t *testing.T) {
+			t.Parallel()
+			predictAndRun(t, rand.New(rand.NewPCG(k.seed, 1)), kinds[:k.kinds])
+		})
 	}
 	for n := range draws {
 		seed := first + uint64(n)
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			predictAndRun(t, rand.New(rand.NewPCG(seed, 1)))
+			predictAndRun(t, rand.New(rand.NewPCG(seed, 1)), kinds)
 		})
 	}
 }
 
-func predictAndRun(t *testing.T, random *rand.Rand) {
+// kept are the draws that ever disagreed. What a seed draws depends on how many
+// kinds of edits there are, so that new ones go to the end of the list.
+var kept = []struct {
+	seed  uint64
+	kinds int
+}{
+	{477, 29}, {1089, 29}, // a device disabled in the tenant alone was thought to be enabled by the next cycle
+	{408, 29}, // an update that changes nothing ran a cycle
+	{6020, 34}, // who left Connect's scope and came back is another account of the same name
+	{6046, 34}, // a controller refuses the ticket that another has sealed with AES256
+}
+
+func predictAndRun(t *testing.T, random *rand.Rand, kinds []func(*rand.Rand) edit) {
 	trust := []providers.Ref{"trust.key", "trust.cloud"}[random.IntN(2)]
 	l := newPreviewLab(t, trust)
 	var story []string
@@ -89,7 +112,7 @@ func predictAndRun(t *testing.T, random *rand.Rand) {
 	if random.IntN(2) == 0 {
 		l.cycle()
 	}
-	past := l.draw(random, random.IntN(3))
+	past := l.possible(l.draw(random, kinds, random.IntN(3)))
 	aheads := []time.Duration{0, 0, 0, 31 * time.Minute, 3 * time.Hour, 50 * 24 * time.Hour}
 	gap := aheads[random.IntN(len(aheads))]
 	note("before", past, gap)
@@ -99,8 +122,11 @@ func predictAndRun(t *testing.T, random *rand.Rand) {
 		l.tryAny(all[random.IntN(len(all))])
 	}
 
+	edits := l.possible(l.draw(random, kinds, 1+random.IntN(3)))
+	if slices.ContainsFunc(edits, func(e edit) bool { return e.anew }) {
+		l.Advance(2 * time.Minute) // a code of an authenticator app works once
+	}
 	was := l.records()
-	edits := l.draw(random, 1+random.IntN(3))
 	ahead := aheads[random.IntN(len(aheads))]
 	note("plan", edits, ahead)
 	then := l.world(l.planned(was, edits))
@@ -114,7 +140,7 @@ func predictAndRun(t *testing.T, random *rand.Rand) {
 	all := signIns(is)
 	for _, r := range all {
 		p, d := predicted.Decide(r), decided.Decide(r)
-		if p.Word != d.Word || p.Reason != d.Reason || p.Phase != d.Phase || p.Flow != d.Flow {
+		if p.Word != d.Word || p.Reason != d.Reason || p.Phase != d.Phase || p.Flow != d.Flow || !slices.Equal(p.Or, d.Or) {
 			t.Errorf("%+v: predicted %s %s (%s.%s), the lab then says %s %s (%s.%s)", r, p.Word, p.Reason, p.Flow, p.Phase, d.Word, d.Reason, d.Flow, d.Phase)
 		}
 	}
@@ -154,7 +180,7 @@ func (e edit) told() string {
 }
 
 // draw draws n edits, each of another object.
-func (l *previewLab) draw(random *rand.Rand, n int) (edits []edit) {
+func (l *previewLab) draw(random *rand.Rand, kinds []func(*rand.Rand) edit, n int) (edits []edit) {
 	l.t.Helper()
 	records := l.records()
 	taken := map[string]bool{}
@@ -277,5 +303,38 @@ var kinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit { return edit{addr: "enrollment.bo_desk", make: enrollment("user.bo", desk)} },
 	func(r *rand.Rand) edit {
 		return edit{addr: "enrollment.bo_laptop", make: enrollment("user.bo", laptop)}
+	},
+
+	// These came later: draws that are kept do not know them.
+	func(r *rand.Rand) edit {
+		scopes := [][]string{{"CN=Users,DC=corp,DC=contoso,DC=com"}, {"CN=Computers,DC=corp,DC=contoso,DC=com"}, {"OU=Domain Controllers,DC=corp,DC=contoso,DC=com"}, {"DC=corp,DC=contoso,DC=com"}}
+		return set("sync.hybrid", map[string]cty.Value{"scope": words(scopes[r.IntN(len(scopes))]...)})
+	},
+	func(r *rand.Rand) edit {
+		// The laptop's join asks for a code of its own, which its enrollment would use again.
+		e := set(desk, map[string]cty.Value{"tpm": pick(r, "2.0", "none"), "name": cty.StringVal("anew")})
+		e.anew = true
+		return e
+	},
+	func(r *rand.Rand) edit {
+		by := map[string]attrs{}
+		for _, name := range []string{"dc1", "dc2", "dc3"}[:2+r.IntN(2)] {
+			by[name] = attrs{"site": pick(r, "Default-First-Site-Name", "Branch"), "kdc_certificate": block(attrs{"template": pick(r, "kerberos_authentication", "none", "domain_controller")}),
+				"etypes": words([][]string{{"aes256", "aes128"}, {"aes128"}}[r.IntN(2)]...)}
+			if name != "dc1" {
+				by[name]["writable"] = flip(r)
+			}
+			if r.IntN(2) == 0 {
+				by[name]["os"], by[name]["build"] = cty.StringVal("windows-server-2019"), pick(r, "17763.500", "17763.2000")
+			}
+		}
+		return controllers(by)
+	},
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"site": pick(r, "Default-First-Site-Name", "Branch", "Elsewhere")})
+	},
+	func(r *rand.Rand) edit {
+		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
+			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
 )
@@ -21,9 +22,6 @@ var policyNames = []string{policySignIn, policyJoined, policyRisk}
 
 // joinedDevices is the rule of Entra joined and hybrid joined devices.
 const joinedDevices = `device.trustType -eq "AzureAD" -or device.trustType -eq "ServerAD"`
-
-// risks are the levels of a user's risk, lowest first.
-var risks = []string{"none", "low", "medium", "high"}
 
 // policiesOf returns the policies that r is made of, by the end of their
 // names; nil where there is to be none.
@@ -59,7 +57,7 @@ func policiesOf(app string, r *spec.ApplicationRequire) map[string]*graph.Condit
 		if r.RiskAction == "mfa" {
 			p = policy(graph.ControlMFA)
 		}
-		p.Conditions.UserRiskLevels = slices.Clone(risks[slices.Index(risks, r.MaxRisk)+1:])
+		p.Conditions.UserRiskLevels = slices.DeleteFunc(hello.RiskLevels(), func(level string) bool { return !hello.RiskAbove(level, r.MaxRisk) })
 		out[policyRisk] = p
 	}
 	return out
@@ -142,8 +140,8 @@ func demanded(name string, p *graph.ConditionalAccessPolicy, r spec.ApplicationR
 	case policyJoined:
 		r.JoinedDevice = true
 	case policyRisk:
-		if n := len(risks) - len(levels); n > 0 && len(levels) > 0 {
-			r.MaxRisk, r.RiskAction = risks[n-1], "block"
+		if n := len(hello.RiskLevels()) - len(levels); n > 0 && len(levels) > 0 {
+			r.MaxRisk, r.RiskAction = hello.RiskLevels()[n-1], "block"
 		}
 		if slices.Contains(controls, graph.ControlMFA) {
 			r.RiskAction = "mfa"

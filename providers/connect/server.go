@@ -78,9 +78,31 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		running := s.running
 		s.mu.Unlock()
 		web.WriteJSON(w, http.StatusOK, connect.Status{Staging: set.In.Staging, Schedules: at.schedules(set.In), Running: running, Last: at.Last})
+	case r.URL.Path == connect.PathCarried && r.Method == http.MethodGet:
+		said, err := carried(s.env)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		web.WriteJSON(w, http.StatusOK, said)
 	default:
 		refuse(w, http.StatusNotFound, "There is nothing at this path.")
 	}
+}
+
+// carried is what the tenant was told last.
+func carried(env providers.Env) (connect.Carried, error) {
+	out := connect.Carried{Computers: map[string]bool{}}
+	err := env.Section.View(func(r providers.Reader) error {
+		list, err := all[joined](r, tableJoined)
+		for id, j := range list {
+			if j.Collection == devices && j.ID != "" && j.Sent != nil {
+				out.Computers[strings.ToLower(id)] = j.Sent.Enabled
+			}
+		}
+		return err
+	})
+	return out, err
 }
 
 // refusal is why a cycle cannot be confined to parts: there is no such part, or

@@ -25,7 +25,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 			return err
 		}
 		keep := func(u *user) bool {
-			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && u.OnPrem != nil && u.OnPrem.ImmutableID == *value
+			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && *value != "" && u.anchor() == *value
 		}
 		return list(s, w, q, tableUsers, keep, func(_ providers.Reader, u *user) (graph.User, error) { return showUser(u), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
@@ -56,6 +56,9 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
 		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID, OnPremises: u.OnPrem.show()}
+	if g.ImmutableID == "" {
+		g.ImmutableID = u.ImmutableID
+	}
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -133,6 +136,12 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 			return graphBad("Invalid value specified for property 'onPremisesSecurityIdentifier'.")
 		}
 		u.OnPremSID = g.OnPremSID
+	}
+	if g.ImmutableID != "" && u.OnPrem == nil {
+		if !validAnchor(g.ImmutableID) {
+			return graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+		}
+		u.ImmutableID = g.ImmutableID
 	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled

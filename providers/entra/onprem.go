@@ -11,7 +11,8 @@ import (
 	"hellolab/providers/wire/phs"
 )
 
-// tableAnchors finds a synchronized user: immutable id → object id.
+// tableAnchors finds a user whom a domain or a federation service names: immutable
+// id → object id.
 const tableAnchors = "anchors"
 
 // onPremises is what Connect says of an object that it synchronizes.
@@ -40,6 +41,8 @@ func mayChange(q graphRequest, is *onPremises, on graph.OnPremises, own bool) er
 		return errNotSynced
 	case q.sync:
 		return nil
+	case is == nil && on == graph.OnPremises{ImmutableID: on.ImmutableID}:
+		return nil // the administrator names an account that is federated, and not synchronized
 	case on != graph.OnPremises{}:
 		return errMastered
 	case is != nil && own:
@@ -79,7 +82,7 @@ func (s *server) synced(is *onPremises, on graph.OnPremises, anchored bool) (*on
 	case now.ImmutableID != "" && now.ImmutableID != on.ImmutableID:
 		return nil, graphBad("Property 'onPremisesImmutableId' of a synchronized object cannot be changed.")
 	default:
-		if raw, err := base64.StdEncoding.Strict().DecodeString(on.ImmutableID); err != nil || len(raw) == 0 || len(raw) > 64 {
+		if !validAnchor(on.ImmutableID) {
 			return nil, graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
 		}
 		now.ImmutableID = on.ImmutableID
@@ -105,20 +108,47 @@ func (o *onPremises) show() graph.OnPremises {
 	return graph.OnPremises{SyncEnabled: &yes, ImmutableID: o.ImmutableID, SAMAccountName: o.Account, DomainName: o.Domain, DistinguishedName: o.DN, LastSync: graph.Time(o.LastSync)}
 }
 
-// anchorUser keeps the index of synchronized users. Two users never have one
-// anchor.
-func anchorUser(w providers.Writer, was, now *user) error {
-	if now.OnPrem == nil || was != nil && was.OnPrem != nil {
-		return nil // an anchor does not change
+// anchor is the immutable id of a user, "" without one.
+func (u *user) anchor() string {
+	if u.OnPrem != nil {
+		return u.OnPrem.ImmutableID
 	}
-	_, taken, err := w.Get(tableAnchors, now.OnPrem.ImmutableID)
+	return u.ImmutableID
+}
+
+// anchorUser keeps the index of users with an immutable id. Two users never have
+// one, and that of a synchronized user does not change.
+func anchorUser(w providers.Writer, was, now *user) error {
+	before := ""
+	if was != nil {
+		before = was.anchor()
+	}
+	anchor := now.anchor()
+	if anchor == before {
+		return nil
+	}
+	if before != "" {
+		if err := w.Delete(tableAnchors, before); err != nil {
+			return err
+		}
+	}
+	if anchor == "" {
+		return nil
+	}
+	_, taken, err := w.Get(tableAnchors, anchor)
 	if err != nil {
 		return err
 	}
 	if taken {
 		return conflict("onPremisesImmutableId")
 	}
-	return w.Put(tableAnchors, now.OnPrem.ImmutableID, []byte(now.ID))
+	return w.Put(tableAnchors, anchor, []byte(now.ID))
+}
+
+// validAnchor says whether an immutable id is one: base64 of 1 to 64 bytes.
+func validAnchor(id string) bool {
+	raw, err := base64.StdEncoding.Strict().DecodeString(id)
+	return err == nil && len(raw) > 0 && len(raw) <= 64
 }
 
 func conflict(property string) error {
@@ -131,7 +161,7 @@ func (s *server) applyOnPremises(u *user, g *graph.User) error {
 	if err != nil {
 		return err
 	}
-	u.OnPrem = on
+	u.OnPrem, u.ImmutableID = on, ""
 	if g.PasswordHash != nil {
 		if u.Password, err = syncedPassword(g.PasswordHash); err != nil {
 			return err

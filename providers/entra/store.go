@@ -77,8 +77,9 @@ type user struct {
 	PasswordChanged   time.Time    `json:"password_changed,omitzero"`
 	SessionsValidFrom time.Time    `json:"sessions_valid_from,omitzero"`
 	Created           time.Time    `json:"created"`
-	OnPremSID         string       `json:"onprem_sid,omitempty"` // of a synchronized user
-	OnPrem            *onPremises  `json:"onprem,omitempty"`     // nil: the account is the tenant's alone
+	OnPremSID         string       `json:"onprem_sid,omitempty"`   // of a synchronized user
+	OnPrem            *onPremises  `json:"onprem,omitempty"`       // nil: the account is the tenant's alone
+	ImmutableID       string       `json:"immutable_id,omitempty"` // of an account of the tenant's alone: by which a federation service names it
 	OATH              []oathMethod `json:"oath,omitempty"`
 	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
@@ -289,8 +290,8 @@ func deleteUser(w providers.Writer, u *user) error {
 	if err := leaveGroups(w, u.ID); err != nil {
 		return err
 	}
-	if u.OnPrem != nil {
-		if err := w.Delete(tableAnchors, u.OnPrem.ImmutableID); err != nil {
+	if anchor := u.anchor(); anchor != "" {
+		if err := w.Delete(tableAnchors, anchor); err != nil {
 			return err
 		}
 	}

@@ -165,6 +165,11 @@ func (f Flow) SyncPhase() string {
 // P7; P1 to P4 name the cloud's own, and P8 is P4 with P2's phase A).
 func (f Flow) ThirdPartyMFA() bool { return f == P5 || f == P6 || f == P7 }
 
+// PromptsByDefault reports whether the user is asked for a second factor however
+// lately one was given: the documents say of P1 to P4 that one of the last ten
+// minutes is enough, and P8 follows them (seed 000; reading R4).
+func (f Flow) PromptsByDefault() bool { return f == P5 || f == P6 || f == P7 }
+
 // Preamble is what comes before the first lettered phase: of a provisioning flow
 // the steps that the documents tell in prose. "" where nothing does.
 func (f Flow) Preamble() string {

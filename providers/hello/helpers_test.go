@@ -62,6 +62,10 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 		return "trust", spec.TrustOut{}
 	case spec.Application:
 		return "application", spec.ApplicationOut{}
+	case spec.Federation:
+		return "federation", spec.FederationOut{}
+	case spec.Certificate:
+		return "certificate", spec.CertificateOut{}
 	}
 	t.Fatalf("no kind for %T", in)
 	return "", nil

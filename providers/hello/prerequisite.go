@@ -29,6 +29,7 @@ type Check struct {
 	Code   string       // of the Reason in this package's table
 	Event  int          // HelloForBusiness event logged for this outcome: 82xx or 72xx, 0 when there is none
 	Reason event.Reason // why not; zero when OK
+	Later  bool         // provisioning goes on without it
 }
 
 // Launch is the outcome of the prerequisite check.
@@ -40,7 +41,8 @@ type Launch struct {
 	DeviceEvent   int // User Device Registration: 358 will launch, 360, 361 or 362 will not
 }
 
-// Failed returns the reasons why provisioning does not start.
+// Failed returns the reasons of the checks that failed: why provisioning does not
+// start, or what it starts without.
 func (l Launch) Failed() []event.Reason {
 	var why []event.Reason
 	for _, c := range l.Checks {
@@ -90,8 +92,12 @@ func Prerequisites(route Route, policy InForce, facts Facts) Launch {
 	notLaunched := 360
 	switch {
 	case route.Trust == CertTrust && route.Delivery == MDMDelivery:
+		// The certificate comes later, by itself. Without a profile the log says so,
+		// and the key is provisioned, which key trust would take (seed 003, comments).
 		notLaunched = 361
+		will := l.WillProvision
 		add("MdmCertificateReady", facts.MDMCertificate, 8209, 7209, "certificate_payload_missing")
+		l.WillProvision, l.Checks[len(l.Checks)-1].Later = will, true
 	case route.Trust == CertTrust:
 		notLaunched = 362
 		add("LogonCertTemplateReady", facts.Template, 8205, 7205, "template_not_ready")
@@ -127,7 +133,7 @@ func (w *World) Planned(user, device string) Facts {
 	if d.In.Join == string(Registered) {
 		work = d.HasWorkAccount(user) || !d.Knows("work_accounts")
 	}
-	member := d.In.Join == string(HybridJoined) || d.In.Join == string(DomainJoined)
+	member := member(d)
 	inDomain := member && (u.In.Domain == d.In.Domain && d.In.Domain != "" || !u.Knows("domain") || !d.Knows("domain"))
 	reached := !d.Knows("network") || d.In.Network != string(NoNetwork)
 	if member {
@@ -136,7 +142,7 @@ func (w *World) Planned(user, device string) Facts {
 		}
 		reached = inDomain && u.In.EnabledInDomain && d.In.EnabledInDomain && (atController(d) || !d.Knows("network"))
 	}
-	return Facts{
+	f := Facts{
 		Joined:        d.In.Join != string(NotJoined),
 		WorkAccount:   work,
 		PRT:           work && reached && d.In.Join != string(DomainJoined) && u.In.EnabledInTenant && d.In.EnabledInTenant,
@@ -145,4 +151,10 @@ func (w *World) Planned(user, device string) Facts {
 		DomainAccount: inDomain,
 		CloudTGT:      w.partialTickets(u),
 	}
+	if d.In.Join == string(DomainJoined) {
+		sts := w.FederationOn(d.In.Domain)
+		f.Joined = w.RegistersAt(d) != "" || sts != nil && !sts.Knows("device_registration") || !d.Knows("domain")
+	}
+	w.planCertificates(&f, u, d)
+	return f
 }

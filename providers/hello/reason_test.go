@@ -8,7 +8,7 @@ import (
 
 func TestReasons(t *testing.T) {
 	code := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	status := regexp.MustCompile(`^(AADSTS[0-9]{5,6}|0x[0-9A-F]{8})?$`)
+	status := regexp.MustCompile(`^(AADSTS[0-9]{5,6}|MSIS[0-9]{4}|0x[0-9A-F]{8})?$`)
 	seen := map[string]bool{}
 	for _, r := range Reasons() {
 		if !code.MatchString(r.Code) || seen[r.Code] {

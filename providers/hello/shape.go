@@ -26,7 +26,7 @@ func (w *World) ShapeOf(user, device string) (s Shape, ok bool) {
 		s.Trust = w.InForce(user, device).Proof().Value
 	}
 	if s.Trust == CertTrust {
-		s.Delivery = deliveryFor(s.Join)
+		s.Delivery = w.delivery(u, d)
 	}
 	return s, true
 }
@@ -106,16 +106,6 @@ func (w *World) SyncBetween(tenant, domain providers.Ref) *Sync {
 		}
 	}
 	return nil
-}
-
-// deliveryFor is how a sign-in certificate reaches a device: AD FS serves
-// members of its domain, device management everybody else ("Windows Hello for
-// Business hybrid certificate trust").
-func deliveryFor(join JoinType) Delivery {
-	if join == HybridJoined || join == DomainJoined {
-		return RegistrationAuthority
-	}
-	return MDMDelivery
 }
 
 // Proof is how policy has a Hello key proven to a domain: by a certificate, else

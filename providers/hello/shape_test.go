@@ -207,7 +207,7 @@ func TestPlannedFactsOfMembers(t *testing.T) {
 		{"disabled in the tenant", func(u *spec.User) { u.EnabledInTenant = false }, nil, Facts{Joined: true, WorkAccount: true, TPM: true, DomainAccount: true}},
 		{"away", nil, func(d *spec.Device) { d.Network = "internet" }, Facts{Joined: true, WorkAccount: true, TPM: true, DomainAccount: true}},
 		{"away, before the tunnel is up", nil, func(d *spec.Device) { d.Network = "vpn" }, Facts{Joined: true, WorkAccount: true, TPM: true, DomainAccount: true}},
-		{"domain joined", nil, func(d *spec.Device) { d.Join, d.Tenant = "domain", "" }, Facts{Joined: true, WorkAccount: true, TPM: true, DomainAccount: true}},
+		{"domain joined", nil, func(d *spec.Device) { d.Join, d.Tenant = "domain", "" }, Facts{WorkAccount: true, TPM: true, DomainAccount: true}},
 	} {
 		l := hybridLab()
 		if c.user != nil {

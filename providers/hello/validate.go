@@ -28,6 +28,7 @@ type Problem struct {
 // systems when it happens. Problems come ordered by address, attribute, rule.
 func Validate(w *World) []Problem {
 	v := &validation{World: w, otherMFA: map[string]bool{}, accounts: map[string]string{}, said: map[string]bool{}}
+	v.federations()
 	v.tenants()
 	v.domains()
 	v.authorities()
@@ -40,6 +41,7 @@ func Validate(w *World) []Problem {
 	v.services()
 	v.syncs()
 	v.trusts()
+	v.certificates()
 	v.untrusted()
 	slices.SortStableFunc(v.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Rule, b.Rule))
@@ -88,10 +90,7 @@ func (v *validation) tenants() {
 				owner[name] = addr
 			}
 		}
-		if Authentication(t.In.Authentication).Federated() {
-			v.problem(addr, "authentication", "federation_unavailable", "Federation is not available",
-				"This version has no federation service for the tenant to send its users to. Set authentication to \"managed\".")
-		}
+		v.federatedTenant(addr, t)
 		v.lifetimes(addr, t)
 	}
 }

@@ -112,7 +112,7 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 			"%s lives in %s alone, and on %s Hello keys are registered with a tenant. Enroll a user of the tenant.", u.Addr, u.In.Domain, d.Addr)
 		return
 	}
-	if JoinType(d.In.Join) == HybridJoined && !v.member(e, u, d) {
+	if member(d) && !v.ofDomain(e, u, d) {
 		return
 	}
 	if !e.Exists() {
@@ -132,10 +132,8 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 	}
 	route, problems := v.FlowFor(e)
 	v.problems = append(v.problems, problems...)
-	if !v.available(e, route) {
-		return
-	}
 	v.secondFactorService(t, e, route.Provision)
+	v.throughFederation(e, u, d, t, route)
 	if route.Provision == "" || !v.policyKnown(u.Addr, d.Addr) || !d.Knows("tpm", "session") {
 		return
 	}
@@ -169,11 +167,11 @@ func (v *validation) secondFactorService(t *Tenant, e *Enrollment, flow Flow) {
 // enrollable checks what a user needs to pass provisioning with two factors.
 func (v *validation) enrollable(e *Enrollment, u *User, d *Device) {
 	v.firstSignIn(e, u, d)
-	if !u.In.EnabledInTenant && u.Knows("enabled_in_tenant") {
+	if u.In.Tenant != "" && !u.In.EnabledInTenant && u.Knows("enabled_in_tenant") {
 		v.problem(e.Addr, "user", "user_disabled", "User is disabled",
 			"%s is disabled in the tenant, which would refuse the sign-in before provisioning (AADSTS50057). Enable the user first, and disable it once enrolled.", u.Addr)
 	}
-	if !d.In.EnabledInTenant && d.Knows("enabled_in_tenant") {
+	if d.In.Tenant != "" && !d.In.EnabledInTenant && d.Knows("enabled_in_tenant") {
 		v.problem(e.Addr, "device", "device_disabled", "Device is disabled",
 			"%s is disabled in the tenant, which would refuse its sign-ins (AADSTS135011). Enable the device first, and disable it once enrolled.", d.Addr)
 	}
@@ -193,6 +191,9 @@ func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForc
 	facts := v.Planned(string(e.In.User), d.Addr)
 	// Accounts that are disabled, or in different tenants, have had their say.
 	facts.WorkAccount, facts.PRT, facts.DomainAccount = true, true, true
+	if d.In.Join == string(DomainJoined) {
+		facts.Joined = true // throughFederation says what is not registered
+	}
 	for _, c := range Prerequisites(route, policy, facts).Checks {
 		if c.OK {
 			continue
@@ -201,6 +202,9 @@ func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForc
 			Addr: e.Addr, Attribute: "device", Rule: c.Code,
 			Summary: "Provisioning would not start",
 			Detail:  fmt.Sprintf("%s (%s, event %d).%s %s", strings.TrimSuffix(c.Reason.Sentence, "."), c.Name, c.Event, because(policy, c.Name), c.Reason.Hint),
+		}
+		if c.Later {
+			p.Warning, p.Summary = true, "Provisioned without certificate"
 		}
 		if e.Exists() {
 			text, ok := afterwards[c.Name]
@@ -219,6 +223,11 @@ func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForc
 var afterwards = map[string]string{
 	"DeviceEligible": "The credential in software keeps working, and could not be provisioned again (R3).",
 	"PolicyEnabled":  "Windows deletes the Hello container when it next applies policy (R3).",
+
+	"MdmCertificateReady":    "A certificate in the container is good until it ends, and none follows it.",
+	"LogonCertTemplateReady": "A certificate in the container is good until it ends, and is not renewed.",
+	"AdfsRaIsReady":          "A certificate in the container is good until it ends, and is not renewed.",
+	"AdfsRefreshToken":       "A certificate in the container is good until it ends, and is not renewed.",
 }
 
 // because names the policy behind a failed check.

@@ -129,6 +129,9 @@ func (v *validation) oneHome(addr, what string, tenant, domain providers.Ref, kn
 func (v *validation) account(addr string, u *User) {
 	v.oneHome(addr, "user", u.In.Tenant, u.In.Domain, u.Knows("tenant", "domain"))
 	v.domainNames(addr, u)
+	if u.Knows("domain", "tenant") {
+		v.federatedUser(addr, u)
+	}
 	if u.In.Domain == "" || !u.Knows("domain", "tenant") {
 		return
 	}

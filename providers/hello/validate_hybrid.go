@@ -90,6 +90,7 @@ func (v *validation) exports(addr string, s *Sync) {
 			break // one says it
 		}
 	}
+	v.writtenBack(addr, s)
 	for _, t := range v.Trusts {
 		if Trust(t.In.Type) != KeyTrust || t.In.Tenant != s.In.Tenant || t.In.Domain != s.In.Domain {
 			continue
@@ -166,8 +167,9 @@ func (v *validation) domainNames(addr string, u *User) {
 	}
 }
 
-// member checks that a user can sign in to a hybrid joined device at all.
-func (v *validation) member(e *Enrollment, u *User, d *Device) bool {
+// ofDomain checks that a user can sign in to a device that is joined to a domain
+// at all.
+func (v *validation) ofDomain(e *Enrollment, u *User, d *Device) bool {
 	if !u.Knows("tenant", "domain") || !d.Knows("tenant", "domain") || d.In.Domain == "" {
 		return true
 	}
@@ -250,6 +252,9 @@ func (v *validation) computerName(d *Device) {
 			taken = "the server of " + addr
 		}
 	}
+	if f := v.FederationOn(d.In.Domain); f != nil && f.Knows("host") && strings.EqualFold(name, federationServer(f.In)) {
+		taken = "the server of " + f.Addr
+	}
 	if dom := v.Domains[string(d.In.Domain)]; dom != nil && dom.Knows("controller") {
 		controllers, _ := Controllers(dom.In)
 		for _, c := range controllers {
@@ -283,12 +288,12 @@ func (v *validation) place(d *Device) {
 // firstSignIn checks that the password sign-in before provisioning can be: to a
 // controller on a member of a domain, to the tenant elsewhere.
 func (v *validation) firstSignIn(e *Enrollment, u *User, d *Device) {
-	member := d.In.Join == string(HybridJoined)
+	member := member(d)
 	if d.Knows("network") && d.In.Network != "" {
 		switch {
 		case d.In.Network == string(NoNetwork):
 			v.problem(e.Addr, "device", "enrollment_off_network", "No network to provision over",
-				"Provisioning asks the tenant, and %s is on no network. Set network to \"onsite\", and to \"none\" once the user is enrolled.", d.Addr)
+				"Provisioning asks services, and %s is on no network. Set network to \"onsite\", and to \"none\" once the user is enrolled.", d.Addr)
 		case member && !atController(d):
 			v.problem(e.Addr, "device", "enrollment_off_network", "No controller to sign in at",
 				"A controller must see the user's first sign-in, and with network = %q %s reaches none (0xC000005E). Set network to \"onsite\", and change it once the user is enrolled.", d.In.Network, d.Addr)

@@ -330,14 +330,14 @@ func TestValidateHybrid(t *testing.T) {
 			})
 		}, nil, []string{"trust.key allowed trust_setting_unused?", "trust.key denied trust_setting_unused?"}},
 		{"certificate switch", policy(func(p *spec.Policy) { p.Trust, p.UseCertificateForOnPremAuth = "", ptr(true) }), nil,
-			[]string{"enrollment.desk device certificate_needs_federation", "enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device certificate_payload_missing", "enrollment.tablet device flow_unavailable?", "trust.key  trust_not_turned_on?"}},
+			[]string{"enrollment.desk device certificate_needs_federation", "enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device certificate_payload_missing?", "enrollment.tablet device certificate_trust_missing?", "trust.key  trust_not_turned_on?"}},
 		{"both switches", func(l lab) {
 			with(l, "policy.hello", func(p *spec.Policy) {
 				p.Trust, p.UseCloudTrustForOnPremAuth, p.UseCertificateForOnPremAuth = "", ptr(true), ptr(true)
 			})
 			delete(l, "enrollment.desk")
 			delete(l, "trust.key")
-		}, all, []string{"enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device flow_unavailable?", "policy.hello use_cloud_trust_for_on_prem_auth certificate_shadows_cloud_trust?"}},
+		}, all, []string{"enrollment.tablet device certificate_in_managed_tenant?", "enrollment.tablet device certificate_payload_missing?", "enrollment.tablet device certificate_trust_missing?", "policy.hello use_cloud_trust_for_on_prem_auth certificate_shadows_cloud_trust?"}},
 		{"switches in two scopes", func(l lab) {
 			l["policy.hello"] = spec.Policy{Source: "mdm", Scope: "user", UsePassportForWork: ptr(true)}
 			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}

@@ -12,14 +12,20 @@ func (v *validation) untrusted() {
 			continue
 		}
 		shape, ok := v.ShapeOf(string(e.In.User), string(e.In.Device))
-		if !ok || shape.Deployment != Hybrid || shape.Trust != KeyTrust || v.InForce(string(e.In.User), string(e.In.Device)).Proof().Origin.Policy != "" {
+		if !ok || shape.Deployment == CloudOnly || shape.Trust != KeyTrust || v.InForce(string(e.In.User), string(e.In.Device)).Proof().Origin.Policy != "" {
 			continue
 		}
 		tenant, domain := string(u.In.Tenant), string(u.In.Domain)
-		if domain == "" || tenant == "" || said[[2]string{tenant, domain}] || v.declares(tenant, domain) {
+		if domain == "" || said[[2]string{tenant, domain}] || v.declares(tenant, domain) {
 			continue
 		}
 		said[[2]string{tenant, domain}] = true
+		if tenant == "" {
+			v.warn(e.Addr, "", "trust_not_declared", "No trust is declared",
+				"%s is in %s, and no trust says how the key is proven to it: Windows then proves it by itself, as with key trust, which needs certificates on the controllers. Declare a trust to the domain, and name it in a policy.",
+				e.In.User, domain)
+			continue
+		}
 		v.warn(e.Addr, "", "trust_not_declared", "No trust is declared",
 			"%s is in %s and in %s, and no trust says how the key is proven to the domain: Windows then proves it by itself, as with key trust, which needs certificates on the controllers and a synchronized key. Declare a trust between the two, and name it in a policy.",
 			e.In.User, tenant, domain)

@@ -21,17 +21,23 @@ func (v *validation) trusts() {
 			continue
 		}
 		seen[key] = addr
-		if v.unsynchronized(t.In.Tenant, t.In.Domain) {
+		if t.In.Tenant == "" {
+			v.onPremises(t)
+		} else if v.unsynchronized(t.In.Tenant, t.In.Domain) {
 			v.problem(addr, "domain", "trust_needs_sync", "No synchronization",
 				"Users of a trust are in both directories, and no sync leads from %s to %s. Declare one.", t.In.Domain, t.In.Tenant)
 		}
 		v.turnedOn(addr)
+		v.recentFactors(t)
 		switch Trust(t.In.Type) {
 		case KeyTrust:
 			v.kdcCertificates(addr, t)
-			v.foreignSettings(addr, t, given{"allowed", len(t.In.Allowed) > 0}, given{"denied", len(t.In.Denied) > 0})
+			v.foreignSettings(addr, t, given{"allowed", len(t.In.Allowed) > 0}, given{"denied", len(t.In.Denied) > 0}, given{"certificate_delivery", t.In.Delivery != ""},
+				given{"federation", t.In.Federation != "" && t.In.Tenant != ""}, given{"accept_recent_mfa", t.In.RecentMFA && t.In.Tenant != ""})
+		case CertTrust:
+			v.certificateTrust(t)
 		case CloudKerberos:
-			v.foreignSettings(addr, t, given{"authority", t.In.Authority != ""})
+			v.foreignSettings(addr, t, given{"authority", t.In.Authority != ""}, given{"certificate_delivery", t.In.Delivery != ""}, given{"federation", t.In.Federation != ""}, given{"accept_recent_mfa", t.In.RecentMFA})
 			v.listed(t)
 			v.serverObject(t)
 		}
@@ -65,8 +71,9 @@ func (v *validation) turnedOn(addr string) {
 		"Policies turn trusts on for people and devices, and none names this one. Set trust = %s in a policy.", addr)
 }
 
-// kdcCertificates checks that the domain of a key trust can prove its KDC to
-// devices: without a certificate it takes no sign-in by key (KDC error 16).
+// kdcCertificates checks that the domain of a key or certificate trust can prove
+// its KDC to devices: without a certificate it takes no sign-in by either (KDC
+// error 16).
 func (v *validation) kdcCertificates(addr string, t *DeclaredTrust) {
 	if a := v.Authorities[string(t.In.Authority)]; a != nil && t.Knows("authority") && a.Knows("domain") && a.In.Domain != t.In.Domain {
 		v.problem(addr, "authority", "trust_authority_elsewhere", "Authority of another domain", "%s is an authority of %s, and the trust is to %s. Name one of that domain.", a.Addr, a.In.Domain, t.In.Domain)
@@ -77,8 +84,8 @@ func (v *validation) kdcCertificates(addr string, t *DeclaredTrust) {
 		has = has || a.In.Domain == t.In.Domain || !a.Knows("domain")
 	}
 	if !has {
-		v.problem(addr, "authority", "key_trust_needs_authority", "No authority",
-			"Key trust needs certificates on the domain's controllers (0xC00000BB without), and %s has no authority to issue them. Declare an authority with domain = %s.", t.In.Domain, t.In.Domain)
+		v.problem(addr, "authority", t.In.Type+"_trust_needs_authority", "No authority",
+			"The trust needs certificates on the domain's controllers (0xC00000BB without), and %s has no authority to issue them. Declare an authority with domain = %s.", t.In.Domain, t.In.Domain)
 		return
 	}
 	d := v.Domains[string(t.In.Domain)]
@@ -97,11 +104,11 @@ func (v *validation) kdcCertificates(addr string, t *DeclaredTrust) {
 	}
 	if len(none) > 0 {
 		v.warn(d.Addr, "controller", "controller_without_kdc_certificate", "Controller without KDC certificate",
-			"Key trust leads to %s, and %s has no certificate for its KDC: sign-ins that meet it are refused (0xC00000BB). Set a template in its kdc_certificate.", d.Addr, strings.Join(none, ", "))
+			"%s leads to %s, and %s has no certificate for its KDC: sign-ins that meet it are refused (0xC00000BB). Set a template in its kdc_certificate.", addr, d.Addr, strings.Join(none, ", "))
 	}
 	if strict := v.strictDevices(t); len(purpose) > 0 && len(strict) > 0 {
 		v.warn(d.Addr, "controller", "kdc_certificate_without_purpose", "KDC certificate without its purpose",
-			"Key trust leads to %s, and the certificate of %s is not for KDC authentication: %s demands that and refuses it (0xC0000320). Set template to %q.", d.Addr, strings.Join(purpose, ", "), strict[0], spec.TemplateKerberosAuthentication)
+			"%s leads to %s, and the certificate of %s is not for KDC authentication: %s demands that and refuses it (0xC0000320). Set template to %q.", addr, d.Addr, strings.Join(purpose, ", "), strict[0], spec.TemplateKerberosAuthentication)
 	}
 	v.lists(t)
 }
@@ -133,7 +140,7 @@ func (v *validation) provers(t *DeclaredTrust) []*Device {
 			u := v.Users[string(e.In.User)]
 			return u != nil && u.In.Domain == t.In.Domain && u.In.Tenant == t.In.Tenant
 		}
-		joined := d.In.Join == string(EntraJoined) || d.In.Join == string(HybridJoined) && d.In.Domain == t.In.Domain
+		joined := d.In.Join == string(EntraJoined) || member(d) && d.In.Domain == t.In.Domain
 		if joined && slices.ContainsFunc(v.EnrollmentsOn(addr), reaches) {
 			found = append(found, d)
 		}
@@ -190,25 +197,6 @@ func (v *validation) kdcSettings(d *Device) {
 	}
 }
 
-// available reports whether this version has the flows of a route, and says so
-// when it has not: an error for a flow that provisions or signs in, a warning
-// for one that only leads on to the domain.
-func (v *validation) available(e *Enrollment, route Route) bool {
-	has := []Flow{"", P1, P3, P4, A1, A2, A3, A5, A6}
-	for _, f := range []Flow{route.Provision, route.SignIn} {
-		if !slices.Contains(has, f) {
-			v.problem(e.Addr, "device", "flow_unavailable", "No such flow in this version",
-				"By join, authentication and trust the enrollment uses flow %s (%s), which this version does not have. Use cloud Kerberos or key trust: turn use_certificate_for_on_prem_auth off in the policies that reach it.", f, f.Title())
-			return false
-		}
-	}
-	if !slices.Contains(has, route.Domain) {
-		v.warn(e.Addr, "device", "flow_unavailable", "No way to the domain in this version",
-			"The enrollment reaches the domain by flow %s (%s), which this version does not have; the tenant it reaches. Use cloud Kerberos or key trust: turn use_certificate_for_on_prem_auth off in the policies that reach it.", route.Domain, route.Domain.Title())
-	}
-	return true
-}
-
 // proof checks how the key of an enrollment comes to be proven to a domain.
 func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, policy InForce) {
 	if route.Trust == NoTrust {
@@ -224,9 +212,10 @@ func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, polic
 			"%s turns Hello on in user scope, and the cloud trust stands in device scope; administrators report that Windows then does not use it. Set use_passport_for_work in device scope, too.", use.Origin.Policy)
 	}
 	v.cloudTrust(e, u, route, policy)
+	v.certificateMissing(e, u, d, route, policy)
 	v.privileged(e, u, d, route)
 	// Entra joined devices get no roots from the domain.
-	if route.Domain == A3 && u.In.Domain != "" && d.Knows("trusted_roots") && !v.trustsRootOf(d, u.In.Domain) {
+	if (route.Domain == A3 || route.Domain == A4) && u.In.Domain != "" && d.Knows("trusted_roots") && !v.trustsRootOf(d, u.In.Domain) {
 		v.once("roots "+d.Addr, d.Addr, "trusted_roots", "kdc_root_not_trusted", "The domain's root is not trusted",
 			"%s signs in to %s from this device, which trusts no authority of it: it would refuse the KDC (0xC000040D). Add an authority of %s.", u.Addr, u.In.Domain, u.In.Domain)
 	}

@@ -185,7 +185,7 @@ func Around(objects providers.Objects, user, device string) (*World, error) {
 			}
 		}
 	}
-	for _, kind := range []string{"group", "policy", "trust", "sync"} {
+	for _, kind := range []string{"group", "policy", "federation", "trust", "sync"} {
 		all, err := objects.List(kind)
 		if err != nil {
 			return nil, err

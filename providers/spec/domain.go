@@ -84,6 +84,9 @@ type Authority struct {
 type AuthorityTemplate struct {
 	Enabled bool            `lab:"enabled" default:"true" doc:"Whether the authority issues it."`
 	Enroll  []providers.Ref `lab:"enroll" ref:"group,user" doc:"Who may enroll besides those whom Windows lets."`
+	Subject *bool           `lab:"subject" doc:"Whether certificates bear the distinguished name of the account as their subject; as Windows has it when absent. Kerberos clients find the domain by it, or by the UPN."`
+	UPN     *bool           `lab:"upn" doc:"Whether they bear the user principal name as an alternative name; as Windows has it when absent."`
+	For     []providers.Ref `lab:"on_behalf_of" ref:"group,user" doc:"For whom enrollment agents may ask by it (restricted enrollment agents); for anybody who may enroll when absent."`
 }
 
 // AuthorityCRL is how an authority publishes revocation lists.
@@ -102,6 +105,8 @@ type AuthorityOut struct {
 	Host        string `lab:"host" doc:"Host that serves lists and OCSP by HTTP, and enrollment by HTTPS."`
 	CRLURL      string `lab:"crl_url" doc:"Where the base list is."`
 	OCSPURL     string `lab:"ocsp_url" doc:"Where OCSP is answered; empty without it."`
+	SCEPURL     string `lab:"scep_url" doc:"Where its SCEP service (NDES) answers, by HTTP."`
+	SCEPSecret  string `lab:"scep_secret,sensitive" doc:"What device management asks the SCEP service for challenges with."`
 }
 
 // Service is a resource of a domain: a member server that answers HTTP.

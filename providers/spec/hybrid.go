@@ -55,6 +55,7 @@ type Trust struct {
 	Delivery   string          `lab:"certificate_delivery" enum:"ra,mdm_scep" doc:"Of certificate trust: by whom sign-in certificates are delivered, the registration authority of AD FS or a SCEP profile of device management. Absent: by the former to members of the domain. Entra joined devices have one only where it is \"mdm_scep\"."`
 	Allowed    []providers.Ref `lab:"allowed" ref:"group" doc:"Of cloud Kerberos trust: groups of the domain whose members get a full ticket for a partial one (msDS-RevealOnDemandGroup). Absent: Allowed RODC Password Replication Group and Domain Users."`
 	Denied     []providers.Ref `lab:"denied" ref:"group" doc:"Of cloud Kerberos trust: groups whose members get none, which wins over allowed (msDS-NeverRevealGroup). Absent: Denied RODC Password Replication Group, Administrators, and the Account, Server and Backup Operators."`
+	RecentMFA  bool            `lab:"accept_recent_mfa" doc:"Of certificate trust, and on premises: whether a second factor that is still current is enough to be provisioned with. By default the user is always asked for one: for these flows (P5 to P7) the seeds lack the sentence on the last ten minutes (reading R4)."`
 	KeyVersion int             `lab:"key_version" default:"1" doc:"Of cloud Kerberos trust: announces a new key of the server object. Raise it, and apply rotates the key in the domain and in the tenant. Found to be 0 when the two do not have one key, or a part of the object is missing."`
 }
 

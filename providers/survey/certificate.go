@@ -14,7 +14,6 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/keycred"
-	"hellolab/providers/wire/revocation"
 )
 
 // portLDAPS is where a controller shows the certificate that its KDC signs with.
@@ -73,15 +72,7 @@ func (s *survey) certificate(leaf *x509.Certificate, d domainObject) *access.Cer
 	case adcert.HasEKU(leaf, adcert.EKUSmartCardLogon):
 		c.Template = spec.TemplateDomainControllerAuthentication
 	}
-	for _, a := range s.authorities {
-		issuer := parse(a.Out.Certificate)
-		if issuer == nil || leaf.CheckSignatureFrom(issuer) != nil {
-			continue
-		}
-		c.Authority = a.Addr
-		checker := revocation.New(revocation.NewHTTP(s.env.Network.Dial), revocation.Options{})
-		c.Revoked = checker.Check(s.ctx, leaf, issuer, s.env.Now()).Status == revocation.Revoked
-	}
+	c.Authority, c.Revoked = s.issuer(leaf)
 	return c
 }
 

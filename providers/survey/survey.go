@@ -22,6 +22,7 @@ import (
 	"hellolab/providers/administer"
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/addevice"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/connect"
 	"hellolab/providers/wire/filetime"
@@ -71,7 +72,9 @@ func Read(ctx context.Context, lab Lab, machines Machines) (*access.Facts, error
 	if s.authorities, err = existing[spec.Authority, spec.AuthorityOut](env, "authority"); err != nil {
 		return nil, err
 	}
-	return s.facts, errors.Join(s.devices(machines), s.tenants(), s.syncs(), s.domains())
+	err = errors.Join(s.devices(machines), s.tenants(), s.syncs(), s.domains(), s.federations())
+	s.userCertificates()
+	return s.facts, err
 }
 
 // existing resolves the objects of a kind that are there.
@@ -124,11 +127,11 @@ func (s *survey) tenants() error {
 
 // tenant reads the keys that users have registered, and which devices are let in.
 func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
-	by, unseen := map[string]*access.Account{}, map[*access.Account]bool{}
+	by, named, unseen := map[string]*access.Account{}, map[string]*access.Account{}, map[*access.Account]bool{}
 	for _, u := range s.users {
 		if string(u.In.Tenant) == t.Addr {
 			a := s.facts.Accounts[u.Addr]
-			by[strings.ToLower(u.Out.ObjectID)], unseen[a] = a, true
+			by[strings.ToLower(u.Out.ObjectID)], named[strings.ToLower(u.In.UPN)], unseen[a] = a, a, true
 		}
 	}
 	if len(by) == 0 {
@@ -143,7 +146,7 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 		if err != nil {
 			return err
 		}
-		a := by[strings.ToLower(u.ID)]
+		a := cmp.Or(by[strings.ToLower(u.ID)], named[strings.ToLower(u.UserPrincipalName)]) // who came back is another, of the same name
 		if a == nil {
 			continue
 		}
@@ -217,14 +220,7 @@ const (
 	attrLocked  = "lockoutTime"
 	attrExpires = "accountExpires"
 
-	typeUser     = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
-	typeComputer = "805306369"
-
-	attrControl = "userAccountControl"
-	attrChanged = "whenChanged"
-	uacDisabled = 0x2
-
-	timeLayout = "20060102150405.0Z" // generalized time
+	typeUser = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
 )
 
 // accounts reads the users of a domain.
@@ -252,35 +248,32 @@ func (s *survey) accounts(d domainObject) error {
 			read(e, a)
 		}
 	}
-	return s.computers(c)
+	return s.written(c)
 }
 
-// computers finds those of which the next cycle of Connect tells the tenant
-// something new: whether they are enabled differs there, and was changed here
-// after the last cycle.
-func (s *survey) computers(c *adldap.Conn) error {
-	by := map[string]string{}
-	for addr, m := range s.facts.Machines {
-		by[strings.ToLower(m.DeviceID)] = addr // of a hybrid joined device, its computer's objectGUID
+// written finds the devices of which the domain has a device object, by which AD FS
+// knows them: registered with it, or written back by Connect. One that is disabled
+// counts as none.
+func (s *survey) written(c *adldap.Conn) error {
+	by := map[string]*access.Machine{}
+	for _, m := range s.facts.Machines {
+		by[strings.ToLower(cmp.Or(m.Enterprise, m.DeviceID))] = m
 	}
-	found, err := c.List(c.Base, ldapmsg.EqualTo("sAMAccountType", typeComputer), attrControl, attrChanged)
+	found, err := c.List(addevice.ContainerDN(c.Base), ldapmsg.EqualTo("objectClass", addevice.Class), addevice.Attributes...)
 	if err != nil {
+		if adldap.IsCode(err, ldapmsg.NoSuchObject) {
+			err = nil
+		}
 		return err
 	}
 	for _, e := range found {
-		m := s.facts.Machines[by[strings.ToLower(e.GUID.String())]]
-		control, err := strconv.ParseInt(e.Text(attrControl), 10, 64)
-		changed, err2 := time.Parse(timeLayout, e.Text(attrChanged))
-		if m == nil || m.Enabled == nil || err != nil || err2 != nil {
-			continue
+		d, err := addevice.Parse(e)
+		if err != nil {
+			continue // AD FS cannot read it either
 		}
-		last := time.Time{}
-		for _, at := range s.facts.Syncs {
-			if at.Cycles.Last.After(last) {
-				last = at.Cycles.Last
-			}
+		if m := by[strings.ToLower(d.ID.String())]; m != nil {
+			m.Written = d.Enabled
 		}
-		m.Uncarried = *m.Enabled == (control&uacDisabled != 0) && !changed.Before(last.Truncate(time.Second))
 	}
 	return nil
 }
@@ -318,7 +311,11 @@ func read(e *adldap.Entry, a *access.Account) {
 func (s *survey) syncs() error {
 	syncs, err := existing[spec.Sync, spec.SyncOut](s.env, "sync")
 	for _, o := range syncs {
-		st, err := connect.StatusOf(s.ctx, s.env, connect.Server{Host: o.Out.Host, Secret: o.Out.Admin})
+		at := connect.Server{Host: o.Out.Host, Secret: o.Out.Admin}
+		st, err := connect.StatusOf(s.ctx, s.env, at)
+		if err == nil {
+			err = s.carried(at)
+		}
 		if err != nil {
 			s.gap("The schedule of "+o.Addr, err)
 			continue
@@ -327,9 +324,24 @@ func (s *survey) syncs() error {
 			at := st.Of(p)
 			return access.Timing{Next: moment(at.Next), Last: moment(at.Last)}
 		}
-		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport)}
+		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport), Devices: timing(connect.DeviceWriteback)}
 	}
 	return err
+}
+
+// carried asks what Connect last told the tenant of computers: of a hybrid joined
+// device, the id is its computer's objectGUID.
+func (s *survey) carried(at connect.Server) error {
+	said, err := connect.CarriedBy(s.ctx, s.env, at)
+	if err != nil {
+		return err
+	}
+	for _, m := range s.facts.Machines {
+		if enabled, ok := said.Computers[strings.ToLower(m.DeviceID)]; ok {
+			m.Carried = &enabled
+		}
+	}
+	return nil
 }
 
 // moment reads RFC 3339; zero where there is none.

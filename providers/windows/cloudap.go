@@ -12,23 +12,23 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/web"
 )
 
 // cloudAP is the Cloud Authentication security support provider in LSASS: it
-// proves user and device to the tenant and holds the primary refresh token.
+// proves user and device to the tenant, or to AD FS, and holds the primary
+// refresh token.
 type cloudAP struct {
 	m      *machine
 	trace  *trace
 	http   *http.Client
 	tenant spec.TenantOut
-	tgt    bool // whether tickets of Entra Kerberos are asked for, too
+	sts    *federationObject // AD FS, where it is asked for its own token; nil: the tenant is
+	tgt    bool              // whether tickets of Entra Kerberos are asked for, too
 }
-
-// scopePRT asks for a primary refresh token.
-const scopePRT = "openid aza ugs"
 
 // Credentials a primary refresh token was obtained with. Each has its own: a
 // password's carries no second factor, a Hello key's does.
@@ -45,10 +45,12 @@ type prtRecord struct {
 	Token      string     `json:"token"`
 	SessionKey ksp.Sealed `json:"session_key"`
 	Credential string     `json:"credential"`
-	Tenant     string     `json:"tenant"`
+	Tenant     string     `json:"tenant"` // whose it is: the tenant's id, or the host of AD FS
 	UPN        string     `json:"upn"`
 	Obtained   time.Time  `json:"obtained"`
 	Expires    time.Time  `json:"expires"`
+
+	SecondFactor time.Time `json:"second_factor,omitzero"` // when one was given with what it was obtained by, as far as the device knows
 
 	tickets *cloudTickets // that came with it; nil: none were asked for
 }
@@ -56,21 +58,43 @@ type prtRecord struct {
 // key is where the record lies.
 func (r *prtRecord) key() string { return r.SID + "|" + r.Credential }
 
-func (c *cloudAP) token() string {
-	return "https://" + c.tenant.LoginHost + "/" + c.tenant.TenantID + "/oauth2/token"
+// issuer is who issues primary refresh tokens.
+type issuer struct {
+	actor event.Actor
+	name  string // in sentences
+	id    string // as records name it
+	aud   string // of a Hello key's assertion
+	host  string // that requests are for
+	token string // URL of the token endpoint
+	scope string // that asks for a primary refresh token
+	table string // of the device's section, where its tokens lie
+}
+
+// at is who is asked.
+func (c *cloudAP) at() issuer {
+	if c.sts != nil {
+		host := c.sts.Out.Host
+		return issuer{event.STS, "AD FS", host, adfs.Issuer(host), host, "https://" + host + adfsToken, "openid aza", tableEnterprise}
+	}
+	t := c.tenant
+	return issuer{event.EntraID, "the tenant", t.TenantID, t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", tablePRT}
 }
 
 // nonce sends what is in effect an empty OAuth request, and gets a nonce.
 func (c *cloudAP) nonce(ctx context.Context) (string, error) {
 	form := oauth.TokenRequest{GrantType: oauth.GrantServerChallenge}.Form()
-	c.trace.step(event.CloudAP, event.EntraID, https, "nonce_request", "Cloud AP asks the tenant for a nonce.", message{"grant_type": oauth.GrantServerChallenge})
-	req, err := formRequest(ctx, c.token(), form)
+	at := c.at()
+	c.trace.step(event.CloudAP, at.actor, https, "nonce_request", "Cloud AP asks "+at.name+" for a nonce.", message{"grant_type": oauth.GrantServerChallenge})
+	req, err := formRequest(ctx, at.token, form)
 	if err != nil {
 		return "", err
 	}
 	reply, err := web.Do(c.http, req)
 	if err != nil {
 		return "", err
+	}
+	if reply.Status != http.StatusOK && c.sts != nil {
+		return "", adfs.ParseError(reply.Status, reply.Body)
 	}
 	if reply.Status != http.StatusOK {
 		return "", oauth.ParseError(reply.Status, reply.Body)
@@ -80,7 +104,7 @@ func (c *cloudAP) nonce(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if n.Nonce == "" {
-		return "", errors.New("the tenant answered without a nonce")
+		return "", fmt.Errorf("%s answered without a nonce", at.name)
 	}
 	return n.Nonce, nil
 }
@@ -88,8 +112,8 @@ func (c *cloudAP) nonce(ctx context.Context) (string, error) {
 // exchange sends a request for a primary refresh token, signed with the
 // device key.
 func (c *cloudAP) exchange(ctx context.Context, r prt.Request) (*oauth.TokenResponse, error) {
-	reg := c.m.rec.Registration
-	if reg == nil {
+	own, at := c.m.identity(), c.at()
+	if own == nil {
 		return nil, refuse("device_not_joined", nil)
 	}
 	key, err := c.m.deviceSigner(ctx)
@@ -97,23 +121,38 @@ func (c *cloudAP) exchange(ctx context.Context, r prt.Request) (*oauth.TokenResp
 		return nil, err
 	}
 	now := c.m.env.Now()
-	r.ClientID, r.Scope, r.WinVer = oauth.ClientCloudAP, scopePRT, osVersion(c.m.in.OS)
+	r.ClientID, r.Scope, r.WinVer = oauth.ClientCloudAP, at.scope, osVersion(c.m.in.OS)
 	r.IssuedAt, r.Expires = prt.Time(now.Unix()), prt.Time(now.Add(5*time.Minute).Unix())
-	signed, err := prt.SignDeviceRequest(key, reg.Certificate, r)
+	signed, err := prt.SignDeviceRequest(key, own.Certificate, r)
 	if err != nil {
 		return nil, fmt.Errorf("sign with the device key: %w", err)
 	}
-	req, err := formRequest(ctx, c.token(), oauth.TokenRequest{
-		GrantType:         oauth.GrantJWTBearer,
-		Request:           signed,
-		WindowsAPIVersion: "2.0",
-		ClientInfo:        true,
-		TGT:               c.tgt,
-	}.Form())
+	req, err := c.request(ctx, signed, c.tgt)
 	if err != nil {
 		return nil, err
 	}
-	return tokenReply(c.http, req)
+	body, err := c.body(req)
+	if err != nil {
+		return nil, err
+	}
+	return oauth.ParseTokenResponse(body)
+}
+
+// body returns what the token endpoint answers when it does not refuse.
+func (c *cloudAP) body(req *http.Request) ([]byte, error) {
+	if c.sts != nil {
+		return adfsBody(c.http, req)
+	}
+	return tokenBody(c.http, req)
+}
+
+// request is one to the token endpoint that carries a signed request.
+func (c *cloudAP) request(ctx context.Context, signed string, tgt bool) (*http.Request, error) {
+	r := oauth.TokenRequest{GrantType: oauth.GrantJWTBearer, Request: signed}
+	if c.sts == nil {
+		r.WindowsAPIVersion, r.ClientInfo, r.TGT = "2.0", true, tgt
+	}
+	return formRequest(ctx, c.at().token, r.Form())
 }
 
 // keep unwraps the session key with the transport key and puts it back into
@@ -121,7 +160,7 @@ func (c *cloudAP) exchange(ctx context.Context, r prt.Request) (*oauth.TokenResp
 // host's memory once: MS-OAPXBC's format leaves a TPM no other way (R7).
 func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credential, upn string) (*prtRecord, error) {
 	if reply.RefreshToken == "" || reply.SessionKeyJWE == "" {
-		return nil, errors.New("the tenant's reply brings no primary refresh token")
+		return nil, fmt.Errorf("the reply of %s brings no primary refresh token", c.at().name)
 	}
 	sessionKey, err := c.unwrap(ctx, reply.SessionKeyJWE)
 	if err != nil {
@@ -143,7 +182,7 @@ func (c *cloudAP) keep(ctx context.Context, reply *oauth.TokenResponse, credenti
 		Token:      reply.RefreshToken,
 		SessionKey: sealed,
 		Credential: credential,
-		Tenant:     c.tenant.TenantID,
+		Tenant:     c.at().id,
 		UPN:        upn,
 		Obtained:   now,
 		Expires:    now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second),

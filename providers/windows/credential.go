@@ -20,7 +20,7 @@ import (
 func (m *machine) dropCredential(w providers.Writer, sid, provider string) error {
 	rec, _, err := load[enrollmentRecord](w, tableEnrollment, sid)
 	if err == nil {
-		err = w.Delete(tableEnrollment, sid)
+		err = errors.Join(w.Delete(tableEnrollment, sid), dropCertificates(w, sid, ""))
 	}
 	if err != nil {
 		return err

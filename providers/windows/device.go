@@ -13,6 +13,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/addevice"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/graph"
 )
@@ -23,7 +24,7 @@ func (w *Windows) device() providers.Kind[spec.Device, spec.DeviceOut] {
 	return providers.Kind[spec.Device, spec.DeviceOut]{
 		Name:  "device",
 		Doc:   "A Windows device with its TPM, joined to a tenant, registered with one or more, or known to none.",
-		After: []string{"tenant", "user", "domain", "authority", "sync"},
+		After: []string{"tenant", "user", "domain", "authority", "federation", "sync"},
 		Home:  deviceHome,
 		Key:   deviceKey,
 		Find:  w.findDevice, Create: w.createDevice, Read: w.readDevice, Update: w.updateDevice, Delete: w.deleteDevice,
@@ -173,7 +174,8 @@ func (m *machine) registered() bool {
 		return false
 	}
 	if m.in.Join == string(hello.DomainJoined) {
-		return true
+		sts, err := m.enterpriseService()
+		return err == nil && (sts == nil || m.rec.Enterprise != nil && m.rec.Enterprise.ObjectID != "")
 	}
 	r := m.rec.Registration
 	return r != nil && r.ObjectID != "" && (m.tpm == nil || len(m.rec.AIKChain) > 0)
@@ -184,7 +186,7 @@ func (m *machine) out() spec.DeviceOut {
 	if j := m.rec.Member; j != nil {
 		out.DeviceID, out.SID = j.ObjectGUID, j.SID
 	}
-	if r := m.rec.Registration; r != nil {
+	if r := m.identity(); r != nil {
 		out.DeviceID, out.ObjectID, out.Thumbprint = r.DeviceID, r.ObjectID, r.Thumbprint
 		if blob, err := m.transportBlob(); err == nil {
 			sum := sha256.Sum256(blob)
@@ -267,6 +269,14 @@ func (w *Windows) readDevice(ctx context.Context, env providers.Env, o deviceObj
 		}
 		o.In.EnabledInDomain = enabled
 	}
+	if m.rec.Enterprise != nil {
+		switch _, err := m.enterpriseObject(ctx); {
+		case errors.Is(err, addevice.ErrNotWritten):
+			return o, providers.ErrGone
+		case err != nil:
+			return o, err
+		}
+	}
 	// A join that was cut off half way is remembered as no join; what there is
 	// of a registration goes when the device is made anew.
 	if m.rec.Registration == nil || o.In.Join == string(hello.NotJoined) {
@@ -333,6 +343,9 @@ func (w *Windows) deleteDevice(ctx context.Context, env providers.Env, o deviceO
 		if err := v.depart(ctx); err != nil {
 			return err
 		}
+	}
+	if err := m.leaveEnterprise(ctx); err != nil {
+		return err
 	}
 	return m.leaveDomain(ctx)
 }

@@ -57,8 +57,11 @@ func kerberosLane(t *trace, letters map[string]string) func(string, string, map[
 		t.exchange(actor, peer, protocol, step, text+".", m, id)
 		if step == "as_request" && letters["as_sent"] != "" {
 			t.in(letters["as_sent"])
-			t.exchange(event.Kerberos, event.KDC, protocolKerberos, "as_sent", "The provider sends the signed data and the public key, in a self-signed certificate, to the KDC in an AS-REQ.",
-				message{"issuer_is_subject": m["issuer"] == m["subject"]}, id)
+			own, said := m["issuer"] == m["subject"], "The provider sends the signed data and the user's certificate to the KDC in an AS-REQ."
+			if own {
+				said = "The provider sends the signed data and the public key, in a self-signed certificate, to the KDC in an AS-REQ."
+			}
+			t.exchange(event.Kerberos, event.KDC, protocolKerberos, "as_sent", said, message{"issuer_is_subject": own, "issuer": m["issuer"]}, id)
 		}
 	}
 }
@@ -173,6 +176,11 @@ func domainReason(e *kerberos.Error) hello.Reason {
 	}
 	if e.Phase == kerberos.PhaseExchange {
 		r, known = hello.ReasonOfPartialTicket(int32(e.Code))
+	}
+	if e.ByCertificate {
+		if r, known = hello.ReasonOfCertificate(int32(e.Code)); strings.HasPrefix(r.Code, "certificate_") && e.Sentence != "" {
+			r.Sentence = e.Sentence // the KDC knows more of the certificate
+		}
 	}
 	r.Status, r.Name = e.Status.String(), e.Status.Name
 	if e.Code == krb.ErrTGTRevoked && e.Sentence != "" {

@@ -10,7 +10,6 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
-	"hellolab/providers/wire/graph"
 )
 
 type enrollmentObject = providers.Object[spec.Enrollment, spec.EnrollmentOut]
@@ -49,6 +48,10 @@ type enrollmentRecord struct {
 	Registered bool      `json:"registered"`
 	Created    time.Time `json:"created"`
 	Gestures   []string  `json:"gestures,omitempty"` // asked for besides the PIN
+	Federated  bool      `json:"federated,omitempty"`
+	Delivery   string    `json:"delivery,omitempty"` // of certificate trust
+	Receipt    string    `json:"receipt,omitempty"`  // by which AD FS certifies the key before the domain has it
+	Hint       string    `json:"hint,omitempty"`     // of AD FS's registration service, for the same
 }
 
 // id names the enrollment: by its first key.
@@ -98,6 +101,7 @@ func (e *enrolling) record() (enrollmentRecord, bool, error) {
 
 // out is what the lab learns; last is the status that it knew before.
 func (e *enrolling) out(ctx context.Context, rec enrollmentRecord, last string) spec.EnrollmentOut {
+	certificate, ends := e.certificateOut(rec)
 	return spec.EnrollmentOut{
 		EnrollmentID: rec.id(),
 
@@ -108,6 +112,11 @@ func (e *enrolling) out(ctx context.Context, rec enrollmentRecord, last string) 
 		DeviceID:   rec.DeviceID,
 		Status:     e.status(ctx, rec, last),
 		Created:    rec.Created.UTC().Format(time.RFC3339),
+		Federated:  rec.Federated,
+		Delivery:   rec.Delivery,
+
+		Certificate:         certificate,
+		CertificateNotAfter: ends,
 	}
 }
 
@@ -147,13 +156,13 @@ func (e *enrolling) settle(ctx context.Context) (rec enrollmentRecord, done bool
 		return rec, false, err
 	}
 	if rec.Registered {
-		entry, err := e.inDirectory(ctx, rec)
+		_, there, err := e.inDirectory(ctx, rec)
 		switch {
 		case err != nil:
 			return rec, false, err
-		case entry != nil && rec.Addr == e.env.Addr:
+		case there && rec.Addr == e.env.Addr:
 			return rec, true, nil
-		case entry != nil:
+		case there:
 			return rec, false, fmt.Errorf("%s has provisioned %s on %s already", rec.Addr, e.asked.User, e.asked.Device)
 		}
 	}
@@ -190,20 +199,20 @@ func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key str
 	if !ok || rec.Addr != env.Addr {
 		return enrollmentObject{}, providers.ErrGone
 	}
-	entry, err := e.inDirectory(ctx, rec)
+	entry, there, err := e.inDirectory(ctx, rec)
 	if err != nil {
 		return enrollmentObject{}, err
 	}
 	switch {
-	case entry == nil && !rec.Registered:
+	case !there && !rec.Registered:
 		if err := e.forget(ctx); err != nil {
 			return enrollmentObject{}, err
 		}
 		return enrollmentObject{}, providers.ErrGone
-	case entry == nil:
+	case !there:
 		return enrollmentObject{}, providers.ErrGone
 	case !rec.Registered:
-		rec.EntryID, rec.Registered = entry.ID, true
+		rec.EntryID, rec.Registered = entry, true
 		err := env.Section.Update(ctx, func(s providers.Writer) error { return put(s, tableEnrollment, e.user.sid, rec) })
 		if err != nil {
 			return enrollmentObject{}, err
@@ -214,23 +223,28 @@ func (w *Windows) findEnrollment(ctx context.Context, env providers.Env, key str
 	return o, nil
 }
 
-// inDirectory returns the user's key as the tenant's directory has it, nil when it has not.
-func (e *enrolling) inDirectory(ctx context.Context, rec enrollmentRecord) (*graph.DeviceKey, error) {
+// inDirectory finds the user's key in the directory that it is registered in: the
+// tenant's, where the entry has an id, or, without a tenant, the domain's.
+func (e *enrolling) inDirectory(ctx context.Context, rec enrollmentRecord) (entry string, there bool, err error) {
+	if e.in.Tenant == "" {
+		there, err = e.keyInDomain(ctx, rec.KeyID)
+		return "", there, err
+	}
 	a, err := e.w.newAdmin(ctx, e.desk, e.tenant)
 	if err != nil {
-		return nil, err
+		return "", false, err
 	}
 	defer a.Close()
 	keys, err := a.helloKeys(ctx, e.user.objectID)
 	if err != nil {
-		return nil, err
+		return "", false, err
 	}
-	for i := range keys {
-		if keys[i].KeyIdentifier == rec.KeyID {
-			return &keys[i], nil
+	for _, k := range keys {
+		if k.KeyIdentifier == rec.KeyID {
+			return k.ID, true, nil
 		}
 	}
-	return nil, nil
+	return "", false, nil
 }
 
 // readEnrollment: a credential is there when both halves are, the container's
@@ -250,18 +264,18 @@ func (w *Windows) readEnrollment(ctx context.Context, env providers.Env, o enrol
 	if !ok || rec.Addr != o.Addr {
 		return o, providers.ErrGone
 	}
-	entry, err := e.inDirectory(ctx, rec)
+	_, there, err := e.inDirectory(ctx, rec)
 	if err != nil {
 		return o, err
 	}
-	if entry == nil {
+	if !there {
 		return o, providers.ErrGone
 	}
 	o.Out = e.out(ctx, rec, o.Out.Status)
 	return o, nil
 }
 
-// deleteEnrollment removes the key from the tenant, then the container.
+// deleteEnrollment removes the key from the directory, then the container.
 func (w *Windows) deleteEnrollment(ctx context.Context, env providers.Env, o enrollmentObject) error {
 	e, err := w.enrolling(env, o.In)
 	if errors.Is(err, errNotInstalled) || errors.Is(err, errNotCreated) {
@@ -280,6 +294,20 @@ func (w *Windows) deleteEnrollment(ctx context.Context, env providers.Env, o enr
 
 // undo removes a credential, whole or half made.
 func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
+	var err error
+	if e.in.Tenant == "" {
+		err = e.removeFromDomain(ctx, rec.KeyID)
+	} else {
+		err = e.removeFromTenant(ctx, rec.KeyID)
+	}
+	if err != nil {
+		return err
+	}
+	failpoint(e.env, "enrollment:key-removed")
+	return e.forget(ctx)
+}
+
+func (e *enrolling) removeFromTenant(ctx context.Context, kid string) error {
 	a, err := e.w.newAdmin(ctx, e.desk, e.tenant)
 	if err != nil {
 		return err
@@ -290,21 +318,20 @@ func (e *enrolling) undo(ctx context.Context, rec enrollmentRecord) error {
 		return err
 	}
 	for _, k := range keys {
-		if k.KeyIdentifier == rec.KeyID {
+		if k.KeyIdentifier == kid {
 			if err := a.deleteHelloKey(ctx, e.user.objectID, k.ID); err != nil {
 				return err
 			}
 		}
 	}
-	failpoint(e.env, "enrollment:key-removed")
-	return e.forget(ctx)
+	return nil
 }
 
 // forget removes everything that the device keeps of the user's credential.
 func (e *enrolling) forget(ctx context.Context) error {
 	sid := e.user.sid
 	return e.env.Section.Update(ctx, func(w providers.Writer) error {
-		err := e.dropCredential(w, sid, e.tenant.TenantID)
+		err := e.dropCredential(w, sid, e.identity().provider())
 		if e.personal() { // the work account stays, and so does the token it came with
 			return errors.Join(err, w.Delete(tablePRT, sid+"|"+byHello))
 		}

@@ -17,6 +17,7 @@ import (
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/edrs"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
@@ -34,6 +35,9 @@ type registering struct {
 	token  *oauth.TokenResponse
 	found  *drs.Discovery
 	point  drs.ServiceConnectionPoint // of a domain's computer
+
+	sts      *federationObject // AD FS, which a computer registers with or through; nil: none
+	contract *edrs.Contract    // of its registration service
 }
 
 // register joins the device. A run after a killed one goes on behind what is durable.
@@ -144,7 +148,11 @@ func (r *registering) join(ctx context.Context) error {
 		return err
 	}
 	return r.accept(ctx, joined, func(w providers.Writer) error {
-		return put(w, tableWAM, r.joiner.sid, wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()})
+		left := wamRecord{RefreshToken: r.token.RefreshToken, At: r.env.Now()}
+		if r.joiner.totpSecret != "" {
+			left.SecondFactor = left.At
+		}
+		return put(w, tableWAM, r.joiner.sid, left)
 	})
 }
 

@@ -25,7 +25,9 @@ import (
 // Microsoft, "How it works: device registration"): the computer writes a
 // self-signed certificate of its device key to its own object, Connect carries
 // the object up, and the computer completes the registration with a proof by
-// that key.
+// that key. In a tenant that is federated with the domain's AD FS it registers
+// through that (join_federated.go); without a tenant, with AD FS's own service
+// (join_enterprise.go).
 func (m *machine) joinDomain(ctx context.Context) error {
 	hybrid := m.in.Join == string(hello.HybridJoined)
 	t, ctx, err := newTrace(ctx, m.env, hello.DR, "", m.addr)
@@ -41,10 +43,23 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		if err := m.settle(ctx, r.tenant); err != nil {
 			return fmt.Errorf("%s: what an earlier join left: %w", m.addr, err)
 		}
-		steps = append(steps, []joinStep{
-			{phaseDiscover, r.findTenant}, {phaseDiscover, r.discover}, {phaseJoin, r.publish}, {phaseJoin, r.synchronize}, {phaseJoin, r.complete},
-			{phasePostJoin, r.certifyIdentityKey}, {phasePostJoin, r.attestPool}, {phasePostJoin, r.finish},
-		}...)
+		if r.sts, err = m.federatedWith(); err != nil {
+			return err
+		}
+		steps = append(steps, joinStep{phaseDiscover, r.findTenant}, joinStep{phaseDiscover, r.discover})
+		if r.sts != nil {
+			steps = append(steps, joinStep{phaseJoin, r.joinFederated})
+		} else {
+			steps = append(steps, joinStep{phaseJoin, r.publish}, joinStep{phaseJoin, r.synchronize}, joinStep{phaseJoin, r.complete})
+		}
+		steps = append(steps, joinStep{phasePostJoin, r.certifyIdentityKey}, joinStep{phasePostJoin, r.attestPool}, joinStep{phasePostJoin, r.finish})
+	}
+	sts, err := m.enterpriseService()
+	if err != nil {
+		return err
+	}
+	if sts != nil {
+		steps = append(steps, r.enterpriseSteps(sts)...)
 	}
 	if m.registered() {
 		return nil

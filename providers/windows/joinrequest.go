@@ -32,9 +32,11 @@ func joinAttributes() map[string]any {
 }
 
 // asked tells that the request goes out, with the keys in it.
-func (r *registering) asked(text string, m message) {
+func (r *registering) asked(text string, m message) { r.askedOf(event.DRS, text, m) }
+
+func (r *registering) askedOf(service event.Actor, text string, m message) {
 	m["device_key"], m["transport_key"], m["storage"] = poolKey(r.rec.DeviceKey), poolKey(r.rec.TransportKey), string(r.rec.Storage)
-	r.trace.step(event.Device, event.DRS, https, "join_request", text, m)
+	r.trace.step(event.Device, service, https, "join_request", text, m)
 }
 
 // accept takes the device certificate, which must be for the device key, and for

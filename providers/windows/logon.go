@@ -3,6 +3,7 @@ package windows
 import (
 	"context"
 	"errors"
+	"time"
 
 	"hellolab/providers/event"
 	"hellolab/providers/wire/oauth"
@@ -31,8 +32,8 @@ func (c *cloudAP) firstSignIn(ctx context.Context, p person) (*prtRecord, error)
 		return nil, err
 	}
 	if ok {
-		rec, err := c.signInWith(ctx, p, byRefresh, prt.Request{
-			GrantType: oauth.GrantRefreshToken, RefreshToken: left.RefreshToken,
+		rec, err := c.signInWith(ctx, p, byRefresh, left.SecondFactor, func(context.Context) (prt.Request, error) {
+			return prt.Request{GrantType: oauth.GrantRefreshToken, RefreshToken: left.RefreshToken}, nil
 		})
 		var refusal *oauth.Error
 		if err == nil || !errors.As(err, &refusal) {
@@ -48,14 +49,12 @@ func (c *cloudAP) passwordSignIn(ctx context.Context, p person) (*prtRecord, err
 	if len(p.password) == 0 {
 		return nil, because("wrong_password", nil, "The password of %s is not known in this run.", p.addr)
 	}
-	return c.signInWith(ctx, p, byPassword, prt.Request{
-		GrantType: oauth.GrantPassword, Username: p.upn, Password: string(p.password),
-	})
+	return c.signInWith(ctx, p, byPassword, time.Time{}, func(ctx context.Context) (prt.Request, error) { return c.byPasswordOf(ctx, p, p.password) })
 }
 
 // signInWith goes from Winlogon to a primary refresh token by a proof that is
-// not a Hello key.
-func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r prt.Request) (*prtRecord, error) {
+// not a Hello key. second is when a second factor was given with it; zero: none was.
+func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, second time.Time, proof func(context.Context) (prt.Request, error)) (*prtRecord, error) {
 	t := c.trace
 	if c.m.personal() {
 		c.accountSignIn(p.upn, credential)
@@ -64,10 +63,15 @@ func (c *cloudAP) signInWith(ctx context.Context, p person, credential string, r
 		t.step(event.Winlogon, event.LSASS, local, "credentials_to_lsass", "Winlogon passes the credentials to LSASS.", nil)
 		t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "LSASS passes the credentials to Cloud AP.", nil)
 	}
+	r, err := proof(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rec, reply, err := c.prove(ctx, p, credential, r)
 	if err != nil {
 		return nil, err
 	}
+	rec.SecondFactor = second
 	if err := c.cache(ctx, p.sid, rec, true); err != nil {
 		return nil, err
 	}
@@ -85,7 +89,7 @@ func (c *cloudAP) prove(ctx context.Context, p person, credential string, r prt.
 	}
 	r.RequestNonce = nonce
 	c.trace.step(event.CloudAP, event.EntraID, https, "prt_request", "Cloud AP asks for a primary refresh token, signed with the device key.",
-		message{"grant_type": r.GrantType, "scope": scopePRT, "device_id": c.m.rec.Registration.DeviceID})
+		message{"grant_type": r.GrantType, "scope": c.at().scope, "device_id": c.m.identity().DeviceID})
 	reply, err := c.exchange(ctx, r)
 	if err != nil {
 		return nil, nil, err
@@ -97,7 +101,11 @@ func (c *cloudAP) prove(ctx context.Context, p person, credential string, r prt.
 // passwordToken proves user name and password where nobody signs in to Windows: at
 // its lock screen.
 func (c *cloudAP) passwordToken(ctx context.Context, p person) (*prtRecord, error) {
-	rec, _, err := c.prove(ctx, p, byPassword, prt.Request{GrantType: oauth.GrantPassword, Username: p.upn, Password: string(p.password)})
+	r, err := c.byPasswordOf(ctx, p, p.password)
+	if err != nil {
+		return nil, err
+	}
+	rec, _, err := c.prove(ctx, p, byPassword, r)
 	if rec != nil {
 		rec.SID = p.sid
 	}

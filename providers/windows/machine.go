@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -42,6 +43,9 @@ type machineRecord struct {
 	Joining      string        `json:"joining,omitempty"` // tenant id
 	Registration *registration `json:"registration,omitempty"`
 
+	// With the registration service of AD FS, of a computer that is in no tenant.
+	Enterprise *registration `json:"enterprise,omitempty"`
+
 	// Of a computer of a domain: its account there.
 	Member *domainjoin.Joined `json:"member,omitempty"`
 
@@ -52,9 +56,11 @@ type machineRecord struct {
 	Owner  string `json:"owner,omitempty"`
 }
 
-// registration is what a tenant gave the device.
+// registration is what a registration service gave the device: a tenant's, or
+// that of AD FS.
 type registration struct {
-	TenantID    string `json:"tenant_id"`
+	TenantID    string `json:"tenant_id,omitempty"` // "" of AD FS
+	STS         string `json:"sts,omitempty"`       // of AD FS: host of its token service
 	DeviceID    string `json:"device_id"`
 	ObjectID    string `json:"object_id"`
 	JoinType    int    `json:"join_type"`
@@ -122,6 +128,32 @@ func (m *machine) openKSP() error {
 	return nil
 }
 
+// identity is what the device proves itself with to its identity provider: the
+// tenant, or AD FS where it is in none. nil: it is known to neither.
+func (m *machine) identity() *registration {
+	if m.rec.Registration != nil {
+		return m.rec.Registration
+	}
+	return m.rec.Enterprise
+}
+
+// provider is what containers call the identity provider that registered the
+// device: a tenant's id, or the host of AD FS.
+func (r *registration) provider() string {
+	if r == nil {
+		return ""
+	}
+	return cmp.Or(r.TenantID, r.STS)
+}
+
+// keyName is what a user's key for the identity provider is called.
+func (r *registration) keyName(upn string) string {
+	if r.TenantID == "" {
+		return r.STS + "/" + upn // ours; no document shows one
+	}
+	return "login.windows.net/" + r.TenantID + "/" + upn
+}
+
 // save keeps the record, as configuration.
 func (m *machine) save(ctx context.Context) error {
 	return m.env.Section.Update(ctx, m.putRecord)
@@ -152,7 +184,8 @@ func (m *machine) client(ctx context.Context, asDevice bool) (*http.Client, erro
 	if !asDevice {
 		return m.w.lines.of(m.env, m.addr), nil
 	}
-	if m.rec.Registration == nil {
+	own := m.identity()
+	if own == nil {
 		return nil, refuse("device_not_joined", nil)
 	}
 	key, err := m.deviceSigner(ctx)
@@ -160,7 +193,7 @@ func (m *machine) client(ctx context.Context, asDevice bool) (*http.Client, erro
 		return nil, err
 	}
 	return web.Client(m.env, tls.Certificate{
-		Certificate:                  [][]byte{m.rec.Registration.Certificate},
+		Certificate:                  [][]byte{own.Certificate},
 		PrivateKey:                   key,
 		SupportedSignatureAlgorithms: []tls.SignatureScheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256},
 	}), nil

@@ -16,6 +16,7 @@ type person struct {
 	upn        string
 	objectID   string // in their tenant
 	sid        string // that a device knows them by, made of the object id
+	onPremSID  string // of the account in the domain; empty without one
 	tenant     providers.Ref
 	domain     providers.Ref
 	upnOnPrem  string // user principal name in the domain; empty without an account there
@@ -40,7 +41,7 @@ func userOf(env providers.Env, ref providers.Ref) (person, error) {
 	p := person{
 		addr: string(ref), upn: o.In.UPN, objectID: o.Out.ObjectID, sid: id.SID(), tenant: o.In.Tenant,
 		password: o.In.Password, totpSecret: o.Out.TOTPSecret, phone: o.Out.PhoneSecret,
-		domain: o.In.Domain,
+		domain: o.In.Domain, onPremSID: o.Out.SID,
 	}
 	if o.In.Domain != "" {
 		p.upnOnPrem = cmp.Or(o.In.UPNOnPrem, o.In.UPN)

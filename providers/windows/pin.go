@@ -198,7 +198,7 @@ func (w *Windows) atDevice(env providers.Env, user, device string) (*present, er
 
 // workContainer is the container that the user's key of the device's tenant is in.
 func (p *present) workContainer() (*container.Container, error) {
-	if p.rec.Registration == nil {
+	if p.identity() == nil {
 		return nil, refuse("no_hello_credential", nil)
 	}
 	c, ok, err := p.containerOf(p.user)
@@ -206,7 +206,7 @@ func (p *present) workContainer() (*container.Container, error) {
 		return nil, err
 	}
 	if ok {
-		_, ok = c.UserKey(p.rec.Registration.TenantID)
+		_, ok = c.UserKey(p.identity().provider())
 	}
 	if !ok {
 		return nil, refuse("no_hello_credential", nil)

@@ -33,6 +33,42 @@ type provisioning struct {
 	key       container.UserKey
 	attested  *attestation // of key; nil when it is to be made
 	id        string       // of the enrollment that is there already; "" for a new one
+
+	// What the registration of the key leaves for those who certify it.
+	made       enrollmentRecord
+	receipt    string     // the tenant's, for AD FS; "" without one
+	hint       string     // of AD FS's registration service, for AD FS; "" without one
+	enterprise *prtRecord // the user's token of AD FS; nil without one
+
+	sts *federationObject // AD FS, where it registers the key; else nil
+}
+
+// phase is a lettered phase of a flow. It begins by entering its letter.
+type phase = func(*provisioning, context.Context) error
+
+// flows are the provisioning flows of the documents, by their phases in order. P3
+// and P4 are P1 after another first sign-in; what Connect does afterwards, P4's
+// phase D, is no part of the application. P8 no document draws: it is P4 with
+// P2's phase A.
+var flows = map[hello.Flow][]phase{
+	hello.P1: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P2: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P3: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P4: {(*provisioning).phaseA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+	hello.P5: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).certificate, (*provisioning).exit},
+	hello.P6: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).exit},
+	hello.P7: {(*provisioning).enterpriseA, (*provisioning).phaseB, (*provisioning).enterpriseC, (*provisioning).certificate, (*provisioning).exit},
+	hello.P8: {(*provisioning).federatedA, (*provisioning).phaseB, (*provisioning).phaseC, (*provisioning).exit},
+}
+
+// run goes through a flow's phases.
+func (p *provisioning) run(ctx context.Context) error {
+	for _, phase := range flows[p.trace.flow] {
+		if err := phase(p, ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // provision goes from the first sign-in to a registered key. Which flow runs
@@ -66,14 +102,14 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 	if err := p.launch(ctx); err != nil {
 		return enrollmentRecord{}, err
 	}
-	if flow != hello.P1 && flow != hello.P3 && flow != hello.P4 {
+	if flows[flow] == nil {
 		return enrollmentRecord{}, fmt.Errorf("flow %s (%s) is not part of this version", flow, flow.Title())
 	}
-	rec, err := p.p1(ctx) // P3 is P1 after another first sign-in, and P4 until the key is registered; Connect takes it further
+	err = p.run(ctx)
 	if err != nil && !t.refusing {
 		t.refused(event.CXH, "", local, "provisioning_failed", "Provisioning cannot go on; the application exits.", err)
 	}
-	return rec, err
+	return p.made, err
 }
 
 // application is the provisioning application, about to run.
@@ -82,12 +118,14 @@ func (e *enrolling) application(ctx context.Context, t *trace) (*provisioning, e
 	if err != nil {
 		return nil, err
 	}
-	return &provisioning{
+	p := &provisioning{
 		enrolling: e,
 		trace:     t,
 		cloud:     &cloudAP{m: e.machine, trace: t, http: client, tenant: e.tenant, tgt: e.asksTickets(e.user, e.route.Trust)},
 		wam:       &wam{env: e.env, trace: t, hands: e.w.Hands, http: client, tenant: e.tenant, screen: event.CXH},
-	}, nil
+	}
+	p.wam.ticket = p.ticketFor
+	return p, nil
 }
 
 func (p *provisioning) close() {
@@ -110,7 +148,7 @@ func (p *provisioning) launch(ctx context.Context) error {
 			return fmt.Errorf("first sign-in of %s: %w", p.user.addr, err)
 		}
 	}
-	if facts.WorkAccount {
+	if facts.WorkAccount && p.rec.Registration != nil {
 		var err error
 		if p.prt, err = p.cloud.firstSignIn(ctx, p.user); err != nil {
 			t.refused(event.CloudAP, event.LSASS, local, "sign_in_failed", "Cloud AP reports that the first sign-in failed.", err)
@@ -118,6 +156,14 @@ func (p *provisioning) launch(ctx context.Context) error {
 		}
 		facts.PRT = true
 	}
+	if err := p.enterpriseAtFirst(ctx); err != nil {
+		return err
+	}
+	ready, err := p.learnReadiness(ctx, t, p.cloud.http, p.route)
+	if err != nil {
+		return err
+	}
+	facts.EnterprisePRT, facts.Template, facts.RegistrationAuthority = p.enterprise != nil, ready.Template, ready.Authority
 	tickets, err := p.partialTicket(ctx)
 	if err != nil {
 		return err
@@ -140,11 +186,20 @@ func (p *provisioning) launch(ctx context.Context) error {
 	return nil
 }
 
+// workAccount says whether an account is one of the identity provider that the
+// device is registered with: its tenant, or, on-premises, its domain.
+func (m *machine) workAccount(tenant, domain providers.Ref) bool {
+	if m.rec.Registration != nil {
+		return tenant == m.in.Tenant
+	}
+	return m.rec.Enterprise != nil && tenant == "" && domain == m.in.Domain
+}
+
 // facts is what the device knows of a user who signed in; no token and no key yet.
 func (m *machine) facts(user person) hello.Facts {
 	return hello.Facts{
-		Joined:      m.rec.Registration != nil || m.personal(),
-		WorkAccount: m.rec.Registration != nil && user.tenant == m.in.Tenant,
+		Joined:      m.identity() != nil || m.personal(),
+		WorkAccount: m.workAccount(user.tenant, user.domain),
 		TPM:         m.tpm != nil,
 		Remote:      m.in.Session == "remote",
 

@@ -8,29 +8,25 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/edrs"
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/web"
 )
 
-// p1 is flow P1: provisioning on an Entra joined device in a managed tenant
-// (seed 000; seed 003 (3) for what is sent; seed 004 for the container).
-func (p *provisioning) p1(ctx context.Context) (enrollmentRecord, error) {
-	if err := p.phaseA(ctx); err != nil {
-		return enrollmentRecord{}, err
-	}
-	if err := p.phaseB(ctx); err != nil {
-		return enrollmentRecord{}, err
-	}
-	return p.phaseC(ctx)
-}
+// Flow P1: provisioning on an Entra joined device in a managed tenant (seed 000;
+// seed 003 (3) for what is sent; seed 004 for the container).
 
 // phaseA: the application asks the Web Account Manager for an access token to
 // the registration service, which the tenant gives for two factors only. A
 // second factor of the last ten minutes counts; else the user is prompted.
 func (p *provisioning) phaseA(ctx context.Context) (err error) {
+	if p.route.Federated { // P3 is drawn for a managed tenant, and works in a federated one
+		return p.federatedA(ctx)
+	}
 	t := p.trace
 	t.in("A")
 	t.step(event.CXH, event.WAM, local, "token_request", "The application asks for an access token to the registration service.",
@@ -81,8 +77,12 @@ func demandsMFA(err error) bool {
 	return false
 }
 
-// isOver says whether the tenant does not take the primary refresh token any more.
+// isOver says whether its issuer does not take the primary refresh token any more.
 func isOver(err error) bool {
+	var sts *adfs.Error
+	if errors.As(err, &sts) {
+		return sts.OAuth == adfs.InvalidGrant
+	}
 	var e *oauth.Error
 	if !errors.As(err, &e) {
 		return false
@@ -142,14 +142,15 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.key, err = p.released.Section(p.tenant.TenantID).Adopt(ctx, container.UserKey{
+	own := p.identity()
+	p.key, err = p.released.Section(own.provider()).Adopt(ctx, container.UserKey{
 		ID:      kid,
-		Name:    "login.windows.net/" + p.tenant.TenantID + "/" + p.user.upn,
+		Name:    own.keyName(p.user.upn),
 		Key:     key.Key,
 		Created: p.env.Now(),
 		Domain:  domain,
 		Hinted:  true,
-	}, p.rec.Registration.TenantID)
+	}, own.provider())
 	if err != nil {
 		return err
 	}
@@ -160,39 +161,65 @@ func (p *provisioning) takeKey(ctx context.Context) error {
 
 // phaseC: the registration service takes token, public key, attestation and
 // device information, writes the key to the user's object and returns its id.
-func (p *provisioning) phaseC(ctx context.Context) (enrollmentRecord, error) {
+func (p *provisioning) phaseC(ctx context.Context) error {
+	return p.register(ctx, p.registerKey)
+}
+
+// register is phase C, whoever registers the key by ask: what the device has of
+// the key is durable before the service hears of it.
+func (p *provisioning) register(ctx context.Context, ask func(context.Context) (registered, error)) error {
 	t := p.trace
 	t.in("C")
-	rec := enrollmentRecord{
+	p.made = enrollmentRecord{
 		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.trace.flow), Trust: string(p.route.Trust),
-		DeviceID: p.rec.Registration.DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures, ID: p.id,
+		DeviceID: p.identity().DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures, ID: p.id,
+		Federated: p.route.Authentication.Federated(), Delivery: string(p.route.Delivery),
 	}
-	if err := p.keep(ctx, rec); err != nil {
-		return rec, err
+	if err := p.keep(ctx, p.made); err != nil {
+		return err
 	}
 	failpoint(p.env, "enrollment:container")
-	reply, err := p.registerKey(ctx)
+	reply, err := ask(ctx)
 	if err != nil {
 		t.refused(event.CXH, event.Container, local, "key_not_registered", "The application has no key id: the key is given up.", err)
-		var refusal *drs.Error
-		if errors.As(err, &refusal) { // the service said no: nothing of the key is there
+		if saidNo(err) { // nothing of the key is there
 			err = errors.Join(err, p.forget(ctx))
 		}
-		return rec, err
+		return err
 	}
-	rec.EntryID, rec.Registered = reply.KeyID, true
-	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, rec) })
+	p.made.EntryID, p.made.Registered, p.receipt, p.hint = reply.entry, true, reply.receipt, reply.hint
+	p.made.Receipt, p.made.Hint = reply.receipt, reply.hint
+	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, p.made) })
 	if err != nil {
-		return rec, err
+		return err
 	}
 	failpoint(p.env, "enrollment:registered")
 	t.step(event.CXH, event.Container, local, "key_id_stored", "The device stores the key id, which will name the key at sign-in.",
-		message{"kid": rec.KeyID, "entry": reply.KeyID, "upn": reply.UPN})
-	t.step(event.CXH, "", local, "exit", "Provisioning is over; the application exits.", nil)
+		message{"kid": p.made.KeyID, "entry": reply.entry, "upn": reply.upn})
+	return nil
+}
+
+// registered is what a registration service answers of a key.
+type registered struct {
+	entry, upn string // GUID of the directory's entry, and whose it is
+	receipt    string // by which AD FS takes the key before the domain has it (krctx); "" without one
+	hint       string // which controller has the key (pctx), for AD FS; "" without one
+}
+
+// saidNo reports whether a registration service refused, and did not break.
+func saidNo(err error) bool {
+	var tenants *drs.Error
+	var domains *edrs.Error
+	return errors.As(err, &tenants) || errors.As(err, &domains)
+}
+
+// exit is the end of provisioning, in whichever phase that is.
+func (p *provisioning) exit(context.Context) error {
+	p.trace.step(event.CXH, "", local, "exit", "Provisioning is over; the application exits.", nil)
 	if p.tpm != nil {
 		p.short = p.filler()
 	}
-	return rec, nil
+	return nil
 }
 
 // keep writes container, templates and how far provisioning came, before the
@@ -203,7 +230,7 @@ func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
 		return err
 	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
-		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec)}
+		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec), dropCertificates(w, p.user.sid, rec.KeyID)}
 		for _, r := range records {
 			errs = append(errs, putTemplate(w, r))
 		}
@@ -211,10 +238,10 @@ func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
 	})
 }
 
-func (p *provisioning) registerKey(ctx context.Context) (*drs.KeyReply, error) {
+func (p *provisioning) registerKey(ctx context.Context) (done registered, err error) {
 	pub, err := p.key.Key.RSA()
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	body := drs.KeyRequest{
 		PublicKey: cng.MarshalRSAPublic(pub),
@@ -223,24 +250,21 @@ func (p *provisioning) registerKey(ctx context.Context) (*drs.KeyReply, error) {
 		},
 	}
 	if body.Attestation, err = p.attestation(ctx); err != nil {
-		return nil, err
+		return done, err
 	}
 	p.trace.step(event.CXH, event.DRS, https, "key_registration", "The application sends token, public key, attestation data and device information.",
 		message{"kid": p.key.ID, "attestation": body.Attestation != nil, "device_id": body.Device.DeviceID, "token": claims(p.token.AccessToken)})
 	req, err := web.NewJSON(ctx, http.MethodPost, "https://"+p.tenant.RegistrationHost+drs.PathKey+"?api-version=1.0", body)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	req.Header.Set("Authorization", "Bearer "+p.token.AccessToken)
 	req.Header.Set("Accept", "application/json")
-	reply, err := web.Do(p.cloud.http, req)
+	reply, err := replyOf(p.cloud.http, req, drs.ParseKeyReply)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
-	if reply.Status/100 != 2 {
-		return nil, drs.ParseError(reply.Status, reply.Body)
-	}
-	return drs.ParseKeyReply(reply.Body)
+	return registered{entry: reply.KeyID, upn: reply.UPN, receipt: reply.Receipt}, nil
 }
 
 // attestation is what the pool gave with the user key, or is made now: for a key

@@ -14,8 +14,11 @@ import (
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/position"
 	"hellolab/providers/windows/sensor"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/edrs"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/soap"
 )
 
 // Refusal is an error that a person can act on: a reason with its code.
@@ -75,6 +78,18 @@ func reasonOf(err error) hello.Reason {
 	var token *oauth.Error
 	if errors.As(err, &token) {
 		return worded(token.Code.ID(), token.Name, token.Sentence, token.Hint)
+	}
+	var sts *adfs.Error
+	if errors.As(err, &sts) {
+		return federationReason(sts)
+	}
+	var fault *soap.Fault
+	if errors.As(err, &fault) {
+		return faultReason(fault)
+	}
+	var enterprise *edrs.Error
+	if errors.As(err, &enterprise) {
+		return enterpriseReason(enterprise)
 	}
 	var reg *drs.Error
 	if errors.As(err, &reg) {

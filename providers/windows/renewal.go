@@ -23,6 +23,9 @@ const usualRenewal = 4 * time.Hour
 // renewal is the age at which this device renews. Windows has it built in; a lab
 // may say otherwise with the tenant.
 func (c *cloudAP) renewal() (time.Duration, error) {
+	if c.sts != nil {
+		return usualRenewal, nil
+	}
 	t, err := providers.Resolve[spec.Tenant, spec.TenantOut](c.m.env, c.m.in.Tenant)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", c.m.in.Tenant, err)
@@ -50,15 +53,16 @@ func (c *cloudAP) renewIfDue(ctx context.Context, rec *prtRecord) error {
 // 3.2.5.1.3, the scope "aza"): the request is signed with a key of the session
 // key, which stays, unless the tenant sends another because it is 30 days old.
 func (c *cloudAP) renew(ctx context.Context, rec *prtRecord) error {
-	c.trace.step(event.CloudAP, event.EntraID, https, "prt_renewal", "Cloud AP renews the primary refresh token, with the one that it has and its session key.",
-		message{"scope": scopePRT, "obtained": rec.Obtained, "credential": rec.Credential})
-	reply, err := c.ask(ctx, rec, prt.Request{ClientID: oauth.ClientCloudAP, Scope: scopePRT, TGT: prt.Flag(c.tgt)})
+	at := c.at()
+	c.trace.step(event.CloudAP, at.actor, https, "prt_renewal", "Cloud AP renews the primary refresh token of "+at.name+", with the one that it has and its session key.",
+		message{"scope": at.scope, "obtained": rec.Obtained, "credential": rec.Credential})
+	reply, err := c.ask(ctx, rec, prt.Request{ClientID: oauth.ClientCloudAP, Scope: at.scope, TGT: prt.Flag(c.tgt)})
 	if err != nil {
-		c.trace.refused(event.CloudAP, event.LSASS, local, "prt_not_renewed", "The tenant does not renew the primary refresh token.", err)
+		c.trace.refused(event.CloudAP, event.LSASS, local, "prt_not_renewed", "The primary refresh token of "+at.name+" is not renewed.", err)
 		return err
 	}
 	if reply.RefreshToken == "" {
-		return errors.New("the tenant's reply brings no primary refresh token")
+		return fmt.Errorf("the reply of %s brings no primary refresh token", at.name)
 	}
 	next := *rec
 	kept := reply.SessionKeyJWE == ""
@@ -76,13 +80,13 @@ func (c *cloudAP) renew(ctx context.Context, rec *prtRecord) error {
 	next.Token, next.Obtained = reply.RefreshToken, now
 	next.Expires = now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second)
 	err = c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		return errors.Join(put(w, tablePRT, next.key(), next), next.tickets.keep(w, next.SID))
+		return errors.Join(put(w, at.table, next.key(), next), next.tickets.keep(w, next.SID))
 	})
 	if err != nil {
 		return err
 	}
 	failpoint(c.m.env, "device:prt-renewed")
-	c.trace.step(event.LSASS, "", local, "prt_cached", "LSASS caches the renewed primary refresh token.",
+	c.trace.step(event.LSASS, "", local, "prt_cached", "LSASS caches the renewed primary refresh token of "+at.name+".",
 		message{"credential": next.Credential, "expires": next.Expires, "session_key_kept": kept})
 	c.ticketsCached(next.tickets)
 	*rec = next
@@ -96,25 +100,20 @@ func (c *cloudAP) ask(ctx context.Context, rec *prtRecord, r prt.Request) (*oaut
 	if err != nil {
 		return nil, err
 	}
-	now := c.m.env.Now()
+	now, at := c.m.env.Now(), c.at()
 	r.RequestNonce, r.GrantType, r.RefreshToken = nonce, oauth.GrantRefreshToken, rec.Token
-	r.Issuer, r.Audience, r.WinVer = "aad:brokerplugin", c.tenant.LoginHost, osVersion(c.m.in.OS)
+	r.Issuer, r.Audience, r.WinVer = "aad:brokerplugin", at.host, osVersion(c.m.in.OS)
 	r.IssuedAt, r.Expires = prt.Time(now.Unix()), prt.Time(now.Add(5*time.Minute).Unix())
 	session := c.deriver(ctx, rec)
 	signed, err := c.signWithSession(session, r)
 	if err != nil {
 		return nil, err
 	}
-	req, err := formRequest(ctx, c.token(), oauth.TokenRequest{
-		GrantType:         oauth.GrantJWTBearer,
-		Request:           signed,
-		WindowsAPIVersion: "2.0",
-		ClientInfo:        true,
-	}.Form())
+	req, err := c.request(ctx, signed, false)
 	if err != nil {
 		return nil, err
 	}
-	body, err := tokenBody(c.http, req)
+	body, err := c.body(req)
 	if isOver(err) {
 		return nil, errors.Join(err, c.drop(ctx, rec))
 	}
@@ -127,17 +126,18 @@ func (c *cloudAP) ask(ctx context.Context, rec *prtRecord, r prt.Request) (*oaut
 // drop is LSASS forgetting a token that the tenant does not take any more.
 func (c *cloudAP) drop(ctx context.Context, rec *prtRecord) error {
 	return c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		held, ok, err := load[prtRecord](w, tablePRT, rec.key())
+		at := c.at()
+		held, ok, err := load[prtRecord](w, at.table, rec.key())
 		if err != nil || !ok || held.Token != rec.Token {
 			return err
 		}
-		c.trace.step(event.LSASS, "", local, "prt_dropped", "LSASS drops a primary refresh token that the tenant does not take any more.", message{"credential": rec.Credential, "obtained": rec.Obtained})
-		return w.Delete(tablePRT, rec.key())
+		c.trace.step(event.LSASS, "", local, "prt_dropped", "LSASS drops a primary refresh token that "+at.name+" does not take any more.", message{"credential": rec.Credential, "obtained": rec.Obtained})
+		return w.Delete(at.table, rec.key())
 	})
 }
 
-// errReply is a token response that is not what the tenant wrote.
-var errReply = errors.New("the tenant's reply was changed, or is not for this session")
+// errReply is a token response that is not what its issuer wrote.
+var errReply = errors.New("the reply was changed, or is not for this session")
 
 // openReply verifies a reply and reads it. A reply under AES-CBC, which is what
 // the cloud sends, has no tag: what was changed in it decrypts to other bytes.

@@ -59,7 +59,7 @@ func (w *Windows) endOrLock(ctx context.Context, env providers.Env, user, device
 func endSession(w providers.Writer, sid string) error {
 	errs := []error{w.Delete(tableSession, sid), w.Delete(tableKerberos, sid), w.Delete(tableCloud, sid)}
 	for _, credential := range []string{byHello, byPassword, byRefresh} {
-		errs = append(errs, w.Delete(tablePRT, sid+"|"+credential))
+		errs = append(errs, w.Delete(tablePRT, sid+"|"+credential), w.Delete(tableEnterprise, sid+"|"+credential))
 	}
 	return errors.Join(errs...)
 }
@@ -119,7 +119,7 @@ func (s *signingIn) resume(ctx context.Context) (over bool, err error) {
 		return false, err
 	}
 	s.sessionUnlocked(message{"obtained": s.prt.Obtained, "expires": s.prt.Expires})
-	return false, s.reach(ctx)
+	return false, s.inOrder(ctx, s.certificates, s.reach)
 }
 
 // sessionUnlocked is Winlogon's part of an unlock.

@@ -2,6 +2,7 @@ package windows
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,14 +45,16 @@ type signingIn struct {
 
 	kid string
 
-	domainHint string // of the key's metadata: the DNS name of the user's domain
-	released   *container.Released
-	nonce      string
-	assertion  string
-	reply      *oauth.TokenResponse
-	prt        *prtRecord
-	cloudless  error // why the session has no primary refresh token, where it opened without one
-	verdict    *Verdict
+	domainHint  string              // of the key's metadata: the DNS name of the user's domain
+	certificate []*x509.Certificate // for the key, with certificate trust: what LSASS shows the domain; nil: there is none
+	released    *container.Released
+	nonce       string
+	assertion   string
+	reply       *oauth.TokenResponse
+	prt         *prtRecord
+	enterprise  *prtRecord // AD FS's; nil: the session has none
+	cloudless   error      // why the session has no primary refresh token, where it opened without one
+	verdict     *Verdict
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
@@ -133,7 +136,7 @@ func (w *Windows) SignIn(ctx context.Context, env providers.Env, r Request) (Ver
 // policy. A refusal is for the user; an error says that there is nothing to try.
 // On a device that is joined to nothing, a password still signs in to applications.
 func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, tenant signInTenant, policy hello.InForce, refusal *Refusal, err error) {
-	if m.rec.Registration == nil {
+	if m.identity() == nil {
 		why := "device_not_joined"
 		if m.personal() {
 			why = "not_work_account"
@@ -164,13 +167,15 @@ func signInRoute(env providers.Env, m *machine, r Request) (route hello.Route, t
 	switch {
 	case unsupported != nil:
 		return route, tenant, policy, nil, unsupported
-	case route.SignIn != hello.A1 && route.SignIn != hello.A5 && route.SignIn != hello.A6:
+	case signIns[route.SignIn] == nil:
 		return route, tenant, policy, nil, fmt.Errorf("flow %s (%s) is not part of this version", route.SignIn, route.SignIn.Title())
 	}
 	if route.SignIn == hello.A5 && len(r.Password) > 0 {
 		route.SignIn = hello.A6 // a password is proven to a controller first, whatever the key's trust
 	}
-	tenant, err = signInTenantOf(env, m.in.Tenant)
+	if m.in.Tenant != "" {
+		tenant, err = signInTenantOf(env, m.in.Tenant)
+	}
 	return route, tenant, world.InForce(r.User, r.Device), nil, err
 }
 
@@ -200,13 +205,18 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", nil)
 	}
-	key, ok := c.UserKey(s.rec.Registration.TenantID)
+	key, ok := c.UserKey(s.identity().provider())
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
 	s.kid = key.ID
 	if s.domainHint, err = s.hintIn(key, s.user); err != nil {
 		return err
+	}
+	if s.route.Trust == hello.CertTrust {
+		if s.certificate, err = s.signInCertificate(s.user, key); err != nil {
+			return err
+		}
 	}
 	return s.opened(ctx, c)
 }

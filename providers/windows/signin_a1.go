@@ -99,29 +99,36 @@ func (s *signingIn) fetchNonce(ctx context.Context) (err error) {
 }
 
 // signNonce proves the key to the tenant.
-func (s *signingIn) signNonce(ctx context.Context) error {
+func (s *signingIn) signNonce(ctx context.Context) (err error) {
+	s.assertion, err = s.signFor(ctx, s.cloud, s.nonce)
+	return err
+}
+
+// signFor signs the nonce of whoever is asked for a token with the user's key.
+func (s *signingIn) signFor(ctx context.Context, asked *cloudAP, nonce string) (string, error) {
 	t := s.trace
-	key, err := s.released.Section(s.rec.Registration.TenantID).Signer(ctx, s.kid)
+	key, err := s.released.Section(s.identity().provider()).Signer(ctx, s.kid)
 	if err != nil {
-		return err
+		return "", err
 	}
 	now := s.env.Now()
 	c := ngc.Claims{
 		Issuer:       s.user.upn,
-		Audience:     s.cloud.tenant.TenantID,
+		Audience:     asked.at().aud,
 		IssuedAt:     prt.Time(now.Unix()),
 		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
-		RequestNonce: s.nonce,
-		Scope:        scopePRT,
+		RequestNonce: nonce,
+		Scope:        asked.at().scope,
 	}
-	if s.assertion, err = ngc.SignAssertion(key, s.kid, c); err != nil {
+	assertion, err := ngc.SignAssertion(key, s.kid, c)
+	if err != nil {
 		err = fmt.Errorf("sign the nonce: %w", err)
 		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "nonce_not_signed", "The key does not sign.", err)
-		return err
+		return "", err
 	}
 	t.step(event.CloudAP, keyHolder(s.machine), tpm20, "nonce_signed", "Cloud AP has the nonce signed with the user's private key.",
-		message{"kid": s.kid, "use": ngc.Use, "alg": "RS256", "iss": c.Issuer, "aud": c.Audience, "nonce_length": len(s.nonce)})
-	return nil
+		message{"kid": s.kid, "use": ngc.Use, "alg": "RS256", "iss": c.Issuer, "aud": c.Audience, "nonce_length": len(nonce)})
+	return assertion, nil
 }
 
 // phaseC: the tenant checks the proof and answers with a primary refresh token.
@@ -130,10 +137,13 @@ func (s *signingIn) phaseC(ctx context.Context) (err error) {
 	t.in("C")
 	r := prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantJWTBearer, Username: s.user.upn, Assertion: s.assertion}
 	text := "Cloud AP returns the signed nonce in a request signed with the device key."
-	m := message{"scope": scopePRT, "device_id": s.rec.Registration.DeviceID}
+	m := message{"scope": s.cloud.at().scope, "device_id": s.rec.Registration.DeviceID}
 	if s.released == nil {
-		r = prt.Request{RequestNonce: s.nonce, GrantType: oauth.GrantPassword, Username: s.user.upn, Password: string(s.request.Password)}
-		text = "Cloud AP returns the nonce with the password in a request signed with the device key."
+		if r, err = s.cloud.byPasswordOf(ctx, s.user, s.request.Password); err != nil {
+			return err
+		}
+		r.RequestNonce = s.nonce
+		text = "Cloud AP returns the nonce with what proves the password in a request signed with the device key."
 	} else {
 		m["kid"] = s.kid
 	}
@@ -160,8 +170,12 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 	}
 	if s.prt, err = s.cloud.keep(ctx, s.reply, credential, s.user.upn); err != nil {
 		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "session_key_refused", "The session key cannot be unwrapped.", err)
+		return err
 	}
-	return err
+	if credential == byHello { // which is two factors
+		s.prt.SecondFactor = s.prt.Obtained
+	}
+	return nil
 }
 
 // phaseE: LSASS has the token, Winlogon opens the session.
@@ -178,10 +192,7 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.postLogon(ctx); err != nil {
-		return err
-	}
-	return s.reach(ctx)
+	return s.inOrder(ctx, s.postLogon, s.certificates, s.reach)
 }
 
 // keepToken has LSASS keep the primary refresh token, and what came with it.
@@ -247,6 +258,9 @@ func (s *signingIn) reachDomain(ctx context.Context, to target) error {
 // makes sure that the PIN can be reset as policy wants.
 func (s *signingIn) postLogon(ctx context.Context) error {
 	t := s.trace
+	if s.released != nil && s.rec.Registration == nil {
+		return nil // the PIN reset service is a tenant's
+	}
 	if s.released != nil {
 		return s.cloud.keepRecoverable(ctx, s.user, s.released, s.policy)
 	}
@@ -259,9 +273,14 @@ func (s *signingIn) postLogon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts.PRT, facts.CloudTGT = true, kerberos.Usable(tickets.Domain, s.env.Now())
+	ready, err := s.learnReadiness(ctx, t, s.cloud.http, s.route)
+	if err != nil {
+		return err
+	}
+	facts.EnterprisePRT, facts.Template, facts.RegistrationAuthority = s.enterprise != nil, ready.Template, ready.Authority
+	facts.PRT, facts.CloudTGT = s.prt != nil, kerberos.Usable(tickets.Domain, s.env.Now())
 	if ok {
-		_, facts.HasKey = c.UserKey(s.rec.Registration.TenantID)
+		_, facts.HasKey = c.UserKey(s.identity().provider())
 	}
 	check := hello.Prerequisites(s.route, s.policy, facts)
 	switch {

@@ -25,6 +25,7 @@ import (
 var firstUse = map[hello.Flow]map[string]string{
 	hello.A2: {"dc_located": "A", "partial_tgt_sent": "B", "as_request": "B", "tgt_cached": "B"},
 	hello.A3: {"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "C"},
+	hello.A4: {"dc_located": "A", "as_request": "A", "as_sent": "B", "kdc_certificate_accepted": "C", "kdc_certificate_refused": "C", "tgt_cached": "C"},
 }
 
 // reachAtFirstUse goes to a domain, or a service of one, from an Entra joined
@@ -49,7 +50,7 @@ func (s *signingIn) reachAtFirstUse(ctx context.Context, to target) error {
 	return s.ticket(ctx, provider, session, to)
 }
 
-// firstUseOf is flow A2 or A3: the first use of a domain's resource after the
+// firstUseOf is flow A2, A3 or A4: the first use of a domain's resource after the
 // sign-in on an Entra joined device. It has a trace of its own.
 func (s *signingIn) firstUseOf(ctx context.Context, to target) error {
 	outer, flow := s.trace, s.route.Domain
@@ -80,13 +81,16 @@ func (s *signingIn) firstUseOf(ctx context.Context, to target) error {
 	return s.ticket(ctx, provider, session, to)
 }
 
-// hint has the Kerberos provider learn which domain the user is of: by what the
-// Hello key's metadata names, else by the user's name.
+// hint has the Kerberos provider learn which domain the user is of: by the sign-in
+// certificate, by what the Hello key's metadata names, else by the user's name.
 func (s *signingIn) hint(asked spec.Domain) error {
 	t := s.trace
 	if s.released == nil {
 		t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the domain from the user's name.", message{"domain": asked.DNSName, "user": s.user.upnOnPrem})
 		return nil
+	}
+	if s.route.Trust == hello.CertTrust {
+		return s.certificateHint(asked)
 	}
 	var err error
 	switch {
@@ -127,14 +131,7 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 	if s.released == nil {
 		session, err = s.passwordToDomain(ctx, provider)
 	} else {
-		section := s.released.Section(s.rec.Registration.TenantID)
-		key, kerr := section.Signer(ctx, s.kid)
-		if kerr != nil {
-			return nil, kerr
-		}
-		session, err = provider.SignInKey(ctx, s.user.onPremName(), kerberos.Key{
-			Signer: key, Subject: kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn),
-		})
+		session, err = s.keyToDomain(ctx, provider)
 	}
 	if err != nil {
 		t.refused(event.Kerberos, event.LSASS, protocolKerberos, "domain_sign_in_refused", "The Kerberos provider reports that the domain did not let the user in.", err)
@@ -143,6 +140,32 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 		}
 	}
 	return session, err
+}
+
+// keySubject names the certificate around the key, by whose key it is.
+func (s *signingIn) keySubject() string {
+	if own := s.identity(); own.TenantID == "" {
+		return s.user.onPremSID + "/" + s.kid + "/" + own.keyName(s.user.upn)
+	}
+	return kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn)
+}
+
+// keyToDomain proves the released key to the domain: as it is registered, or by the
+// certificate for it.
+func (s *signingIn) keyToDomain(ctx context.Context, provider *kerberos.Provider) (*kerberos.Session, error) {
+	key, err := s.released.Section(s.identity().provider()).Signer(ctx, s.kid)
+	if err != nil {
+		return nil, err
+	}
+	if s.route.Trust != hello.CertTrust {
+		return provider.SignInKey(ctx, s.user.onPremName(), kerberos.Key{
+			Signer: key, Subject: s.keySubject(),
+		})
+	}
+	if err := s.needCertificate(); err != nil {
+		return nil, err
+	}
+	return provider.SignInKey(ctx, kerberos.NameIn(s.certificate[0], s.user.onPremName()), kerberos.Key{Signer: key, Certificates: s.certificate})
 }
 
 // passwordToDomain proves the password to the domain. One that the domain takes

@@ -22,9 +22,16 @@ var a6Cloud = map[string]string{"B": "F", "C": "G", "D": "G", "E": "G"}
 
 // a6 is flow A6: sign-in on a hybrid joined device, to the domain, and to the
 // tenant while the desktop loads (seed 002). A password goes the same way, and
-// so does an unlock.
+// so does an unlock. A7 has the same phases: with certificate trust the key comes
+// to the domain in its certificate.
 func (s *signingIn) a6(ctx context.Context) error {
-	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.reach)
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.lookAtHello, s.reach)
+}
+
+// a7 is flow A7: A6, with a certificate for the key in what the domain is sent, and
+// the token of AD FS after the tenant's.
+func (s *signingIn) a7(ctx context.Context) error {
+	return s.inOrder(ctx, s.a6PhaseA, s.domainPhases, s.desktop, s.cloudPhases, s.enterpriseBehindDesktop, s.lookAtHello, s.certificates, s.reach)
 }
 
 // a6PhaseA goes from the lock screen to the Kerberos provider.
@@ -119,13 +126,21 @@ func (s *signingIn) cloudPhases(ctx context.Context) error {
 	t.step(event.LSASS, event.CloudAP, local, "credentials_to_cloud_ap", "While the desktop loads, LSASS passes the credentials to Cloud AP.", nil)
 	s.cloudless = s.tokenBehindDesktop(ctx)
 	if s.cloudless == nil {
-		return s.postLogon(ctx)
+		return nil
 	}
 	s.prt = nil
 	if !t.refusing {
 		t.refused(event.CloudAP, event.LSASS, local, "prt_missing", "There is no primary refresh token; the session in Windows stays.", s.cloudless)
 	}
 	return ctx.Err()
+}
+
+// lookAtHello is postLogon of a session that has its token.
+func (s *signingIn) lookAtHello(ctx context.Context) error {
+	if s.cloudless != nil {
+		return nil
+	}
+	return s.postLogon(ctx)
 }
 
 // tokenBehindDesktop goes on with the session's token at an unlock, and gets one
@@ -167,13 +182,10 @@ func (s *signingIn) reachByTicket(ctx context.Context, to target) error {
 	return s.ticket(ctx, provider, session, to)
 }
 
-// signInFlow is how a user signs in, by the flow that the route names.
-func (s *signingIn) signInFlow(ctx context.Context) error {
-	switch s.route.SignIn {
-	case hello.A5:
-		return s.a5(ctx)
-	case hello.A6:
-		return s.a6(ctx)
-	}
-	return s.a1(ctx)
+// signIns are the flows of sign-ins at the lock screen.
+var signIns = map[hello.Flow]func(*signingIn, context.Context) error{
+	hello.A1: (*signingIn).a1, hello.A5: (*signingIn).a5, hello.A6: (*signingIn).a6, hello.A7: (*signingIn).a7, hello.A8: (*signingIn).a8,
 }
+
+// signInFlow is how a user signs in, by the flow that the route names.
+func (s *signingIn) signInFlow(ctx context.Context) error { return signIns[s.route.SignIn](s, ctx) }

@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/krb"
 )
 
 // Standing is what a device keeps of people, for whom a sign-in is previewed.
@@ -27,9 +28,12 @@ func (w *Windows) Standing(env providers.Env, people map[string]string) (*access
 		if rec.Registration != nil {
 			m.DeviceID = rec.Registration.DeviceID
 		}
+		if rec.Enterprise != nil {
+			m.Enterprise = rec.Enterprise.DeviceID
+		}
 		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
 		for table, read := range map[string]func(sid, rest string) error{
-			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary,
+			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise, tablePersonal: s.certificate,
 		} {
 			err := r.Scan(table, "", func(key string, _ []byte) error {
 				sid, rest, _ := strings.Cut(key, "|")
@@ -141,12 +145,42 @@ func (s *standingReader) primary(sid, credential string) error {
 	return err
 }
 
+// enterprise is a primary refresh token of AD FS, of several that which ends last.
+func (s *standingReader) enterprise(sid, credential string) error {
+	rec, _, err := load[prtRecord](s.Reader, tableEnterprise, sid+"|"+credential)
+	if c := s.of(sid); rec.Expires.After(c.EnterprisePRT) {
+		c.EnterprisePRT = rec.Expires
+	}
+	return err
+}
+
+// certificate is one of the Personal store that is for signing in. They come in
+// the order of their thumbprints, and are put into that in which they were installed.
+func (s *standingReader) certificate(sid, thumbprint string) error {
+	rec, _, err := load[storedCertificate](s.Reader, tablePersonal, sid+"|"+thumbprint)
+	if err != nil || rec.Purpose != PurposeSignIn {
+		return err
+	}
+	chain, err := rec.certificates()
+	if err != nil {
+		return err
+	}
+	c := &access.UserCertificate{Raw: chain[0].Raw, NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, UPN: kerberos.UPNIn(chain[0])}
+	c.Domain, _ = kerberos.HintIn(chain[0])
+	s.of(sid).Certificates = append(s.of(sid).Certificates, c)
+	return nil
+}
+
 func (s *standingReader) tickets(sid, _ string) error {
 	held, ok, err := load[*kerberos.Session](s.Reader, tableKerberos, sid)
 	if err != nil || !ok || held.TGT == nil {
 		return err
 	}
-	t := &access.Ticket{Realm: held.TGT.CRealm, Ends: held.TGT.EndTime, NTHash: held.NTHash != nil}
+	raw, err := krb.ParseTicket(held.TGT.Ticket)
+	if err != nil {
+		return err
+	}
+	t := &access.Ticket{EType: raw.EncPart.EType, Realm: held.TGT.CRealm, Ends: held.TGT.EndTime, NTHash: held.NTHash != nil}
 	for _, ticket := range held.Tickets {
 		if t.Services == nil {
 			t.Services = map[string]time.Time{}

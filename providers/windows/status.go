@@ -11,6 +11,7 @@ import (
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/adfs"
 )
 
 // Status is what a device says of itself and of the user at it, as far as
@@ -19,6 +20,7 @@ import (
 type Status struct {
 	Device       string `json:"device_name"` // with the domain's name behind it in a domain
 	Joined       bool   `json:"azure_ad_joined"`
+	Enterprise   bool   `json:"enterprise_joined"` // registered with AD FS
 	DomainJoined bool   `json:"domain_joined"`
 	DomainName   string `json:"domain_name,omitempty"` // NetBIOS
 	TPMProtected bool   `json:"tpm_protected"`
@@ -43,11 +45,19 @@ type Status struct {
 	Since time.Time `json:"azure_ad_prt_update_time,omitzero"`
 	Until time.Time `json:"azure_ad_prt_expiry_time,omitzero"`
 
+	// Of AD FS.
+	EnterprisePRT       bool      `json:"enterprise_prt"`
+	EnterpriseSince     time.Time `json:"enterprise_prt_update_time,omitzero"`
+	EnterpriseUntil     time.Time `json:"enterprise_prt_expiry_time,omitzero"`
+	EnterpriseAuthority string    `json:"enterprise_prt_authority,omitempty"` // that the token is of
+
 	CanReset ResetWay `json:"can_reset,omitempty"` // how the user may reset the PIN
 
 	Tickets Tickets      `json:"tickets,omitzero"`
 	Check   *CheckState  `json:"ngc_prerequisite_check,omitempty"` // of a user without a Hello key
 	PreJoin *JoinAttempt `json:"previous_registration,omitempty"`  // of a domain's member that is not registered
+
+	Certificates []PersonalCertificate `json:"certificates,omitempty"` // in the user's Personal store
 
 	// What dsregcmd does not show.
 	Locked       bool `json:"session_locked"`    // the user's session
@@ -114,7 +124,8 @@ func (w *Windows) Status(env providers.Env, device, user string) (Status, error)
 	if err := s.ofDevice(m); err != nil {
 		return Status{}, fmt.Errorf("%s: %w", device, err)
 	}
-	if r := rec.Registration; r != nil {
+	s.Enterprise = rec.Enterprise != nil
+	if r := m.identity(); r != nil {
 		cert, err := x509.ParseCertificate(r.Certificate)
 		if err != nil {
 			return Status{}, fmt.Errorf("%s: device certificate: %w", device, err)
@@ -223,6 +234,9 @@ func (s *Status) ofUser(m *machine, user string) error {
 		if s.PRT = m.env.Now().Before(newest.Expires); s.PRT {
 			s.Since, s.Until = newest.Obtained, newest.Expires
 		}
+		if err := s.ofEnterprise(r, sid, m.env.Now()); err != nil {
+			return err
+		}
 		session, _, err := load[sessionRecord](r, tableSession, sid)
 		if err != nil {
 			return err
@@ -236,16 +250,37 @@ func (s *Status) ofUser(m *machine, user string) error {
 		if err != nil || !done.Registered { // until then provisioning is under way
 			return err
 		}
-		if _, s.NGC = c.UserKey(s.tenantOfUser(sid)); s.NGC {
+		provider := s.tenantOfUser(sid)
+		if s.Enterprise {
+			provider = m.identity().provider()
+		}
+		if _, s.NGC = c.UserKey(provider); s.NGC {
 			mine = c
 		}
 		s.KeyID = done.EntryID
 		return nil
 	})
+	if err == nil && sid != "" {
+		s.Certificates, err = m.personalStore(sid)
+	}
 	if err != nil || mine == nil {
 		return err
 	}
 	return s.ofReset(m, user, mine, s.tenantOfUser(sid))
+}
+
+// ofEnterprise adds the user's token of AD FS.
+func (s *Status) ofEnterprise(r providers.Reader, sid string, now time.Time) error {
+	for _, credential := range []string{byPassword, byHello} {
+		rec, ok, err := load[prtRecord](r, tableEnterprise, sid+"|"+credential)
+		if err != nil {
+			return err
+		}
+		if ok && now.Before(rec.Expires) && rec.Obtained.After(s.EnterpriseSince) {
+			s.EnterprisePRT, s.EnterpriseSince, s.EnterpriseUntil, s.EnterpriseAuthority = true, rec.Obtained, rec.Expires, adfs.Issuer(rec.Tenant)
+		}
+	}
+	return nil
 }
 
 // newestSession finds who signed in last, where nobody has a primary refresh

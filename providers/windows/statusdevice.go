@@ -30,6 +30,9 @@ func (s *Status) ofDevice(m *machine) error {
 		s.Device += "." + strings.ToLower(d.In.DNSName)
 	}
 	if !s.Joined {
+		if s.Enterprise {
+			return nil
+		}
 		if a, ok, err := view[JoinAttempt](m.env.Section, tableMachine, keyAttempt); ok || err != nil {
 			s.PreJoin = &a
 			return err
@@ -65,10 +68,15 @@ func (s *Status) ofPrerequisites(m *machine, user string) error {
 	shape, _ := world.ShapeOf(rec.Addr, m.addr)
 	route, _ := hello.Select(shape)
 	route.Shape = shape
+	ready, err := m.learned()
+	if err != nil {
+		return err
+	}
 	launch := hello.Prerequisites(route, world.InForce(rec.Addr, m.addr), hello.Facts{
-		Joined: m.rec.Registration != nil, WorkAccount: m.rec.Registration != nil && rec.In.Tenant == m.in.Tenant, PRT: s.PRT,
+		Joined: m.identity() != nil, WorkAccount: m.workAccount(rec.In.Tenant, rec.In.Domain), PRT: s.PRT,
 		TPM: m.rec.Storage == ksp.TPM, Remote: m.in.Session == "remote", CloudTGT: s.Tickets.OnPremTGT,
-		DomainAccount: m.inDomain() && rec.In.Domain == m.in.Domain,
+		DomainAccount: m.inDomain() && rec.In.Domain == m.in.Domain, EnterprisePRT: s.EnterprisePRT,
+		Template: ready.Template, RegistrationAuthority: ready.Authority,
 	})
 	c := &CheckState{Met: map[string]bool{}, WillProvision: launch.WillProvision, CertEnrollment: certEnrollment(route)}
 	for _, check := range launch.Checks {
@@ -132,7 +140,8 @@ func (s *Status) userObject(env providers.Env, user string) (found userObject, o
 // what is declared of the pair, as far as the device knows it to be so.
 func (s Status) Facts(declared hello.Facts) hello.Facts {
 	f := declared
-	registered := s.Joined || len(s.WorkAccounts) > 0
+	registered := s.Joined || s.Enterprise || len(s.WorkAccounts) > 0
+	f.EnterprisePRT = s.EnterprisePRT
 	f.Joined, f.PRT, f.TPM, f.HasKey, f.CloudTGT = registered, s.PRT, s.TPMProtected, s.NGC, s.Tickets.OnPremTGT
 	f.WorkAccount = declared.WorkAccount && registered
 	f.DomainAccount = declared.DomainAccount && s.DomainJoined

@@ -22,7 +22,7 @@ import (
 //	CanReset                    left out of a user who has no key; NotAllowed on a registered device without the
 //	                            PIN reset service, where the container has keys of another account, too
 //	AcquirePrtDiagnostics …     left out: `hellolab events -log=aad` tells of attempts that failed
-//	EnterprisePrt               NO: there is no federation service; its authority is blank
+//	EnterprisePrtAuthority      blank of a user who has no token of AD FS
 //	OnPremTgt, CloudTgt         of cloud Kerberos trust, NO under another; KerbTopLevelNames comes with them
 //	Diagnostic Data             tests of the connection and KeySignTest are left out, for status tries nothing;
 //	                            of a member that is not registered, its last attempt
@@ -81,14 +81,14 @@ func dsregTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.
 func (s *Status) deviceText(t *dsreg) {
 	t.section("Device State")
 	t.field("AzureAdJoined", yesNo(s.Joined))
-	t.field("EnterpriseJoined", "NO")
+	t.field("EnterpriseJoined", yesNo(s.Enterprise))
 	t.field("DomainJoined", yesNo(s.DomainJoined))
 	t.given("DomainName", s.DomainName)
 	if s.Windows11 {
 		t.field("Virtual Desktop", "NOT SET")
 	}
 	t.field("Device Name", s.Device)
-	if !s.Joined {
+	if !s.Joined && !s.Enterprise {
 		return
 	}
 	t.section("Device Details")
@@ -98,6 +98,9 @@ func (s *Status) deviceText(t *dsreg) {
 	t.field("KeyProvider", s.KeyProvider)
 	t.field("TpmProtected", yesNo(s.TPMProtected))
 
+	if !s.Joined {
+		return
+	}
 	t.section("Tenant Details")
 	t.field("TenantName", "")
 	t.field("TenantId", s.TenantID)
@@ -162,8 +165,10 @@ func (s *Status) ssoText(t *dsreg) {
 	if s.Tenant != nil {
 		t.field("AzureAdPrtAuthority", s.Tenant.Authority)
 	}
-	t.field("EnterprisePrt", "NO")
-	t.field("EnterprisePrtAuthority", "")
+	t.field("EnterprisePrt", yesNo(s.EnterprisePRT))
+	t.time("EnterprisePrtUpdateTime", s.EnterpriseSince)
+	t.time("EnterprisePrtExpiryTime", s.EnterpriseUntil)
+	t.field("EnterprisePrtAuthority", s.EnterpriseAuthority)
 	if s.Windows11 {
 		t.field("OnPremTgt", yesNo(s.Tickets.OnPremTGT))
 		t.field("CloudTgt", yesNo(s.Tickets.CloudTGT))

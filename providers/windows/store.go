@@ -24,6 +24,8 @@ const (
 	tableKerberos   = "kerberos"
 	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
+	tableEnterprise = "enterpriseprt"
+	tablePersonal   = "personal"
 )
 
 // load reads one JSON value; ok is false when there is none.

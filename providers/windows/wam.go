@@ -28,12 +28,17 @@ type wam struct {
 	http   *http.Client
 	tenant spec.TenantOut
 	screen event.Actor // the window that shows the page
+
+	// ticket is the session's Kerberos ticket for a federation service, as HTTP
+	// carries it, "" without one; nil where there is no session.
+	ticket func(context.Context, *federationObject) (string, error)
 }
 
 // wamRecord is what the plug-in keeps of an interactive sign-in.
 type wamRecord struct {
 	RefreshToken string    `json:"refresh_token"`
 	At           time.Time `json:"at"`
+	SecondFactor time.Time `json:"second_factor,omitzero"` // when it was given; zero: it was not
 }
 
 // interactive asks for a token by the tenant's page (MS-OIDCE; the
@@ -106,7 +111,18 @@ func (a *wam) converse(ctx context.Context, p person, redirect string, req *http
 			return "", err
 		}
 		if reply.Status == http.StatusFound || reply.Status == http.StatusSeeOther {
-			return redirectedCode(redirect, reply.Header.Get("Location"))
+			location := reply.Header.Get("Location")
+			f, err := a.leadsTo(p, location)
+			if err != nil {
+				return "", err
+			}
+			if f == nil {
+				return redirectedCode(redirect, location)
+			}
+			if req, err = a.throughFederation(ctx, base, p, f, location); err != nil {
+				return "", err
+			}
+			continue
 		}
 		page, err := sas.ParsePage(reply.Body)
 		if err != nil {
@@ -135,6 +151,41 @@ func (a *wam) converse(ctx context.Context, p person, redirect string, req *http
 		}
 	}
 	return "", errors.New("the sign-in page does not come to an end")
+}
+
+// leadsTo is the federation service that a redirect goes to; nil: it goes elsewhere.
+func (a *wam) leadsTo(p person, location string) (*federationObject, error) {
+	u, err := url.Parse(location)
+	if err != nil || u.Scheme != "https" {
+		return nil, nil
+	}
+	f, err := federationOf(a.env, p)
+	if err != nil || f == nil || u.Hostname() != f.Out.Host {
+		return nil, err
+	}
+	return f, nil
+}
+
+// throughFederation has the user sign in at the service that the tenant's page leads
+// to, and returns the request that brings its assertion back to the tenant.
+func (a *wam) throughFederation(ctx context.Context, base *url.URL, p person, f *federationObject, location string) (*http.Request, error) {
+	pages := &stsPages{wam: a, host: f.Out.Host, who: identityProvider(f)}
+	a.trace.step(event.EntraID, pages.who, https, "federation_redirect", "The tenant's page sends the window on to the federation service of the user's domain.", message{"host": pages.host})
+	if a.ticket != nil {
+		var err error
+		if pages.proof, err = a.ticket(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	end, err := pages.signIn(ctx, p, location)
+	if err != nil {
+		return nil, err
+	}
+	if end.form == nil {
+		return nil, fmt.Errorf("the sign-in at the federation service ended elsewhere: %.80q", end.location)
+	}
+	a.trace.step(a.screen, event.EntraID, https, "assertion_returned", "The window returns to the tenant with the federation service's assertion.", nil)
+	return a.post(ctx, base, end.form.Action, end.form.Fields)
 }
 
 // firstFactor posts user name and password.

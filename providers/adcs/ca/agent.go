@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cmc"
 	"hellolab/providers/wire/cms"
+	"hellolab/providers/wire/sid"
 )
 
 // envelope is a request taken out of what an enrollment agent signed.
@@ -42,12 +43,25 @@ func isCMS(der []byte) bool {
 	return in.ReadASN1(&body, tags.SEQUENCE) && body.PeekASN1Tag(tags.OBJECT_IDENTIFIER)
 }
 
+// readEnvelope takes the two forms of a request for somebody else (MS-WCCE
+// 3.1.1.4.3.3): a PKCS #10 that is signed as it is, with attributes that say for
+// whom, and a CMC request.
 func readEnvelope(der []byte) (*cms.SignedData, *cmc.Request, error) {
 	signed, err := cms.ParseSignedData(der)
-	if err != nil || !signed.ContentType.Equal(cmc.PKIData) {
-		return nil, nil, refuse(CodeSyntax, "The request is neither PKCS #10 nor a CMC request with one signature.")
+	if err != nil || !signed.ContentType.Equal(cmc.PKIData) && !signed.ContentType.Equal(cms.Data) {
+		return nil, nil, refuse(CodeSyntax, "The request is neither PKCS #10, nor one that one agent signed, nor a CMC request.")
 	}
-	request, err := cmc.ParseRequest(signed.Content)
+	var request *cmc.Request
+	if signed.ContentType.Equal(cms.Data) {
+		request = &cmc.Request{CSR: signed.Content}
+		for _, a := range signed.Attributes {
+			if err == nil && a.ID.Equal(cmc.NameValuePair) {
+				request.Pairs, err = cmc.ParsePairs(a.Values)
+			}
+		}
+	} else {
+		request, err = cmc.ParseRequest(signed.Content)
+	}
 	if err != nil {
 		return nil, nil, refuse(CodeSyntax, "The CMC request cannot be read.")
 	}
@@ -82,7 +96,7 @@ func unwrap(der []byte, requester *Requester) (*envelope, error) {
 
 // checkAgent checks the signature requirements of a template: agent is the
 // certificate whose key signed the request around the requester's, or nil.
-func (c *CA) checkAgent(t *Template, agent *x509.Certificate) error {
+func (c *CA) checkAgent(t *Template, agent *x509.Certificate, requester *Requester) error {
 	switch {
 	case agent == nil && t.Signatures == 0:
 		return nil
@@ -113,6 +127,10 @@ func (c *CA) checkAgent(t *Template, agent *x509.Certificate) error {
 	}
 	if r.Disposition == Revoked {
 		return refuse(CodeSignatureRejected, "The enrollment agent's certificate is revoked.")
+	}
+	among := func(s sid.SID) bool { return slices.Contains(t.OnBehalfOf, s) }
+	if t.OnBehalfOf != nil && !slices.ContainsFunc(requester.Identifiers(), among) {
+		return refuse(CodeRestricted, "Enrollment agents may not ask for %s by this template.", requester.Name)
 	}
 	return nil
 }

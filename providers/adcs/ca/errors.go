@@ -11,6 +11,7 @@ const (
 	CodeInvalidArgument     Code = 0x80070057 // E_INVALIDARG
 	CodeBadSignature        Code = 0x80090006 // NTE_BAD_SIGNATURE
 	CodeBadKey              Code = 0x80090003 // NTE_BAD_KEY
+	CodeRestricted          Code = 0x80094009 // CERTSRV_E_RESTRICTEDOFFICER
 	CodeSyntax              Code = 0x8009310B // CRYPT_E_ASN1_BADTAG
 	CodeBadRequestSubject   Code = 0x80094001 // CERTSRV_E_BAD_REQUESTSUBJECT
 	CodeNoRequest           Code = 0x80094002 // CERTSRV_E_NO_REQUEST
@@ -33,7 +34,7 @@ const (
 )
 
 var codeNames = map[Code]string{
-	CodeInvalidArgument: "E_INVALIDARG", CodeBadSignature: "NTE_BAD_SIGNATURE", CodeBadKey: "NTE_BAD_KEY", CodeSyntax: "CRYPT_E_ASN1_BADTAG",
+	CodeRestricted: "CERTSRV_E_RESTRICTEDOFFICER", CodeInvalidArgument: "E_INVALIDARG", CodeBadSignature: "NTE_BAD_SIGNATURE", CodeBadKey: "NTE_BAD_KEY", CodeSyntax: "CRYPT_E_ASN1_BADTAG",
 	CodeBadRequestSubject: "CERTSRV_E_BAD_REQUESTSUBJECT", CodeNoRequest: "CERTSRV_E_NO_REQUEST", CodeBadRequestStatus: "CERTSRV_E_BAD_REQUESTSTATUS",
 	CodeAccessDenied: "E_ACCESSDENIED", CodeWeak: "CERTSRV_E_WEAK_SIGNATURE_OR_KEY", CodeTemplateConflict: "CERTSRV_E_TEMPLATE_CONFLICT",
 	CodeSignatureRequired: "CERTSRV_E_SIGNATURE_POLICY_REQUIRED", CodePropertyEmpty: "CERTSRV_E_PROPERTY_EMPTY",

@@ -63,7 +63,7 @@ func (c *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	if !may {
 		return nil, refuse(CodeTemplateDenied, "The permissions on the certificate template do not allow the current user to enroll for this type of certificate.")
 	}
-	if err := c.checkAgent(t, opened.agent); err != nil {
+	if err := c.checkAgent(t, opened.agent, &r.Requester); err != nil {
 		return nil, err
 	}
 	if err := checkKey(request.PublicKey, t.MinimumKey, t.Elliptic); err != nil {

@@ -75,6 +75,8 @@ type Template struct {
 	Enrollment EnrollmentFlag
 	PrivateKey PrivateKeyFlag
 
+	OnBehalfOf []sid.SID // for whom agents may sign (restricted enrollment agents); nil: for anybody
+
 	Signatures    int                     // msPKI-RA-Signature: agents that must sign a request; 0 or 1 here
 	AgentPurposes []asn1.ObjectIdentifier // msPKI-RA-Application-Policies: what the agent's certificate must be for
 
@@ -107,6 +109,10 @@ const (
 	EnrollmentAgent                = "EnrollmentAgent"
 	HelloAuthentication            = "WHFBAuthentication"
 	HelloEnrollmentAgent           = "WHFBEnrollmentAgent"
+	HelloDevice                    = "WHFBDeviceAuthentication"
+	VPNUser                        = "VPNUser"
+	RemoteDesktopUser              = "RemoteDesktopUser"
+	CEPEncryption                  = "CEPEncryption"
 	OCSPResponseSigning            = "OCSPResponseSigning"
 	SubCA                          = "SubCA" // only IssueSubordinate issues it
 )
@@ -131,13 +137,17 @@ func TemplateOID(forest guid.GUID, n int) asn1.ObjectIdentifier {
 }
 
 // Builtin returns the templates of a new forest: those that Windows brings and
-// Windows Hello needs, with Windows' own periods, and the two that its guides
-// have an administrator make (WHFBAuthentication, WHFBEnrollmentAgent). domain is the security
+// Windows Hello needs, with Windows' own periods, and those that its guides have
+// an administrator make: WHFBAuthentication and WHFBEnrollmentAgent; and, for keys
+// of Hello containers that device management delivers certificates for,
+// WHFBDeviceAuthentication, VPNUser and RemoteDesktopUser (the names are ours),
+// which nobody but administrators may enroll until one grants it. domain is the security
 // identifier of the forest's root domain.
 //
-// Three differ from Windows': WebServer and WHFBEnrollmentAgent, a copy of Exchange
-// Enrollment Agent, take their names from the directory, where Windows lets the
-// requester supply any; and all RSA keys have at least 2048 bits. Nobody but
+// Some differ from Windows': WebServer, CEPEncryption and WHFBEnrollmentAgent, a copy
+// of Exchange Enrollment Agent, take their names from the directory, where Windows
+// lets the requester supply any; the key of CEPEncryption signs, too, so that the
+// SCEP service has one; and all RSA keys have at least 2048 bits. Nobody but
 // administrators may enroll WHFBEnrollmentAgent until one grants it.
 func Builtin(domain sid.SID, forest guid.GUID) []Template {
 	admins := []sid.SID{domain.Account(sid.RIDDomainAdmins), domain.Account(sid.RIDEnterpriseAdmins)}
@@ -177,6 +187,18 @@ func Builtin(domain sid.SID, forest guid.GUID) []Template {
 		{Name: HelloEnrollmentAgent, DisplayName: "WHFB Enrollment Agent", OID: TemplateOID(forest, 1002), Schema: 2, Major: 100, Minor: 3,
 			EKUs: oids(adcert.EKUCertificateRequestAgent), KeyUsage: x509.KeyUsageDigitalSignature, Validity: 2 * year, Renewal: 60 * day,
 			Names: SubjectRequireDirectoryPath, Enroll: admins},
+		{Name: HelloDevice, DisplayName: "WHFB Authentication by Device Management", OID: TemplateOID(forest, 1003), Schema: 2, Major: 100, Minor: 3,
+			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUSmartCardLogon),
+			Names: SubjectRequireDirectoryPath | AltRequireUPN, PrivateKey: HelloLogonKey, Enroll: admins},
+		{Name: VPNUser, DisplayName: "VPN User", OID: TemplateOID(forest, 1004), Schema: 2, Major: 100, Minor: 3,
+			EKUs:  oids(adcert.EKUClientAuth),
+			Names: SubjectRequireDirectoryPath | AltRequireUPN, Enroll: admins},
+		{Name: RemoteDesktopUser, DisplayName: "Remote Desktop User", OID: TemplateOID(forest, 1005), Schema: 2, Major: 100, Minor: 3,
+			EKUs:  oids(adcert.EKUClientAuth, adcert.EKUSmartCardLogon),
+			Names: SubjectRequireDirectoryPath | AltRequireUPN, PrivateKey: HelloLogonKey, Enroll: admins},
+		{Name: CEPEncryption, DisplayName: "CEP Encryption", OID: TemplateOID(forest, 22), Schema: 1, Major: 4, Minor: 1,
+			EKUs: oids(adcert.EKUCertificateRequestAgent), Validity: 2 * year,
+			Names: SubjectRequireDNSAsCN, Enroll: admins},
 		{Name: OCSPResponseSigning, DisplayName: "OCSP Response Signing", OID: TemplateOID(forest, 32), Schema: 3, Major: 101,
 			EKUs: oids(adcert.EKUOCSPSigning), KeyUsage: x509.KeyUsageDigitalSignature, Validity: 14 * day, Renewal: 2 * day, Elliptic: true,
 			Names: SubjectRequireDNSAsCN | AltRequireDNS, Enrollment: NoRevocationInfo | AddOCSPNoCheck | NoSecurityExtension, Enroll: admins},

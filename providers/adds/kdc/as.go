@@ -61,7 +61,11 @@ func (x *exchange) prove(ctx context.Context, a *ASExchange) (*Proof, error) {
 		if !ok {
 			continue
 		}
+		a.note = map[string]any{}
 		proof, err := p.Verify(ctx, a, value)
+		for name, v := range a.note {
+			x.tell(name, v)
+		}
 		var e *krb.Error
 		if errors.As(err, &e) && e.Code == krb.ErrPreauthFailed && e.Data == nil {
 			data, offerErr := x.methods(ctx, a)

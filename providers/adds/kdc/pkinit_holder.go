@@ -45,6 +45,9 @@ func (p *PKINIT) authenticate(ctx context.Context, x *ASExchange, r *pkinit.Requ
 	if cert == nil {
 		return p.byUnnamedKey(x, r, accept)
 	}
+	for name, v := range note(cert) {
+		x.tell(name, v)
+	}
 	if err := r.Signed.Verify(cert.PublicKey, accept); err != nil {
 		return nil, unreadable(err)
 	}
@@ -54,6 +57,7 @@ func (p *PKINIT) authenticate(ctx context.Context, x *ASExchange, r *pkinit.Requ
 	err := p.verifyClient(ctx, x, cert, r.Signed.Certificates)
 	if err == nil {
 		h := &holder{certificate: cert, note: note(cert)}
+		h.note["trusted"] = "root, life, NTAuth and revocation"
 		return h, p.admit(x, cert)
 	}
 	var distrust *TrustError
@@ -156,7 +160,11 @@ func selfSigned(cert *x509.Certificate) bool {
 // note is what an event says of a certificate.
 func note(cert *x509.Certificate) map[string]any {
 	sum := sha256.Sum256(cert.Raw)
-	return map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": cert.Issuer.String(), "self_signed": selfSigned(cert)}
+	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": cert.Issuer.String(), "self_signed": selfSigned(cert)}
+	if names, err := adcert.Names(cert); err == nil && len(names.UPNs) > 0 {
+		m["upn"] = names.UPNs[0]
+	}
+	return m
 }
 
 // noteKey adds what the directory says of the registered key.

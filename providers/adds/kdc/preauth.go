@@ -29,6 +29,15 @@ type ASExchange struct {
 	Now     time.Time
 	ETypes  []int32 // of the request, as the policy allows them, best first; never empty
 	Realm   string  // of the KDC, upper case
+
+	note map[string]any // for the event, of a refusal, too; nil: none is told
+}
+
+// tell adds a fact to the exchange's event.
+func (x *ASExchange) tell(name string, value any) {
+	if x.note != nil {
+		x.note[name] = value
+	}
 }
 
 // Proof is a pre-authentication that was right.

@@ -28,6 +28,7 @@ type Account struct {
 	// of objectGUID in Windows order, or what a third party's service was told.
 	ImmutableID string
 
+	PasswordSet     time.Time // zero: must be changed, or not told
 	PasswordExpires time.Time // zero: never
 }
 

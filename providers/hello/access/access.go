@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers"
@@ -81,6 +82,7 @@ type signingIn struct {
 	typed bool      // the PIN opened the container
 	open  bool      // the session in Windows opened
 	weak  bool      // a controller does not take AES256
+	or    []End     // other ends, by chance
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -102,6 +104,7 @@ func (l *Lab) Decide(r Request) Verdict {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
 	}
 	v := s.flow()
+	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
 	s.remarks(&v)
 	return v
 }
@@ -145,7 +148,7 @@ func (s *signingIn) flow() Verdict {
 	switch {
 	case join == hello.NotJoined && !s.byKey() && s.to.application != nil:
 		return s.withoutToken()
-	case join == hello.NotJoined, join == hello.DomainJoined:
+	case join == hello.NotJoined, join == hello.DomainJoined && s.machine.Enterprise == "":
 		return s.refuse(hello.A1, "A", "device_not_joined")
 	case join == hello.Registered && !s.d.HasWorkAccount(s.user):
 		return s.refuse(hello.A1, "A", "not_work_account")
@@ -157,8 +160,12 @@ func (s *signingIn) flow() Verdict {
 	switch flow := s.route.SignIn; {
 	case flow == hello.A1:
 		return s.a1()
-	case flow == hello.A6, flow == hello.A5 && !s.byKey(): // a password is proven to a controller first
-		return s.a6()
+	case flow == hello.A5 && !s.byKey(): // a password is proven to a controller first
+		return s.a6(hello.A6)
+	case flow == hello.A6, flow == hello.A7:
+		return s.a6(flow)
+	case flow == hello.A8:
+		return s.a8()
 	case flow == hello.A5:
 		return s.a5()
 	}
@@ -215,36 +222,49 @@ func (s *signingIn) a1() Verdict {
 		return success(string(hello.A1))
 	case s.route.Domain == "":
 		return s.refuse(hello.A1, "E", "domain_not_reached")
-	case s.route.Domain != hello.A2 && s.route.Domain != hello.A3:
-		return Verdict{Word: Unknown, Flow: string(s.route.Domain), Reason: "internal_error", Confidence: Ours,
-			Sentence: "The preview does not decide flow " + string(s.route.Domain) + " (" + s.route.Domain.Title() + ")."}
 	}
 	return s.firstUse()
 }
 
-// firstUse is flow A2 or A3: the domain, from an Entra joined device.
+// firstUse is flow A2, A3 or A4: the domain, from an Entra joined device.
 func (s *signingIn) firstUse() Verdict {
 	at := letters{"A", "B", "C"}
 	if s.route.Domain == hello.A2 {
 		at.check = "B"
 	}
+	if s.byCertificate() {
+		switch c := s.shown(); {
+		case c == nil:
+			return s.refuse(s.route.Domain, "A", "certificate_missing")
+		case !strings.EqualFold(c.Domain, s.dnsName(s.to.domain)):
+			return s.refuse(s.route.Domain, "A", "certificate_no_domain")
+		}
+	}
 	if s.u.In.Domain == "" {
 		return s.refuse(s.route.Domain, "A", "not_domain_account")
 	}
-	if s.byKey() && !s.hinted(s.to.domain) {
+	if s.byKey() && !s.byCertificate() && !s.hinted(s.to.domain) {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}
 	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
 	if code == "" {
-		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword})
+		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword}, at.check)
 	}
 	return s.conclude(s.route.Domain, letter, code)
 }
 
 // hinted reports whether the key's metadata name a domain.
 func (s *signingIn) hinted(domain string) bool {
-	d := s.world.Domains[domain]
-	return d != nil && s.credential.Hints(d.In.DNSName)
+	name := s.dnsName(domain)
+	return name != "" && s.credential.Hints(name)
+}
+
+// dnsName is a domain's; "" when there is no such domain.
+func (s *signingIn) dnsName(domain string) string {
+	if d := s.world.Domains[domain]; d != nil {
+		return d.In.DNSName
+	}
+	return ""
 }
 
 // prove proves the user to a domain, a key as the trust has it. partial is the
@@ -256,9 +276,9 @@ func (s *signingIn) prove(domain string, inside bool, at letters, partial string
 	return s.domainSignIn(domain, inside, at)
 }
 
-// a6 is flow A6. What stops the token behind the desktop leaves Windows open.
-func (s *signingIn) a6() Verdict {
-	if v, ok := s.release(hello.A6); !ok {
+// a6 is flow A6 or A7. What stops the token behind the desktop leaves Windows open.
+func (s *signingIn) a6(flow hello.Flow) Verdict {
+	if v, ok := s.release(flow); !ok {
 		return v
 	}
 	live := s.inside(s.machine.session())
@@ -267,23 +287,48 @@ func (s *signingIn) a6() Verdict {
 		code, letter = s.cachedLogon(), "A"
 	}
 	if code != "" {
-		return s.conclude(hello.A6, letter, code)
+		return s.conclude(flow, letter, code)
 	}
 	s.open = true
 	cloudless, last := s.token("F", "G")
 	switch {
 	case s.to.domain != "":
-		return s.conclude(hello.A6, last, s.byTicket(live, last, s.partialNow(cloudless)))
+		return s.conclude(flow, last, s.byTicket(live, last, s.partialNow(cloudless)))
 	case cloudless != "" && s.To == "":
-		v := s.refuse(hello.A6, last, cloudless)
+		v := s.refuse(flow, last, cloudless)
 		v.Word = Degraded
 		return v
 	case cloudless != "":
-		return s.refuse(hello.A6, last, cloudless)
+		return s.refuse(flow, last, cloudless)
 	case s.to.application != nil:
-		return s.conclude(hello.A6, "G", s.conditionalAccess(false))
+		return s.conclude(flow, "G", s.conditionalAccess(false))
 	}
-	return success(string(hello.A6))
+	return success(string(flow))
+}
+
+// a8 is flow A8: the domain's sign-in, and AD FS's token behind the desktop.
+func (s *signingIn) a8() Verdict {
+	if v, ok := s.release(hello.A8); !ok {
+		return v
+	}
+	live := s.inside(s.machine.session())
+	code, letter := s.domainSignIn(string(s.d.In.Domain), live, letters{"A", "B", "C"})
+	if code == "no_line_of_sight" {
+		code, letter = s.cachedLogon(), "A"
+	}
+	if code != "" {
+		return s.conclude(hello.A8, letter, code)
+	}
+	s.open = true
+	switch without := s.enterprise(); {
+	case s.to.domain != "":
+		return s.conclude(hello.A8, "F", s.byTicket(live, "F", ""))
+	case without != "":
+		v := s.refuse(hello.A8, "F", without)
+		v.Word = Degraded
+		return v
+	}
+	return success(string(hello.A8))
 }
 
 // byTicket goes to a domain with the ticket of the sign-in, or, when a cached
@@ -293,19 +338,19 @@ func (s *signingIn) byTicket(live bool, last, partial string) string {
 		return "domain_not_reached"
 	}
 	if live {
-		return s.ticket(Ticket{NTHash: !s.account.NoPassword})
+		return s.ticket(Ticket{NTHash: !s.account.NoPassword}, last)
 	}
 	inside := s.inside(s.machine.session() || s.vpn())
 	if t := s.credential.Ticket; t != nil && s.facts.Now.Before(t.Ends) {
 		if !inside {
 			return "no_line_of_sight"
 		}
-		return s.ticket(*t)
+		return s.ticket(*t, last)
 	}
 	if code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial); code != "" {
 		return code
 	}
-	return s.ticket(Ticket{NTHash: !s.account.NoPassword})
+	return s.ticket(Ticket{NTHash: !s.account.NoPassword}, last)
 }
 
 // withoutToken is flow APP: the application's page asks.
@@ -329,9 +374,9 @@ func (s *signingIn) conclude(flow hello.Flow, letter, code string) Verdict {
 		return success(string(flow))
 	case mixed:
 		v := success(string(flow))
-		v.Word, v.Reason, v.Rule, v.When, v.Action = Degraded, "kdc_no_certificate", "K1", NextTGT, AdminFix
-		if flow == hello.A5 || flow == hello.A2 {
-			v.Reason, v.Rule = "domain_refused", "D8" // in AES256, which partial tickets are sealed with
+		v.Word, v.Reason, v.When, v.Action = Degraded, s.or[0].Reason, NextTGT, AdminFix
+		if v.Rule = outcomes[v.Reason].rule; v.Reason == "domain_refused" {
+			v.Rule = "D8" // in AES256
 		}
 		v.Sentence = "The controllers of the domain differ: it works with some of them."
 		return v

@@ -206,18 +206,6 @@ func TestAwayFromTheDomain(t *testing.T) {
 
 // What is not decided is never "no change".
 func TestUnknown(t *testing.T) {
-	o := declared(func(o objects) {
-		p := o["policy.hello"].(spec.Policy)
-		on := true
-		p.UseCertificateForOnPremAuth = &on
-		o["policy.hello"] = p
-		tt := o[tenant].(spec.Tenant)
-		tt.Authentication = "federated"
-		o[tenant] = tt
-	})
-	if v := decide(t, o, held(), desk, ""); v.Word != access.Unknown || v.Flow != "A7" {
-		t.Errorf("%+v", v)
-	}
 	f := held()
 	delete(f.Machines, laptop)
 	if v := decide(t, declared(), f, laptop, ""); v.Word != access.Unknown {

@@ -16,6 +16,10 @@
 //	A5   sign-in on a hybrid joined device, to the tenant and with its partial
 //	     ticket to the domain
 //	A6   the same by the key, or the password, with the token behind the desktop
+//	A4   from an Entra joined device to the domain, by a certificate for the key
+//	A7   sign-in on a hybrid joined device by a certificate for the key
+//	A8   sign-in on a domain joined device, by the key or a certificate, with the
+//	     token of AD FS behind the desktop
 //	APP  applications from a device that is joined to nothing
 //
 // to the tenant, to its applications with conditional access, to a domain and

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ const mixed = "\x00mixed"
 func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, letter string) {
 	d := s.world.Domains[domain]
 	switch {
+	case s.byCertificate() && s.shown() == nil:
+		return "certificate_missing", at.locate
 	case s.u.In.Domain == "":
 		return "not_domain_account", at.locate
 	case d == nil:
@@ -58,16 +61,40 @@ func (s *signingIn) passwordOver() bool {
 }
 
 // byEachController asks those that the device may find: of its site, or any.
-// Chance picks one, so where they differ the answer is mixed.
 func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter string) {
-	for i, name := range s.found(d, func(spec.Controller) bool { return true }) {
+	var ends []End
+	for _, name := range s.found(d, func(spec.Controller) bool { return true }) {
 		c, l := s.byController(d, strings.ToLower(name), at)
-		if i > 0 && (c != code || l != letter) {
-			return mixed, at.check
-		}
-		code, letter = c, l
+		ends = append(ends, End{c, l})
 	}
-	return code, letter
+	return s.byChance(ends, at)
+}
+
+// byChance is what comes of controllers of which chance picks one: mixed where
+// some give a ticket and some do not; where none does, what the first says. What
+// others say is noted.
+func (s *signingIn) byChance(ends []End, at letters) (code, letter string) {
+	some := slices.ContainsFunc(ends, func(e End) bool { return e.Reason == "" })
+	first := End{}
+	for i, e := range ends {
+		switch {
+		case e.Reason == "":
+		case i == 0 || first.Reason == "":
+			first = e
+			if some {
+				s.or = append(s.or, e)
+			}
+		case e != first && !slices.Contains(s.or, e):
+			s.or = append(s.or, e)
+		}
+	}
+	if some && first.Reason != "" {
+		return mixed, at.check
+	}
+	if first.Reason == "" {
+		return "", at.check
+	}
+	return first.Reason, first.Phase
 }
 
 // found are the controllers that the locator may find: those that fit of the
@@ -88,27 +115,16 @@ const noTicket = "no_cloud_tgt"
 // partial is the code for which the tenant gives no partial ticket for the user's
 // domain; "" when it gives one.
 func (s *signingIn) partial() string {
-	if t := s.cloudTrust(); t == nil || s.facts.Servers[t.Addr] == noTicket {
+	if t, _ := s.world.CloudTrustOf(s.u); t == nil || s.facts.Servers[t.Addr] == noTicket {
 		return noTicket
 	}
 	return ""
 }
 
-// cloudTrust is the trust by which the user's tenant issues partial tickets for
-// the user's domain.
-func (s *signingIn) cloudTrust() *hello.DeclaredTrust {
-	for _, addr := range sorted(s.world.Trusts) {
-		t := s.world.Trusts[addr]
-		if t.In.Type == spec.TrustCloudKerberos && t.In.Tenant == s.u.In.Tenant && t.In.Domain == s.u.In.Domain && t.In.Domain != "" {
-			return t
-		}
-	}
-	return nil
-}
-
 // exchange has a controller exchange the partial ticket for a full one.
 func (s *signingIn) exchange(domain string, inside bool, at letters, partial string) (code, letter string) {
-	d, t := s.world.Domains[domain], s.cloudTrust()
+	d := s.world.Domains[domain]
+	t, _ := s.world.CloudTrustOf(s.u)
 	switch {
 	case partial != "":
 		return partial, at.locate
@@ -122,20 +138,9 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	if len(names) == 0 {
 		return "dc_not_found", at.locate
 	}
-	for i, name := range names {
-		c := ""
-		if !hello.Offers(by[name], "aes256") {
-			c, s.weak = "domain_refused", true
-		}
-		if i > 0 && c != code {
-			return mixed, at.check
-		}
-		code = c
-	}
 	now := s.facts.Now
 	_, denied := s.world.CloudKerberosDenies(s.user)
 	switch {
-	case code != "":
 	case string(s.u.In.Domain) != domain, t == nil:
 		code = "cloud_kerberos_unknown"
 	case s.facts.Servers[t.Addr] != "":
@@ -149,7 +154,15 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	case denied:
 		code = "cloud_kerberos_denied"
 	}
-	return code, at.check
+	var ends []End
+	for _, name := range names {
+		e := End{code, at.check}
+		if !hello.Offers(by[name], "aes256") {
+			e.Reason, s.weak = "domain_refused", true
+		}
+		ends = append(ends, e)
+	}
+	return s.byChance(ends, at)
 }
 
 func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code, letter string) {
@@ -164,6 +177,10 @@ func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code
 			s.ended = c.NotAfter
 		}
 		return "kdc_no_certificate", at.proof
+	case s.byCertificate():
+		if code := s.checkClient(d); code != "" {
+			return code, at.proof
+		}
 	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
 		return "key_not_synced", at.proof
 	}
@@ -176,14 +193,8 @@ func (c *Certificate) inLife(at time.Time) bool {
 
 // checkKDC makes the five checks of a KDC's certificate, in the device's order.
 func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
-	w := s.world
 	member := s.d.In.Join == string(hello.HybridJoined) || s.d.In.Join == string(hello.DomainJoined)
-	var chain []*hello.Authority
-	for at := w.Authorities[c.Authority]; at != nil; at = w.Authorities[string(at.In.Parent)] {
-		if chain = append(chain, at); at.In.Parent == "" || len(chain) > len(w.Authorities) {
-			break
-		}
-	}
+	chain := s.chainOf(c.Authority)
 	if len(chain) == 0 || !s.trusts(chain[len(chain)-1], member) {
 		return "kdc_certificate_untrusted"
 	}
@@ -202,11 +213,7 @@ func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
 			}
 		}
 	}
-	strict := !member
-	if s.d.In.StrictKDC != nil {
-		strict = *s.d.In.StrictKDC
-	}
-	switch {
+	switch strict := hello.StrictKDC(s.d.In); {
 	case !c.ForKDC && (strict || !c.ForServer):
 		return "kdc_certificate_no_kdc_purpose"
 	case strict && !c.Named:
@@ -270,10 +277,79 @@ func (s *signingIn) cachedLogon() string {
 	return ""
 }
 
-// ticket is what the target makes of the session's ticket; "" lets the user in.
-func (s *signingIn) ticket(t Ticket) string {
+// ticket is what comes of the session's ticket at the target, in a phase; "" lets
+// the user in.
+func (s *signingIn) ticket(t Ticket, letter string) string {
+	code := s.admitted(t)
+	if s.to.service != nil && (s.to.service.In.Kind == spec.ServiceNTLM || s.has(t, s.to.service)) {
+		return code
+	}
+	takes, refuses := s.takesTicket(t)
+	switch end := (End{"domain_refused", letter}); {
+	case !takes:
+		return end.Reason
+	case refuses && !slices.Contains(s.or, end):
+		s.or = append(s.or, end)
+		fallthrough
+	case refuses:
+		return cmp.Or(code, mixed)
+	}
+	return code
+}
+
+// Encryption types of Kerberos (RFC 3962, RFC 4757), by the words for them.
+var etypes = []struct {
+	word string
+	id   int32
+}{{"aes256", 18}, {"aes128", 17}, {"rc4", 23}}
+
+// takesTicket reports whether controllers that the device may find take a
+// ticket-granting ticket, by its encryption type, and whether some do not. One that
+// is new is of the strongest that its controller has.
+func (s *signingIn) takesTicket(t Ticket) (takes, refuses bool) {
+	d := s.world.Domains[s.to.domain]
+	if d == nil {
+		return true, false
+	}
+	_, by := hello.Controllers(d.In)
+	names, of := s.found(d, func(spec.Controller) bool { return true }), map[int32]string{}
+	for _, e := range etypes {
+		issued := slices.ContainsFunc(names, func(n string) bool { return strongest(by[n]) == e.word })
+		if t.EType == e.id || t.EType == 0 && issued {
+			of[e.id] = e.word
+		}
+	}
+	for _, word := range of {
+		for _, n := range names {
+			if hello.Offers(by[n], word) {
+				takes = true
+			} else {
+				refuses = true
+			}
+		}
+	}
+	return takes || len(of) == 0, refuses
+}
+
+// strongest is the best encryption type of a controller.
+func strongest(c spec.Controller) string {
+	for _, e := range etypes {
+		if hello.Offers(c, e.word) {
+			return e.word
+		}
+	}
+	return ""
+}
+
+// has reports whether a ticket brought one for a service that is good.
+func (s *signingIn) has(t Ticket, service *hello.Service) bool {
+	return s.facts.Now.Before(t.Services[strings.ToLower(service.Out.SPN)])
+}
+
+// admitted is what controller and target make of the user; "" lets the user in.
+func (s *signingIn) admitted(t Ticket) string {
 	service := s.to.service
-	if len(t.Services) > 0 && service != nil && service.In.Kind != spec.ServiceNTLM && s.facts.Now.Before(t.Services[strings.ToLower(service.Out.SPN)]) {
+	if service != nil && service.In.Kind != spec.ServiceNTLM && s.has(t, service) {
 		return s.letsIn(service)
 	}
 	ntlm := service != nil && service.In.Kind == spec.ServiceNTLM

@@ -17,6 +17,8 @@ type Facts struct {
 	Accounts map[string]*Account // users
 	Domains  map[string]*Domain  // domains
 	Syncs    map[string]Schedule // syncs
+	// Federations are what federation services hold.
+	Federations map[string]*Federation
 	// Servers is why Kerberos server objects of cloud Kerberos trusts serve nobody, a
 	// code by the trust: objects that are deleted, keys that differ. "": they serve.
 	Servers map[string]string
@@ -27,7 +29,7 @@ type Facts struct {
 
 // NewFacts returns the facts of a lab that is empty.
 func NewFacts(now time.Time) *Facts {
-	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Servers: map[string]string{}}
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Servers: map[string]string{}}
 }
 
 // Machine is what a device keeps.
@@ -35,12 +37,17 @@ type Machine struct {
 	DeviceID string // of its registration with its tenant; "" without one
 	// Credentials are what it keeps of each user, by address.
 	Credentials map[string]*Credential
-	// Enabled is whether the tenant lets the device in, nil: as declared. Uncarried, that the
-	// next cycle of Connect tells it whether the computer's account is enabled.
-	Enabled   *bool
-	Uncarried bool
+	// Enabled is whether the tenant lets the device in, nil: as declared. Carried is what
+	// Connect told it last of whether the computer's account is enabled, nil: nothing. When
+	// the domain says otherwise, the next cycle tells it again.
+	Enabled *bool
+	Carried *bool
 	// Absent is that the tenant does not know the device, though it is joined.
 	Absent bool
+	// Enterprise is its id with the Enterprise Device Registration Service of AD FS; "" without
+	// one. Written is that the domain has a device object of it, by which AD FS knows it.
+	Enterprise string
+	Written    bool
 }
 
 // Credential is what a device keeps of a user.
@@ -57,11 +64,41 @@ type Credential struct {
 	Software bool   // the key is not in a TPM
 	Session  bool   // the user has a session, which keeps a tunnel up
 
+	Certificates []*UserCertificate // for the key, to sign in with, in the order in which they came
+
 	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
 	PRT            time.Time    // end of the primary refresh token; zero: there is none
+	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
+}
+
+// UserCertificate is a sign-in certificate in a user's Personal store.
+type UserCertificate struct {
+	Raw       []byte // DER; nil of one that is only planned
+	Authority string // address of the authority that issued it; "" when the lab declares none such
+	NotBefore time.Time
+	NotAfter  time.Time
+	Domain    string // DNS name of the domain that it leads to; "" when to none
+	UPN       string // that it names; "" when it names none
+	SID       string // that it bears; "" without one
+	ForLogon  bool   // has a purpose that KDCs take
+	Revoked   bool   // as the authority's lists tell
+}
+
+// Federation is what a federation service holds.
+type Federation struct {
+	// Agent is the enrollment agent certificate of its registration authority; nil without
+	// one.
+	Agent *AgentCertificate
+}
+
+// AgentCertificate is an enrollment agent's.
+type AgentCertificate struct {
+	NotBefore time.Time // zero when it is not known
+	NotAfter  time.Time
+	Revoked   bool
 }
 
 // Hints reports whether the key's metadata lead Kerberos to a domain, that of
@@ -81,6 +118,7 @@ type CachedLogon struct {
 type Ticket struct {
 	Realm    string
 	Ends     time.Time
+	EType    int32                // encryption type; 0 when it is not known
 	NTHash   bool                 // the logon brought what NTLM answers with
 	Services map[string]time.Time // end, by service principal name in lower case
 }
@@ -102,9 +140,9 @@ type Account struct {
 // Key is a key that is registered with a tenant.
 type Key struct{ ID, DeviceID string }
 
-// Schedule is when cycles of Connect ran and run, and exports of keys, which may
-// have a schedule of their own.
-type Schedule struct{ Cycles, Keys Timing }
+// Schedule is when cycles of Connect ran and run, and exports of keys and
+// write-backs of devices, which may have schedules of their own.
+type Schedule struct{ Cycles, Keys, Devices Timing }
 
 // Timing is when something ran and runs. Next is zero when that is not known, or
 // it does not run by itself; Last, before the first time.
@@ -138,6 +176,7 @@ func (f *Facts) clone() *Facts {
 		m.Credentials = make(map[string]*Credential, len(v.Credentials))
 		for u, c := range v.Credentials {
 			own := *c
+			own.Certificates = slices.Clone(c.Certificates)
 			m.Credentials[u] = &own
 		}
 		out.Machines[k] = &m
@@ -154,6 +193,10 @@ func (f *Facts) clone() *Facts {
 			d.Certificates[n] = &own
 		}
 		out.Domains[k] = d
+	}
+	for k, v := range f.Federations {
+		own := *v
+		out.Federations[k] = &own
 	}
 	maps.Copy(out.Syncs, f.Syncs)
 	maps.Copy(out.Servers, f.Servers)

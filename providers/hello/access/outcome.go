@@ -64,6 +64,17 @@ var outcomes = map[string]outcome{
 	"cloud_kerberos_key_differs": {AdminFix, NextTGT, Inferred, "U2"},
 	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
 
+	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
+	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},
+	"certificate_untrusted":          {AdminFix, NextTGT, Documented, "D5"},
+	"certificate_expired":            {AdminFix, CertificateEnds, Documented, "K6"},
+	"certificate_revoked":            {Reprovision, NextTGT, Documented, "U9"},
+	"certificate_revocation_unknown": {AdminFix, NextTGT, Documented, "K4"},
+	"certificate_purpose":            {AdminFix, NextTGT, Documented, ""},
+	"certificate_name_mismatch":      {Reprovision, NextTGT, Inferred, "U10"},
+	"certificate_other_account":      {Reprovision, NextTGT, Documented, "D6"},
+	"no_enterprise_prt":              {AdminFix, NextProvisioning, Documented, "Q3"},
+
 	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
 	"kdc_certificate_expired":            {AdminFix, NextTGT, Documented, "K1"},
 	"kdc_certificate_untrusted":          {AdminFix, NextTGT, Documented, "K5"},
@@ -85,7 +96,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		s.nextCycle(&v)
 	case flow == hello.A5 && code == "cached_logon_missing" && s.credential.CachedKey != nil && s.credential.CachedKey.KeyID == s.credential.KeyID:
 		v.Rule, v.Sentence = "T1", "No controller is reached, and the key must be proven to one by its new trust first."
-	case (flow == hello.A5 || flow == hello.A6) && !s.open && o.when == NextTGT:
+	case (flow == hello.A5 || flow == hello.A6 || flow == hello.A7 || flow == hello.A8) && !s.open && o.when == NextTGT:
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
@@ -99,6 +110,8 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		switch code {
 		case "kdc_no_certificate":
 			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
+		case "certificate_expired":
+			v.At = s.ended
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
 		}
@@ -111,9 +124,9 @@ func (s *signingIn) outOfScope(v *Verdict) {
 	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
 	switch {
 	case sync == nil:
-	case v.Reason == "user_unknown" && !inScope(sync.In.Scope, s.u.Out.DN):
+	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.u.Out.DN):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
-	case v.Reason != "user_unknown" && !inScope(sync.In.Scope, computer(s.world, s.d)):
+	case v.Reason != "user_unknown" && !hello.InScope(sync.In.Scope, computer(s.world, s.d)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
 	}
 }
@@ -133,22 +146,14 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and key_export of %s is off.", sync.Addr), "C4")
 	case !sync.In.KeyRight:
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
-	case !inScope(sync.In.Scope, s.u.Out.DN):
+	case !hello.InScope(sync.In.Scope, s.u.Out.DN):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
-	case !keysRun(sync):
+	case hello.KeysPaused(sync.In) != "":
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
 	default:
 		v.At = s.facts.Syncs[sync.Addr].Keys.Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
 	}
-}
-
-// keysRun reports whether exports of keys run by themselves.
-func keysRun(s *hello.Sync) bool {
-	if own := s.In.KeySchedule; own != nil {
-		return own.Enabled == nil || *own.Enabled
-	}
-	return s.In.Enabled
 }
 
 // remarks adds what is to be said of a sign-in that works.

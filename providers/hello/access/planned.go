@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -27,6 +28,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.domains()
 	p.servers()
 	p.syncs()
+	p.federations()
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
@@ -67,7 +69,10 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil {
 		a.TenantKeys = slices.DeleteFunc(a.TenantKeys, func(k Key) bool { return k.ID == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred, c.Domain = "", nil, "", ""
+	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
+		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
+	}
+	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates = "", nil, "", "", nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
 		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
 	}
@@ -125,21 +130,54 @@ func (p *planning) syncs() {
 		was := p.was.Syncs[addr]
 		switch {
 		case was == nil || !s.Exists():
-			p.Syncs[addr] = Schedule{Cycles: cyclesOf(s).from(Timing{}, p.Now), Keys: keysOf(s).from(Timing{}, p.Now)}
+			p.Syncs[addr] = Schedule{Cycles: cyclesOf(s).from(Timing{}, p.Now), Keys: keysOf(s).from(Timing{}, p.Now), Devices: devicesOf(s).from(Timing{}, p.Now)}
 		default:
 			at := p.Syncs[addr]
 			if cyclesOf(s) != cyclesOf(was) {
 				at.Cycles = cyclesOf(s).from(at.Cycles, p.Now)
 			}
-			switch keys := keysOf(s); {
-			case !keys.own:
-				at.Keys.Next = at.Cycles.Next
-			case keys != keysOf(was):
-				at.Keys = keys.from(at.Keys, p.Now)
-			}
+			at.Keys = keysOf(s).again(keysOf(was), at.Keys, at.Cycles, p.Now)
+			at.Devices = devicesOf(s).again(devicesOf(was), at.Devices, at.Cycles, p.Now)
 			p.Syncs[addr] = at
 		}
 	}
+}
+
+// federations: a registration authority that comes gets its enrollment agent
+// certificate.
+func (p *planning) federations() {
+	for addr, f := range p.is.Federations {
+		was, had := p.was.Federations[addr]
+		if !had || !f.Exists() {
+			p.Federations[addr] = &Federation{}
+		}
+		held := p.Federations[addr]
+		if held == nil {
+			held = &Federation{}
+			p.Federations[addr] = held
+		}
+		if had && was.In.Authority != f.In.Authority {
+			held.Agent = nil
+		}
+		p.agent(f, held)
+	}
+	for addr := range p.was.Federations {
+		if p.is.Federations[addr] == nil {
+			delete(p.Federations, addr)
+		}
+	}
+}
+
+// again is when a part of a sync runs whose pace was another: with the cycles, or,
+// by a schedule of its own, after a new interval.
+func (p pace) again(was pace, own, cycles Timing, now time.Time) Timing {
+	switch {
+	case !p.own:
+		own.Next = cycles.Next
+	case p != was:
+		own = p.from(own, now)
+	}
+	return own
 }
 
 func (p *planning) users() {
@@ -161,8 +199,17 @@ func (p *planning) users() {
 		}
 		a.PasswordExpires = p.expiry(u, a)
 		if changed && u.In.Tenant != "" {
+			p.unreached(u)
 			p.cycle(p.is.SyncBetween(u.In.Tenant, u.In.Domain))
 		}
+	}
+}
+
+// unreached tells of a user who is changed and whom Connect does not carry: the
+// apply waits for it in vain, and ends.
+func (p *planning) unreached(u *hello.User) {
+	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, u.Out.DN) {
+		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is not in the scope of %s: an apply that changes it stops there.", u.Addr, s.Addr))
 	}
 }
 
@@ -195,20 +242,34 @@ func (p *planning) devices() {
 	for _, addr := range sorted(p.is.Devices) {
 		d, was := p.is.Devices[addr], p.was.Devices[addr]
 		m := p.Machines[addr]
-		hybrid := d.In.Join == string(hello.HybridJoined)
 		if m == nil {
-			p.Machines[addr] = &Machine{DeviceID: planned(addr), Credentials: map[string]*Credential{}}
-			if hybrid {
-				p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
-				p.Machines[addr].Uncarried = !d.In.EnabledInDomain
-			}
+			p.joins(addr, d)
 			continue
 		}
 		if was == nil || reflect.DeepEqual(was.In, d.In) {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
-		m.Uncarried = m.Uncarried || hybrid && was.In.EnabledInDomain != d.In.EnabledInDomain
+	}
+}
+
+// joins makes a device: it registers with its tenant, a member of a domain without
+// one with AD FS. Of a hybrid joined one a cycle carries the account first.
+func (p *planning) joins(addr string, d *hello.Device) {
+	m := &Machine{Credentials: map[string]*Credential{}}
+	p.Machines[addr] = m
+	switch hello.JoinType(d.In.Join) {
+	case hello.HybridJoined:
+		p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
+		m.Carried = ptr(true) // it joins enabled, and is disabled afterwards
+		m.DeviceID = planned(addr)
+	case hello.DomainJoined:
+		if p.is.RegistersAt(d) != "" {
+			m.Enterprise, m.Written = planned(addr), true
+		}
+	case hello.NotJoined:
+	default:
+		m.DeviceID = planned(addr)
 	}
 }
 
@@ -222,6 +283,8 @@ func (p *planning) enrollmentsCome() {
 
 // planned is the id of what does not exist yet.
 func planned(addr string) string { return "planned:" + addr }
+
+func ptr[T any](v T) *T { return &v }
 
 func sorted[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))

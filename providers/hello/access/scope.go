@@ -47,14 +47,3 @@ func computer(w *hello.World, d *hello.Device) string {
 	_, name, _ := strings.Cut(d.Addr, ".")
 	return "CN=" + cmp.Or(d.In.Name, name) + ",CN=Computers," + home.Out.DN
 }
-
-// inScope reports whether an account is below one of the containers. One that
-// has no name yet counts as in scope.
-func inScope(scope []string, dn string) bool {
-	if len(scope) == 0 || dn == "" {
-		return true
-	}
-	return slices.ContainsFunc(scope, func(c string) bool {
-		return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(c))
-	})
-}

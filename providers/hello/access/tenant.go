@@ -1,8 +1,6 @@
 package access
 
 import (
-	"slices"
-
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -60,9 +58,6 @@ func (s *signingIn) token(nonce, proof string) (code, letter string) {
 	return "", proof
 }
 
-// riskLevels are lowest first.
-var riskLevels = []string{"none", "low", "medium", "high"}
-
 // conditionalAccess is what an application's demands make of the sign-in; ""
 // lets it in. At a sign-in page a second factor is asked for, and there is no
 // device.
@@ -72,7 +67,7 @@ func (s *signingIn) conditionalAccess(page bool) string {
 		r = &spec.ApplicationRequire{}
 	}
 	mfa := r.MFA
-	if r.MaxRisk != "" && slices.Index(riskLevels, s.u.In.Risk) > slices.Index(riskLevels, r.MaxRisk) {
+	if r.MaxRisk != "" && hello.RiskAbove(s.u.In.Risk, r.MaxRisk) {
 		if r.RiskAction != "mfa" {
 			return "access_denied"
 		}

@@ -24,15 +24,16 @@ type Action string
 
 // Actions.
 const (
-	NoAction    Action = ""
-	ChangePIN   Action = "change_pin"
-	WaitForSync Action = "wait_sync"
-	LineOfSight Action = "needs_dc_line_of_sight"
-	UseThePIN   Action = "use_pin"
-	Reprovision Action = "reprovision"
-	NewPassword Action = "change_password"
-	Enroll      Action = "enroll"    // Hello is to be provisioned
-	AdminFix    Action = "admin_fix" // an administrator's to mend
+	NoAction           Action = ""
+	ChangePIN          Action = "change_pin"
+	WaitForSync        Action = "wait_sync"
+	LineOfSight        Action = "needs_dc_line_of_sight"
+	UseThePIN          Action = "use_pin"
+	Reprovision        Action = "reprovision"
+	NewPassword        Action = "change_password"
+	Enroll             Action = "enroll"           // Hello is to be provisioned
+	WaitForCertificate Action = "wait_certificate" // the device gets one by itself
+	AdminFix           Action = "admin_fix"        // an administrator's to mend
 )
 
 // Moment is when a verdict begins to hold for who works at the device.
@@ -66,21 +67,27 @@ const (
 
 // Verdict is how a sign-in ends, and what that means.
 type Verdict struct {
-	Word       Word
-	Reason     string // code of a hello.Reason; "success" when nothing is to be said
-	Sentence   string // the reason in a sentence, where it is not that of the code
-	Flow       string
-	Phase      string // letter of the phase that refuses; "" when none does
-	Action     Action
-	When       Moment
-	At         time.Time // of NextSync, CertificateEnds and PasswordEnds: when that is; zero: nobody knows
-	Grace      bool      // a cached logon still opens Windows
+	Word     Word
+	Reason   string // code of a hello.Reason; "success" when nothing is to be said
+	Sentence string // the reason in a sentence, where it is not that of the code
+	Flow     string
+	Phase    string // letter of the phase that refuses; "" when none does
+	Action   Action
+	When     Moment
+	At       time.Time // of NextSync, CertificateEnds and PasswordEnds: when that is; zero: nobody knows
+	Grace    bool      // a cached logon still opens Windows
+	// Or are the other ends that chance may give it, where controllers differ: a sign-in
+	// that is Degraded for that works with some of them.
+	Or         []End
 	Confidence Confidence
 	Rule       string // row of the table of effects ("N1", "K1"); "" for none
 	// NewPIN is that Windows asks for a new PIN before the sign-in goes on: who
 	// gives none ends in phase A.
 	NewPIN bool
 }
+
+// End is how a sign-in may be refused.
+type End struct{ Reason, Phase string }
 
 // success is a sign-in that works and of which nothing is to be said.
 func success(flow string) Verdict {

@@ -204,9 +204,7 @@ func (e *explaining) withheld(s *hello.Sync) string {
 		return "key_export of " + s.Addr + " is off."
 	case !s.In.KeyRight:
 		return s.Addr + " may not write keys (key_writeback_right)."
-	case len(s.In.Scope) > 0 && e.u.Out.DN != "" && !slices.ContainsFunc(s.In.Scope, func(c string) bool {
-		return strings.HasSuffix(strings.ToLower(e.u.Out.DN), ","+strings.ToLower(c))
-	}):
+	case !hello.InScope(s.In.Scope, e.u.Out.DN):
 		return e.User + " is not in the scope of " + s.Addr + "."
 	case hello.KeysPaused(s.In) != "":
 		return s.Addr + " writes no keys by itself."

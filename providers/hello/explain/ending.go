@@ -73,7 +73,8 @@ func (e *explaining) endings() []Ending {
 			u.In.EnabledInDomain = false
 		}},
 		{"The computer is disabled in the domain.", "enabled_in_domain = false on " + e.Device, e.member(), func(_ *hello.User, d *hello.Device, m *access.Machine, _ *access.Account) {
-			d.In.EnabledInDomain, m.Uncarried = false, true
+			told := true
+			d.In.EnabledInDomain, m.Carried = false, &told
 		}},
 	}
 	var out []Ending

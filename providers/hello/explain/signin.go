@@ -269,8 +269,6 @@ func (e *explaining) targetConditions(to string) []Condition {
 	return nil
 }
 
-var riskLevels = []string{"none", "low", "medium", "high"} // lowest first
-
 func (e *explaining) applicationConditions(a *hello.Application) []Condition {
 	out := []Condition{condition("application_of_tenant", "The application is one of the user's tenant.", a.In.Tenant == e.tenant(), "application_unknown")}
 	r := a.In.Require
@@ -278,7 +276,7 @@ func (e *explaining) applicationConditions(a *hello.Application) []Condition {
 		return out
 	}
 	if r.MaxRisk != "" && r.RiskAction != "mfa" {
-		out = append(out, condition("risk", "The user's risk is no higher than "+r.MaxRisk+".", slices.Index(riskLevels, e.u.In.Risk) <= slices.Index(riskLevels, r.MaxRisk), "access_denied"))
+		out = append(out, condition("risk", "The user's risk is no higher than "+r.MaxRisk+".", !hello.RiskAbove(e.u.In.Risk, r.MaxRisk), "access_denied"))
 	}
 	if r.JoinedDevice {
 		out = append(out, condition("joined_device", "The device is Entra joined or hybrid joined.", e.shape.Join == hello.EntraJoined || e.shape.Join == hello.HybridJoined, "device_not_joined_app"))

@@ -93,6 +93,10 @@ type UserKey struct {
 	// Domain is the DNS name of the domain that the key's user has an account in,
 	// the hint by which Kerberos finds a controller; "" where there is none.
 	Domain string `json:"domain,omitempty"`
+	// Certificates that authorities issued for the key, by the SHA-1 thumbprints
+	// under which the user's Personal store has them, the oldest first.
+	Certificates []string `json:"certificates,omitempty"`
+
 	// Hinted tells that Domain was noted when the key was made. Versions that did
 	// not note it took the user's domain as it was at the sign-in.
 	Hinted bool `json:"hinted,omitempty"`

@@ -14,9 +14,11 @@
 // SHA-256 as the second checksum, and a freshness token (RFC 8070). A KDC that
 // takes no group 14 names those that it takes, and is asked once more.
 //
-// The key comes in a self-signed certificate, KEY-23, that is made anew for
-// each request: nobody looks at anything in it but the key, so none is kept
-// that could go stale. KeySubject says how it is named.
+// A key that is registered itself (key trust) comes in a self-signed certificate,
+// KEY-23, that is made anew for each request: nobody looks at anything in it but
+// the key, so none is kept that could go stale. KeySubject says how it is named.
+// One that an authority certified (certificate trust) comes in that certificate,
+// which also tells the user's name and domain: NameIn and HintIn.
 //
 // # Sign-in with a partial ticket
 //

@@ -13,7 +13,7 @@ import (
 // Session is what LSASS keeps of one logon session: its owner stores it where
 // secrets are sealed. It is used by one goroutine at a time.
 type Session struct {
-	Method  string           `json:"method"` // "key", "password" or "cloud", a partial ticket
+	Method  string           `json:"method"` // "key", "certificate", "password" or "cloud", a partial ticket
 	TGT     *krb.Credential  `json:"tgt,omitempty"`
 	Tickets []krb.Credential `json:"tickets,omitempty"` // for services
 

@@ -2,6 +2,7 @@ package kerberos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,9 +36,16 @@ func (p *Provider) SignInKey(ctx context.Context, name krb.Name, key Key) (*Sess
 		return r, err
 	})
 	if err != nil {
+		var refusal *Error
+		if errors.As(err, &refusal) {
+			refusal.ByCertificate = len(key.Certificates) > 0
+		}
 		return nil, err
 	}
 	s.Method = "key"
+	if len(key.Certificates) > 0 {
+		s.Method = "certificate"
+	}
 	return s, p.readPAC(ctx, s, r.ReplyKey)
 }
 

@@ -133,6 +133,8 @@ type Error struct {
 	Sentence string
 	Hint     string // "" where there is none
 	Err      error
+
+	ByCertificate bool // of PhaseAS: an authority's certificate was shown for the user
 }
 
 // Error names the status and says the sentence.

@@ -1,7 +1,8 @@
 // Package position is the network as one machine sees it: which hosts of the
 // lab its own connections reach, by where the machine is.
 //
-//	place      tenants, applications   controllers, services, Connect   lists and OCSP of an authority
+//	place      tenants, applications,  controllers, services, Connect   lists and OCSP of an authority
+//	           federation services
 //	onsite     yes                     yes                              where it is reachable from onsite
 //	vpn, up    yes                     yes                              from onsite or the internet
 //	vpn, down  yes                     no                               from the internet
@@ -10,7 +11,9 @@
 //
 // An authority's other ports (enrollment) are the domain's, like its
 // controllers. A host is the domain's when the domain says so, or when its name
-// lies below the domain's and no tenant or application has it. Servers are not
+// lies below the domain's and no tenant, application or federation service has it.
+// AD FS is a server of the domain that a proxy publishes (Microsoft, "Web
+// Application Proxy"); the proxy is not a machine of its own here. Servers are not
 // positioned: domain controllers and the tenant are where they are.
 //
 // Network makes a providers.Network of that rule; a dial that is not open is a
@@ -133,7 +136,8 @@ func ZoneOf(objects providers.Objects, host string, port int) (Zone, error) {
 	return Zone{Domain: !public}, err
 }
 
-// isPublic says whether a tenant or an application answers on host.
+// isPublic says whether a tenant, an application or a federation service answers
+// on host.
 func isPublic(env providers.Env, host string) (bool, error) {
 	applications, err := providers.ResolveAll[spec.Application, spec.ApplicationOut](env, "application")
 	if err != nil {
@@ -150,6 +154,15 @@ func isPublic(env providers.Env, host string) (bool, error) {
 	}
 	for _, t := range tenants {
 		if slices.Contains([]string{canonical(t.Out.LoginHost), canonical(t.Out.RegistrationHost), canonical(t.Out.GraphHost)}, host) {
+			return true, nil
+		}
+	}
+	federations, err := providers.ResolveAll[spec.Federation, spec.FederationOut](env, "federation")
+	if err != nil {
+		return false, err
+	}
+	for _, f := range federations {
+		if slices.Contains([]string{canonical(f.Out.Host), canonical(f.Out.RegistrationHost)}, host) {
 			return true, nil
 		}
 	}

@@ -65,6 +65,7 @@ func newLab(t *testing.T) *lab {
 		record(t, "domain", spec.Domain{DNSName: "contoso.com", NetBIOSName: "CORP"}, spec.DomainOut{Hosts: []string{"dc1.contoso.com"}}),
 		record(t, "tenant", spec.Tenant{Domains: []string{"contoso.com"}}, spec.TenantOut{LoginHost: "login.contoso.com", RegistrationHost: "drs.contoso.com", GraphHost: "graph.contoso.com"}),
 		record(t, "application", spec.Application{Tenant: "tenant.x"}, spec.ApplicationOut{Host: "app.contoso.com"}),
+		record(t, "federation", spec.Federation{Domain: "domain.corp"}, spec.FederationOut{Host: "sts.contoso.com", RegistrationHost: "enterpriseregistration.contoso.com"}),
 		authority("any"), authority("lan", "onsite"), authority("web", "internet"), authority("dcs", "dc"),
 	}}
 }
@@ -86,6 +87,8 @@ func TestSees(t *testing.T) {
 		{"drs.contoso.com", 443, "yyyynyy"},
 		{"graph.contoso.com", 443, "yyyynyy"},
 		{"app.contoso.com", 443, "yyyynyy"},
+		{"sts.contoso.com", 443, "yyyynyy"},
+		{"enterpriseregistration.contoso.com", 443, "yyyynyy"},
 		{"other.fabrikam.com", 443, "yyyynyy"},
 		{"notcontoso.com", 443, "yyyynyy"},
 		{"any.contoso.com", 80, "yyyynyy"},

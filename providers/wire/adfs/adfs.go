@@ -14,7 +14,12 @@
 // concepts". Numbers MSISnnnn are those that public support material shows.
 package adfs
 
-import "strings"
+import (
+	"strings"
+
+	"hellolab/providers/wire/fedmeta"
+	"hellolab/providers/wire/saml"
+)
 
 // Paths of the token service. Those of OAuth 2.0 are served with and without a
 // slash at the end: clients differ (MS-OIDCE 4.2, MSAL).
@@ -34,7 +39,7 @@ const (
 	PathUserNameMixed2005  = "/adfs/services/trust/2005/usernamemixed"
 	PathWindowsTransport   = "/adfs/services/trust/13/windowstransport"
 	PathWindowsTrans2005   = "/adfs/services/trust/2005/windowstransport"
-	PathFederationMetadata = "/FederationMetadata/2007-06/FederationMetadata.xml"
+	PathFederationMetadata = fedmeta.Path
 )
 
 // HostOf is a service's name in a domain that gives it none.
@@ -56,7 +61,7 @@ const (
 	ResourceUserinfo         = "urn:microsoft:userinfo"
 	ResourceHelloCertificate = "urn:microsoft:winhello:cert:prov:server" // MS-OAPXBC 3.2.5.1.4.1
 	// RealmOnline is Entra ID as a relying party, of assertions.
-	RealmOnline = "urn:federation:MicrosoftOnline"
+	RealmOnline = saml.AudienceMicrosoftOnline
 )
 
 // ResourceDRS is the Enterprise Device Registration Service of a token service
@@ -66,12 +71,12 @@ func ResourceDRS(host string) string { return "urn:ms-drs:" + host }
 // Ways in which a user or computer was authenticated: the claim authmethod of
 // access tokens, wauth of WS-Federation, AuthenticationMethod of assertions.
 const (
-	MethodPassword   = "urn:oasis:names:tc:SAML:1.0:am:password"
-	MethodWindows    = "urn:federation:authentication:windows"
-	MethodMultiple   = "http://schemas.microsoft.com/claims/multipleauthn"
+	MethodPassword   = saml.MethodPassword
+	MethodWindows    = saml.MethodWindows
+	MethodMultiple   = saml.MethodMultiple
 	MethodHello      = "urn:ietf:rfc:7519" // a signed assertion of a registered key; ours
 	AccountUser      = "User"
-	AccountComputer  = "DJ" // a domain joined computer
+	AccountComputer  = saml.AccountComputer // a domain joined computer
 	ScopeImpersonate = "user_impersonation"
 )
 

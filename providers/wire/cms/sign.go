@@ -20,10 +20,12 @@ type Signer struct {
 	Hash         crypto.Hash         // 0: SHA-256
 	Certificates []*x509.Certificate // what is sent along, the signer's own first; may be none with an ID
 	ID           Identifier
+	Attributes   []Attribute // further ones that are signed
 }
 
 // Sign makes a bare SignedData of version 3 around content, with the attributes
-// contentType and messageDigest. rand is for signature schemes that need it.
+// contentType and messageDigest and the signer's own. Of nil content nothing is
+// written, as of detached content. rand is for signature schemes that need it.
 func (s Signer) Sign(rand io.Reader, contentType stdasn1.ObjectIdentifier, content []byte) ([]byte, error) {
 	hash, id := s.Hash, s.ID
 	if hash == 0 {
@@ -41,7 +43,7 @@ func (s Signer) Sign(rand io.Reader, contentType stdasn1.ObjectIdentifier, conte
 	}
 	h := hash.New()
 	h.Write(content)
-	attrs, err := attributes(contentType, h.Sum(nil))
+	attrs, err := attributes(contentType, h.Sum(nil), s.Attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,9 @@ func (s Signer) Sign(rand io.Reader, contentType stdasn1.ObjectIdentifier, conte
 		b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) { addAlgorithm(b, algo, true) })
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1ObjectIdentifier(contentType)
-			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1OctetString(content) })
+			if content != nil {
+				b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1OctetString(content) })
+			}
 		})
 		if len(s.Certificates) > 0 {
 			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
@@ -93,32 +97,41 @@ func sorted(certs []*x509.Certificate) [][]byte {
 	return raw
 }
 
-// attributes is the SET that is signed. The two are in DER's order: the first
-// is shorter for every digest and content type in use, else they are swapped.
-func attributes(contentType stdasn1.ObjectIdentifier, digest []byte) ([]byte, error) {
+// attributes is the SET that is signed, in DER's order.
+func attributes(contentType stdasn1.ObjectIdentifier, digest []byte, more []Attribute) ([]byte, error) {
 	one := func(id stdasn1.ObjectIdentifier, value func(*cryptobyte.Builder)) ([]byte, error) {
 		b := cryptobyte.NewBuilder(nil)
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1ObjectIdentifier(id)
-			b.AddASN1(asn1.SET, value)
+			value(b)
 		})
 		return b.Bytes()
 	}
-	typ, err := one(attrContentType, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(contentType) })
+	set := func(value func(*cryptobyte.Builder)) func(*cryptobyte.Builder) {
+		return func(b *cryptobyte.Builder) { b.AddASN1(asn1.SET, value) }
+	}
+	typ, err := one(attrContentType, set(func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(contentType) }))
 	if err != nil {
 		return nil, err
 	}
-	sum, err := one(attrMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest) })
+	sum, err := one(attrMessageDigest, set(func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest) }))
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Compare(typ, sum) > 0 {
-		typ, sum = sum, typ
+	all := [][]byte{typ, sum}
+	for _, a := range more {
+		der, err := one(a.ID, func(b *cryptobyte.Builder) { b.AddBytes(a.Values) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, der)
 	}
+	slices.SortFunc(all, bytes.Compare)
 	b := cryptobyte.NewBuilder(nil)
 	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-		b.AddBytes(typ)
-		b.AddBytes(sum)
+		for _, der := range all {
+			b.AddBytes(der)
+		}
 	})
 	return b.Bytes()
 }

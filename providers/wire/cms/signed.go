@@ -60,6 +60,19 @@ var (
 
 // ParseSignedData reads a SignedData in a ContentInfo, or bare.
 func ParseSignedData(der []byte) (*SignedData, error) {
+	d, err := ParseSignedAttributes(der)
+	if err == nil && d.Content == nil {
+		err = syntax("detached content")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// ParseSignedAttributes reads a SignedData whose attributes are the message:
+// there may be no content, which is nil then.
+func ParseSignedAttributes(der []byte) (*SignedData, error) {
 	in, err := unwrap(der, SignedDataOID)
 	if err != nil {
 		return nil, err
@@ -74,10 +87,7 @@ func ParseSignedData(der []byte) (*SignedData, error) {
 	if !in.ReadASN1(&encap, asn1.SEQUENCE) || !encap.ReadASN1ObjectIdentifier(&d.ContentType) {
 		return nil, syntax("content")
 	}
-	if encap.Empty() {
-		return nil, syntax("detached content")
-	}
-	if !encap.ReadASN1(&content, explicit(0)) || !encap.Empty() || !content.ReadASN1Bytes(&d.Content, asn1.OCTET_STRING) || !content.Empty() {
+	if !encap.Empty() && (!encap.ReadASN1(&content, explicit(0)) || !encap.Empty() || !content.ReadASN1Bytes(&d.Content, asn1.OCTET_STRING) || !content.Empty()) {
 		return nil, syntax("content")
 	}
 	if d.Certificates, err = readCertificates(&in); err != nil {

@@ -4,6 +4,7 @@
 //
 //	POST /cycle   Request → Report   run a cycle now, and wait for its end
 //	GET  /status  → Status
+//	GET  /carried → Carried  what it told the tenant last (Get-ADSyncCSObject)
 //
 // A cycle has parts: accounts go up, keys and devices come down. What has a
 // schedule of its own is no part of a cycle unless somebody asks for it by name.
@@ -24,8 +25,9 @@ import (
 
 // Paths of the service.
 const (
-	PathCycle  = "/cycle"
-	PathStatus = "/status"
+	PathCycle   = "/cycle"
+	PathStatus  = "/status"
+	PathCarried = "/carried"
 )
 
 // Part is what a cycle may be confined to.
@@ -148,6 +150,13 @@ type Status struct {
 	Last      *Report    `json:"last,omitempty"` // of whatever ran last
 }
 
+// Carried is what the server last told the tenant, in its connector space: what
+// the domain says otherwise, the next cycle carries.
+type Carried struct {
+	// Computers is whether their accounts are enabled, by objectGUID in lower case.
+	Computers map[string]bool `json:"computers"`
+}
+
 // Of returns the schedule of a part.
 func (s *Status) Of(p Part) Schedule {
 	for _, at := range s.Schedules {
@@ -184,6 +193,11 @@ func Cycle(ctx context.Context, env providers.Env, at Server, q Request) (*Repor
 // StatusOf asks how the server stands.
 func StatusOf(ctx context.Context, env providers.Env, at Server) (*Status, error) {
 	return call[Status](ctx, env, at, http.MethodGet, PathStatus, nil)
+}
+
+// CarriedBy asks what the server last told the tenant.
+func CarriedBy(ctx context.Context, env providers.Env, at Server) (*Carried, error) {
+	return call[Carried](ctx, env, at, http.MethodGet, PathCarried, nil)
 }
 
 // Refusal is the body of a request that was not served.

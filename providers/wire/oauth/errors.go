@@ -68,6 +68,12 @@ const (
 	VerifierMismatch           Code = 501481
 	ResponseTypeUnsupported    Code = 700054
 	RequestMalformed           Code = 9000410
+	FederationRealmUnknown     Code = 50107 // no domain is federated with the issuer of an assertion
+	SAMLTokenInvalid           Code = 50008
+	AssertionUnauthorized      Code = 50012
+	AssertionInvalid           Code = 50013
+	AssertionNotInLife         Code = 500133
+	UserNotInDirectory         Code = 51004 // no account has the ImmutableID of an assertion
 	InternalError              Code = 90033
 )
 
@@ -150,6 +156,12 @@ var table = map[Code]entry{
 	VerifierMismatch:           {"CodeVerifierMismatch", invalidGrant, "", 400, "The code verifier does not match the code challenge.", ""},
 	ResponseTypeUnsupported:    {"UnsupportedResponseType", "unsupported_response_type", "", 400, "The response type is not enabled for the application.", ""},
 	RequestMalformed:           {"MalformedRequest", invalidRequest, "", 400, "The request is malformed.", ""},
+	FederationRealmUnknown:     {"FedRealmObjectNotFound", invalidGrant, "", 400, "The requested federation realm object does not exist.", "Compare the issuer of the federation service with the tenant's federation settings."},
+	SAMLTokenInvalid:           {"InvalidSamlToken", invalidGrant, "", 400, "The SAML token is not valid.", "Send the assertion of the federation service as it was signed."},
+	AssertionUnauthorized:      {"AuthenticationFailed", invalidGrant, "", 400, "The assertion is not meant for this service.", "Ask the federation service for an assertion for urn:federation:MicrosoftOnline."},
+	AssertionInvalid:           {"InvalidAssertion", invalidGrant, "", 400, "The assertion failed signature validation.", "Let the tenant read the metadata of the federation service again, if its token-signing certificate is new."},
+	AssertionNotInLife:         {"InvalidAssertionNotInValidTimeRange", invalidGrant, "", 400, "The assertion is not within its valid time range.", "Compare the clocks, and sign in at the federation service again."},
+	UserNotInDirectory:         {"UserAccountNotInDirectory", invalidGrant, "", 400, "The user account of the assertion does not exist in the directory.", "Synchronize the account, or set its onPremisesImmutableId."},
 	InternalError:              {"TransientError", "temporarily_unavailable", "", 503, "The service could not complete the request.", "Try again; the log has the cause."},
 }
 

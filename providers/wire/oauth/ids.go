@@ -11,6 +11,7 @@ const (
 	GrantDeviceCodeShort   = "device_code"   // as some clients write it
 	GrantServerChallenge   = "srv_challenge" // asks for a nonce
 	GrantDeviceAuth        = "device_auth"   // inside x-ms-DeviceCredential
+	GrantSAML11            = "urn:ietf:params:oauth:grant-type:saml1_1-bearer"
 )
 
 // Clients that every tenant knows, as public clients.
@@ -45,6 +46,7 @@ const (
 	AMRMFA      = "mfa"    // two factors, at some time
 	AMRNGCMFA   = "ngcmfa" // two factors within the window that key registration demands
 	AMROTP      = "otp"
+	AMRWindows  = "wia" // Integrated Windows authentication at a federation service
 )
 
 // Headers of MS-OAPXBC 2.2.1. An authorization request carries them as headers

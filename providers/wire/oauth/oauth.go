@@ -47,6 +47,7 @@ type TokenRequest struct {
 	RedirectURI       string
 	CodeVerifier      string
 	Request           string // GrantJWTBearer: the signed request
+	Assertion         string // GrantSAML11: EncodeAssertion of a federation service's
 	AMRValues         string // V1: see ParseDemands
 	Claims            string // V2: see ParseDemands
 	ClientInfo        bool
@@ -61,7 +62,7 @@ func (r *TokenRequest) fields() []field {
 		{"resource", &r.Resource}, {"scope", &r.Scope}, {"username", &r.Username}, {"password", &r.Password},
 		{"refresh_token", &r.RefreshToken}, {"code", &r.Code}, {"device_code", &r.DeviceCode}, {"redirect_uri", &r.RedirectURI},
 		{"code_verifier", &r.CodeVerifier}, {"request", &r.Request}, {"amr_values", &r.AMRValues}, {"claims", &r.Claims},
-		{"windows_api_version", &r.WindowsAPIVersion},
+		{"windows_api_version", &r.WindowsAPIVersion}, {"assertion", &r.Assertion},
 	}
 }
 
@@ -87,6 +88,21 @@ func ParseTokenRequest(v url.Values) (TokenRequest, error) {
 	r.ClientInfo = v.Get("client_info") == "1"
 	r.TGT = strings.EqualFold(v.Get("tgt"), "true") // clients differ in letter case
 	return r, nil
+}
+
+// EncodeAssertion writes an assertion for GrantSAML11, here and inside a device's
+// signed request.
+func EncodeAssertion(raw []byte) string { return base64.StdEncoding.EncodeToString(raw) }
+
+// DecodeAssertion reads the base64 of an assertion, in either alphabet, padded
+// or not: clients differ. It is nil for other text.
+func DecodeAssertion(text string) []byte {
+	text = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "").Replace(strings.TrimRight(text, "="))
+	b, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // AuthorizeRequest is the query of the authorize endpoint. Zero fields are not

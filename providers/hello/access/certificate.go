@@ -1,0 +1,99 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+)
+
+// shown is the certificate that a device shows the domain for a user's key: of
+// those in their life the one that ends last, else of all; nil when there is none.
+func (s *signingIn) shown() (chosen *UserCertificate) {
+	now, valid := s.facts.Now, false
+	for _, c := range s.credential.Certificates {
+		in := !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+		if chosen == nil || in && !valid || in == valid && c.NotAfter.After(chosen.NotAfter) {
+			chosen, valid = c, in
+		}
+	}
+	return chosen
+}
+
+// byCertificate reports whether the sign-in to a domain is by a certificate.
+func (s *signingIn) byCertificate() bool { return s.byKey() && s.route.Trust == hello.CertTrust }
+
+// checkClient is what a controller makes of the user's certificate, in its order:
+// path, life, NTAuth, revocation, purpose, names, mapping; "" when it takes it.
+func (s *signingIn) checkClient(d *hello.Domain) string {
+	c := s.shown()
+	if c == nil {
+		return "certificate_missing"
+	}
+	chain := s.chainOf(c.Authority)
+	if len(chain) == 0 || chain[len(chain)-1].In.Domain != providers.Ref(d.Addr) {
+		// Without a path the account's registered keys count (MS-PKCA 3.1.5.2.1).
+		if slices.Contains(s.account.DomainKeys, s.credential.KeyID) {
+			return ""
+		}
+		return "certificate_untrusted"
+	}
+	now := s.facts.Now
+	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+		if now.After(c.NotAfter) {
+			s.ended = c.NotAfter
+		}
+		return "certificate_expired"
+	}
+	for _, a := range chain {
+		if ends := endOf(a); !ends.IsZero() && now.After(ends) {
+			return "certificate_expired"
+		}
+	}
+	if !chain[0].In.NTAuth {
+		return "certificate_untrusted"
+	}
+	if c.Revoked {
+		return "certificate_revoked"
+	}
+	for _, a := range chain {
+		if !controllersReach(a) {
+			return "certificate_revocation_unknown"
+		}
+	}
+	switch named := c.names(s.u, d); {
+	case !c.ForLogon:
+		return "certificate_purpose"
+	case c.UPN != "" && !named:
+		return "certificate_name_mismatch"
+	case c.SID != "" && s.u.Out.SID != "" && c.SID != s.u.Out.SID && c.SID != planned(s.user):
+		return "certificate_other_account"
+	case c.SID == "" && (!named || d.In.Mapping != "none" && d.In.Mapping != "compatibility"):
+		return "certificate_other_account"
+	}
+	return ""
+}
+
+// names reports whether a certificate names a user: by the user principal name, or
+// by the one that every account has without being given it.
+func (c *UserCertificate) names(u *hello.User, d *hello.Domain) bool {
+	return c.UPN != "" && (strings.EqualFold(c.UPN, u.In.UPN) || strings.EqualFold(c.UPN, hello.SAMAccountName(u.In)+"@"+d.In.DNSName))
+}
+
+// chainOf are an authority and those above it, the root last; nil for one that the
+// lab does not declare.
+func (s *signingIn) chainOf(authority string) (chain []*hello.Authority) {
+	w := s.world
+	for at := w.Authorities[authority]; at != nil; at = w.Authorities[string(at.In.Parent)] {
+		if chain = append(chain, at); at.In.Parent == "" || len(chain) > len(w.Authorities) {
+			break
+		}
+	}
+	return chain
+}
+
+// controllersReach reports whether controllers get what an authority publishes.
+func controllersReach(a *hello.Authority) bool {
+	return a.In.CRL == nil || a.In.CRL.ReachableFrom == nil || slices.Contains(a.In.CRL.ReachableFrom, "dc") || slices.Contains(a.In.CRL.ReachableFrom, "onsite")
+}

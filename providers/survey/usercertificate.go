@@ -1,0 +1,66 @@
+package survey
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"hellolab/providers/hello/access"
+	"hellolab/providers/spec"
+	"hellolab/providers/wire/adcert"
+	"hellolab/providers/wire/revocation"
+)
+
+// userCertificates completes what devices hold of sign-in certificates: whose they
+// are, and what their authorities say of them. One that cannot be read is of nobody.
+func (s *survey) userCertificates() {
+	for _, m := range s.facts.Machines {
+		for _, k := range m.Credentials {
+			for _, c := range k.Certificates {
+				if leaf, err := x509.ParseCertificate(c.Raw); err == nil {
+					s.userCertificate(leaf, c)
+				}
+			}
+		}
+	}
+}
+
+func (s *survey) userCertificate(leaf *x509.Certificate, c *access.UserCertificate) {
+	c.ForLogon = adcert.HasEKU(leaf, adcert.EKUKPClientAuth, adcert.EKUSmartCardLogon)
+	if id, ok, err := adcert.SID(leaf); ok && err == nil {
+		c.SID = id.String()
+	}
+	c.Authority, c.Revoked = s.issuer(leaf)
+}
+
+// issuer is the authority of a certificate, and whether it calls it revoked.
+func (s *survey) issuer(leaf *x509.Certificate) (addr string, revoked bool) {
+	for _, a := range s.authorities {
+		issuer := parse(a.Out.Certificate)
+		if issuer == nil || leaf.CheckSignatureFrom(issuer) != nil {
+			continue
+		}
+		checker := revocation.New(revocation.NewHTTP(s.env.Network.Dial), revocation.Options{})
+		return a.Addr, checker.Check(s.ctx, leaf, issuer, s.env.Now()).Status == revocation.Revoked
+	}
+	return "", false
+}
+
+// federations reads what federation services hold: as they say themselves, of the
+// enrollment agent certificate when it ends.
+func (s *survey) federations() error {
+	all, err := existing[spec.Federation, spec.FederationOut](s.env, "federation")
+	for _, o := range all {
+		f := &access.Federation{}
+		if o.Out.AgentNotAfter != "" {
+			ends, err := time.Parse(time.RFC3339, o.Out.AgentNotAfter)
+			if err != nil {
+				s.gap("The enrollment agent certificate of "+o.Addr, fmt.Errorf("its end is no time: %.40q", o.Out.AgentNotAfter))
+				continue
+			}
+			f.Agent = &access.AgentCertificate{NotAfter: ends}
+		}
+		s.facts.Federations[o.Addr] = f
+	}
+	return err
+}
