@@ -94,6 +94,8 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 		if err := s.applyOnPremises(u, g); err != nil {
 			return err
 		}
+	} else if u.ImmutableID == "" && s.cfg.federated() {
+		return graphBad("A value is required for property 'onPremisesImmutableId' of a user of a federated domain.")
 	}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 		if _, err := userByUPN(w, u.UPN); err == nil {

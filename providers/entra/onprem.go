@@ -187,7 +187,7 @@ func syncMayAsk(q graphRequest) bool {
 		return len(q.path) <= 2
 	case "groups":
 		return true
-	case "domains":
+	case "domains", "deviceregistrationissuers":
 		return q.Method == http.MethodGet
 	}
 	return false

@@ -53,6 +53,7 @@ type config struct {
 	Lifetimes     lifetimes `json:"lifetimes"`
 	HasLifetimes  bool      `json:"has_lifetimes"` // whether the author wrote them
 	ReplyCipher   string    `json:"reply_cipher,omitempty"`
+	Federation    string    `json:"federation,omitempty"` // address of the service that all domains are federated with; empty: managed
 	AdminClientID string    `json:"admin_client_id"`
 	AdminSecret   string    `json:"admin_secret"`
 	Created       time.Time `json:"created"`
