@@ -83,7 +83,7 @@ type Grant struct {
 
 // Certificates issues a sign-in certificate for the holder of a PRT and returns
 // the CA's answer, a CMS message. What it refuses is an *adfs.Error.
-type Certificates func(ctx context.Context, holder *farm.Account, r *winhello.Request) ([]byte, error)
+type Certificates func(ctx context.Context, holder *farm.Account, p *farm.Proof, r *winhello.Request) ([]byte, error)
 
 // Service issues and takes. Certificates may be nil: the service is no
 // registration authority.
@@ -334,7 +334,7 @@ func (s *Service) certificate(ctx context.Context, a *farm.Account, p *primary, 
 	if c.CertificateUse != winhello.Use {
 		return nil, adfs.NewError(adfs.InvalidRequest, "", "The certificate is for no use that the service knows.")
 	}
-	der, err := s.Certificates(ctx, a, c)
+	der, err := s.Certificates(ctx, a, &p.Proof, c)
 	if err != nil {
 		return nil, err
 	}
