@@ -34,9 +34,9 @@ func TestProfile(t *testing.T) {
 		t.Fatalf("%+v\n%s", v, l.trace())
 	}
 	s := l.story("A1")
-	s.inOrder(t, "explorer_started", "certificate_due", "certificate_payload", "csr_created", "scep_request", "certificate_received", "certificate_installed")
-	s.by(t, "E", event.MDM, event.Device, "certificate_payload")
-	s.by(t, "E", event.Device, event.SCEP, "scep_request")
+	s.inOrder(t, "explorer_started", "certificate_due", "scep_profile", "csr_created", "certificate_request", "certificate_received", "certificate_installed")
+	s.by(t, "E", event.MDM, event.Device, "scep_profile")
+	s.by(t, "E", event.Device, event.SCEP, "certificate_request")
 	s.by(t, "E", event.Device, event.Store, "certificate_installed")
 	if m := l.story("A4").asRequest(t).Message; m["self_signed"] != false || m["upn"] != "alice@contoso.com" {
 		t.Errorf("the KDC says %v", m)
