@@ -318,7 +318,7 @@ func TestAgentRefused(t *testing.T) {
 	l.AddKey("alice", cng.MarshalRSAPublic(&key.PublicKey), guid.GUID{1})
 	good := l.agent
 	caSays := func(err error, why string) bool {
-		return refused(err, adfs.AccessDenied, "", "did not issue") && strings.Contains(err.Error(), "0x8009480B") && strings.Contains(err.Error(), why)
+		return refused(err, adfs.AccessDenied, "", winhello.AgentRefused) && strings.Contains(err.Error(), "0x8009480B") && strings.Contains(err.Error(), why)
 	}
 	// The CA takes no such request straight from a client.
 	if _, err := l.ca.Enroll(t.Context(), ca.HelloAuthentication, l.csr(key)); err == nil {
@@ -330,7 +330,7 @@ func TestAgentRefused(t *testing.T) {
 	}
 	own := l.newIssuer()
 	l.agent = &enroll.Agent{Key: own.key, Certificate: own.cert}
-	if _, err := l.ask(key); !refused(err, adfs.AccessDenied, "", "did not issue") {
+	if _, err := l.ask(key); !refused(err, adfs.AccessDenied, "", "The certificate authority did not ") {
 		t.Errorf("self-made: %v", err)
 	}
 	l.agent = nil
