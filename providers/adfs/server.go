@@ -134,17 +134,6 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
 	}
 }
 
-// token answers the token endpoint.
-func (s *server) token(w http.ResponseWriter, r *http.Request) {
-	done, err := s.ofDevice(w, r)
-	switch {
-	case !done:
-		s.answer(w, r, s.grant)
-	case err != nil:
-		s.answer(w, r, func(*http.Request) ([]byte, error) { return nil, err })
-	}
-}
-
 // actor is the service in traces.
 func (s *server) actor() event.Actor {
 	if s.set.adfs() {
