@@ -45,16 +45,7 @@ func (p *provisioning) enterpriseA(ctx context.Context) (err error) {
 
 // enterpriseToken signs the user in at AD FS, in the application's window.
 func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*oauth.TokenResponse, error) {
-	pages, err := p.pages(ctx, p.sts)
-	if err != nil {
-		return nil, err
-	}
-	if asked := p.cloud.towards(p.sts); p.enterprise != nil {
-		pages.proof = ""
-		pages.session, err = asked.sessionCredential(ctx, p.enterprise)
-	} else {
-		pages.device, err = asked.deviceCredential(ctx)
-	}
+	pages, err := p.enterprisePages(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +72,22 @@ func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*o
 		return nil, err
 	}
 	return redeem(ctx, p.cloud.http, pages.host, ask, code, verifier)
+}
+
+// enterprisePages is a window at AD FS, which knows the session by its own token;
+// without one, the user by a ticket and the device by its key.
+func (p *provisioning) enterprisePages(ctx context.Context) (s *stsPages, err error) {
+	asked := p.cloud.towards(p.sts)
+	if p.enterprise != nil {
+		s = &stsPages{wam: p.wam, host: p.sts.Out.Host, who: identityProvider(p.sts)}
+		s.session, err = asked.sessionCredential(ctx, p.enterprise)
+		return s, err
+	}
+	if s, err = p.pages(ctx, p.sts); err != nil {
+		return nil, err
+	}
+	s.device, err = asked.deviceCredential(ctx)
+	return s, err
 }
 
 // deviceCredential proves the device to AD FS's pages (MS-OAPXBC 2.2.1.2), by a
