@@ -66,8 +66,16 @@ func (m *members) authenticate(reply http.Header, r *http.Request) (ca.Requester
 	return *who, nil
 }
 
-// lookup finds an account by DOMAIN\name, for whom an enrollment agent asks.
+// lookup finds an account by DOMAIN\name, for whom an enrollment agent asks, or by
+// its user principal name, as device management knows it.
 func (m *members) lookup(ctx context.Context, account string) (*ca.Requester, error) {
+	if strings.Contains(account, "@") && !strings.Contains(account, `\`) {
+		who, err := m.read(ctx, ldapmsg.EqualTo("userPrincipalName", account))
+		if adldap.IsCode(err, ldapmsg.NoSuchObject) {
+			return nil, ces.NoSuchAccount(account)
+		}
+		return who, err
+	}
 	domain, name, ok := strings.Cut(account, `\`)
 	if !ok || !strings.EqualFold(domain, m.settings.NetBIOS) && !strings.EqualFold(domain, m.settings.Account.Realm) {
 		return nil, ces.NoSuchAccount(account)

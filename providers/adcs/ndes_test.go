@@ -77,6 +77,13 @@ func TestSCEP(t *testing.T) {
 			t.Errorf("%s: the challenge again: %v", template, err)
 		}
 	}
+	byName, err := mdm.Challenge(t.Context(), "alice@corp.contoso.com", ca.VPNUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := enroll(key, byName); err != nil {
+		t.Errorf("by her user principal name: %v", err)
+	}
 	late := challenge(ca.VPNUser)
 	e.Advance(time.Hour)
 	if _, err := enroll(key, late); !refused(err) {
@@ -110,7 +117,7 @@ func TestSCEP(t *testing.T) {
 			steps[ev.Step]++
 		}
 	}
-	if steps["challenge_issued"] != 5 || steps["certificate_issued"] != 3 || steps["certificate_refused"] != 6 {
+	if steps["challenge_issued"] != 6 || steps["certificate_issued"] != 4 || steps["certificate_refused"] != 6 {
 		t.Errorf("the trace: %v", steps)
 	}
 }

@@ -24,7 +24,7 @@ const Path = "/certsrv/mscep/mscep.dll"
 // ChallengeRequest asks for one challenge: whoever brings it gets a certificate
 // by the template in the account's name.
 type ChallengeRequest struct {
-	Account  string `json:"account"` // DOMAIN\name
+	Account  string `json:"account"` // DOMAIN\name, or a user principal name
 	Template string `json:"template"`
 }
 
