@@ -164,9 +164,17 @@ func fromRegistrationAuthority(err error) error {
 	if !errors.As(err, &sts) || isOver(err) {
 		return err
 	}
+	says := func(beginning string) bool { return strings.HasPrefix(sts.Sentence, beginning) }
 	code := "certificate_request_refused"
-	if sts.Code == adfs.CodeHelloKey {
+	switch {
+	case says(winhello.ReceiptRefused):
+		code = "receipt_refused"
+	case sts.Code == adfs.CodeHelloKey:
 		code = "certificate_key_unknown"
+	case says(winhello.AgentMissing), says(winhello.AgentRefused):
+		code = "agent_certificate_unusable"
+	case says(winhello.NotIssued):
+		code = "certificate_not_issued"
 	}
 	r := refuse(code, err)
 	if sts.Sentence != "" {

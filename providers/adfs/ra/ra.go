@@ -111,7 +111,7 @@ func (s *Service) issue(ctx context.Context, holder *farm.Account, proof *farm.P
 	}
 	agent, err := s.Agent(ctx)
 	if err != nil {
-		return nil, adfs.NewError(adfs.AccessDenied, "", "The registration authority has no enrollment agent certificate: %v.", err).WithHint("Let the federation service's account enroll the template of enrollment agents, and apply.")
+		return nil, adfs.NewError(adfs.AccessDenied, "", "%s: %v.", winhello.AgentMissing, err).WithHint("Let the federation service's account enroll the template of enrollment agents, and apply.")
 	}
 	request, err := agent.Sign(s.Rand, holder.Qualified(), s.Template, csr)
 	if err != nil {
@@ -175,14 +175,15 @@ func (s *Service) authorize(ctx context.Context, holder *farm.Account, proof *fa
 		return err
 	}
 	if r.Receipt == "" {
-		return notRegistered("the request brings no key receipt")
+		return adfs.NewError(adfs.InvalidRequest, adfs.CodeHelloKey, "%s, and the request brings no key receipt.", winhello.KeyUnknown).
+			WithHint("Provision Windows Hello again, or wait for the synchronization of keys.")
 	}
 	return s.checkReceipt(ctx, c, holder, proof, pub, r.Receipt)
 }
 
-func notRegistered(why string) *adfs.Error {
-	return adfs.NewError(adfs.InvalidRequest, adfs.CodeHelloKey, "The key of the certificate request is not registered for the user in Active Directory, and %s.", why).
-		WithHint("Provision Windows Hello again, or wait for the synchronization of keys.")
+func receiptRefused(why string) *adfs.Error {
+	return adfs.NewError(adfs.InvalidRequest, adfs.CodeHelloKey, "%s: %s. The key is not registered in Active Directory.", winhello.ReceiptRefused, why).
+		WithHint("Wait for the synchronization of keys, or provision Windows Hello again.")
 }
 
 // connect signs in at the controller that the registration service wrote the key
@@ -252,25 +253,29 @@ func (s *Service) checkReceipt(ctx context.Context, c *adldap.Conn, holder *farm
 		return err
 	}
 	if len(trusted) == 0 {
-		return notRegistered("no tenant's key receipts are trusted here (" + edrs.AttributeCloudIssuers + " is empty)")
+		return receiptRefused("no tenant's key receipts are trusted here (" + edrs.AttributeCloudIssuers + " is empty)")
 	}
 	receipt, err := drs.OpenReceipt(krctx, trusted, s.Now())
 	if err != nil {
-		return notRegistered("the key receipt does not prove it: " + err.Error())
+		return receiptRefused(err.Error())
 	}
 	key, err := cng.ParseRSAPublic(receipt.Key)
 	switch {
 	case err != nil || !key.Equal(pub):
-		return notRegistered("the key receipt is of another key")
+		return receiptRefused("it is of another key")
 	case receipt.OnPremSID != holder.SID.String():
-		return notRegistered("the key receipt is of another user")
+		return receiptRefused("it is of another user")
 	case receipt.DeviceID != "" && !strings.EqualFold(receipt.DeviceID, proof.DeviceID):
-		return notRegistered("the key receipt is of another device")
+		return receiptRefused("it is of another device")
 	}
 	s.tell(ctx, event.Event{Protocol: "local", Step: "receipt_verified", Text: "The registration authority validates the key receipt: the key was registered with the tenant.", Message: map[string]any{
 		"issuer": receipt.Issuer, "ngc_key": keyID(key), "onprem_sid": receipt.OnPremSID, "device_id": receipt.DeviceID, "good_until": time.Unix(receipt.Expiration, 0).UTC()}})
 	return nil
 }
+
+// signatureRejected is what a CA answers about an agent that it does not accept
+// (CERTSRV_E_SIGNATURE_REJECTED, MS-WCCE).
+const signatureRejected = 0x8009480B
 
 // caRefused makes what the CA refused a refusal that says so.
 func caRefused(err error) error {
@@ -278,6 +283,9 @@ func caRefused(err error) error {
 	if !errors.As(err, &f) {
 		return err
 	}
-	return adfs.NewError(adfs.AccessDenied, "", "The certificate authority did not issue the certificate: %s.", strings.TrimSuffix(f.Error(), ".")).
-		WithHint("See why the authority refused: its enrollment agent must be valid and trusted, and the template published.")
+	what, hint := winhello.NotIssued, "See why the authority refused: the template must be published, and the user have the names that it asks for."
+	if f.Code == signatureRejected {
+		what, hint = winhello.AgentRefused, "The enrollment agent certificate must be in its life, not revoked, and issued for agents: see agent_not_after of the federation."
+	}
+	return adfs.NewError(adfs.AccessDenied, "", "%s: %s.", what, strings.TrimSuffix(f.Error(), ".")).WithHint(hint)
 }

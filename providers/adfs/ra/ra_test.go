@@ -181,7 +181,14 @@ func (l *lab) steps(from time.Time) []string { return l.Steps(event.CRA, from) }
 // The key is in Active Directory: the path of a registered key, from the request
 // to the certificate and back.
 func TestRegisteredKey(t *testing.T) {
-	seed.Proves(t, "P5-08", "P5-09", "P5-11", "P5-12", "P5-14", "P7-03", "P7-05", "P7-06")
+	seed.Proves(t, "P5-08")
+	seed.Proves(t, "P5-09")
+	seed.Proves(t, "P5-11")
+	seed.Proves(t, "P5-12")
+	seed.Proves(t, "P5-14")
+	seed.Proves(t, "P7-03")
+	seed.Proves(t, "P7-05")
+	seed.Proves(t, "P7-06")
 	l := newLab(t)
 	key := l.Key()
 	l.AddKey("alice", cng.MarshalRSAPublic(&key.PublicKey), guid.GUID{1})
@@ -237,7 +244,8 @@ func TestRegisteredKey(t *testing.T) {
 
 // The key has not been synchronized yet: the tenant's receipt proves it. Fault 79.
 func TestReceipt(t *testing.T) {
-	seed.Proves(t, "P5-07", "P5-10")
+	seed.Proves(t, "P5-07")
+	seed.Proves(t, "P5-10")
 	l := newLab(t)
 	key, other := l.Key(), l.Key()
 	if changed, err := edrs.TrustCloudIssuer(l.Conn, l.tenant.cert); err != nil || !changed {
@@ -294,7 +302,8 @@ func TestReceipt(t *testing.T) {
 
 // On premises there is no tenant: only a registered key counts.
 func TestOnPremises(t *testing.T) {
-	seed.Proves(t, "P7-02", "P7-04")
+	seed.Proves(t, "P7-02")
+	seed.Proves(t, "P7-04")
 	l := newLab(t)
 	key := l.Key()
 	if _, err := l.ask(key, withReceipt(l.receipt(l.tenant, key))); !notRegistered(err, "no tenant's key receipts are trusted") {
@@ -312,13 +321,15 @@ func TestOnPremises(t *testing.T) {
 // The CA does not take the word of an agent that is none, that has ended, or that
 // was taken back; its refusal reaches the client. Fault 77.
 func TestAgentRefused(t *testing.T) {
-	seed.Proves(t, "P5-13", "CE-04", "COMP-20")
+	seed.Proves(t, "P5-13")
+	seed.Proves(t, "CE-04")
+	seed.Proves(t, "COMP-20")
 	l := newLab(t)
 	key := l.Key()
 	l.AddKey("alice", cng.MarshalRSAPublic(&key.PublicKey), guid.GUID{1})
 	good := l.agent
 	caSays := func(err error, why string) bool {
-		return refused(err, adfs.AccessDenied, "", "did not issue") && strings.Contains(err.Error(), "0x8009480B") && strings.Contains(err.Error(), why)
+		return refused(err, adfs.AccessDenied, "", winhello.AgentRefused) && strings.Contains(err.Error(), "0x8009480B") && strings.Contains(err.Error(), why)
 	}
 	// The CA takes no such request straight from a client.
 	if _, err := l.ca.Enroll(t.Context(), ca.HelloAuthentication, l.csr(key)); err == nil {
@@ -330,7 +341,7 @@ func TestAgentRefused(t *testing.T) {
 	}
 	own := l.newIssuer()
 	l.agent = &enroll.Agent{Key: own.key, Certificate: own.cert}
-	if _, err := l.ask(key); !refused(err, adfs.AccessDenied, "", "did not issue") {
+	if _, err := l.ask(key); !refused(err, adfs.AccessDenied, "", "The certificate authority did not ") {
 		t.Errorf("self-made: %v", err)
 	}
 	l.agent = nil
