@@ -45,7 +45,7 @@ func TestDecisionsOfFederatedLabs(t *testing.T) {
 }
 
 // federatedTrusts are the trusts of these labs.
-var federatedTrusts = []string{spec.TrustKey, spec.TrustCloudKerberos}
+var federatedTrusts = []string{spec.TrustKey, spec.TrustCloudKerberos, spec.TrustCertificate}
 
 // TestPredictedIsExecutedFederated is TestPredictedIsExecuted in labs with AD FS.
 func TestPredictedIsExecutedFederated(t *testing.T) {
@@ -82,4 +82,28 @@ var federatedKinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit {
 		return edit{addr: "enrollment.bo_laptop", make: enrollment("user.bo", laptop)}
 	},
+}
+
+// newOnPremPreviewLab is a domain with AD FS and no tenant.
+func newOnPremPreviewLab(t testing.TB, trust string) *previewLab {
+	t.Helper()
+	l := &previewLab{newOnPremLab(t, trust)}
+	l.Create("user.bo", spec.User{UPN: "bo@contoso.com", Domain: corp, Password: providers.Secret(previewPassword)})
+	l.Create("group.staff", spec.Group{Domain: corp, Members: []providers.Ref{alice, "user.bo"}})
+	l.Create(desk, onPremDesk(func(d *spec.Device) { d.Biometrics = []string{"face"} }))
+	l.Create("policy.pin", spec.Policy{PINComplexity: &spec.PINComplexity{MinimumPINLength: ptr(4)}, Biometrics: &spec.Biometrics{UseBiometrics: ptr(true)}})
+	l.Create("service.web", spec.Service{Domain: corp, Kind: spec.ServiceKerberos, Authorize: []providers.Ref{"group.staff"}})
+	l.Create("service.old", spec.Service{Domain: corp, Kind: spec.ServiceNTLM})
+	l.Create("enrollment.alice_desk", enrollment(alice, desk, "face"))
+	return l
+}
+
+// TestDecisionsOnPremises is the same without a tenant.
+func TestDecisionsOnPremises(t *testing.T) {
+	for _, trust := range []string{spec.TrustKey, spec.TrustCertificate} {
+		t.Run(trust, func(t *testing.T) {
+			l := newOnPremPreviewLab(t, trust)
+			l.expectAll(t)
+		})
+	}
 }
