@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hellolab/providers/adfs/farm"
+	"hellolab/providers/adfs/prt"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/guid"
@@ -21,7 +22,7 @@ type flow struct {
 	ID      string `json:"id"`
 	Kind    string `json:"kind"` // what it ends with: flowCode, …
 	Step    string `json:"step"` // what the page asked for: stepLogin, …
-	MFA     bool   `json:"mfa,omitempty"`
+	Asked   demand `json:"asked,omitzero"`
 	Hint    string `json:"hint,omitempty"` // user name to begin with
 	Expires int64  `json:"exp"`
 
@@ -109,14 +110,20 @@ func actorOf(clientID string) event.Actor {
 // fresh asks for a password whatever the client brings.
 func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, silent bool) error {
 	if !fresh {
+		a, err := s.credential(r, f)
+		if err != nil {
+			return err
+		}
+		if a != nil {
+			return s.next(w, r, f, a)
+		}
 		var offer http.Header
 		if offersWindows(r) || r.Header.Get("Authorization") != "" {
 			offer = w.Header()
 		} else {
 			offer = http.Header{}
 		}
-		a, err := s.negotiate(offer, r)
-		if err != nil {
+		if a, err = s.negotiate(offer, r); err != nil {
 			return err
 		}
 		if a != nil {
@@ -134,6 +141,30 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, s
 	}
 	f.Step = stepLogin
 	return s.page(w, status, f, nil)
+}
+
+// credential takes the primary refresh token that the device added to the request
+// (MS-OAPXBC 3.2.5.2.1). One that proves nobody is ignored, and sign-in goes on
+// without it; the trace says so.
+func (s *server) credential(r *http.Request, f *flow) (*farm.Account, error) {
+	text := r.Header.Get(oauth.HeaderRefreshTokenCredential)
+	if c, err := r.Cookie(oauth.HeaderRefreshTokenCredential); text == "" && err == nil {
+		text = c.Value
+	}
+	if text == "" || s.primary == nil {
+		return nil, nil
+	}
+	a, p, err := s.primary.Credential(r.Context(), text)
+	if errors.Is(err, prt.ErrNoCredential) {
+		s.refused(r.Context(), "credential_ignored", adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The session credential proves nobody; the sign-in goes on without it."))
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.Proof = p
+	s.step(r.Context(), f.peer(), "session_credential_verified", "knows user and device by the enterprise primary refresh token.", map[string]any{"account": a.Qualified(), "device_id": p.DeviceID, "amr": p.AMR})
+	return a, nil
 }
 
 // offersWindows says whether a client is offered integrated sign-in.
@@ -234,9 +265,12 @@ func (s *server) submittedCode(w http.ResponseWriter, r *http.Request, f *flow) 
 
 // next goes on after a factor: with the second, or to the end.
 func (s *server) next(w http.ResponseWriter, r *http.Request, f *flow, a *farm.Account) error {
-	need, err := s.demandsFactor(r.Context(), f.peer(), f.MFA, f.Proof)
-	if err != nil {
-		return err
+	need := false
+	if !a.Computer { // which has no second factor
+		var err error
+		if need, err = s.demandsFactor(r.Context(), f.peer(), f.Asked, f.Proof); err != nil {
+			return err
+		}
 	}
 	if need {
 		if err := s.challenge(r.Context(), a); err != nil {

@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/winhello"
@@ -131,7 +132,7 @@ func (c *certifying) ask(ctx context.Context, csr []byte) ([]*x509.Certificate, 
 	}
 	c.in("F")
 	c.trace.step(c.by, "", local, "certificate_received", "The certificate comes back from the registration authority.",
-		message{"subject": chain[0].Subject.String(), "issuer": chain[0].Issuer.String(), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
+		message{"subject": kerberos.NameOf(chain[0].RawSubject), "issuer": kerberos.NameOf(chain[0].RawIssuer), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
 	return chain, nil
 }
 
@@ -164,9 +165,17 @@ func fromRegistrationAuthority(err error) error {
 	if !errors.As(err, &sts) || isOver(err) {
 		return err
 	}
+	says := func(beginning string) bool { return strings.HasPrefix(sts.Sentence, beginning) }
 	code := "certificate_request_refused"
-	if sts.Code == adfs.CodeHelloKey {
+	switch {
+	case says(winhello.ReceiptRefused):
+		code = "receipt_refused"
+	case sts.Code == adfs.CodeHelloKey:
 		code = "certificate_key_unknown"
+	case says(winhello.AgentMissing), says(winhello.AgentRefused):
+		code = "agent_certificate_unusable"
+	case says(winhello.NotIssued):
+		code = "certificate_not_issued"
 	}
 	r := refuse(code, err)
 	if sts.Sentence != "" {
@@ -178,9 +187,7 @@ func fromRegistrationAuthority(err error) error {
 // withoutCertificate tells that a key stays without certificate for now: the
 // device tries again at a later sign-in.
 func (t *trace) withoutCertificate(by event.Actor, err error) {
-	if !t.refusing {
-		t.refused(by, event.User, local, "certificate_not_enrolled", "The Hello key has no new sign-in certificate.", err)
-	}
+	t.refused(by, event.User, local, "certificate_not_enrolled", "The Hello key has no new sign-in certificate.", err)
 	t.skip(by, "certificate_retry", "The device asks for the sign-in certificate again at a later sign-in.", reasonOf(err).Code)
 }
 
