@@ -172,7 +172,7 @@ func (w *World) issues(authority providers.Ref, template string) bool {
 	return x == nil || x.Enabled
 }
 
-// adapter reports whether a federation service can verify a second factor.
-func adapter(f *Federation) bool {
+// VerifiesFactors reports whether a federation service can verify a second factor.
+func VerifiesFactors(f *Federation) bool {
 	return f.In.MFA != spec.AdapterNone && f.In.MFARule != spec.MFANever || !f.Knows("mfa", "mfa_rule")
 }
