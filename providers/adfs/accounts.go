@@ -41,7 +41,8 @@ func (s *server) account(upn string) (a *account, err error) {
 }
 
 // setAccount registers a second factor, or a third party's account. What a
-// request does not name stays: a password, and a secret.
+// request does not name stays: a password, and the secret of a factor that it says
+// is registered.
 func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) error {
 	switch {
 	case s.set.adfs() && (in.Password != "" || in.ImmutableID != ""):
@@ -70,8 +71,11 @@ func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) er
 		if password != nil {
 			a.Password = password
 		}
-		if in.TOTPSecret != nil {
+		switch {
+		case in.TOTPSecret != nil:
 			a.TOTP = in.TOTPSecret
+		case !in.MFA:
+			a.TOTP = nil
 		}
 		return put(w, tableAccounts, upn, a)
 	})

@@ -44,7 +44,7 @@ func TestFederationConforms(t *testing.T) {
 		return in
 	}
 	conformance.Run(t, conformance.Harness{
-		Kind: "federation", Env: newDomain, Every: 3,
+		Kind: "federation", Env: newDomain, Every: 5,
 		In: func(n int) any { return cty.ObjectVal(federation(n)) },
 		Change: func(n int) any {
 			in := federation(n)

@@ -134,9 +134,9 @@ func badToken(why string) *adfs.Error {
 	return adfs.NewError(adfs.InvalidToken, "", "The access token %s.", why).WithHint("Ask for a token of this service for this resource.")
 }
 
-// Verify validates an access token of the service for an audience. The key is
+// verify validates an access token of the service for an audience. The key is
 // looked up among the service's own and nowhere else.
-func (s *server) Verify(text, audience string) (*adfs.Claims, error) {
+func (s *server) verify(text, audience string) (*adfs.Claims, error) {
 	t, err := jose.Parse(text)
 	if err != nil {
 		return nil, badToken("is malformed")
@@ -169,5 +169,5 @@ func (s *server) bearer(r *http.Request, audience string) (*adfs.Claims, error) 
 	if !ok || !strings.EqualFold(scheme, "Bearer") || text == "" {
 		return nil, badToken("is missing")
 	}
-	return s.Verify(text, audience)
+	return s.verify(text, audience)
 }

@@ -9,10 +9,12 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/administer"
+	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
+	"hellolab/providers/wire/web"
 )
 
 // mark is by which an account of a federation service is known to be this one's.
@@ -39,6 +41,7 @@ func create(ctx context.Context, env providers.Env, in spec.Federation) (spec.Fe
 	if err := s.store(ctx, env); err != nil {
 		return spec.FederationOut{}, err
 	}
+	s.tryAgent(ctx, env)
 	return s.learned(env)
 }
 
@@ -118,7 +121,10 @@ func (s *settings) join(ctx context.Context, env providers.Env, c *adldap.Conn) 
 	if err := c.Replace(e.DN, adldap.Attributes{"description": {mark(env.Addr)}, "operatingSystem": {"Windows Server 2022 Datacenter"}, "operatingSystemVersion": {"10.0 (20348)"}}); err != nil {
 		return err
 	}
-	if err := s.setRights(c); err != nil {
+	if err := s.setRights(env, c); err != nil {
+		return err
+	}
+	if err := s.setAgentRight(c); err != nil {
 		return err
 	}
 	return s.store(ctx, env)
@@ -176,7 +182,7 @@ func asObject(ctx context.Context, env providers.Env, o object) (object, error) 
 			return object{}, err
 		}
 		// Without its rights the service registers nothing.
-		has, err := s.hasRights(c)
+		has, err := s.hasRights(env, c)
 		if err != nil {
 			return object{}, err
 		}
@@ -210,7 +216,10 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Federation
 		if err := freeHost(env, s.DRSHost); err != nil {
 			return o.Out, err
 		}
-		if err := s.setRights(c); err != nil {
+		if err := s.setRights(env, c); err != nil {
+			return o.Out, err
+		}
+		if err := s.setAgentRight(c); err != nil {
 			return o.Out, err
 		}
 	}
@@ -220,7 +229,10 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Federation
 	if err := s.store(ctx, env); err != nil {
 		return o.Out, err
 	}
-	s.tellChanged(env, was)
+	if in.SigningVersion != was.SigningVersion {
+		s.tellSigning(ctx, env)
+	}
+	s.tryAgent(ctx, env)
 	return s.learned(env)
 }
 
@@ -237,9 +249,37 @@ func remove(ctx context.Context, env providers.Env, o object) error {
 		return err
 	}
 	defer c.Close()
-	s.In.DeviceRegistration = false
-	if err := s.setRights(c); err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
+	s.In.DeviceRegistration, s.In.RegistrationAuthority = false, false
+	if err := s.setAgentRight(c); err != nil {
+		return err
+	}
+	if err := s.setRights(env, c); err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
 		return err
 	}
 	return s.Account.Leave(c)
+}
+
+// tryAgent enrolls the agent's certificate where the service is to have one. What
+// keeps it from that keeps nothing else from working: it is told, and tried again
+// when it is due.
+func (s *settings) tryAgent(ctx context.Context, env providers.Env) {
+	if err := ensureAgent(ctx, env); err != nil && env.Log != nil {
+		env.Log.WarnContext(ctx, "no enrollment agent certificate", "error", err)
+	}
+}
+
+// tellSigning tells of a new token-signing certificate.
+func (s *settings) tellSigning(ctx context.Context, env providers.Env) {
+	ring, err := loadKeys(env)
+	if err != nil || len(ring.Signing) < 2 {
+		return
+	}
+	actor := event.IdentityProvider
+	if s.adfs() {
+		actor = event.STS
+	}
+	former := ring.Signing[len(ring.Signing)-2]
+	env.Emit.Emit(event.Event{At: env.Now(), Correlation: web.Correlation(ctx), Actor: actor, Protocol: "local", Step: "signing_certificate_rolled_over",
+		Text:    string(actor) + " signs with a new token-signing certificate; the former stays published for the overlap.",
+		Message: map[string]any{"thumbprint": ring.current().thumbprint(), "former": former.thumbprint(), "published_until": former.Until.UTC()}})
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"hellolab/providers"
+	"hellolab/providers/adfs/edrs"
 	"hellolab/providers/wire/addevice"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/guid"
@@ -20,8 +22,9 @@ const groupGlobal = "-2147483646"
 
 // setRights gives the server's account what device registration needs, or takes
 // it away: it writes keys of users (Key Admins), and keeps the devices of the
-// domain (Initialize-ADDeviceRegistration).
-func (s *settings) setRights(c *adldap.Conn) error {
+// domain and issues their certificates (Initialize-ADDeviceRegistration). Taking it
+// away takes the forest's device registration away where this service gave it.
+func (s *settings) setRights(env providers.Env, c *adldap.Conn) error {
 	account, err := c.First(ldapmsg.EqualTo("sAMAccountName", s.Account.Name()))
 	if err != nil {
 		return err
@@ -34,16 +37,26 @@ func (s *settings) setRights(c *adldap.Conn) error {
 		if err := leave(c, admins, account); err != nil {
 			return err
 		}
+		own, err := edrs.Initialized(c, s.sealer(env))
+		if err == nil && own {
+			err = edrs.Remove(c)
+		}
+		if err != nil {
+			return err
+		}
 		return stopKeeping(c, account)
 	}
 	if err := c.AddValue(admins.DN, "member", account.DN); err != nil {
 		return err
 	}
-	return keepDevices(c, account)
+	if err := keepDevices(c, account); err != nil {
+		return err
+	}
+	return edrs.Initialize(c, s.sealer(env), randomness(env), env.Now())
 }
 
 // hasRights says whether the account has what device registration needs.
-func (s *settings) hasRights(c *adldap.Conn) (bool, error) {
+func (s *settings) hasRights(env providers.Env, c *adldap.Conn) (bool, error) {
 	account, err := c.First(ldapmsg.EqualTo("sAMAccountName", s.Account.Name()))
 	if err != nil {
 		return false, err
@@ -56,12 +69,13 @@ func (s *settings) hasRights(c *adldap.Conn) (bool, error) {
 	if err != nil || keeper == nil {
 		return false, err
 	}
-	in, err := isMember(admins, account)
-	if err != nil || !in {
+	if in, err := isMember(admins, account); err != nil || !in {
 		return false, err
 	}
-	in, err = isMember(keeper, account)
-	return in || keeper.GUID == account.GUID, err
+	if in, err := isMember(keeper, account); err != nil || !in && keeper.GUID != account.GUID {
+		return false, err
+	}
+	return edrs.Initialized(c, s.sealer(env))
 }
 
 func (s *settings) keyAdmins(c *adldap.Conn) (*adldap.Entry, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hellolab/providers"
+	"hellolab/providers/adfs/edrs"
 	"hellolab/providers/adfs/seal"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
@@ -29,6 +30,7 @@ type server struct {
 	seal    *seal.Sealer
 	replays *krb.ReplayCache
 	self    *krb.ReplayCache // of the service's own sign-ins to itself
+	parts
 }
 
 func open(ctx context.Context, env providers.Env, o object) (providers.Service, error) {
@@ -58,9 +60,12 @@ func newServer(env providers.Env) (*server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.env.Rand = randomness(env)
-	s.seal = seal.New(set.Master, s.env.Rand)
-	s.keys, err = ring.load()
-	return s, err
+	s.seal = set.sealer(env)
+	if s.keys, err = ring.load(); err != nil {
+		return nil, err
+	}
+	s.assemble()
+	return s, nil
 }
 
 // ServeHTTP hands a request to the part that answers its host and path.
@@ -74,6 +79,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.set.In.Enabled {
 		// What Windows answers on the port of a service that does not run.
 		http.Error(w, "Service Unavailable: the federation service does not run.", http.StatusServiceUnavailable)
+		return
+	}
+	if s.registration != nil && edrs.Paths(path) {
+		s.registration.ServeHTTP(w, r)
 		return
 	}
 	if host != s.set.Host {

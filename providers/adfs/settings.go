@@ -52,6 +52,11 @@ type settings struct {
 // adfs says whether the service is AD FS, which has a domain.
 func (s *settings) adfs() bool { return s.In.Kind == spec.FederationADFS }
 
+// sealer encrypts what the service hands out.
+func (s *settings) sealer(env providers.Env) *seal.Sealer {
+	return seal.New(s.Master, randomness(env))
+}
+
 // lifetimes are those declared, or the defaults.
 func (s *settings) lifetimes() spec.FederationLifetimes {
 	if s.In.Lifetimes != nil {

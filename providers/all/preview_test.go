@@ -92,6 +92,8 @@ var kept = []struct {
 }{
 	{477, 29}, {1089, 29}, // a device disabled in the tenant alone was thought to be enabled by the next cycle
 	{408, 29}, // an update that changes nothing ran a cycle
+	{6020, 34}, // who left Connect's scope and came back is another account of the same name
+	{6046, 34}, // a controller refuses the ticket that another has sealed with AES256
 }
 
 func predictAndRun(t *testing.T, random *rand.Rand, kinds []func(*rand.Rand) edit) {

@@ -85,7 +85,46 @@ func createDomainUser(ctx context.Context, env providers.Env, in spec.User) (spe
 	if err != nil {
 		return out, err
 	}
-	return out, setDomainGroups(ctx, env, c, out.ObjectID, nil, in.Groups)
+	if err := setDomainGroups(ctx, env, c, out.ObjectID, nil, in.Groups); err != nil {
+		return out, err
+	}
+	return atAdapter(ctx, env, out, in)
+}
+
+// atAdapter registers the second factor of a user of a domain alone with AD FS,
+// where the domain has one.
+func atAdapter(ctx context.Context, env providers.Env, out spec.UserOut, in spec.User) (spec.UserOut, error) {
+	at, err := serviceOf(env, in)
+	if err != nil || at == nil {
+		return out, err
+	}
+	if out.TOTPSecret, err = factor(env, in, out.TOTPSecret); err != nil {
+		return out, err
+	}
+	return out, at.register(ctx, env, in, "", out.TOTPSecret, "")
+}
+
+// domainUserSeen is the declared user o as the domain and AD FS hold it. The secret
+// of the second factor nobody tells again: one that is not known counts as none.
+func domainUserSeen(ctx context.Context, env providers.Env, o userObject, e *adldap.Entry) (userObject, error) {
+	at, err := serviceOf(env, o.In)
+	if err != nil {
+		return userObject{}, err
+	}
+	known := o.Out.TOTPSecret
+	if o, err = domainUserAs(env, o, e); err != nil || at == nil {
+		return o, err
+	}
+	if err := at.seen(ctx, env, &o, ""); err != nil {
+		return o, err
+	}
+	if known == "" {
+		o.In.MFA = noFactor
+	}
+	if o.In.MFA != noFactor {
+		o.Out.TOTPSecret = known
+	}
+	return o, nil
 }
 
 func domainOut(e *adldap.Entry) (spec.UserOut, error) {
@@ -110,7 +149,7 @@ func findDomainUser(ctx context.Context, env providers.Env, o userObject, upn st
 	if err != nil {
 		return userObject{}, gone(err)
 	}
-	return domainUserAs(env, o, e)
+	return domainUserSeen(ctx, env, o, e)
 }
 
 // domainUserAs is the declared user o as the domain holds it.
@@ -157,7 +196,7 @@ func readDomainUser(ctx context.Context, env providers.Env, o userObject) (userO
 	if err != nil {
 		return userObject{}, gone(err)
 	}
-	return domainUserAs(env, o, e)
+	return domainUserSeen(ctx, env, o, e)
 }
 
 func updateDomainUser(ctx context.Context, env providers.Env, o userObject, in spec.User) (spec.UserOut, error) {
@@ -169,7 +208,21 @@ func updateDomainUser(ctx context.Context, env providers.Env, o userObject, in s
 	if err := changeDomainAccount(c, adldap.ByGUID(o.ID), o.In, in); err != nil {
 		return o.Out, err
 	}
-	return o.Out, setDomainGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups)
+	if err := setDomainGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups); err != nil {
+		return o.Out, err
+	}
+	at, err := serviceOf(env, in)
+	if err == nil {
+		err = at.follow(ctx, env, o.In)
+	}
+	if err != nil {
+		return o.Out, err
+	}
+	out := o.Out
+	if o.In.MFA == noFactor {
+		out.TOTPSecret = "" // what is registered again, is new
+	}
+	return atAdapter(ctx, env, out, in)
 }
 
 // changeDomainAccount makes an account what is declared, where it was not.
@@ -207,6 +260,13 @@ func deleteDomainUser(ctx context.Context, env providers.Env, o userObject) erro
 		return err
 	}
 	defer c.Close()
+	at, err := serviceOf(env, o.In)
+	if err == nil {
+		err = at.leave(ctx, env)
+	}
+	if err != nil {
+		return err
+	}
 	return deleted(c.Delete(adldap.ByGUID(o.ID)))
 }
 

@@ -165,10 +165,32 @@ func (b both) tenantHalf(ctx context.Context, env providers.Env, out spec.UserOu
 	}
 	a, err := setApp(ctx, b.tenant, u.ID, in.MFA)
 	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
+	if err == nil {
+		err = registerBoth(ctx, env, was, in, u, a.totp)
+	}
 	if err != nil || in.Risk == risk {
 		return out, err
 	}
 	return out, setRisk(ctx, b.tenant, u.ID, in.Risk)
+}
+
+// registerBoth registers a user's second factor with the federation service, with
+// the secret that the tenant has, and at a third party's service the account.
+func registerBoth(ctx context.Context, env providers.Env, was *spec.User, in spec.User, u *graph.User, secret string) error {
+	at, err := serviceOf(env, in)
+	if err != nil {
+		return err
+	}
+	if was != nil {
+		if err := at.follow(ctx, env, *was); err != nil {
+			return err
+		}
+	}
+	password := ""
+	if was == nil || was.PasswordVersion != in.PasswordVersion {
+		password = string(in.Password)
+	}
+	return at.register(ctx, env, in, u.ImmutableID, secret, password)
 }
 
 // setGroups makes the memberships in one directory what is declared.
@@ -247,7 +269,11 @@ func (b both) asUser(ctx context.Context, env providers.Env, o userObject, e *ad
 	}
 	here.Out.TOTPSecret, here.Out.PhoneSecret = there.Out.TOTPSecret, there.Out.PhoneSecret
 	here.ID, here.Out.ObjectID = u.ID, u.ID
-	return here, nil
+	at, err := serviceOf(env, o.In)
+	if err != nil {
+		return userObject{}, err
+	}
+	return here, at.seen(ctx, env, &here, u.ImmutableID)
 }
 
 // heldInBoth returns the declared groups that the account is in, each where it
@@ -300,6 +326,13 @@ func deleteHybridUser(ctx context.Context, env providers.Env, o userObject) erro
 		return err
 	}
 	defer b.close()
+	at, err := serviceOf(env, o.In)
+	if err == nil {
+		err = at.leave(ctx, env)
+	}
+	if err != nil {
+		return err
+	}
 	if err := deleted(b.domain.Delete(adldap.ByGUID(o.Out.DomainID))); err != nil {
 		return err
 	}

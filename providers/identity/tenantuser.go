@@ -30,7 +30,18 @@ func createTenantUser(ctx context.Context, env providers.Env, in spec.User) (spe
 		return spec.UserOut{}, err
 	}
 	defer c.Close()
-	u, err := graph.Post[graph.User](ctx, c, account(in, in.Password), "users")
+	at, err := serviceOf(env, in)
+	if err != nil {
+		return spec.UserOut{}, err
+	}
+	g := account(in, in.Password)
+	if at.elsewhere() {
+		g.PasswordProfile = nil
+		if g.ImmutableID, err = newAnchor(env); err != nil {
+			return spec.UserOut{}, err
+		}
+	}
+	u, err := graph.Post[graph.User](ctx, c, g, "users")
 	if err != nil {
 		return spec.UserOut{}, err
 	}
@@ -40,6 +51,9 @@ func createTenantUser(ctx context.Context, env providers.Env, in spec.User) (spe
 	}
 	a, err := setApp(ctx, c, u.ID, in.MFA)
 	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
+	if err == nil {
+		err = at.register(ctx, env, in, g.ImmutableID, a.totp, string(in.Password))
+	}
 	if err != nil || in.Risk == noRisk {
 		return out, err
 	}
@@ -146,7 +160,20 @@ func findTenantUser(ctx context.Context, env providers.Env, o userObject, upn st
 		return userObject{}, err
 	}
 	o.Addr, o.ID, o.Out.ObjectID = env.Addr, u.ID, u.ID
-	return userAs(ctx, env, c, o, u)
+	return tenantUserAs(ctx, env, c, o, u)
+}
+
+// tenantUserAs is the declared user o as the directory and the federation service
+// hold it.
+func tenantUserAs(ctx context.Context, env providers.Env, c *graph.Client, o userObject, u *graph.User) (userObject, error) {
+	at, err := serviceOf(env, o.In)
+	if err != nil {
+		return userObject{}, err
+	}
+	if o, err = userAs(ctx, env, c, o, u); err != nil {
+		return o, err
+	}
+	return o, at.seen(ctx, env, &o, u.ImmutableID)
 }
 
 // userAs is the declared user o as the directory holds it.
@@ -190,7 +217,7 @@ func readTenantUser(ctx context.Context, env providers.Env, o userObject) (userO
 	if err != nil {
 		return userObject{}, err
 	}
-	return userAs(ctx, env, c, o, u)
+	return tenantUserAs(ctx, env, c, o, u)
 }
 
 func updateTenantUser(ctx context.Context, env providers.Env, o userObject, in spec.User) (spec.UserOut, error) {
@@ -206,7 +233,18 @@ func updateTenantUser(ctx context.Context, env providers.Env, o userObject, in s
 		}
 		password = in.Password
 	}
-	if err := c.Patch(ctx, account(in, password), "users", o.ID); err != nil {
+	at, err := serviceOf(env, in)
+	if err != nil {
+		return o.Out, err
+	}
+	g := account(in, password)
+	if at.elsewhere() {
+		if g.ImmutableID, err = anchorOf(ctx, env, c, o.ID); err != nil {
+			return o.Out, err
+		}
+		g.PasswordProfile = nil
+	}
+	if err := c.Patch(ctx, g, "users", o.ID); err != nil {
 		return o.Out, err
 	}
 	if err := setGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups); err != nil {
@@ -220,6 +258,12 @@ func updateTenantUser(ctx context.Context, env providers.Env, o userObject, in s
 	out := o.Out
 	a, err := setApp(ctx, c, o.ID, in.MFA)
 	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
+	if err == nil {
+		err = at.follow(ctx, env, o.In)
+	}
+	if err == nil {
+		err = at.register(ctx, env, in, g.ImmutableID, a.totp, string(password))
+	}
 	return out, err
 }
 
@@ -229,5 +273,12 @@ func deleteTenantUser(ctx context.Context, env providers.Env, o userObject) erro
 		return err
 	}
 	defer c.Close()
+	at, err := serviceOf(env, o.In)
+	if err == nil {
+		err = at.leave(ctx, env)
+	}
+	if err != nil {
+		return err
+	}
 	return c.Delete(ctx, "users", o.ID)
 }

@@ -16,7 +16,8 @@ func User() providers.Type {
 	return providers.Of(providers.Kind[spec.User, spec.UserOut]{
 		Name:  "user",
 		Doc:   "A person with an account.",
-		After: []string{"tenant", "domain", "sync"},
+		After: []string{"tenant", "domain", "federation", "sync"},
+		Watch: watchService,
 		Home: func(in spec.User) providers.Ref {
 			if in.Tenant != "" && in.Domain != "" {
 				return "" // no directory alone takes the account with it

@@ -196,7 +196,7 @@ type EnrollmentOut struct {
 	Trust      string `lab:"trust" doc:"Trust type towards Active Directory; none in a cloud-only lab."`
 	KeyStorage string `lab:"key_storage" doc:"\"tpm\" or \"software\"."`
 	DeviceID   string `lab:"device_id" doc:"Device the directory's key entry refers to."`
-	Status     string `lab:"status,volatile" doc:"\"ready\" when the key can be used everywhere it should; \"waiting_for_sync\" while a domain that it is proven to (key trust) has not got it yet."`
+	Status     string `lab:"status,volatile" doc:"\"ready\" when the key can be used everywhere it should; \"waiting_for_sync\" while a domain that it is proven to (key trust) has not got it yet; \"waiting_for_certificate\" while the key has no sign-in certificate (certificate trust)."`
 	Created    string `lab:"created" doc:"Lab time of registration, RFC 3339."`
 	Federated  bool   `lab:"federated" doc:"Whether phase A went through the federation service."`
 	Delivery   string `lab:"delivery" doc:"Of certificate trust: \"ra\", the registration authority of AD FS, or \"mdm_scep\", device management."`

@@ -127,11 +127,11 @@ func (s *survey) tenants() error {
 
 // tenant reads the keys that users have registered, and which devices are let in.
 func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
-	by, unseen := map[string]*access.Account{}, map[*access.Account]bool{}
+	by, named, unseen := map[string]*access.Account{}, map[string]*access.Account{}, map[*access.Account]bool{}
 	for _, u := range s.users {
 		if string(u.In.Tenant) == t.Addr {
 			a := s.facts.Accounts[u.Addr]
-			by[strings.ToLower(u.Out.ObjectID)], unseen[a] = a, true
+			by[strings.ToLower(u.Out.ObjectID)], named[strings.ToLower(u.In.UPN)], unseen[a] = a, a, true
 		}
 	}
 	if len(by) == 0 {
@@ -146,7 +146,7 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 		if err != nil {
 			return err
 		}
-		a := by[strings.ToLower(u.ID)]
+		a := cmp.Or(by[strings.ToLower(u.ID)], named[strings.ToLower(u.UserPrincipalName)]) // who came back is another, of the same name
 		if a == nil {
 			continue
 		}
@@ -324,7 +324,7 @@ func (s *survey) syncs() error {
 			at := st.Of(p)
 			return access.Timing{Next: moment(at.Next), Last: moment(at.Last)}
 		}
-		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport)}
+		s.facts.Syncs[o.Addr] = access.Schedule{Cycles: timing(connect.Accounts), Keys: timing(connect.KeyExport), Devices: timing(connect.DeviceWriteback)}
 	}
 	return err
 }

@@ -63,6 +63,7 @@ type issuer struct {
 	actor event.Actor
 	name  string // in sentences
 	id    string // as records name it
+	aud   string // of a Hello key's assertion
 	host  string // that requests are for
 	token string // URL of the token endpoint
 	scope string // that asks for a primary refresh token
@@ -73,10 +74,10 @@ type issuer struct {
 func (c *cloudAP) at() issuer {
 	if c.sts != nil {
 		host := c.sts.Out.Host
-		return issuer{event.STS, "AD FS", host, host, "https://" + host + adfsToken, "openid aza", tableEnterprise}
+		return issuer{event.STS, "AD FS", host, adfs.Issuer(host), host, "https://" + host + adfsToken, "openid aza", tableEnterprise}
 	}
 	t := c.tenant
-	return issuer{event.EntraID, "the tenant", t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", tablePRT}
+	return issuer{event.EntraID, "the tenant", t.TenantID, t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", tablePRT}
 }
 
 // nonce sends what is in effect an empty OAuth request, and gets a nonce.

@@ -48,6 +48,8 @@ type enrollmentRecord struct {
 	Registered bool      `json:"registered"`
 	Created    time.Time `json:"created"`
 	Gestures   []string  `json:"gestures,omitempty"` // asked for besides the PIN
+	Federated  bool      `json:"federated,omitempty"`
+	Delivery   string    `json:"delivery,omitempty"` // of certificate trust
 	Receipt    string    `json:"receipt,omitempty"`  // by which AD FS certifies the key before the domain has it
 	Hint       string    `json:"hint,omitempty"`     // of AD FS's registration service, for the same
 }
@@ -99,6 +101,7 @@ func (e *enrolling) record() (enrollmentRecord, bool, error) {
 
 // out is what the lab learns; last is the status that it knew before.
 func (e *enrolling) out(ctx context.Context, rec enrollmentRecord, last string) spec.EnrollmentOut {
+	certificate, ends := e.certificateOut(rec)
 	return spec.EnrollmentOut{
 		EnrollmentID: rec.id(),
 
@@ -109,6 +112,11 @@ func (e *enrolling) out(ctx context.Context, rec enrollmentRecord, last string) 
 		DeviceID:   rec.DeviceID,
 		Status:     e.status(ctx, rec, last),
 		Created:    rec.Created.UTC().Format(time.RFC3339),
+		Federated:  rec.Federated,
+		Delivery:   rec.Delivery,
+
+		Certificate:         certificate,
+		CertificateNotAfter: ends,
 	}
 }
 

@@ -3,15 +3,18 @@ package windows
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 )
@@ -20,6 +23,8 @@ import (
 const (
 	statusReady   = "ready"
 	statusWaiting = "waiting_for_sync"
+
+	statusNoCertificate = "waiting_for_certificate"
 )
 
 // enrollmentWatch is the domain that the user's key is proven to: whether the key
@@ -33,10 +38,46 @@ func enrollmentWatch(objects providers.Objects, in spec.Enrollment) []providers.
 	return []providers.Ref{user.In.Domain}
 }
 
+// certificateOut is the sign-in certificate of the enrollment's key, its thumbprint
+// and end; "" where there is none.
+func (e *enrolling) certificateOut(rec enrollmentRecord) (thumbprint, notAfter string) {
+	cert, err := e.enrolledCertificate(rec)
+	if err != nil || cert == nil {
+		return "", ""
+	}
+	return drs.Thumbprint(cert.Raw), cert.NotAfter.UTC().Format(time.RFC3339)
+}
+
+func (e *enrolling) enrolledCertificate(rec enrollmentRecord) (*x509.Certificate, error) {
+	held, ok, err := e.containerOf(e.user)
+	if err != nil || !ok {
+		return nil, err
+	}
+	for _, key := range held.UserKeys {
+		if key.ID != rec.KeyID {
+			continue
+		}
+		chain, err := e.signInCertificate(e.user, key)
+		if err != nil || chain == nil {
+			return nil, err
+		}
+		return chain[0], nil
+	}
+	return nil, nil
+}
+
 // status says where the credential can be used: with key trust, in the domain
-// only when the key has arrived there. last is what was known before; it stands
-// while the domain cannot be asked.
+// only when the key has arrived there; with certificate trust, when there is a
+// certificate in its life. last is what was known before; it stands while the domain
+// cannot be asked.
 func (e *enrolling) status(ctx context.Context, rec enrollmentRecord, last string) string {
+	if rec.Trust == string(hello.CertTrust) {
+		cert, err := e.enrolledCertificate(rec)
+		if err != nil || cert == nil || e.env.Now().After(cert.NotAfter) {
+			return statusNoCertificate
+		}
+		return statusReady
+	}
 	if rec.Trust != string(hello.KeyTrust) || e.user.domain == "" {
 		return statusReady
 	}

@@ -52,7 +52,7 @@ func (r *registering) discoverEnterprise(ctx context.Context) (err error) {
 	if r.contract, err = edrs.Discover(ctx, r.http, host); err != nil {
 		return err
 	}
-	if u, err := url.Parse(r.contract.Join.URL); err != nil || u.Scheme != "https" || u.Hostname() != host {
+	if u, err := url.Parse(r.contract.Join.URL); err != nil || u.Scheme != "https" || u.Hostname() != host && u.Hostname() != r.sts.Out.Host {
 		return fmt.Errorf("discovery leads elsewhere: %.80q", r.contract.Join.URL)
 	}
 	r.trace.step(event.Device, "", local, "discovered", "The computer knows where to register, and the audience of the token it needs.",
@@ -217,6 +217,21 @@ func (m *machine) atDirectory(ctx context.Context, do func(*adldap.Conn, guid.GU
 	}
 	defer release()
 	return do(conn, device)
+}
+
+// changeEnterprise has the domain say of the machine's msDS-Device whether it may be
+// served, as its administrator.
+func (m *machine) changeEnterprise(ctx context.Context) error {
+	if m.rec.Enterprise == nil {
+		return nil
+	}
+	enabled := "FALSE"
+	if m.in.EnabledInDomain {
+		enabled = "TRUE"
+	}
+	return m.atDirectory(ctx, func(c *adldap.Conn, device guid.GUID) error {
+		return c.Replace(addevice.DN(c.Base, device), adldap.Attributes{"msDS-IsEnabled": {enabled}})
+	})
 }
 
 // leaveEnterprise ends the registration with AD FS: by the device's certificate, or,

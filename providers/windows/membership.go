@@ -113,6 +113,9 @@ func (m *machine) changeComputer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.changeEnterprise(ctx); err != nil {
+		return err
+	}
 	name, version := domainjoin.OperatingSystem(m.in.OS)
 	return domainjoin.Change(ctx, m.desk, ms.provider, ms.domain, ms.admin, *m.rec.Member, m.in.EnabledInDomain, name, version)
 }

@@ -159,11 +159,25 @@ func (p *provisioning) resetDestructively(ctx context.Context, old enrollmentRec
 	if err := p.seeDomain(ctx); err != nil {
 		return err
 	}
-	if err := p.firstFactor(ctx, atLock); err != nil {
+	if p.rec.Registration != nil {
+		err = p.firstFactor(ctx, atLock)
+	}
+	if err == nil {
+		err = p.enterpriseFactor(ctx, atLock)
+	}
+	if err != nil {
 		return err
 	}
 	facts := p.facts(p.user)
-	facts.PRT = true
+	facts.PRT = p.prt != nil
+	if needsReadiness(p.route) {
+		ready, err := p.learnReadiness(ctx, p.trace, p.cloud.http, p.route)
+		if err != nil {
+			return err
+		}
+		facts.Template, facts.RegistrationAuthority = ready.Template, ready.Authority
+	}
+	facts.EnterprisePRT = p.enterprise != nil
 	if facts.CloudTGT, err = p.partialTicket(ctx); err != nil {
 		return err
 	}
@@ -228,5 +242,25 @@ func (p *provisioning) firstFactor(ctx context.Context, atLock bool) error {
 	t.step(event.User, event.CXH, local, "first_factor", "The user proves who they are with the password.", message{"user": p.user.upn, "credential": byPassword})
 	rec, err := p.cloud.passwordToken(ctx, p.user)
 	p.prt = rec
+	return err
+}
+
+// enterpriseFactor is firstFactor where the domain checks passwords and no tenant
+// is: the session that is open, or the password at a controller. It looks for the
+// token of AD FS, too.
+func (p *provisioning) enterpriseFactor(ctx context.Context, atLock bool) (err error) {
+	if p.rec.Registration == nil && atLock {
+		if len(p.user.password) == 0 {
+			return refuse("pin_reset_needs_password", nil)
+		}
+		p.trace.step(event.User, event.CXH, local, "first_factor", "The user proves who they are with the password.", message{"user": p.user.upn, "credential": byPassword})
+		if err := p.domainFirst(ctx); err != nil {
+			return err
+		}
+	}
+	if len(p.user.password) > 0 {
+		return p.enterpriseAtFirst(ctx)
+	}
+	p.enterprise, err = p.heldEnterprise(p.user)
 	return err
 }

@@ -173,6 +173,7 @@ func (p *provisioning) register(ctx context.Context, ask func(context.Context) (
 	p.made = enrollmentRecord{
 		Addr: p.env.Addr, KeyID: p.key.ID, Flow: string(p.trace.flow), Trust: string(p.route.Trust),
 		DeviceID: p.identity().DeviceID, Created: p.env.Now(), Gestures: p.asked.Gestures, ID: p.id,
+		Federated: p.route.Authentication.Federated(), Delivery: string(p.route.Delivery),
 	}
 	if err := p.keep(ctx, p.made); err != nil {
 		return err

@@ -49,7 +49,13 @@ func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*o
 	if err != nil {
 		return nil, err
 	}
-	if pages.device, err = p.cloud.towards(p.sts).deviceCredential(ctx); err != nil {
+	if asked := p.cloud.towards(p.sts); p.enterprise != nil {
+		pages.proof = ""
+		pages.session, err = asked.sessionCredential(ctx, p.enterprise)
+	} else {
+		pages.device, err = asked.deviceCredential(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	secret, err := random(p.env, 32)
@@ -62,7 +68,7 @@ func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*o
 		CodeChallenge: oauth.Challenge(verifier), CodeChallengeMethod: "S256", AMRValues: oauth.AMRNGCMFA, ClientRequestID: p.trace.id,
 	}
 	p.trace.step(event.WAM, event.STS, https, "sts_request", "The plug-in sends the token request to AD FS: its page opens in the application's window.",
-		message{"resource": resource, "amr_values": ask.AMRValues, "ticket": pages.proof != ""})
+		message{"resource": resource, "amr_values": ask.AMRValues, "session": pages.session != "", "ticket": pages.proof != ""})
 	end, err := pages.signIn(ctx, p.user, "https://"+pages.host+adfs.PathAuthorize+"/?"+ask.Query().Encode())
 	if err != nil {
 		return nil, err

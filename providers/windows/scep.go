@@ -63,7 +63,7 @@ func (m *machine) enrollBySCEP(ctx context.Context, t *trace, user person, key c
 	chain, err := client.Enroll(ctx, csr)
 	var no *scep.Refusal
 	if errors.As(err, &no) {
-		return refused(because("certificate_request_refused", err, "NDES refuses the certificate request: %s", no.Text))
+		return refused(because("certificate_not_issued", err, "NDES refuses the certificate request: %s", no.Text))
 	}
 	if err != nil {
 		return refused(err)

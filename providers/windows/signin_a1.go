@@ -114,7 +114,7 @@ func (s *signingIn) signFor(ctx context.Context, asked *cloudAP, nonce string) (
 	now := s.env.Now()
 	c := ngc.Claims{
 		Issuer:       s.user.upn,
-		Audience:     asked.at().id,
+		Audience:     asked.at().aud,
 		IssuedAt:     prt.Time(now.Unix()),
 		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
 		RequestNonce: nonce,

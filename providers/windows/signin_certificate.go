@@ -58,7 +58,7 @@ func (s *signingIn) certificates(ctx context.Context) error {
 // certify asks for a certificate by what the trust has for it.
 func (s *signingIn) certify(ctx context.Context, held *container.Container, key container.UserKey) error {
 	if s.route.Delivery == hello.MDMDelivery {
-		return refuse("certificate_payload_missing", nil)
+		return s.certifyByProfile(ctx, held, key)
 	}
 	sts, err := s.asksEnterprise(s.user, s.route)
 	if err != nil {

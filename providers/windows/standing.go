@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/wire/krb"
 )
 
 // Standing is what a device keeps of people, for whom a sign-in is previewed.
@@ -175,7 +176,11 @@ func (s *standingReader) tickets(sid, _ string) error {
 	if err != nil || !ok || held.TGT == nil {
 		return err
 	}
-	t := &access.Ticket{Realm: held.TGT.CRealm, Ends: held.TGT.EndTime, NTHash: held.NTHash != nil}
+	raw, err := krb.ParseTicket(held.TGT.Ticket)
+	if err != nil {
+		return err
+	}
+	t := &access.Ticket{EType: raw.EncPart.EType, Realm: held.TGT.CRealm, Ends: held.TGT.EndTime, NTHash: held.NTHash != nil}
 	for _, ticket := range held.Tickets {
 		if t.Services == nil {
 			t.Services = map[string]time.Time{}

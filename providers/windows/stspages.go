@@ -25,7 +25,21 @@ type stsPages struct {
 	who   event.Actor // the service
 	proof string      // header Authorization by the session's ticket; "" without one
 
-	device string // header x-ms-DeviceCredential, by which the service knows the device; "" for none
+	// session is the header x-ms-RefreshTokenCredential, by which AD FS knows user and
+	// device, where the session has its token; device is x-ms-DeviceCredential, by
+	// which it knows the device alone. "" for none.
+	session, device string
+}
+
+// header adds what says who asks.
+func (s *stsPages) header(h http.Header) {
+	h.Set("User-Agent", adfs.AgentWindows)
+	switch {
+	case s.session != "":
+		h.Set(oauth.HeaderRefreshTokenCredential, s.session)
+	case s.device != "":
+		h.Set(oauth.HeaderDeviceCredential, s.device)
+	}
 }
 
 // pagesEnd is how a sign-in at the pages ends: with a redirect to a client, or with
@@ -44,12 +58,9 @@ func (s *stsPages) signIn(ctx context.Context, p person, start string) (end page
 	if s.proof != "" {
 		req.Header.Set("Authorization", s.proof)
 	}
-	if s.device != "" {
-		req.Header.Set(oauth.HeaderDeviceCredential, s.device)
-	}
+	s.header(req.Header)
 	typed := false
 	for range maxPages {
-		req.Header.Set("User-Agent", adfs.AgentWindows)
 		base := req.URL
 		reply, err := web.Do(s.http, req)
 		if err != nil {
@@ -122,8 +133,8 @@ func (s *stsPages) typePassword(ctx context.Context, p person, target *url.URL, 
 
 func (s *stsPages) submit(ctx context.Context, target *url.URL, fields url.Values) (*http.Request, error) {
 	req, err := formRequest(ctx, target.String(), fields)
-	if err == nil && s.device != "" {
-		req.Header.Set(oauth.HeaderDeviceCredential, s.device)
+	if err == nil {
+		req.Header.Set("User-Agent", adfs.AgentWindows)
 	}
 	return req, err
 }

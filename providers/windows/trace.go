@@ -92,10 +92,27 @@ func (t *trace) exchange(actor, peer event.Actor, protocol, name, text string, m
 }
 
 func (t *trace) event(actor, peer event.Actor, protocol, name, text string, m message) event.Event {
+	if t.flow == hello.P8 && t.phase != "" {
+		text, m = inferred(t.phase, text, m)
+	}
 	return event.Event{
 		At: t.env.Now(), Correlation: t.id, Flow: string(t.flow), Phase: t.phase, Actor: actor, Peer: peer, Protocol: protocol,
 		Step: name, Text: text, User: t.user, Device: t.device, Message: m,
 	}
+}
+
+// inferred labels a step of the flow that no document draws: phase A is P2's, the
+// others are P1's.
+func inferred(phase, text string, m message) (string, message) {
+	from := "P1"
+	if phase == "A" {
+		from = "P2"
+	}
+	labelled := message{"inferred": from}
+	for name, v := range m {
+		labelled[name] = v
+	}
+	return strings.TrimSuffix(text, ".") + " (inferred from " + from + ").", labelled
 }
 
 func (t *trace) write(actor, peer event.Actor, protocol, name, text string, m message, o event.Outcome, r *event.Reason) {

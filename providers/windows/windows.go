@@ -13,8 +13,12 @@
 //
 //	join.go          DR  registration: keys, join, identity key certificate
 //	workaccount.go   DR  on a personal device: a work account is added
+//	join_hybrid.go   DR  hybrid join; join_federated.go in a federated tenant, join_enterprise.go with AD FS alone
+//	provision.go     the provisioning flows by their phases
 //	provision_p1.go  P1  provisioning, Entra joined, managed; P3 and P4 after their first sign-in
+//	provision_p2.go  P2  the same in a federated tenant: phase A, also of P5 and P8
 //	provision_p4.go  P3  P4: the first sign-in on a hybrid joined device
+//	provision_p6.go  P6  on-premises: phases A and C, also of P7
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
 //	signin_a3.go     A2  Entra joined, to the domain, by partial ticket
 //	signin_a3.go     A3  the same by key
@@ -22,6 +26,7 @@
 //	signin_a5.go     A5  sign-in, hybrid joined, cloud Kerberos trust
 //	signin_a6.go     A6  the same with key trust, and by password under either
 //	signin_a6.go     A7  the same with certificate trust
+//	signin_a8.go     A8  sign-in on a computer of a domain without a tenant
 //	signin_work.go   A1  the same for a work account on a personal device
 //	appsso.go        A1  E: on to applications with its token; APP, without one
 //	session.go       A1  at a locked session; locking, signing out

@@ -248,7 +248,7 @@ func (s *signingIn) firstUse() Verdict {
 	}
 	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
 	if code == "" {
-		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword})
+		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword}, at.check)
 	}
 	return s.conclude(s.route.Domain, letter, code)
 }
@@ -338,19 +338,19 @@ func (s *signingIn) byTicket(live bool, last, partial string) string {
 		return "domain_not_reached"
 	}
 	if live {
-		return s.ticket(Ticket{NTHash: !s.account.NoPassword})
+		return s.ticket(Ticket{NTHash: !s.account.NoPassword}, last)
 	}
 	inside := s.inside(s.machine.session() || s.vpn())
 	if t := s.credential.Ticket; t != nil && s.facts.Now.Before(t.Ends) {
 		if !inside {
 			return "no_line_of_sight"
 		}
-		return s.ticket(*t)
+		return s.ticket(*t, last)
 	}
 	if code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial); code != "" {
 		return code
 	}
-	return s.ticket(Ticket{NTHash: !s.account.NoPassword})
+	return s.ticket(Ticket{NTHash: !s.account.NoPassword}, last)
 }
 
 // withoutToken is flow APP: the application's page asks.
@@ -374,9 +374,9 @@ func (s *signingIn) conclude(flow hello.Flow, letter, code string) Verdict {
 		return success(string(flow))
 	case mixed:
 		v := success(string(flow))
-		v.Word, v.Reason, v.Rule, v.When, v.Action = Degraded, "kdc_no_certificate", "K1", NextTGT, AdminFix
-		if flow == hello.A5 || flow == hello.A2 {
-			v.Reason, v.Rule = "domain_refused", "D8" // in AES256, which partial tickets are sealed with
+		v.Word, v.Reason, v.When, v.Action = Degraded, s.or[0].Reason, NextTGT, AdminFix
+		if v.Rule = outcomes[v.Reason].rule; v.Reason == "domain_refused" {
+			v.Rule = "D8" // in AES256
 		}
 		v.Sentence = "The controllers of the domain differ: it works with some of them."
 		return v

@@ -131,6 +131,20 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 			}
 		}
 	}
+	for addr, held := range f.Federations {
+		if held.Agent == nil {
+			continue
+		}
+		note(held.Agent.NotAfter)
+		if after := f.clone(); c.world.Federations[addr] != nil {
+			renewal := held.Agent.NotAfter.Add(-agentRenewal)
+			p := &planning{Facts: after, is: c.world}
+			p.Now = renewal
+			if p.agent(c.world.Federations[addr], after.Federations[addr]); after.Federations[addr].Agent != held.Agent {
+				note(renewal)
+			}
+		}
+	}
 	c.cycles(note, f)
 	return at, ok
 }
@@ -138,6 +152,9 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 // credential notes what of a credential has an end.
 func (c *calendar) credential(note func(time.Time), user, device string, k *Credential) {
 	note(k.Partial)
+	for _, c := range k.Certificates {
+		note(c.NotAfter.Add(1)) // through its last instant it is good
+	}
 	if t := k.Ticket; t != nil {
 		note(t.Ends)
 		for _, end := range t.Services {
@@ -184,6 +201,13 @@ func (c *calendar) cycles(note func(time.Time), f *Facts) {
 				note(at.Keys.Next)
 			}
 		}
+		if devices := devicesOf(s); devices.on && devices.enabled {
+			p.writeBack(s)
+			if !sameWritten(f, then) {
+				c.idle[addr] = false
+				note(at.Devices.Next)
+			}
+		}
 		if s.In.Enabled {
 			p.accounts(s)
 			if !sameAccounts(f, then) {
@@ -204,6 +228,15 @@ func sameAccounts(f, g *Facts) bool {
 	}
 	for addr, m := range f.Machines {
 		if then := g.Machines[addr]; m.Carried != then.Carried || m.Absent != then.Absent {
+			return false
+		}
+	}
+	return true
+}
+
+func sameWritten(f, g *Facts) bool {
+	for addr, m := range f.Machines {
+		if m.Written != g.Machines[addr].Written {
 			return false
 		}
 	}

@@ -67,7 +67,7 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 		return "certificate_purpose"
 	case c.UPN != "" && !named:
 		return "certificate_name_mismatch"
-	case c.SID != "" && s.u.Out.SID != "" && c.SID != s.u.Out.SID:
+	case c.SID != "" && s.u.Out.SID != "" && c.SID != s.u.Out.SID && c.SID != planned(s.user):
 		return "certificate_other_account"
 	case c.SID == "" && (!named || d.In.Mapping != "none" && d.In.Mapping != "compatibility"):
 		return "certificate_other_account"

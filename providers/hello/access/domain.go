@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -276,10 +277,79 @@ func (s *signingIn) cachedLogon() string {
 	return ""
 }
 
-// ticket is what the target makes of the session's ticket; "" lets the user in.
-func (s *signingIn) ticket(t Ticket) string {
+// ticket is what comes of the session's ticket at the target, in a phase; "" lets
+// the user in.
+func (s *signingIn) ticket(t Ticket, letter string) string {
+	code := s.admitted(t)
+	if s.to.service != nil && (s.to.service.In.Kind == spec.ServiceNTLM || s.has(t, s.to.service)) {
+		return code
+	}
+	takes, refuses := s.takesTicket(t)
+	switch end := (End{"domain_refused", letter}); {
+	case !takes:
+		return end.Reason
+	case refuses && !slices.Contains(s.or, end):
+		s.or = append(s.or, end)
+		fallthrough
+	case refuses:
+		return cmp.Or(code, mixed)
+	}
+	return code
+}
+
+// Encryption types of Kerberos (RFC 3962, RFC 4757), by the words for them.
+var etypes = []struct {
+	word string
+	id   int32
+}{{"aes256", 18}, {"aes128", 17}, {"rc4", 23}}
+
+// takesTicket reports whether controllers that the device may find take a
+// ticket-granting ticket, by its encryption type, and whether some do not. One that
+// is new is of the strongest that its controller has.
+func (s *signingIn) takesTicket(t Ticket) (takes, refuses bool) {
+	d := s.world.Domains[s.to.domain]
+	if d == nil {
+		return true, false
+	}
+	_, by := hello.Controllers(d.In)
+	names, of := s.found(d, func(spec.Controller) bool { return true }), map[int32]string{}
+	for _, e := range etypes {
+		issued := slices.ContainsFunc(names, func(n string) bool { return strongest(by[n]) == e.word })
+		if t.EType == e.id || t.EType == 0 && issued {
+			of[e.id] = e.word
+		}
+	}
+	for _, word := range of {
+		for _, n := range names {
+			if hello.Offers(by[n], word) {
+				takes = true
+			} else {
+				refuses = true
+			}
+		}
+	}
+	return takes || len(of) == 0, refuses
+}
+
+// strongest is the best encryption type of a controller.
+func strongest(c spec.Controller) string {
+	for _, e := range etypes {
+		if hello.Offers(c, e.word) {
+			return e.word
+		}
+	}
+	return ""
+}
+
+// has reports whether a ticket brought one for a service that is good.
+func (s *signingIn) has(t Ticket, service *hello.Service) bool {
+	return s.facts.Now.Before(t.Services[strings.ToLower(service.Out.SPN)])
+}
+
+// admitted is what controller and target make of the user; "" lets the user in.
+func (s *signingIn) admitted(t Ticket) string {
 	service := s.to.service
-	if len(t.Services) > 0 && service != nil && service.In.Kind != spec.ServiceNTLM && s.facts.Now.Before(t.Services[strings.ToLower(service.Out.SPN)]) {
+	if service != nil && service.In.Kind != spec.ServiceNTLM && s.has(t, service) {
 		return s.letsIn(service)
 	}
 	ntlm := service != nil && service.In.Kind == spec.ServiceNTLM

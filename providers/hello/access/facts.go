@@ -118,6 +118,7 @@ type CachedLogon struct {
 type Ticket struct {
 	Realm    string
 	Ends     time.Time
+	EType    int32                // encryption type; 0 when it is not known
 	NTHash   bool                 // the logon brought what NTLM answers with
 	Services map[string]time.Time // end, by service principal name in lower case
 }
@@ -139,9 +140,9 @@ type Account struct {
 // Key is a key that is registered with a tenant.
 type Key struct{ ID, DeviceID string }
 
-// Schedule is when cycles of Connect ran and run, and exports of keys, which may
-// have a schedule of their own.
-type Schedule struct{ Cycles, Keys Timing }
+// Schedule is when cycles of Connect ran and run, and exports of keys and
+// write-backs of devices, which may have schedules of their own.
+type Schedule struct{ Cycles, Keys, Devices Timing }
 
 // Timing is when something ran and runs. Next is zero when that is not known, or
 // it does not run by itself; Last, before the first time.

@@ -21,6 +21,11 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 	for _, addr := range sorted(w.Domains) {
 		p.enroll(w.Domains[addr])
 	}
+	for _, addr := range sorted(w.Federations) {
+		if held := p.Federations[addr]; held != nil {
+			p.agent(w.Federations[addr], held)
+		}
+	}
 	return p.Facts
 }
 
@@ -32,10 +37,15 @@ type pace struct {
 
 func cyclesOf(s *hello.Sync) pace { return pace{true, s.In.Enabled, false, s.In.Interval} }
 
-func keysOf(s *hello.Sync) pace {
-	p := cyclesOf(s)
-	p.on = s.In.KeyExport
-	if own := s.In.KeySchedule; own != nil {
+func keysOf(s *hello.Sync) pace { return cyclesOf(s).with(s.In.KeyExport, s.In.KeySchedule) }
+
+func devicesOf(s *hello.Sync) pace {
+	return cyclesOf(s).with(s.In.DeviceWriteback, s.In.DeviceSchedule)
+}
+
+func (p pace) with(on bool, own *spec.SyncSchedule) pace {
+	p.on = on
+	if own != nil {
 		p.own, p.enabled = true, own.Enabled == nil || *own.Enabled
 		if own.Interval != nil {
 			p.interval = *own.Interval
@@ -65,22 +75,27 @@ func (p pace) due(at Timing, now time.Time) (Timing, bool) {
 
 // run has a Connect server do what is due.
 func (p *planning) run(s *hello.Sync) {
-	at, keys := p.Syncs[s.Addr], keysOf(s)
+	at := p.Syncs[s.Addr]
 	cycles, runs := cyclesOf(s).due(at.Cycles, p.Now)
 	if runs {
 		p.accounts(s)
 	}
 	at.Cycles = cycles
-	if keys.own {
-		timing, exports := keys.due(at.Keys, p.Now)
-		if exports {
-			p.keys(s)
+	part := func(is pace, own Timing, do func(*hello.Sync)) Timing {
+		timing, due := cycles, runs
+		if is.own {
+			timing, due = is.due(own, p.Now)
 		}
-		at.Keys = timing
-	} else if runs {
-		p.keys(s)
-		at.Keys = cycles
+		if due {
+			do(s)
+		}
+		if is.own || runs {
+			return timing
+		}
+		return own
 	}
+	at.Keys = part(keysOf(s), at.Keys, p.keys)
+	at.Devices = part(devicesOf(s), at.Devices, p.writeBack)
 	p.Syncs[s.Addr] = at
 }
 
@@ -95,6 +110,10 @@ func (p *planning) cycle(s *hello.Sync) {
 	if !keysOf(s).own {
 		p.keys(s)
 		at.Keys = at.Cycles
+	}
+	if !devicesOf(s).own {
+		p.writeBack(s)
+		at.Devices = at.Cycles
 	}
 	p.Syncs[s.Addr] = at
 }
@@ -146,6 +165,25 @@ func (p *planning) keys(s *hello.Sync) {
 		for _, k := range a.TenantKeys {
 			a.DomainKeys = append(a.DomainKeys, k.ID)
 		}
+	}
+}
+
+// writeBack carries registered devices down, as the tenant has them. What was
+// written stays when nothing is written any more.
+func (p *planning) writeBack(s *hello.Sync) {
+	if s.In.Staging || !s.In.DeviceWriteback {
+		return
+	}
+	for addr, m := range p.Machines {
+		d := p.is.Devices[addr]
+		if d == nil || d.In.Tenant != s.In.Tenant || m.DeviceID == "" {
+			continue
+		}
+		enabled := d.In.EnabledInTenant
+		if m.Enabled != nil {
+			enabled = *m.Enabled
+		}
+		m.Written = enabled && !m.Absent
 	}
 }
 

@@ -28,6 +28,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.domains()
 	p.servers()
 	p.syncs()
+	p.federations()
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
@@ -68,7 +69,10 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil {
 		a.TenantKeys = slices.DeleteFunc(a.TenantKeys, func(k Key) bool { return k.ID == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred, c.Domain = "", nil, "", ""
+	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
+		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
+	}
+	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates = "", nil, "", "", nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
 		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
 	}
@@ -126,21 +130,54 @@ func (p *planning) syncs() {
 		was := p.was.Syncs[addr]
 		switch {
 		case was == nil || !s.Exists():
-			p.Syncs[addr] = Schedule{Cycles: cyclesOf(s).from(Timing{}, p.Now), Keys: keysOf(s).from(Timing{}, p.Now)}
+			p.Syncs[addr] = Schedule{Cycles: cyclesOf(s).from(Timing{}, p.Now), Keys: keysOf(s).from(Timing{}, p.Now), Devices: devicesOf(s).from(Timing{}, p.Now)}
 		default:
 			at := p.Syncs[addr]
 			if cyclesOf(s) != cyclesOf(was) {
 				at.Cycles = cyclesOf(s).from(at.Cycles, p.Now)
 			}
-			switch keys := keysOf(s); {
-			case !keys.own:
-				at.Keys.Next = at.Cycles.Next
-			case keys != keysOf(was):
-				at.Keys = keys.from(at.Keys, p.Now)
-			}
+			at.Keys = keysOf(s).again(keysOf(was), at.Keys, at.Cycles, p.Now)
+			at.Devices = devicesOf(s).again(devicesOf(was), at.Devices, at.Cycles, p.Now)
 			p.Syncs[addr] = at
 		}
 	}
+}
+
+// federations: a registration authority that comes gets its enrollment agent
+// certificate.
+func (p *planning) federations() {
+	for addr, f := range p.is.Federations {
+		was, had := p.was.Federations[addr]
+		if !had || !f.Exists() {
+			p.Federations[addr] = &Federation{}
+		}
+		held := p.Federations[addr]
+		if held == nil {
+			held = &Federation{}
+			p.Federations[addr] = held
+		}
+		if had && was.In.Authority != f.In.Authority {
+			held.Agent = nil
+		}
+		p.agent(f, held)
+	}
+	for addr := range p.was.Federations {
+		if p.is.Federations[addr] == nil {
+			delete(p.Federations, addr)
+		}
+	}
+}
+
+// again is when a part of a sync runs whose pace was another: with the cycles, or,
+// by a schedule of its own, after a new interval.
+func (p pace) again(was pace, own, cycles Timing, now time.Time) Timing {
+	switch {
+	case !p.own:
+		own.Next = cycles.Next
+	case p != was:
+		own = p.from(own, now)
+	}
+	return own
 }
 
 func (p *planning) users() {
@@ -206,17 +243,33 @@ func (p *planning) devices() {
 		d, was := p.is.Devices[addr], p.was.Devices[addr]
 		m := p.Machines[addr]
 		if m == nil {
-			p.Machines[addr] = &Machine{DeviceID: planned(addr), Credentials: map[string]*Credential{}}
-			if d.In.Join == string(hello.HybridJoined) {
-				p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
-				p.Machines[addr].Carried = ptr(true) // it joins enabled, and is disabled afterwards
-			}
+			p.joins(addr, d)
 			continue
 		}
 		if was == nil || reflect.DeepEqual(was.In, d.In) {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
+	}
+}
+
+// joins makes a device: it registers with its tenant, a member of a domain without
+// one with AD FS. Of a hybrid joined one a cycle carries the account first.
+func (p *planning) joins(addr string, d *hello.Device) {
+	m := &Machine{Credentials: map[string]*Credential{}}
+	p.Machines[addr] = m
+	switch hello.JoinType(d.In.Join) {
+	case hello.HybridJoined:
+		p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
+		m.Carried = ptr(true) // it joins enabled, and is disabled afterwards
+		m.DeviceID = planned(addr)
+	case hello.DomainJoined:
+		if p.is.RegistersAt(d) != "" {
+			m.Enterprise, m.Written = planned(addr), true
+		}
+	case hello.NotJoined:
+	default:
+		m.DeviceID = planned(addr)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
 
 // provision is what a provisioning leaves. One that will fail is told among the
@@ -40,8 +41,11 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 		c = &Credential{}
 		m.Credentials[user] = c
 	}
-	personal := d.In.Join == string(hello.Registered)
-	if d.In.Join == string(hello.HybridJoined) {
+	personal, onPremises := d.In.Join == string(hello.Registered), d.In.Join == string(hello.DomainJoined)
+	if onPremises && m.Enterprise == "" {
+		return "device_not_joined"
+	}
+	if onPremises || d.In.Join == string(hello.HybridJoined) {
 		code, _ := s.domainSignIn(string(d.In.Domain), s.inside(m.session()), letters{})
 		if code != "" && code != mixed {
 			return code
@@ -49,12 +53,17 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 		c.CachedPassword = &CachedLogon{At: p.Now}
 		c.Ticket = &Ticket{Ends: p.Now.Add(ticketLife), NTHash: !a.NoPassword}
 	}
-	if code, _ := s.token("", ""); code != "" {
-		return code
+	if !onPremises {
+		if code, _ := s.token("", ""); code != "" {
+			return code
+		}
 	}
 	c.Session = c.Session || !personal
 	known := p.is.Planned(user, device)
 	known.PRT = true
+	if known.EnterprisePRT = s.enterprise() == ""; known.EnterprisePRT {
+		c.EnterprisePRT = p.Now.Add(enterpriseLife(p.is, s.d))
+	}
 	for _, check := range hello.Prerequisites(s.route, s.policy, known).Checks {
 		if !check.OK && !check.Later {
 			return check.Code
@@ -91,6 +100,89 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	if s.route.Trust == hello.CloudKerberos && !personal && s.partial() == "" {
 		c.Partial = p.Now.Add(ticketLife)
 	}
-	a.TenantKeys = append(a.TenantKeys, Key{ID: c.KeyID, DeviceID: c.DeviceID})
+	if onPremises {
+		c.DeviceID = m.Enterprise
+		a.DomainKeys = append(a.DomainKeys, c.KeyID) // AD FS writes it
+	} else {
+		a.TenantKeys = append(a.TenantKeys, Key{ID: c.KeyID, DeviceID: c.DeviceID})
+	}
+	c.Certificates = nil
+	if s.route.Provision == hello.P5 || s.route.Provision == hello.P7 {
+		return p.certify(s, c)
+	}
+	return ""
+}
+
+// certify is phases D to G of P5 and P7: the registration authority has the CA
+// issue a certificate for the key.
+func (p *planning) certify(s *signingIn, c *Credential) (code string) {
+	ra := p.is.RegistrationAuthorityOf(s.u, s.d)
+	if ra == nil {
+		return "registration_authority_not_ready"
+	}
+	if held := p.Federations[ra.Addr]; held == nil || held.Agent == nil || !held.Agent.good(p.Now) {
+		return "agent_certificate_unusable"
+	}
+	from := ra.In.Authority
+	if t, _ := p.is.CertificateTrustOf(s.u, s.d); t != nil && t.In.Authority != "" {
+		from = t.In.Authority
+	}
+	c.Certificates = []*UserCertificate{p.signInCertificate(s.u, string(from))}
+	return ""
+}
+
+// signInCertificate is one that an authority issues to a user now, by the template
+// WHFBAuthentication.
+func (p *planning) signInCertificate(u *hello.User, authority string) *UserCertificate {
+	ends := p.Now.Add(certificateLife)
+	if a := p.is.Authorities[authority]; a != nil {
+		if own := endOf(a); !own.IsZero() && own.Before(ends) {
+			ends = own
+		}
+	}
+	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: u.In.UPN, SID: u.Out.SID, ForLogon: true}
+	if c.SID == "" {
+		c.SID = planned(u.Addr)
+	}
+	if home := p.is.Domains[string(u.In.Domain)]; home != nil {
+		c.Domain = strings.ToLower(home.In.DNSName)
+	}
+	return c
+}
+
+// secondFactor is the code for which the user does not pass phase A with two
+// factors; "" when the user does.
+func (s *signingIn) secondFactor() string {
+	registered := s.u.In.MFA != "none" && s.u.In.MFA != ""
+	sts := s.world.Federations[s.world.TokenServiceOf(s.u)]
+	if sts == nil {
+		if !registered {
+			return "mfa_not_registered"
+		}
+		return ""
+	}
+	if !sts.In.Enabled {
+		return "federation_unreachable"
+	}
+	verifies := sts.In.MFA != spec.AdapterNone && sts.In.MFARule != spec.MFANever
+	tenant := s.world.Tenants[string(s.u.In.Tenant)]
+	behavior := "accept"
+	if tenant != nil && tenant.In.MFA != nil && tenant.In.MFA.Federated != "" {
+		behavior = tenant.In.MFA.Federated
+	}
+	switch {
+	case tenant != nil && (behavior == "reject" || behavior == "accept" && !verifies):
+		// The tenant asks for its own.
+		if !registered {
+			return "mfa_not_registered"
+		}
+		return ""
+	case !verifies && tenant != nil:
+		return "federated_mfa_missing"
+	case !verifies:
+		return "adapter_missing"
+	case !registered:
+		return "adapter_not_registered"
+	}
 	return ""
 }

@@ -15,7 +15,7 @@ import (
 //	nonce_signed, first_factor        1144  with the user's name
 //	a refusal of the tenant           1081  the tenant's error code and sentence
 //	no answer of the tenant           1084  how the network failed
-//	prt_cached                        1007  the token is there
+//	prt_cached, enterprise_prt_cached 1007  the token is there
 //	sign_in_failed, prt_not_renewed … 1007  the token is not, with the final status
 //	a refusal of a token for an
 //	application or a service          1098  the broker's code and the tenant's
@@ -53,7 +53,7 @@ func (r *run) aad(e event.Event, log logging) {
 	switch e.Step {
 	case "first_factor":
 		r.upn = text(e, "user")
-	case "drs_token_request", "app_token_request":
+	case "token_request", "drs_token_request", "app_token_request":
 		r.token, r.told = true, false
 	case "drs_token", "app_token":
 		r.token = false
@@ -73,12 +73,12 @@ func (r *run) aad(e event.Event, log logging) {
 			r.upn = upn
 			r.named1144(note)
 		}
-	case "prt_cached":
+	case "prt_cached", "enterprise_prt_cached":
 		if r.acquiring {
 			note(1007, "The primary refresh token is there.", Data{{"Status", "0x0"}})
 			r.acquiring = false
 		}
-	case "sign_in_failed", "prt_not_renewed", "nonce_missing", "nonce_not_signed", "session_key_refused":
+	case "sign_in_failed", "enterprise_prt_missing", "prt_not_renewed", "nonce_missing", "nonce_not_signed", "session_key_refused":
 		if r.acquiring && failed {
 			r.end(e, log)
 		}

@@ -77,7 +77,7 @@ func (r *run) note(e event.Event) {
 	switch e.Step {
 	case "discover":
 		r.stage = discovering
-	case "oobe_sign_in", "account_sign_in":
+	case "oobe_sign_in", "account_sign_in", "computer_sign_in", "computer_token_request":
 		r.stage = signingIn
 	case "discovered", "registration_token":
 		r.stage = joining
@@ -92,7 +92,7 @@ func (r *run) note(e event.Event) {
 
 func isService(a event.Actor) bool {
 	switch a {
-	case event.EntraID, event.DRS, event.MFA, event.ThirdPartyMFA:
+	case event.EntraID, event.DRS, event.MFA, event.ThirdPartyMFA, event.STS, event.EnterpriseDRS, event.MFAAdapter, event.IdentityProvider:
 		return true
 	}
 	return false
@@ -113,7 +113,7 @@ func (r *run) entry(e event.Event) (id int, level Level, message string, data Da
 	switch hello.Flow(e.Flow) {
 	case hello.DR:
 		return r.registration(e)
-	case hello.P1, hello.P2, hello.P3, hello.P4, hello.P5, hello.P6, hello.P7:
+	case hello.P1, hello.P2, hello.P3, hello.P4, hello.P5, hello.P6, hello.P7, hello.P8:
 		return r.provisioning(e)
 	}
 	return 0, "", "", nil
@@ -169,7 +169,7 @@ func (r *run) provisioning(e event.Event) (int, Level, string, Data) {
 			return 386, Information, "The Hello key is attested.", r.named()
 		}
 	case "key_id_stored":
-		return 300, Information, "The Hello key is registered with the tenant.", append(
+		return 300, Information, "The Hello key is registered.", append(
 			fields(e, "KeyId", "kid", "UPN", "upn"),
 			Field{"Attestation", yes(r.attested)}, Field{"ClientRequestId", e.Correlation}, Field{"ServerResponse", text(e, "entry")})
 	case "key_not_registered":

@@ -36,7 +36,7 @@ type Account struct {
 	Name        string `json:"name,omitempty"`         // display name, of a third party's
 	Password    string `json:"password,omitempty"`     // of a third party's; never returned
 	TOTPSecret  []byte `json:"totp_secret,omitempty"`  // of the adapter; never returned
-	MFA         bool   `json:"mfa"`                    // whether a second factor is registered; returned
+	MFA         bool   `json:"mfa"`                    // whether a second factor is registered: without a secret it stays, with false it goes
 	Disabled    bool   `json:"disabled,omitempty"`     // of a third party's
 }
 

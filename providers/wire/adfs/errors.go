@@ -61,6 +61,10 @@ const (
 	CodeAuthenticated     = "ID3242"   // of WS-Trust: the token could not be authenticated
 )
 
+// NotWrittenBack is the sentence with which a service refuses a device that its
+// domain does not have: InvalidGrant, without a number.
+const NotWrittenBack = "Active Directory has no such device: it was not written back."
+
 // NewError makes a refusal with HTTP status 400, or 401 for InvalidClient and
 // InvalidToken.
 func NewError(oauthError, code, sentence string, args ...any) *Error {

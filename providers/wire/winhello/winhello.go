@@ -97,6 +97,11 @@ type Reply struct {
 	IDToken               string        `json:"id_token"`
 }
 
+// NewReply brings a CA's answer.
+func NewReply(cms []byte) Reply {
+	return Reply{Certificates: base64.StdEncoding.EncodeToString(cms), TokenType: "bearer"}
+}
+
 // ParseReply reads an opened reply.
 func ParseReply(data []byte) (*Reply, error) {
 	var r Reply
