@@ -80,7 +80,7 @@ type user struct {
 	Created           time.Time    `json:"created"`
 	OnPremSID         string       `json:"onprem_sid,omitempty"`   // of a synchronized user
 	OnPrem            *onPremises  `json:"onprem,omitempty"`       // nil: the account is the tenant's alone
-	ImmutableID       string       `json:"immutable_id,omitempty"` // of an account of the tenant's alone: by which a federation service names it
+	ImmutableID       string       `json:"immutable_id,omitempty"` // of an account that is not synchronized: what its federation service calls it
 	OATH              []oathMethod `json:"oath,omitempty"`
 	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey
