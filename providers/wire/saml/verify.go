@@ -178,3 +178,12 @@ func (t *Trust) verifySignature(raw []byte, at time.Time) ([]byte, error) {
 	}
 	return signed, nil
 }
+
+// Issuer returns who says to have issued an assertion, unverified.
+func Issuer(raw []byte) (string, error) {
+	a, err := Unverified(raw)
+	if err != nil {
+		return "", err
+	}
+	return a.Issuer, nil
+}
