@@ -6,24 +6,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
-	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
-	"hellolab/providers/wire/gss"
-	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/web"
 )
-
-// templateAgent is the certificate template of the enrollment agent, a copy of
-// Exchange Enrollment Agent (Offline request) that the deployment guide has an
-// administrator make.
-const templateAgent = "WHFBEnrollmentAgent"
 
 // agentRenewal is how long before its end the agent's certificate is renewed.
 const agentRenewal = 60 * 24 * time.Hour
@@ -134,19 +125,16 @@ func ensureAgent(ctx context.Context, env providers.Env) error {
 // enrollAgent enrolls the agent's certificate with the authority, as the
 // service's account.
 func (s *settings) enrollAgent(ctx context.Context, env providers.Env) (*storedAgent, error) {
-	service, client, err := s.authority(ctx, env)
+	env.Rand = randomness(env)
+	key, err := rsa.GenerateKey(env.Rand, signingBits)
 	if err != nil {
 		return nil, err
 	}
-	key, err := rsa.GenerateKey(randomness(env), signingBits)
+	csr, err := x509.CreateCertificateRequest(env.Rand, &x509.CertificateRequest{}, key)
 	if err != nil {
 		return nil, err
 	}
-	csr, err := x509.CreateCertificateRequest(randomness(env), &x509.CertificateRequest{}, key)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := client.Enroll(ctx, *service, templateAgent, csr)
+	chain, err := s.enterprise(env).Enroll(ctx, templateAgent, csr)
 	if err != nil {
 		return nil, fmt.Errorf("enrollment agent certificate: %w", err)
 	}
@@ -156,37 +144,6 @@ func (s *settings) enrollAgent(ctx context.Context, env providers.Env) (*storedA
 	}
 	a.PKCS8, err = x509.MarshalPKCS8PrivateKey(key)
 	return a, err
-}
-
-// authority finds the enrollment service of the declared authority, and makes a
-// client of it for the service's account.
-func (s *settings) authority(ctx context.Context, env providers.Env) (*enroll.Service, *enroll.Client, error) {
-	a, err := providers.Resolve[spec.Authority, spec.AuthorityOut](env, s.In.Authority)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := s.Account.Directory(ctx, env)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer c.Close()
-	services, err := enroll.Published(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	roots, err := enroll.Roots(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, service := range services {
-		if strings.EqualFold(service.Host, a.Out.Host) {
-			env.Rand = randomness(env)
-			return &service, &enroll.Client{Env: env, Roots: enroll.Pool(roots), Ticket: func(ctx context.Context, host string) (gss.Credential, error) {
-				return s.Account.Ticket(ctx, env, krb.Service("HTTP", host))
-			}}, nil
-		}
-	}
-	return nil, nil, fmt.Errorf("the domain publishes no enrollment service of %s", s.In.Authority)
 }
 
 // tellAgent tells of a new certificate of the agent, or why there is none.

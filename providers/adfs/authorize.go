@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"hellolab/providers/adfs/farm"
 	"hellolab/providers/wire/adfs"
@@ -96,21 +97,39 @@ func (s *server) beginCode(w http.ResponseWriter, r *http.Request, f *flow, req 
 	if err != nil {
 		return err
 	}
-	if f.MFA, err = asksFactor(req.AMRValues, req.Claims, acr); err != nil {
+	asked, err := asksFactor(req.AMRValues, req.Claims, acr)
+	if err != nil {
 		return err
 	}
-	f.MFA = f.MFA || t.mfa
+	f.Asked = asked.and(t)
 	return s.begin(w, r, f, req.Prompt == "login", req.Prompt == "none")
 }
 
-// asksFactor says whether a request asks for a second factor: by amr_values or
-// claims as Windows does, or by acr_values.
-func asksFactor(amrValues, claims, acr string) (bool, error) {
+// demand is what a request asks of the sign-in.
+type demand struct {
+	MFA   bool `json:"mfa,omitempty"`   // a second factor, however old
+	Fresh bool `json:"fresh,omitempty"` // one that is current
+}
+
+// and adds what the resource demands by its policy.
+func (d demand) and(t target) demand {
+	d.MFA = d.MFA || t.mfa
+	return d
+}
+
+// met says whether a proof has what is demanded.
+func (d demand) met(p *farm.Proof, now time.Time, window time.Duration) bool {
+	return p.Fresh(now, window) || p.Has(oauth.AMRMFA) && !d.Fresh
+}
+
+// asksFactor reads what a request asks for: by amr_values or claims as Windows
+// does, or by acr_values.
+func asksFactor(amrValues, claims, acr string) (demand, error) {
 	d, err := oauth.ParseDemands(amrValues, claims)
 	if err != nil {
-		return false, adfs.NewError(adfs.InvalidRequest, "", "The claims parameter is malformed.")
+		return demand{}, adfs.NewError(adfs.InvalidRequest, "", "The claims parameter is malformed.")
 	}
-	return d.MFA || slices.Contains(strings.Fields(acr), adfs.MethodMultiple), nil
+	return demand{MFA: d.MFA || slices.Contains(strings.Fields(acr), adfs.MethodMultiple), Fresh: d.FreshMFA}, nil
 }
 
 // endCode ends a flow with an authorization code.

@@ -25,7 +25,7 @@ type deviceCode struct {
 	ClientID string      `json:"client_id"`
 	Resource string      `json:"resource,omitempty"`
 	Scope    string      `json:"scope,omitempty"`
-	MFA      bool        `json:"mfa,omitempty"`
+	Asked    demand      `json:"asked,omitzero"`
 	Expires  time.Time   `json:"expires"`
 	State    string      `json:"state,omitempty"`
 	Proof    *farm.Proof `json:"proof,omitempty"`  // once approved
@@ -103,10 +103,11 @@ func (s *server) deviceAuthorization(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	d := deviceCode{ClientID: client.ID, Resource: req.Resource, Scope: req.Scope, Expires: s.env.Now().Add(deviceCodeLife)}
-	if d.MFA, err = asksFactor(req.AMRValues, req.Claims, ""); err != nil {
+	asked, err := asksFactor(req.AMRValues, req.Claims, "")
+	if err != nil {
 		return nil, err
 	}
-	d.MFA = d.MFA || t.mfa
+	d.Asked = asked.and(t)
 	userCode, text, err := s.newDeviceCode(r.Context(), &d)
 	if err != nil {
 		return nil, err
@@ -204,7 +205,7 @@ func (s *server) deviceAuth(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var f *flow
 		if f, err = s.newFlow(flowDevice); err == nil {
-			f.UserCode, f.ClientID, f.MFA = typed, d.ClientID, d.MFA
+			f.UserCode, f.ClientID, f.Asked = typed, d.ClientID, d.Asked
 			err = s.begin(w, r, f, false, false)
 		}
 	}

@@ -25,11 +25,11 @@ func (s *server) adapter() (method, name string) {
 // demandsFactor decides whether a sign-in needs a second factor now: by the
 // service's rule, and by what client or relying party asked for. Each decision is
 // told. A factor that is asked for of a service without an adapter is an error.
-func (s *server) demandsFactor(ctx context.Context, peer event.Actor, asked bool, p *farm.Proof) (bool, error) {
-	rule := s.set.In.MFARule
+func (s *server) demandsFactor(ctx context.Context, peer event.Actor, d demand, p *farm.Proof) (bool, error) {
+	rule, asked := s.set.In.MFARule, d.MFA
 	m := map[string]any{"rule": rule, "asked": asked, "account": p.UPN}
 	switch {
-	case p.MFATime != 0:
+	case d.met(p, s.env.Now(), s.set.lifetimes().MFA):
 		return false, nil
 	case rule == spec.MFANever && asked:
 		s.step(ctx, peer, "mfa_waived", "waives the second factor that was asked for: its rule is never to ask.", m)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hellolab/providers/adfs/farm"
+	"hellolab/providers/adfs/prt"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/guid"
@@ -21,11 +22,12 @@ type flow struct {
 	ID      string `json:"id"`
 	Kind    string `json:"kind"` // what it ends with: flowCode, …
 	Step    string `json:"step"` // what the page asked for: stepLogin, …
-	MFA     bool   `json:"mfa,omitempty"`
+	Asked   demand `json:"asked,omitzero"`
 	Hint    string `json:"hint,omitempty"` // user name to begin with
 	Expires int64  `json:"exp"`
 
-	Proof *farm.Proof `json:"proof,omitempty"` // so far
+	Proof    *farm.Proof `json:"proof,omitempty"`    // so far
+	DeviceID string      `json:"deviceid,omitempty"` // proved by its key
 
 	// Of OAuth 2.0.
 	ClientID    string `json:"client_id,omitempty"`
@@ -108,6 +110,17 @@ func actorOf(clientID string) event.Actor {
 // begin begins a sign-in: with a ticket where there is one, else with the page.
 // fresh asks for a password whatever the client brings.
 func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, silent bool) error {
+	if err := s.device(r, f); err != nil {
+		return err
+	}
+	a, err := s.credential(r, f)
+	if err != nil {
+		return err
+	}
+	if a != nil && !fresh {
+		return s.next(w, r, f, a)
+	}
+	f.Proof = nil
 	if !fresh {
 		var offer http.Header
 		if offersWindows(r) || r.Header.Get("Authorization") != "" {
@@ -115,12 +128,12 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, s
 		} else {
 			offer = http.Header{}
 		}
-		a, err := s.negotiate(offer, r)
-		if err != nil {
+		if a, err = s.negotiate(offer, r); err != nil {
 			return err
 		}
 		if a != nil {
 			f.Proof = s.proofOf(a, oauthAMR(adfs.MethodWindows), adfs.MethodWindows)
+			f.Proof.DeviceID = f.DeviceID
 			s.step(r.Context(), f.peer(), "first_factor_verified", "takes the Kerberos ticket of a member of the domain.", map[string]any{"account": a.Qualified(), "amr": f.Proof.AMR})
 			return s.next(w, r, f, a)
 		}
@@ -134,6 +147,62 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, s
 	}
 	f.Step = stepLogin
 	return s.page(w, status, f, nil)
+}
+
+// credential takes the primary refresh token that the device added to the request
+// (MS-OAPXBC 3.2.5.2.1). One that proves nobody is ignored, and sign-in goes on
+// without it; the trace says so.
+func (s *server) credential(r *http.Request, f *flow) (*farm.Account, error) {
+	text := s.credentialText(r, oauth.HeaderRefreshTokenCredential)
+	if text == "" {
+		return nil, nil
+	}
+	a, p, err := s.primary.Credential(r.Context(), text)
+	if err != nil {
+		return nil, s.ignored(r, err)
+	}
+	f.Proof, f.DeviceID = p, p.DeviceID
+	s.step(r.Context(), f.peer(), "session_credential_verified", "knows user and device by the enterprise primary refresh token.", map[string]any{"account": a.Qualified(), "device_id": p.DeviceID, "amr": p.AMR})
+	return a, nil
+}
+
+// device takes the device's own signature (MS-OAPXBC 3.2.5.2.1.2), where there is no
+// session that it belongs to.
+func (s *server) device(r *http.Request, f *flow) error {
+	text := s.credentialText(r, oauth.HeaderDeviceCredential)
+	if text == "" || s.credentialText(r, oauth.HeaderRefreshTokenCredential) != "" {
+		return nil
+	}
+	id, err := s.primary.DeviceCredential(r.Context(), text)
+	if err != nil {
+		return s.ignored(r, err)
+	}
+	f.DeviceID = id
+	return nil
+}
+
+// credentialText is a credential of a device, in a header or in the cookie of the
+// same name; "" where there is none, or nobody here reads it.
+func (s *server) credentialText(r *http.Request, name string) string {
+	if s.primary == nil {
+		return ""
+	}
+	if text := r.Header.Get(name); text != "" {
+		return text
+	}
+	if c, err := r.Cookie(name); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+// ignored passes over a credential that proves nobody.
+func (s *server) ignored(r *http.Request, err error) error {
+	if !errors.Is(err, prt.ErrNoCredential) {
+		return err
+	}
+	s.refused(r.Context(), "credential_ignored", adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The device's credential proves nothing; the sign-in goes on without it."))
+	return nil
 }
 
 // offersWindows says whether a client is offered integrated sign-in.
@@ -205,6 +274,7 @@ func (s *server) submittedLogin(w http.ResponseWriter, r *http.Request, f *flow)
 		return s.page(w, http.StatusOK, f, e)
 	}
 	f.Proof, f.Hint = s.proofOf(a, oauthAMR(adfs.MethodPassword), adfs.MethodPassword), a.UPN
+	f.Proof.DeviceID = f.DeviceID
 	s.step(r.Context(), f.peer(), "first_factor_verified", "verifies user name and password"+s.byWhom()+".", map[string]any{"account": a.Qualified(), "amr": f.Proof.AMR})
 	return s.next(w, r, f, a)
 }
@@ -234,9 +304,12 @@ func (s *server) submittedCode(w http.ResponseWriter, r *http.Request, f *flow) 
 
 // next goes on after a factor: with the second, or to the end.
 func (s *server) next(w http.ResponseWriter, r *http.Request, f *flow, a *farm.Account) error {
-	need, err := s.demandsFactor(r.Context(), f.peer(), f.MFA, f.Proof)
-	if err != nil {
-		return err
+	need := false
+	if !a.Computer { // which has no second factor
+		var err error
+		if need, err = s.demandsFactor(r.Context(), f.peer(), f.Asked, f.Proof); err != nil {
+			return err
+		}
 	}
 	if need {
 		if err := s.challenge(r.Context(), a); err != nil {

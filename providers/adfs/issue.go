@@ -33,15 +33,22 @@ func (s *server) makeTokens(ctx context.Context, g *tokenGrant) (oauth.TokenResp
 			return oauth.TokenResponse{}, err
 		}
 	}
+	resp, err := s.tokensOf(ctx, g)
+	if err != nil {
+		return resp, err
+	}
+	resp.RefreshTokenExpiresIn = oauth.Seconds(refreshLife / time.Second)
+	resp.RefreshToken, err = s.newRefreshToken(&g.proof, g.client.ID, family, serial)
+	return resp, err
+}
+
+// tokensOf makes access token and id token.
+func (s *server) tokensOf(ctx context.Context, g *tokenGrant) (oauth.TokenResponse, error) {
 	token, c, err := s.accessToken(ctx, g.account, &g.proof, g.client.ID, g.target)
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	resp := oauth.TokenResponse{TokenType: "bearer", Scope: strings.Join(g.target.scope, " "), ExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt), AccessToken: token,
-		RefreshTokenExpiresIn: oauth.Seconds(refreshLife / time.Second)}
-	if resp.RefreshToken, err = s.newRefreshToken(&g.proof, g.client.ID, family, serial); err != nil {
-		return oauth.TokenResponse{}, err
-	}
+	resp := oauth.TokenResponse{TokenType: "bearer", Scope: strings.Join(g.target.scope, " "), ExpiresIn: oauth.Seconds(c.Expires - c.IssuedAt), AccessToken: token}
 	if g.target.has("openid") {
 		if resp.IDToken, err = s.idToken(g.account, &g.proof, g.client.ID, g.nonce, token); err != nil {
 			return oauth.TokenResponse{}, err

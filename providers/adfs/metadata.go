@@ -7,9 +7,6 @@ import (
 	"hellolab/providers/wire/web"
 )
 
-// capabilities are what the service says that it can, only when it can.
-func (s *server) capabilities() []string { return nil }
-
 // publishKeys answers the token-signing keys: the one in use, and former ones
 // for their overlap.
 func (s *server) publishKeys(w http.ResponseWriter) {

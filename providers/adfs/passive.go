@@ -41,7 +41,7 @@ func (s *server) passive(w http.ResponseWriter, r *http.Request) {
 		switch req.Method {
 		case "", saml.MethodPassword, saml.MethodWindows:
 		case saml.MethodMultiple:
-			f.MFA = true
+			f.Asked.MFA = true
 		default:
 			err = adfs.NewError(adfs.AccessDenied, adfs.CodeMethod, "Requested Authentication Method is not supported on the STS.")
 		}

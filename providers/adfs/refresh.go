@@ -3,6 +3,7 @@ package adfs
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"hellolab/providers"
@@ -57,6 +58,16 @@ func (s *server) openRefreshToken(text string) (*refreshToken, error) {
 		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshExpired, "The refresh token received in 'refresh_token' parameter has expired.").WithHint("Sign in again.")
 	}
 	return &t, nil
+}
+
+// refreshTokenOf is openRefreshToken for a client: its own tokens, and those of
+// the applications of Windows are one family.
+func (s *server) refreshTokenOf(client *application, text string) (*refreshToken, error) {
+	t, err := s.openRefreshToken(text)
+	if err == nil && !strings.EqualFold(t.ClientID, client.ID) && (windowsClients[t.ClientID] == "" || !client.windows) {
+		return nil, refreshInvalid("it was issued to another client")
+	}
+	return t, err
 }
 
 // useRefreshToken uses a refresh token up, as the last thing before what it buys

@@ -106,7 +106,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
 	case path == adfs.PathAuthorize && post:
 		s.submitted(w, r)
 	case path == adfs.PathToken && post:
-		s.answer(w, r, s.grant)
+		s.token(w, r)
 	case path == adfs.PathDeviceCode && post:
 		s.answer(w, r, s.deviceAuthorization)
 	case path == adfs.PathDeviceAuth && (get || post):

@@ -70,7 +70,7 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// What is not named stays.
-	l.must(a.SetAccount(ctx, env, wire.Account{UPN: alice}))
+	l.must(a.SetAccount(ctx, env, wire.Account{UPN: alice, MFA: true}))
 	if got, err = a.Account(ctx, env, alice); err != nil || !got.MFA {
 		t.Errorf("%+v, %v", got, err)
 	}

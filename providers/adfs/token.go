@@ -14,18 +14,44 @@ import (
 	"hellolab/providers/wire/web"
 )
 
+// token answers the token endpoint: grants of OAuth 2.0 here, those of devices in
+// package prt.
+func (s *server) token(w http.ResponseWriter, r *http.Request) {
+	var err error
+	switch grant := r.PostFormValue("grant_type"); {
+	case grant == oauth.GrantServerChallenge && s.primary != nil:
+		err = s.primary.ServeNonce(w, r)
+	case grant == oauth.GrantJWTBearer && s.primary != nil:
+		if len(r.PostForm["request"]) > 1 {
+			err = repeated()
+		} else {
+			err = s.primary.Serve(w, r, r.PostForm.Get("request"))
+		}
+	default:
+		s.answer(w, r, s.grant)
+		return
+	}
+	if err != nil {
+		s.refuseToken(w, r, err)
+	}
+}
+
 // answer answers the endpoints that clients ask by a form.
 func (s *server) answer(w http.ResponseWriter, r *http.Request, do func(*http.Request) ([]byte, error)) {
 	body, err := do(r)
 	if err != nil {
-		e := s.refusal(r.Context(), err)
-		if e.OAuth != adfs.AuthorizationPending { // not a decision, and polled for
-			s.refused(r.Context(), "token_refused", e)
-		}
-		reply(w, e.Status, typeJSON, e.Encode(web.Correlation(r.Context())))
+		s.refuseToken(w, r, err)
 		return
 	}
 	reply(w, http.StatusOK, typeJSON, body)
+}
+
+func (s *server) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
+	e := s.refusal(r.Context(), err)
+	if e.OAuth != adfs.AuthorizationPending { // not a decision, and polled for
+		s.refused(r.Context(), "token_refused", e)
+	}
+	reply(w, e.Status, typeJSON, e.Encode(web.Correlation(r.Context())))
 }
 
 // tokenGrant is a wish for tokens whose grant was verified.
@@ -144,7 +170,7 @@ func (s *server) passwordGrant(ctx context.Context, client *application, req oau
 	}
 	p := s.proofOf(a, oauthAMR(adfs.MethodPassword), adfs.MethodPassword)
 	s.step(ctx, actorOf(client.ID), "first_factor_verified", "verifies user name and password"+s.byWhom()+".", map[string]any{"account": a.Qualified(), "amr": p.AMR})
-	if err := s.silentFactor(ctx, client, asked || t.mfa, p); err != nil {
+	if err := s.silentFactor(ctx, client, asked.and(t), p); err != nil {
 		return nil, err
 	}
 	return &tokenGrant{account: a, proof: *p, client: client, target: t}, nil
@@ -152,8 +178,8 @@ func (s *server) passwordGrant(ctx context.Context, client *application, req oau
 
 // silentFactor refuses a request that nobody can be asked about and that needs a
 // second factor.
-func (s *server) silentFactor(ctx context.Context, client *application, asked bool, p *farm.Proof) error {
-	need, err := s.demandsFactor(ctx, actorOf(client.ID), asked, p)
+func (s *server) silentFactor(ctx context.Context, client *application, d demand, p *farm.Proof) error {
+	need, err := s.demandsFactor(ctx, actorOf(client.ID), d, p)
 	if err == nil && need {
 		err = adfs.NewError(adfs.InteractionRequired, adfs.CodeInteraction, "Interaction is required by the token broker to resolve the issue: a second factor is needed.").
 			WithHint("Sign in at the service's pages.")
@@ -216,21 +242,16 @@ func (s *server) refreshGrant(ctx context.Context, client *application, req oaut
 	if err != nil {
 		return nil, err
 	}
-	token, err := s.openRefreshToken(req.RefreshToken)
+	token, err := s.refreshTokenOf(client, req.RefreshToken)
 	if err != nil {
 		return nil, err
-	}
-	if !strings.EqualFold(token.ClientID, client.ID) && (windowsClients[token.ClientID] == "" || !client.windows) {
-		return nil, refreshInvalid("it was issued to another client")
 	}
 	a, err := s.standing(ctx, &token.Proof)
 	if err != nil {
 		return nil, err
 	}
-	if (asked || t.mfa) && !token.Proof.Fresh(s.env.Now(), s.set.lifetimes().MFA) {
-		stale := token.Proof
-		stale.MFATime = 0
-		if err := s.silentFactor(ctx, client, true, &stale); err != nil {
+	if !a.Computer {
+		if err := s.silentFactor(ctx, client, asked.and(t), &token.Proof); err != nil {
 			return nil, err
 		}
 	}

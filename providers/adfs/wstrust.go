@@ -142,7 +142,7 @@ func (s *server) issueTrust(ctx context.Context, req *wstrust.Request, a *farm.A
 	}
 	peer := peerOf(a)
 	if !a.Computer {
-		need, err := s.demandsFactor(ctx, peer, false, p)
+		need, err := s.demandsFactor(ctx, peer, demand{}, p)
 		if err != nil {
 			return nil, err
 		}

@@ -154,7 +154,7 @@ func (s story) String() string {
 
 // service says whether an actor stands in the tenant.
 func service(a event.Actor) bool {
-	return slices.Contains([]event.Actor{event.EntraID, event.EntraKerberos, event.DRS, event.MFA, event.ThirdPartyMFA, event.Graph, event.Application}, a)
+	return slices.Contains([]event.Actor{event.EntraID, event.EntraKerberos, event.DRS, event.MFA, event.ThirdPartyMFA, event.Graph, event.Application, event.STS, event.IdentityProvider, event.MFAAdapter, event.EnterpriseDRS, event.CRA}, a)
 }
 
 // texts are strings of a message's list, whatever its type.

@@ -145,6 +145,9 @@ func (c *cycle) phases(ctx context.Context, initial bool) error {
 		return err
 	}
 	if c.does(connect.DeviceWriteback) {
+		if err := c.cloudIssuers(ctx); err != nil {
+			return err
+		}
 		return c.writeBack(ctx)
 	}
 	return nil

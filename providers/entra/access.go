@@ -44,6 +44,12 @@ type accessClaims struct {
 	Version    string   `json:"ver"`
 
 	Capabilities []string `json:"xms_cc,omitempty"` // of the client
+
+	// Of a computer of a federated domain, which has no account in the tenant:
+	// what its assertion said (saml.ClaimAccountType and those beside it).
+	AccountType string `json:"accounttype,omitempty"`
+	ObjectGUID  string `json:"onpremobjectguid,omitempty"` // as GUIDs are written
+	PrimarySID  string `json:"primarysid,omitempty"`
 }
 
 // Application roles: the lab administrator's, and Entra Connect's.

@@ -32,16 +32,18 @@ type flow struct {
 	Method      string        `json:"method,omitempty"`    // second factor that was begun
 	Pushed      string        `json:"pushed,omitempty"`    // id of the notification that was sent
 	Number      int           `json:"number,omitempty"`    // that the page shows for it
+	AskedMFA    bool          `json:"asked_mfa,omitempty"` // the federation service was asked for a second factor
 	Expires     int64         `json:"exp"`
 }
 
 // Steps of a flow.
 const (
-	stepLogin   = "login"
-	stepMFA     = "mfa"
-	stepBegun   = "begun" // BeginAuth was called
-	stepDone    = "done"
-	stepConfirm = "confirm" // the user is asked whether the device is theirs
+	stepLogin     = "login"
+	stepMFA       = "mfa"
+	stepBegun     = "begun" // BeginAuth was called
+	stepDone      = "done"
+	stepFederated = "federated" // the browser is at the federation service
+	stepConfirm   = "confirm"   // the user is asked whether the device is theirs
 )
 
 const (
@@ -140,15 +142,18 @@ func (s *server) beginFlow(w http.ResponseWriter, r *http.Request, f *flow, req 
 			return s.endFlow(w, r, f)
 		}
 		s.tellDemand(ctx, f.ClientID, demand)
-		if req.Prompt == "none" || !asksSecondFactor(demand, u) {
+		f.LoginHint = u.UPN
+		if req.Prompt == "none" {
 			return demand
 		}
-		f.Step, f.LoginHint = stepMFA, u.UPN
-		return s.page(w, f, sas.PageTFA, nil)
+		return s.mend(w, r, f, demand, u)
 	}
 	if req.Prompt == "none" {
 		return oauth.NewError(oauth.UserPromptRequired)
 	}
 	f.Proof = nil
+	if s.checkedElsewhere(f.LoginHint) {
+		return s.sendToFederation(w, r, f, f.Demands.MFA)
+	}
 	return s.page(w, f, sas.PageSignIn, nil)
 }

@@ -29,13 +29,14 @@ const (
 // with keys in memory, and everything wrong that a peer could.
 type bench struct {
 	*conformance.Env
-	t     testing.TB
-	addr  string
-	out   spec.TenantOut
-	http  *http.Client
-	admin *graph.Client
-	totp  map[string][]byte // by UPN
-	word  string            // for the tenant in paths of the token service; "" is its id
+	t        testing.TB
+	addr     string
+	out      spec.TenantOut
+	http     *http.Client
+	admin    *graph.Client
+	totp     map[string][]byte // by UPN
+	anchored bool              // users get an ImmutableID: the tenant is federated
+	word     string            // for the tenant in paths of the token service; "" is its id
 }
 
 func newBench(t testing.TB, change ...func(*spec.Tenant)) *bench {
@@ -51,7 +52,7 @@ func benchOf(t testing.TB, e *conformance.Env, addr, domain string, change ...fu
 		c(&in)
 	}
 	e.Create(addr, in)
-	b := &bench{Env: e, t: t, addr: addr, out: conformance.Get[spec.Tenant, spec.TenantOut](e, addr).Out, http: web.Client(e.For(addr)), totp: map[string][]byte{}}
+	b := &bench{Env: e, t: t, addr: addr, out: conformance.Get[spec.Tenant, spec.TenantOut](e, addr).Out, anchored: in.Federation != "", http: web.Client(e.For(addr)), totp: map[string][]byte{}}
 	t.Cleanup(b.http.CloseIdleConnections)
 	b.signInAdmin()
 	b.user("alice@" + domain)
@@ -83,7 +84,11 @@ func (b *bench) must(err error) {
 // user makes an account with a password and an authenticator app.
 func (b *bench) user(upn string) string {
 	b.t.Helper()
-	u, err := graph.Post[graph.User](b.t.Context(), b.admin, graph.User{UserPrincipalName: upn, PasswordProfile: &graph.PasswordProfile{Password: password}}, "users")
+	in := graph.User{UserPrincipalName: upn, PasswordProfile: &graph.PasswordProfile{Password: password}}
+	if b.anchored {
+		in.ImmutableID = anchorOf(upn)
+	}
+	u, err := graph.Post[graph.User](b.t.Context(), b.admin, in, "users")
 	b.must(err)
 	m, err := graph.Post[graph.SoftwareOathMethod](b.t.Context(), b.admin, struct{}{}, "users", u.ID, "authentication", "softwareOathMethods")
 	b.must(err)
@@ -186,6 +191,7 @@ type interactive struct {
 	redirect      string
 	verifier      string
 	authorize     func(*oauth.AuthorizeRequest)
+	visit         func(*url.URL) *http.Request // what another site answers the browser with; nil: it is the client's
 }
 
 const codeVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -240,6 +246,12 @@ func (b *bench) code(i interactive) (string, error) {
 			if u.Path == req.URL.Path && u.Query().Get("sso_nonce") != "" { // a browser goes there with the same headers
 				req.URL = u
 				continue
+			}
+			if i.visit != nil {
+				if next := i.visit(u); next != nil {
+					req = next
+					continue
+				}
 			}
 			if e := u.Query().Get("error_codes"); e != "" {
 				var n int

@@ -79,13 +79,6 @@ func (s *server) demandAt(ctx context.Context, f *flow, p proof, u *user) error 
 	return s.conditionalAccess(ctx, f.ClientID, u, p, t, true)
 }
 
-// asksSecondFactor says whether the page can mend a refusal: it asks for a
-// second factor, and the user has one.
-func asksSecondFactor(refusal error, u *user) bool {
-	var e *oauth.Error
-	return u.hasMFA() && errors.As(refusal, &e) && e.Code == oauth.StrongAuthRequired
-}
-
 // riskLevel is what is thought of the account.
 func (u *user) riskLevel() string {
 	if u.Risk == "" {

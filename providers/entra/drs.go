@@ -21,6 +21,7 @@ import (
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/saml"
 	"hellolab/providers/wire/web"
 )
 
@@ -84,6 +85,7 @@ func (s *server) discover(w http.ResponseWriter, tenant string) error {
 	login := "https://" + s.hosts.login + "/" + s.cfg.TenantID
 	d.AuthenticationService.OAuth2.AuthCodeEndpoint = login + "/oauth2/authorize"
 	d.AuthenticationService.OAuth2.TokenEndpoint = login + "/oauth2/token"
+	d.IdentityProviderService.Federated = s.cfg.federated()
 	d.IdentityProviderService.PassiveAuthEndpoint = login + "/wsfed"
 	web.WriteJSON(w, http.StatusOK, d)
 	return nil
@@ -111,12 +113,32 @@ func (s *server) drsNonce(w http.ResponseWriter, r *http.Request, tenant string)
 // drsToken validates the access token of a registration request: signature,
 // issuer, audience, life, and that it stands for a user.
 func (s *server) drsToken(r *http.Request) (*accessClaims, error) {
-	return s.tokenFor(r, oauth.ResourceDRS, "registration service")
+	return s.tokenFor(r, oauth.ResourceDRS, registrationService)
 }
+
+const registrationService = "registration service"
 
 // tokenFor validates the access token of a request to one of the services of this
 // host.
 func (s *server) tokenFor(r *http.Request, resource, service string) (*accessClaims, error) {
+	c, err := s.claimsFor(r, resource, service)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.ofUser(r, c, service)
+}
+
+// ofUser refuses a token that stands for no user.
+func (s *server) ofUser(r *http.Request, c *accessClaims, service string) error {
+	if c.IDType == "app" || c.UPN == "" {
+		return drsRefusal(drs.AuthorizationError, http.StatusForbidden, "token_without_user", "", "The access token stands for no user.")
+	}
+	s.step(r.Context(), event.DRS, "", "token_validated", "The "+service+" validates the access token.", map[string]any{"aud": c.Audience, "user": c.UPN, "amr": c.AMR})
+	return nil
+}
+
+// claimsFor is tokenFor for whomever the token stands for.
+func (s *server) claimsFor(r *http.Request, resource, service string) (*accessClaims, error) {
 	c, err := s.bearer(r, resource)
 	if err != nil {
 		subcode := "token_invalid"
@@ -128,10 +150,6 @@ func (s *server) tokenFor(r *http.Request, resource, service string) (*accessCla
 		}
 		return nil, drsRefusal(drs.AuthenticationError, http.StatusUnauthorized, subcode, "Get a new access token for the "+service+".", "%s.", upperFirst(err.Error()))
 	}
-	if c.IDType == "app" || c.UPN == "" {
-		return nil, drsRefusal(drs.AuthorizationError, http.StatusForbidden, "token_without_user", "", "The access token stands for no user.")
-	}
-	s.step(r.Context(), event.DRS, "", "token_validated", "The "+service+" validates the access token.", map[string]any{"aud": c.Audience, "user": c.UPN, "amr": c.AMR})
 	return c, nil
 }
 
@@ -178,8 +196,14 @@ func invalid(sentence string, args ...any) *drs.Error {
 // join makes a device object and its certificate.
 func (s *server) join(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	c, err := s.drsToken(r)
-	if err != nil {
+	c, err := s.claimsFor(r, oauth.ResourceDRS, registrationService)
+	switch {
+	case err != nil:
+		return err
+	case c.AccountType == saml.AccountComputer:
+		return s.joinComputer(w, r, c)
+	}
+	if err := s.ofUser(r, c, registrationService); err != nil {
 		return err
 	}
 	body, err := readDRSBody(r)

@@ -14,6 +14,7 @@ import (
 	"hellolab/providers/wire/attest"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/ngc"
 	"hellolab/providers/wire/oauth"
@@ -71,13 +72,13 @@ func (s *server) registerKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	key := helloKey{ID: id.String(), KeyID: ngc.KeyID(req.PublicKey), Blob: req.PublicKey, DeviceID: c.DeviceID, Created: s.env.Now(), Attested: attested}
-	u, err := s.writeKey(r, c, key, req)
+	u, d, err := s.writeKey(r, c, key, req)
 	if err != nil {
 		return err
 	}
 	answer := drs.KeyReply{KeyID: key.ID, UPN: u.UPN}
 	text := "The registration service returns the key id."
-	if u.OnPremSID != "" {
+	if req.ReturnReceipt && s.cfg.federated() && u.OnPremSID != "" && d.TrustType == graph.TrustHybrid {
 		if answer.Receipt, err = s.receipt(u, key); err != nil {
 			return err
 		}
@@ -200,16 +201,17 @@ func (s *server) verifyAttestation(r *http.Request, a *drs.KeyAttestation, pub *
 // writeKey writes the key into the multi-valued attribute of the token's user.
 // A device has one key of a user: a new one takes the place of the old. The
 // attestation's nonce is used up in the same transaction.
-func (s *server) writeKey(r *http.Request, c *accessClaims, key helloKey, req *drs.KeyRequest) (*user, error) {
+func (s *server) writeKey(r *http.Request, c *accessClaims, key helloKey, req *drs.KeyRequest) (*user, *device, error) {
 	ctx := r.Context()
 	var u *user
+	var d *device
 	replaced := false
 	err := s.env.Section.Update(ctx, func(w providers.Writer) error {
 		was, err := tokenUser(w, c)
 		if err != nil {
 			return err
 		}
-		d, err := deviceByDeviceID(w, c.DeviceID)
+		d, err = deviceByDeviceID(w, c.DeviceID)
 		switch {
 		case errors.Is(err, errNotFound):
 			return drsRefusal(drs.DirectoryError, http.StatusBadRequest, "error_missing_device", "Join the device again.", "The device of the access token is not in the directory.")
@@ -237,12 +239,12 @@ func (s *server) writeKey(r *http.Request, c *accessClaims, key helloKey, req *d
 		return putUser(w, was, &now)
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.step(ctx, event.DRS, event.EntraID, "user_located", "The registration service locates the user's object in the directory.", map[string]any{"user": u.UPN, "object_id": u.ID})
 	s.step(ctx, event.DRS, event.EntraID, "key_written", "The registration service writes the key information to the user's multi-valued attribute.", map[string]any{
 		"attribute": "searchableDeviceKey", "key_id": key.KeyID, "device_id": key.DeviceID, "values": len(u.HelloKeys), "replaced": replaced, "attested": key.Attested})
-	return u, nil
+	return u, d, nil
 }
 
 func (s *server) useAttestNonce(w providers.Writer, nonce string) error {

@@ -71,8 +71,10 @@ func (s *server) graph(w http.ResponseWriter, r *http.Request) error {
 		return s.graphDevice(w, q, func(r providers.Reader) (*device, error) { return deviceByDeviceID(r, m[1]) })
 	case collection == "applications", strings.HasPrefix(collection, "applications("):
 		return s.graphApplications(w, q)
-	case collection == "domains" && len(q.path) == 1 && r.Method == http.MethodGet:
-		return s.graphDomains(w)
+	case collection == "domains":
+		return s.graphDomains(w, q)
+	case collection == "deviceregistrationissuers" && len(q.path) == 1 && r.Method == http.MethodGet:
+		return s.deviceIssuers(w)
 	case collection == "kerberosservers":
 		return s.graphKerberos(w, q)
 	case collection == "identity":
@@ -194,24 +196,6 @@ func (s *server) nextLink(q graphRequest, last string) string {
 	query.Set("$skiptoken", base64.RawURLEncoding.EncodeToString([]byte(last)))
 	u := url.URL{Scheme: "https", Host: s.hosts.graph, Path: q.URL.Path, RawQuery: query.Encode()}
 	return u.String()
-}
-
-// graphDomains answers the tenant's domains, the first of which is its default.
-func (s *server) graphDomains(w http.ResponseWriter) error {
-	var cfg *config
-	err := s.env.Section.View(func(r providers.Reader) (err error) {
-		cfg, err = get[config](r, tableTenant, keyConfig)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	page := graph.Page[graph.Domain]{Value: []graph.Domain{}}
-	for i, d := range cfg.Domains {
-		page.Value = append(page.Value, graph.Domain{ID: d, IsDefault: i == 0, IsInitial: i == 0, IsVerified: true, AuthenticationType: "Managed"})
-	}
-	web.WriteJSON(w, http.StatusOK, page)
-	return nil
 }
 
 // changed tells of a change that the administrator made, or Connect.

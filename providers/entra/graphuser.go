@@ -56,9 +56,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
 		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID, OnPremises: u.OnPrem.show()}
-	if g.ImmutableID == "" {
-		g.ImmutableID = u.ImmutableID
-	}
+	g.ImmutableID = u.anchor()
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -94,6 +92,8 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 		if err := s.applyOnPremises(u, g); err != nil {
 			return err
 		}
+	} else if u.ImmutableID == "" && s.cfg.federated() {
+		return graphBad("A value is required for property 'onPremisesImmutableId' of a user of a federated domain.")
 	}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 		if _, err := userByUPN(w, u.UPN); err == nil {
@@ -136,12 +136,6 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 			return graphBad("Invalid value specified for property 'onPremisesSecurityIdentifier'.")
 		}
 		u.OnPremSID = g.OnPremSID
-	}
-	if g.ImmutableID != "" && u.OnPrem == nil {
-		if !validAnchor(g.ImmutableID) {
-			return graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
-		}
-		u.ImmutableID = g.ImmutableID
 	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled

@@ -18,6 +18,10 @@ func (s *server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if len(seg) == 1 && seg[0] == pathFederated && r.Method == http.MethodPost {
+		s.federatedReturn(w, r)
+		return
+	}
 	v := oauth.V1
 	if strings.Contains(strings.ToLower(r.URL.Path), "/v2.0/") {
 		v = oauth.V2

@@ -187,12 +187,12 @@ func orFirst(s *server, servers []*server) *server {
 	return s
 }
 
-// choose returns the tenant that the first hint to name one names: by its id or
-// one of its domains.
+// choose returns the tenant that the first hint to name one names: by its id,
+// one of its domains, or the issuer that they are federated with.
 func choose(servers []*server, hints []string) *server {
 	for _, hint := range hints {
 		for _, s := range servers {
-			if hint == s.cfg.TenantID || slices.Contains(s.cfg.Domains, hint) {
+			if hint == s.cfg.TenantID || slices.Contains(s.cfg.Domains, hint) || s.federatedWith(hint) {
 				return s
 			}
 		}

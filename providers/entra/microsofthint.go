@@ -15,6 +15,7 @@ import (
 	"hellolab/providers/wire/jose"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
+	"hellolab/providers/wire/saml"
 	"hellolab/providers/wire/sas"
 	"hellolab/providers/wire/strict"
 )
@@ -142,6 +143,8 @@ func (h *hintList) parameters(v url.Values) {
 	h.signed(v.Get("request"))
 	h.opaque(v.Get("request"))
 	h.signed(v.Get("assertion"))
+	h.saml(v.Get("assertion"))
+	h.opaque(flowOf(v.Get("wctx")))
 	h.token(v.Get("token"))
 	h.token(v.Get("id_token_hint"))
 }
@@ -190,6 +193,19 @@ func (h *hintList) assertion(text string) {
 	}
 	if t.Claims(&c) == nil {
 		h.user(c.Issuer)
+	}
+}
+
+// saml takes the user of a federation service's assertion, and the service, which
+// one tenant at most is federated with.
+func (h *hintList) saml(text string) {
+	raw := oauth.DecodeAssertion(text)
+	if len(raw) == 0 || raw[0] != '<' {
+		return
+	}
+	if a, err := saml.Unverified(raw); err == nil {
+		h.user(a.Value(saml.ClaimUPN))
+		h.add(a.Issuer)
 	}
 }
 

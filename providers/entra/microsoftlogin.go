@@ -29,6 +29,11 @@ func (f *front) serveLogin(w http.ResponseWriter, r *http.Request, servers []*se
 		f.instance(w, r, servers)
 		return
 	}
+	if len(seg) == 1 && seg[0] == pathFederated {
+		hints, _ := loginHints(r)
+		orFirst(choose(servers, hints), servers).serveLogin(w, r)
+		return
+	}
 	if !slices.Contains(openTenants, seg[0]) {
 		orFirst(choose(servers, seg[:1]), servers).serveLogin(w, r)
 		return

@@ -2,6 +2,7 @@ package entra
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -15,19 +16,32 @@ import (
 	"hellolab/providers/wire/web"
 )
 
-// openFlow reads the state that a page sent back.
+// openFlow reads the state that a page sent back, with the flow's id.
 func (s *server) openFlow(ctx, flowToken string, steps ...string) (*flow, error) {
+	f, err := s.readFlow(ctx, steps...)
+	if err == nil && f.ID != flowToken {
+		err = errFlow
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+var errFlow = oauth.NewError(oauth.GrantInvalid, "The sign-in page is not valid any more.")
+
+// readFlow reads the state of a flow that is at one of these steps.
+func (s *server) readFlow(sealed string, steps ...string) (*flow, error) {
 	var f flow
-	expired := oauth.NewError(oauth.GrantInvalid, "The sign-in page is not valid any more.")
-	if s.seal.open(purposeFlow, ctx, &f) != nil || f.ID != flowToken || s.env.Now().After(time.Unix(f.Expires, 0)) {
-		return nil, expired
+	if s.seal.open(purposeFlow, sealed, &f) != nil || s.env.Now().After(time.Unix(f.Expires, 0)) {
+		return nil, errFlow
 	}
 	for _, step := range steps {
 		if f.Step == step {
 			return &f, nil
 		}
 	}
-	return nil, expired
+	return nil, errFlow
 }
 
 // page answers a page of the conversation. refusal, when given, is shown.
@@ -95,6 +109,12 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.LoginHint = form.Login
+	if s.checkedElsewhere(form.Login) {
+		if err := s.sendToFederation(w, r, f, f.Demands.MFA); err != nil {
+			s.redirectError(w, r, f, err)
+		}
+		return
+	}
 	u, err := s.checkPassword(ctx, form.Login, form.Password, f.DeviceID)
 	if err != nil {
 		s.askAgain(w, r, f, err)
@@ -104,21 +124,36 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	if f.DeviceID != "" {
 		p.addDevice(f.DeviceID)
 	}
-	f.Proof, f.LoginHint = &p, u.UPN
 	s.step(ctx, event.EntraID, actorOf(f.ClientID), "first_factor_verified", "Entra ID verifies user name and password.", map[string]any{"user": u.UPN, "amr": p.AMR})
-	switch demand := s.demandAt(ctx, f, p, u); {
-	case demand == nil:
-		err = s.endFlow(w, r, f)
-	case asksSecondFactor(demand, u):
-		s.tellDemand(ctx, f.ClientID, demand)
-		f.Step = stepMFA
-		err = s.page(w, f, sas.PageTFA, nil)
-	default:
-		err = demand
-	}
-	if err != nil {
+	if err := s.proved(w, r, f, p, u); err != nil {
 		s.redirectError(w, r, f, err)
 	}
+}
+
+// proved goes on with a flow whose first factor is proved.
+func (s *server) proved(w http.ResponseWriter, r *http.Request, f *flow, p proof, u *user) error {
+	f.Proof, f.LoginHint = &p, u.UPN
+	demand := s.demandAt(r.Context(), f, p, u)
+	if demand == nil {
+		return s.endFlow(w, r, f)
+	}
+	s.tellDemand(r.Context(), f.ClientID, demand)
+	return s.mend(w, r, f, demand, u)
+}
+
+// mend goes on with a flow whose proof does not do: with a second factor, where
+// that is what lacks, at the federation service or here; else with the refusal.
+func (s *server) mend(w http.ResponseWriter, r *http.Request, f *flow, demand error, u *user) error {
+	switch {
+	case !errors.Is(demand, &oauth.Error{Code: oauth.StrongAuthRequired}):
+		return demand
+	case s.elsewhere() && !f.AskedMFA:
+		return s.sendToFederation(w, r, f, true)
+	case s.cfg.federated() && s.behavior() == behaviorEnforce || !u.hasMFA():
+		return demand
+	}
+	f.Step = stepMFA
+	return s.page(w, f, sas.PageTFA, nil)
 }
 
 // askAgain shows the sign-in page again with the refusal.

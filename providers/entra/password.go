@@ -159,6 +159,11 @@ func (s *server) checkPassword(ctx context.Context, upn, password, from string) 
 	if err != nil {
 		return nil, err
 	}
+	if s.cfg.federated() { // whatever the tenant holds of a password
+		e := oauth.NewError(oauth.InvalidUserNameOrPassword, "The domain of the user is federated: the tenant checks no password of its users.")
+		e.Hint = "Sign in at the federation service, and bring its assertion."
+		return nil, e
+	}
 	key := guessKey(u.ID, "pwd", from)
 	if locked, err := s.locked(key); err != nil {
 		return nil, err

@@ -18,14 +18,15 @@ type proof struct {
 	AMR        []string `json:"amr"`
 	AuthTime   int64    `json:"auth_time"`          // Unix milliseconds of the first factor
 	MFATime    int64    `json:"mfa_time,omitempty"` // of the second factor; 0 without one
-	Credential string   `json:"cred"`               // "pwd" or "ngc"
+	Credential string   `json:"cred"`               // "pwd", "ngc" or "fed"
 	KeyID      string   `json:"kid,omitempty"`      // of the Hello key
 }
 
 // Credentials of a proof.
 const (
-	credentialPassword = "pwd"
-	credentialHello    = "ngc"
+	credentialPassword  = "pwd"
+	credentialHello     = "ngc"
+	credentialFederated = "fed" // an assertion of the federation service
 )
 
 func passwordProof(u *user, now time.Time) proof {
@@ -79,7 +80,7 @@ func (s *server) demandMFA(want oauth.Demands, p proof, u *user) error {
 		want.FreshMFA && s.mfaFresh(p),
 		!want.FreshMFA && slices.Contains(p.AMR, oauth.AMRMFA):
 		return nil
-	case !u.hasMFA():
+	case !u.hasMFA() && !s.elsewhere():
 		return oauth.NewError(oauth.StrongAuthEnrollment)
 	}
 	return oauth.NewError(oauth.StrongAuthRequired)

@@ -143,6 +143,8 @@ func (s *server) issuePRT(w http.ResponseWriter, r *http.Request, v oauth.Versio
 		p, d, err = s.passwordDeviceProof(ctx, dp, c)
 	case oauth.GrantRefreshToken:
 		p, d, refresh, err = s.refreshDeviceProof(ctx, dp, c)
+	case oauth.GrantSAML11:
+		p, d, err = s.samlDeviceProof(ctx, dp, c)
 	default:
 		err = oauth.NewError(oauth.GrantTypeUnsupported, "The grant type '%.64s' is not supported in a device request.", c.GrantType)
 	}

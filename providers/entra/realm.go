@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/saml"
 	"hellolab/providers/wire/web"
 )
 
@@ -86,17 +87,29 @@ func (s *server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
 func (s *server) realm(w http.ResponseWriter, r *http.Request, upn string) {
 	_, domain, _ := strings.Cut(upn, "@")
 	known := s.hasDomain(domain)
+	f, err := s.federation()
+	if err != nil {
+		s.refuseToken(w, r, oauth.V1, "realm_refused", err)
+		return
+	}
 	if version := r.URL.Query().Get("api-version"); version != "" && version != "1.0" {
 		answer := map[string]any{"NameSpaceType": "Unknown", "Login": upn, "cloud_instance_name": s.hosts.login, "TenantBrandingInfo": nil}
 		if known {
 			answer["NameSpaceType"], answer["DomainName"], answer["FederationBrandName"] = "Managed", domain, s.cfg.Name
+			if f != nil {
+				answer["NameSpaceType"], answer["federation_protocol"], answer["AuthURL"] = "Federated", "WSTrust", f.signIn(upn, "").URL(f.Passive)
+			}
 		}
 		web.WriteJSON(w, http.StatusOK, answer)
 		return
 	}
-	answer := map[string]string{"ver": "1.0", "account_type": "Unknown", "cloud_instance_name": s.hosts.login, "cloud_audience_urn": "urn:federation:MicrosoftOnline"}
+	answer := map[string]string{"ver": "1.0", "account_type": "Unknown", "cloud_instance_name": s.hosts.login, "cloud_audience_urn": saml.AudienceMicrosoftOnline}
 	if known {
 		answer["account_type"], answer["domain_name"] = "Managed", domain
+		if f != nil {
+			answer["account_type"], answer["federation_protocol"] = "Federated", "WSTrust"
+			answer["federation_metadata_url"], answer["federation_active_auth_url"] = f.MEX, f.Active
+		}
 	}
 	web.WriteJSON(w, http.StatusOK, answer)
 }
@@ -122,12 +135,21 @@ func (s *server) credentialType(w http.ResponseWriter, r *http.Request) {
 		Credentials: oauth.Credentials{PrefCredential: oauth.CredentialPassword, HasPassword: true}}
 	if s.hasDomain(domain) {
 		answer.EstsProperties.DomainType = oauth.DomainManaged
+		f, err := s.federation()
+		if err != nil {
+			s.refuseToken(w, r, oauth.V1, "credential_type_refused", err)
+			return
+		}
 		switch u, err := s.user(name); {
 		case err == nil:
 			answer.IfExistsResult = oauth.AccountExists
-			answer.Credentials.HasPassword = u.Password != nil
+			answer.Credentials.HasPassword = u.Password != nil || f != nil
 		case s.oauthError(r.Context(), err).Code != oauth.UserAccountNotFound:
 			answer.IfExistsResult = oauth.AccountUnsure
+		}
+		if f != nil {
+			answer.EstsProperties.DomainType, answer.Credentials.PrefCredential = oauth.DomainFederated, oauth.CredentialFederation
+			answer.Credentials.FederationRedirectURL = f.signIn(name, q.OriginalRequest).URL(f.Passive)
 		}
 	}
 	web.WriteJSON(w, http.StatusOK, answer)

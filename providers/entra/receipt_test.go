@@ -18,24 +18,43 @@ import (
 	"hellolab/providers/wire/prt"
 )
 
+// A receipt is given where a federation service will ask for it: to a
+// synchronized user of a federated domain, on a hybrid joined device that asks.
 func TestKeyReceipt(t *testing.T) {
 	seed.Proves(t, "KEY-07")
-	b := newBench(t)
-	d, tokens := b.laptop()
-	bearer := b.keyToken(d, tokens)
+	b := newFederated(t)
+	d := b.computer()
+	s := b.sessionOf(d)
 	user := someKeys()[keyUser]
+	register := func(asks bool) *drs.KeyReply {
+		t.Helper()
+		tokens, err := b.drsToken(b.signed(withMFA), b.sessionHeader(s))
+		b.must(err)
+		request := b.keyRequest(d, user)
+		request.ReturnReceipt = asks
+		reply, err := b.registerKey(tokens.AccessToken, request)
+		b.must(err)
+		return reply
+	}
 	// A user who lives in the tenant alone has no domain to prove anything to.
-	reply, err := b.registerKey(bearer, b.keyRequest(d, user))
-	b.must(err)
-	if reply.Receipt != "" {
+	if register(true).Receipt != "" {
 		t.Error("a receipt for a user without a domain")
 	}
 	const sid = "S-1-5-21-1-2-3-1104"
 	b.patchUser(aliceUPN, graph.User{OnPremSID: sid})
-	if reply, err = b.registerKey(bearer, b.keyRequest(d, user)); err != nil {
-		t.Fatal(err)
+	if register(false).Receipt != "" {
+		t.Error("a receipt that nobody asked for")
 	}
-	trusted := []*x509.Certificate{b.server().keys.deviceCA.cert}
+	reply := register(true)
+	// Whom to trust, Graph says, to Connect as well.
+	issuers, err := graph.Get[graph.Page[graph.DeviceIssuer]](t.Context(), b.connect(), "deviceRegistrationIssuers")
+	b.must(err)
+	var trusted []*x509.Certificate
+	for _, i := range issuers.Value {
+		c, err := x509.ParseCertificate(i.Certificate)
+		b.must(err)
+		trusted = append(trusted, c)
+	}
 	r, err := drs.OpenReceipt(reply.Receipt, trusted, b.Now())
 	b.must(err)
 	if !bytes.Equal(r.Key, cng.MarshalRSAPublic(&user.PublicKey)) || r.OnPremSID != sid || r.DeviceID != d.id || r.ObjectID != b.lookup(aliceUPN).ID ||
@@ -50,6 +69,18 @@ func TestKeyReceipt(t *testing.T) {
 	}
 	if err := b.admin.Patch(t.Context(), graph.User{OnPremSID: "S-1-5-18"}, "users", aliceUPN); err == nil {
 		t.Error("a user takes a SID that no domain gives")
+	}
+	// Elsewhere nobody gets one, whoever asks: in a managed tenant, or on a device
+	// that is no computer of a domain.
+	m := newBench(t)
+	laptop, tokens := m.laptop()
+	m.patchUser(aliceUPN, graph.User{OnPremSID: sid})
+	request := m.keyRequest(laptop, user)
+	request.ReturnReceipt = true
+	reply, err = m.registerKey(m.keyToken(laptop, tokens), request)
+	m.must(err)
+	if reply.Receipt != "" {
+		t.Error("a receipt of a managed tenant")
 	}
 }
 

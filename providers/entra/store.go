@@ -53,6 +53,7 @@ type config struct {
 	Lifetimes     lifetimes `json:"lifetimes"`
 	HasLifetimes  bool      `json:"has_lifetimes"` // whether the author wrote them
 	ReplyCipher   string    `json:"reply_cipher,omitempty"`
+	Federation    string    `json:"federation,omitempty"` // address of the service that all domains are federated with; empty: managed
 	AdminClientID string    `json:"admin_client_id"`
 	AdminSecret   string    `json:"admin_secret"`
 	Created       time.Time `json:"created"`
@@ -79,7 +80,7 @@ type user struct {
 	Created           time.Time    `json:"created"`
 	OnPremSID         string       `json:"onprem_sid,omitempty"`   // of a synchronized user
 	OnPrem            *onPremises  `json:"onprem,omitempty"`       // nil: the account is the tenant's alone
-	ImmutableID       string       `json:"immutable_id,omitempty"` // of an account of the tenant's alone: by which a federation service names it
+	ImmutableID       string       `json:"immutable_id,omitempty"` // of an account that is not synchronized: what its federation service calls it
 	OATH              []oathMethod `json:"oath,omitempty"`
 	Phone             *phoneApp    `json:"phone,omitempty"`
 	HelloKeys         []helloKey   `json:"hello_keys,omitempty"` // searchableDeviceKey

@@ -46,6 +46,7 @@ func Tenant() providers.Type {
 		Read:    read,
 		Update:  update,
 		Open:    open,
+		Due:     due,
 	})
 }
 
@@ -136,6 +137,10 @@ func create(ctx context.Context, env providers.Env, in spec.Tenant) (spec.Tenant
 	if err != nil {
 		return spec.TenantOut{}, err
 	}
+	trusted, err := federate(ctx, env, cfg, nil)
+	if err != nil {
+		return spec.TenantOut{}, err
+	}
 	err = env.Section.Update(ctx, func(w providers.Writer) error {
 		if _, err := get[config](w, tableTenant, keyConfig); err == nil {
 			return errors.New("the tenant exists already")
@@ -143,6 +148,9 @@ func create(ctx context.Context, env providers.Env, in spec.Tenant) (spec.Tenant
 			return err
 		}
 		if err := put(w, tableTenant, keyKeys, ring); err != nil {
+			return err
+		}
+		if err := putFederation(w, trusted); err != nil {
 			return err
 		}
 		return put(w, tableTenant, keyConfig, cfg)
@@ -181,7 +189,18 @@ func update(ctx context.Context, env providers.Env, o providers.Object[spec.Tena
 	if err := checkOthers(env, domains); err != nil {
 		return spec.TenantOut{}, err
 	}
-	var cfg *config
+	cfg := &config{}
+	if err := cfg.set(in, domains); err != nil {
+		return spec.TenantOut{}, err
+	}
+	known, err := federationOf(env)
+	if err != nil {
+		return spec.TenantOut{}, err
+	}
+	trusted, err := federate(ctx, env, cfg, known)
+	if err != nil {
+		return spec.TenantOut{}, err
+	}
 	err = env.Section.Update(ctx, func(w providers.Writer) error {
 		if cfg, err = get[config](w, tableTenant, keyConfig); err != nil {
 			return err
@@ -199,6 +218,9 @@ func update(ctx context.Context, env providers.Env, o providers.Object[spec.Tena
 			}
 		}
 		if err := cfg.set(in, domains); err != nil {
+			return err
+		}
+		if err := putFederation(w, trusted); err != nil {
 			return err
 		}
 		return put(w, tableTenant, keyConfig, cfg)
@@ -264,6 +286,11 @@ const (
 
 func (c *config) set(in spec.Tenant, domains []string) error {
 	c.Domains, c.Written, c.Attestation, c.ReplyCipher = domains, in.Domains, in.Attestation, in.ReplyCipher
+	if c.Federation = ""; in.Authentication == authenticationFederated {
+		if c.Federation = string(in.Federation); c.Federation == "" {
+			return errors.New("a federated tenant needs its federation")
+		}
+	}
 	c.Lifetimes = lifetimes{defaultNonce, defaultMFA, defaultAccessToken, defaultPRT, defaultPRTRenewal}
 	c.HasLifetimes = in.Lifetimes != nil
 	c.MFA, c.HasMFA = mfaBuiltin, in.MFA != nil
@@ -288,7 +315,10 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 }
 
 func (c *config) in() spec.Tenant {
-	in := spec.Tenant{Domains: c.Written, Authentication: "managed", Attestation: c.Attestation, ReplyCipher: c.ReplyCipher}
+	in := spec.Tenant{Domains: c.Written, Authentication: authenticationManaged, Attestation: c.Attestation, ReplyCipher: c.ReplyCipher}
+	if c.federated() {
+		in.Authentication, in.Federation = authenticationFederated, providers.Ref(c.Federation)
+	}
 	if c.HasMFA {
 		in.MFA = &spec.TenantMFA{Provider: c.MFA, Federated: cmp.Or(c.FederatedMFA, "accept")}
 	}

@@ -59,6 +59,8 @@ func (s *server) grant(w http.ResponseWriter, r *http.Request, v oauth.Version) 
 		return s.refreshGrant(w, r, v, req)
 	case oauth.GrantAuthorizationCode:
 		return s.codeGrant(w, r, v, req)
+	case oauth.GrantSAML11:
+		return s.samlGrant(w, r, v, req)
 	case oauth.GrantDeviceCode, oauth.GrantDeviceCodeShort:
 		return s.deviceCodeGrant(w, r, v, req)
 	}

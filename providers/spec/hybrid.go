@@ -68,8 +68,9 @@ const (
 
 // TrustOut is what a trust learns.
 type TrustOut struct {
-	ID     string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
-	Server int    `lab:"server_number" follows:"key_version" doc:"Number of the Kerberos server object, which tickets under its key carry (msDS-SecondaryKrbTgtNumber); 0 without one."`
+	ID      string `lab:"id,id" doc:"Name of the trust: its type, tenant and domain."`
+	Missing string `lab:"missing,volatile" doc:"What a certificate trust stands on and is not there now, in sentences: the enrollment agent certificate of AD FS, the templates, the authority among NTAuthCertificates. Empty when all of it is."`
+	Server  int    `lab:"server_number" follows:"key_version" doc:"Number of the Kerberos server object, which tickets under its key carry (msDS-SecondaryKrbTgtNumber); 0 without one."`
 
 	// The versions grow together when the key is rotated, which needs no apply.
 	DomainKey int `lab:"domain_key_version,volatile" doc:"Version of its key in the domain (msDS-KeyVersionNumber); 0 without one."`

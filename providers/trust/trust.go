@@ -1,15 +1,18 @@
 // Package trust is the kind trust: a deployment of Windows Hello for Business
-// between a tenant and a domain.
+// between a tenant and a domain, or on-premises in a domain.
 //
 // It needs these parts, which Create and Read look for:
 //
-//	tenant     where keys are registered
-//	domain     whose controllers take them, or the tickets that the tenant issues
-//	sync       that carries accounts up, and keys down
-//	authority  that certifies the controllers' KDC, for key trust
+//	tenant      where keys are registered; none on-premises
+//	domain      whose controllers take them, or the tickets that the tenant issues
+//	sync        that carries accounts up, and keys down, where there is a tenant
+//	authority   that certifies the controllers' KDC, for key and certificate trust,
+//	            and issues sign-in certificates for the latter
+//	federation  AD FS, which registers certificates, and on-premises keys
 //
-// For key trust that is all there is ("Hybrid key trust deployment guide"). For
-// cloud Kerberos trust it makes the Kerberos server object in the domain, as its
+// For key trust that is all there is ("Hybrid key trust deployment guide"). Of
+// certificate trust it tells besides what does not stand: the enrollment agent of
+// AD FS, the templates, the authority's place in NTAuth. For cloud Kerberos trust it makes the Kerberos server object in the domain, as its
 // administrator does over LDAP, and gives the tenant the key ("Passwordless
 // security key sign-in to on-premises resources").
 //
@@ -37,7 +40,7 @@ func Trust() providers.Type {
 	return providers.Of(providers.Kind[spec.Trust, spec.TrustOut]{
 		Name:   "trust",
 		Doc:    "A deployment of Windows Hello for Business between a tenant and a domain, which policies turn on.",
-		After:  []string{"tenant", "domain", "authority", "sync"},
+		After:  []string{"tenant", "domain", "authority", "federation", "sync"},
 		Watch:  watch,
 		Key:    key,
 		Find:   find,
@@ -53,16 +56,26 @@ func Trust() providers.Type {
 	})
 }
 
-// watch names where a server object is.
-func watch(_ providers.Objects, in spec.Trust) []providers.Ref {
-	if in.Type != spec.TrustCloudKerberos {
-		return nil
+// watch names where a server object is, and where what a certificate trust stands
+// on.
+func watch(objects providers.Objects, in spec.Trust) []providers.Ref {
+	switch in.Type {
+	case spec.TrustCloudKerberos:
+		return []providers.Ref{in.Tenant, in.Domain}
+	case spec.TrustCertificate:
+		refs := []providers.Ref{in.Domain}
+		if all, err := objects.List("federation"); err == nil {
+			for _, rec := range all {
+				refs = append(refs, providers.Ref(rec.Addr))
+			}
+		}
+		return refs
 	}
-	return []providers.Ref{in.Tenant, in.Domain}
+	return nil
 }
 
-// key names a trust that is in a directory. A key trust is in none, and what a
-// killed Create left of it the next one writes again.
+// key names a trust that is in a directory. Key and certificate trusts are in none,
+// and what a killed Create left of them the next one writes again.
 func key(in spec.Trust) string {
 	if in.Type != spec.TrustCloudKerberos {
 		return ""
@@ -89,6 +102,9 @@ func create(ctx context.Context, env providers.Env, in spec.Trust) (out spec.Tru
 		return spec.TrustOut{}, err
 	}
 	var r record
+	if out.Missing, err = missing(ctx, env, in); err != nil {
+		return spec.TrustOut{}, err
+	}
 	if in.Type == spec.TrustCloudKerberos {
 		if out, r, err = establish(ctx, env, in, out.ID); err != nil {
 			return spec.TrustOut{}, err
@@ -125,7 +141,8 @@ func read(ctx context.Context, env providers.Env, o object) (object, error) {
 		return asHeld(ctx, env, o, id)
 	}
 	o.ID, o.Out = id, spec.TrustOut{ID: id}
-	return o, nil
+	o.Out.Missing, err = missing(ctx, env, o.In)
+	return o, err
 }
 
 func update(ctx context.Context, env providers.Env, o object, in spec.Trust) (spec.TrustOut, error) {
@@ -136,27 +153,38 @@ func update(ctx context.Context, env providers.Env, o object, in spec.Trust) (sp
 	if in.Type == spec.TrustCloudKerberos {
 		return change(ctx, env, o, in)
 	}
-	return spec.TrustOut{ID: id}, nil
+	lacks, err := missing(ctx, env, in)
+	return spec.TrustOut{ID: id, Missing: lacks}, err
 }
 
 // verify looks for the parts of a trust, and returns its id. An error says which
 // one is missing.
 func verify(env providers.Env, in spec.Trust) (id string, err error) {
-	tenant, err := administer.TenantOf(env, in.Tenant)
-	if err != nil {
-		return "", err
+	tenant := administer.Tenant{}
+	if in.Tenant != "" {
+		if tenant, err = administer.TenantOf(env, in.Tenant); err != nil {
+			return "", err
+		}
 	}
 	domain, err := administer.DomainOf(env, in.Domain)
 	if err != nil {
 		return "", err
 	}
-	if err := synchronized(env, in); err != nil {
-		return "", err
+	if in.Tenant != "" {
+		if err := synchronized(env, in); err != nil {
+			return "", err
+		}
 	}
-	if in.Type == spec.TrustKey {
+	if in.Type != spec.TrustCloudKerberos {
 		if err := certified(env, in); err != nil {
 			return "", err
 		}
+	}
+	if err := registered(env, in); err != nil {
+		return "", err
+	}
+	if in.Tenant == "" {
+		return fmt.Sprintf("%s/%s", in.Type, domain.ID), nil
 	}
 	return fmt.Sprintf("%s/%s/%s", in.Type, tenant.ID, domain.ID), nil
 }

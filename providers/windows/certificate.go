@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/winhello"
@@ -84,6 +85,11 @@ func certificateRequest(key crypto.Signer) ([]byte, error) {
 	return csr, nil
 }
 
+// registrationLetters are the phases that begin at the registration authority (seed
+// 000, P5 E and F): it holds the key against those that are registered, in the
+// directory's answer or the receipt, and signs; it sends the request to the CA.
+var registrationLetters = map[string]string{"receipt_verified": "E", "request_signed": "E", "request_sent_to_ca": "F"}
+
 // ask exchanges the token of AD FS for the certificate (MS-OAPXBC 3.2.5.1.4).
 func (c *certifying) ask(ctx context.Context, csr []byte) ([]*x509.Certificate, error) {
 	if c.prt == nil {
@@ -116,7 +122,11 @@ func (c *certifying) ask(ctx context.Context, csr []byte) ([]*x509.Certificate, 
 	if c.receipt != "" {
 		text = "The key receipt and the certificate request go to the certificate registration authority, with the primary refresh token of AD FS."
 	}
+	if c.letters {
+		c.trace.peers = registrationLetters
+	}
 	c.trace.step(c.by, event.CRA, https, "certificate_request", text, m)
+	c.trace.peers = nil
 	req, err := c.cloud.request(ctx, signed, false)
 	if err != nil {
 		return nil, err
@@ -131,7 +141,7 @@ func (c *certifying) ask(ctx context.Context, csr []byte) ([]*x509.Certificate, 
 	}
 	c.in("F")
 	c.trace.step(c.by, "", local, "certificate_received", "The certificate comes back from the registration authority.",
-		message{"subject": chain[0].Subject.String(), "issuer": chain[0].Issuer.String(), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
+		message{"subject": kerberos.NameOf(chain[0].RawSubject), "issuer": kerberos.NameOf(chain[0].RawIssuer), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
 	return chain, nil
 }
 
@@ -164,9 +174,17 @@ func fromRegistrationAuthority(err error) error {
 	if !errors.As(err, &sts) || isOver(err) {
 		return err
 	}
+	says := func(beginning string) bool { return strings.HasPrefix(sts.Sentence, beginning) }
 	code := "certificate_request_refused"
-	if sts.Code == adfs.CodeHelloKey {
+	switch {
+	case says(winhello.ReceiptRefused):
+		code = "receipt_refused"
+	case sts.Code == adfs.CodeHelloKey:
 		code = "certificate_key_unknown"
+	case says(winhello.AgentMissing), says(winhello.AgentRefused):
+		code = "agent_certificate_unusable"
+	case says(winhello.NotIssued):
+		code = "certificate_not_issued"
 	}
 	r := refuse(code, err)
 	if sts.Sentence != "" {
@@ -178,9 +196,7 @@ func fromRegistrationAuthority(err error) error {
 // withoutCertificate tells that a key stays without certificate for now: the
 // device tries again at a later sign-in.
 func (t *trace) withoutCertificate(by event.Actor, err error) {
-	if !t.refusing {
-		t.refused(by, event.User, local, "certificate_not_enrolled", "The Hello key has no new sign-in certificate.", err)
-	}
+	t.refused(by, event.User, local, "certificate_not_enrolled", "The Hello key has no new sign-in certificate.", err)
 	t.skip(by, "certificate_retry", "The device asks for the sign-in certificate again at a later sign-in.", reasonOf(err).Code)
 }
 

@@ -223,9 +223,9 @@ func enterpriseReason(e *edrs.Error) hello.Reason {
 
 // assertionMessage is an assertion in traces: nothing is decided on it.
 func assertionMessage(raw []byte) message {
-	issuer, err := saml.Issuer(raw)
+	a, err := saml.Unverified(raw)
 	if err != nil {
 		return nil
 	}
-	return message{"issuer": issuer, "length": len(raw)}
+	return message{"issuer": a.Issuer, "audience": a.Audience, "subject": a.NameID, "method": a.Method, "authnmethodsreferences": a.Values(saml.ClaimMethods), "not_on_or_after": a.NotOnOrAfter}
 }

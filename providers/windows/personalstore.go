@@ -14,6 +14,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/drs"
 )
 
@@ -195,7 +196,7 @@ func (m *machine) personalStore(sid string) (all []PersonalCertificate, err erro
 			_, thumbprint, _ := strings.Cut(key, "|")
 			leaf := chain[0]
 			all = append(all, PersonalCertificate{
-				Thumbprint: thumbprint, Subject: leaf.Subject.String(), Issuer: leaf.Issuer.String(), Serial: leaf.SerialNumber.Text(16),
+				Thumbprint: thumbprint, Subject: kerberos.NameOf(leaf.RawSubject), Issuer: kerberos.NameOf(leaf.RawIssuer), Serial: leaf.SerialNumber.Text(16),
 				NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, KeyID: c.KeyID, Purpose: c.Purpose, Delivery: string(c.Delivery), Installed: c.Installed, DER: leaf.Raw,
 			})
 			return nil
@@ -240,6 +241,6 @@ func (m *machine) install(ctx context.Context, t *trace, by event.Actor, user pe
 	failpoint(m.env, "enrollment:certificate-installed")
 	leaf := chain[0]
 	t.step(by, event.Store, local, "certificate_installed", "The certificate is installed in the user's Personal store; its private key is the Hello key in the container.",
-		message{"thumbprint": drs.Thumbprint(leaf.Raw), "subject": leaf.Subject.String(), "issuer": leaf.Issuer.String(), "not_after": leaf.NotAfter, "kid": key.ID, "purpose": purpose, "delivery": string(delivery)})
+		message{"thumbprint": drs.Thumbprint(leaf.Raw), "subject": kerberos.NameOf(leaf.RawSubject), "issuer": kerberos.NameOf(leaf.RawIssuer), "not_after": leaf.NotAfter, "kid": key.ID, "purpose": purpose, "delivery": string(delivery)})
 	return nil
 }

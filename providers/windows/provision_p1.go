@@ -7,6 +7,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/cng"
@@ -248,6 +249,7 @@ func (p *provisioning) registerKey(ctx context.Context) (done registered, err er
 		Device: &drs.KeyDevice{
 			DeviceID: p.rec.Registration.DeviceID, DisplayName: p.rec.Name, OSVersion: osVersion(p.in.OS),
 		},
+		ReturnReceipt: p.trace.flow == hello.P5, // AD FS is asked for a certificate next
 	}
 	if body.Attestation, err = p.attestation(ctx); err != nil {
 		return done, err

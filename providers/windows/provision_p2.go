@@ -89,7 +89,7 @@ func (p *provisioning) byAssertion(ctx context.Context) (*oauth.TokenResponse, e
 	if err != nil {
 		return nil, err
 	}
-	ask := wstrust.SignInRequest{Realm: saml.AudienceMicrosoftOnline, Context: t.id, Username: p.user.nameAt(pages.who), Method: saml.MethodMultiple}
+	ask := wstrust.SignInRequest{Realm: saml.AudienceMicrosoftOnline, Context: t.id, Fresh: -1, Username: p.user.nameAt(pages.who), Method: saml.MethodMultiple}
 	t.step(event.WAM, pages.who, https, "sts_request", "The plug-in sends the token request to the federation service: its page opens in the application's window.",
 		message{"realm": ask.Realm, "wauth": ask.Method, "ticket": pages.proof != ""})
 	end, err := pages.signIn(ctx, p.user, ask.URL("https://"+pages.host+adfs.PathPassive+"/"))

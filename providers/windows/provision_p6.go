@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/cng"
@@ -35,7 +36,10 @@ func (p *provisioning) enterpriseA(ctx context.Context) (err error) {
 	resource := edrs.Resource(sts.Out.Host)
 	t.step(event.CXH, event.WAM, local, "token_request", "The application asks for an access token to the registration service of AD FS.",
 		message{"resource": resource, "client_id": oauth.ClientProvisioning})
-	if p.token, err = p.enterpriseToken(ctx, resource); err != nil {
+	if p.token, err = p.recentEnterprise(ctx, resource); err == nil && p.token == nil {
+		p.token, err = p.enterpriseToken(ctx, resource)
+	}
+	if err != nil {
 		t.refused(event.WAM, event.CXH, local, "drs_token_missing", "The plug-in has no token for the application.", err)
 		return err
 	}
@@ -45,16 +49,7 @@ func (p *provisioning) enterpriseA(ctx context.Context) (err error) {
 
 // enterpriseToken signs the user in at AD FS, in the application's window.
 func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*oauth.TokenResponse, error) {
-	pages, err := p.pages(ctx, p.sts)
-	if err != nil {
-		return nil, err
-	}
-	if asked := p.cloud.towards(p.sts); p.enterprise != nil {
-		pages.proof = ""
-		pages.session, err = asked.sessionCredential(ctx, p.enterprise)
-	} else {
-		pages.device, err = asked.deviceCredential(ctx)
-	}
+	pages, err := p.enterprisePages(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +75,68 @@ func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*o
 	if err != nil {
 		return nil, err
 	}
-	return redeem(ctx, p.cloud.http, pages.host, ask, code, verifier)
+	token, err := redeem(ctx, p.cloud.http, pages.host, ask, code, verifier)
+	if err != nil {
+		return nil, err
+	}
+	left := wamRecord{RefreshToken: token.RefreshToken, At: p.env.Now(), SecondFactor: p.env.Now()}
+	return token, p.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tableWAM, p.signInAt(pages.host), left) })
+}
+
+// signInAt is where the plug-in keeps what a sign-in at AD FS left.
+func (p *provisioning) signInAt(host string) string { return p.user.sid + "|" + host }
+
+// recentEnterprise gets the token by what the last sign-in at AD FS left, where a
+// trust says that its second factor is enough while it is current. nil: it is not.
+func (p *provisioning) recentEnterprise(ctx context.Context, resource string) (*oauth.TokenResponse, error) {
+	if p.world.AlwaysPrompts(p.trace.flow, p.user.addr, p.addr) {
+		return nil, nil
+	}
+	host := p.sts.Out.Host
+	left, ok, err := view[wamRecord](p.env.Section, tableWAM, p.signInAt(host))
+	if err != nil || !ok || p.env.Now().Sub(left.SecondFactor) > p.enterpriseWindow() {
+		return nil, err
+	}
+	p.trace.step(event.WAM, event.STS, https, "drs_token_request", "The plug-in asks AD FS for the token, with a second factor that is current.", message{"resource": resource, "since": left.SecondFactor})
+	req, err := formRequest(ctx, "https://"+host+adfsToken, oauth.TokenRequest{
+		GrantType: oauth.GrantRefreshToken, ClientID: oauth.ClientProvisioning, Resource: resource, RefreshToken: left.RefreshToken, AMRValues: oauth.AMRNGCMFA,
+	}.Form())
+	if err != nil {
+		return nil, err
+	}
+	body, err := adfsBody(p.cloud.http, req)
+	var refusal *adfs.Error
+	if errors.As(err, &refusal) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return oauth.ParseTokenResponse(body)
+}
+
+// enterpriseWindow is how long a second factor counts at AD FS.
+func (p *provisioning) enterpriseWindow() time.Duration {
+	if l := p.sts.In.Lifetimes; l != nil {
+		return l.MFA
+	}
+	return usualMFA
+}
+
+// enterprisePages is a window at AD FS, which knows the session by its own token;
+// without one, the user by a ticket and the device by its key.
+func (p *provisioning) enterprisePages(ctx context.Context) (s *stsPages, err error) {
+	asked := p.cloud.towards(p.sts)
+	if p.enterprise != nil {
+		s = &stsPages{wam: p.wam, host: p.sts.Out.Host, who: identityProvider(p.sts)}
+		s.session, err = asked.sessionCredential(ctx, p.enterprise)
+		return s, err
+	}
+	if s, err = p.pages(ctx, p.sts); err != nil {
+		return nil, err
+	}
+	s.device, err = asked.deviceCredential(ctx)
+	return s, err
 }
 
 // deviceCredential proves the device to AD FS's pages (MS-OAPXBC 2.2.1.2), by a

@@ -41,6 +41,6 @@ func (s *signingIn) certificateHint(asked spec.Domain) error {
 		return err
 	}
 	t.step(event.LSASS, event.Kerberos, local, "domain_hint", "The Kerberos provider takes the hint for the domain from the user's certificate.",
-		message{"domain": domain, "from": from, "subject": cert.Subject.String(), "issuer": cert.Issuer.String()})
+		message{"domain": domain, "from": from, "subject": kerberos.NameOf(cert.RawSubject), "issuer": kerberos.NameOf(cert.RawIssuer)})
 	return nil
 }

@@ -3,11 +3,13 @@ package prt_test
 import (
 	"encoding/base64"
 	"errors"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"hellolab/providers/adfs/farm"
 	"hellolab/providers/adfs/prt"
+	"hellolab/providers/adfs/seal"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/jose"
@@ -189,4 +191,39 @@ func TestBrowserCredential(t *testing.T) {
 	if _, _, err := l.service.Credential(t.Context(), cookie(g.session, l.nonce())); !errors.Is(err, prt.ErrNoCredential) {
 		t.Errorf("of a disabled user: %v", err)
 	}
+}
+
+func TestDeviceCredential(t *testing.T) {
+	l := newLab(t)
+	sign := func(d *desk, grant, nonce string) string {
+		text, err := jose.SignRS256(d.key, jose.Header{Type: "JWT", X5C: jose.Chain{d.cert}}, wire.Request{GrantType: grant, Issuer: "aad:brokerplugin", RequestNonce: nonce})
+		l.Must(err)
+		return text
+	}
+	good := sign(l.desk, oauth.GrantDeviceAuth, l.nonce())
+	if id, err := l.service.DeviceCredential(t.Context(), good); err != nil || id != deskID {
+		t.Fatalf("%s, %v", id, err)
+	}
+	stranger := l.newDesk("11111111-0000-4000-8000-000000000002", false)
+	for name, text := range map[string]string{
+		"again": good, "nothing": "", "without a nonce": sign(l.desk, "", ""), "another purpose": sign(l.desk, oauth.GrantPassword, l.nonce()), "not written back": sign(stranger, "", l.nonce()),
+	} {
+		if id, err := l.service.DeviceCredential(t.Context(), text); !errors.Is(err, prt.ErrNoCredential) || id != "" {
+			t.Errorf("%s: %q, %v", name, id, err)
+		}
+	}
+}
+
+// What arrives here is anybody's.
+func FuzzServe(f *testing.F) {
+	s := &prt.Service{Seal: seal.New(make([]byte, seal.KeySize), nil), Now: time.Now}
+	for _, text := range []string{"", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.AA", "eyJhbGciOiJSUzI1NiIsIng1YyI6IkFBQUEifQ.e30.AA"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, request string) {
+		var refused *adfs.Error
+		if err := s.Serve(httptest.NewRecorder(), httptest.NewRequest("POST", "/adfs/oauth2/token/", nil), request); !errors.As(err, &refused) {
+			t.Fatalf("%v", err)
+		}
+	})
 }

@@ -83,7 +83,7 @@ type Grant struct {
 
 // Certificates issues a sign-in certificate for the holder of a PRT and returns
 // the CA's answer, a CMS message. What it refuses is an *adfs.Error.
-type Certificates func(ctx context.Context, holder *farm.Account, r *winhello.Request) ([]byte, error)
+type Certificates func(ctx context.Context, holder *farm.Account, p *farm.Proof, r *winhello.Request) ([]byte, error)
 
 // Service issues and takes. Certificates may be nil: the service is no
 // registration authority.
@@ -334,7 +334,7 @@ func (s *Service) certificate(ctx context.Context, a *farm.Account, p *primary, 
 	if c.CertificateUse != winhello.Use {
 		return nil, adfs.NewError(adfs.InvalidRequest, "", "The certificate is for no use that the service knows.")
 	}
-	der, err := s.Certificates(ctx, a, c)
+	der, err := s.Certificates(ctx, a, &p.Proof, c)
 	if err != nil {
 		return nil, err
 	}
@@ -376,6 +376,45 @@ func (s *Service) seal(ctx context.Context, w http.ResponseWriter, peer event.Ac
 // ErrNoCredential is a credential of a browser that proves nothing. AD FS then
 // signs the user in as if there were none (MS-OAPXBC 3.2.5.2.1).
 var ErrNoCredential = errors.New("the credential proves nobody")
+
+// DeviceCredential reads x-ms-DeviceCredential: the id of the device that signed
+// it, which is one of the domain's and may be served (MS-OAPXBC 2.2.1.2).
+func (s *Service) DeviceCredential(ctx context.Context, text string) (string, error) {
+	t, err := jose.Parse(text)
+	if err != nil || len(t.Header.X5C) == 0 {
+		return "", ErrNoCredential
+	}
+	var c prt.Request
+	if t.Claims(&c) != nil || c.GrantType != "" && c.GrantType != oauth.GrantDeviceAuth {
+		return "", ErrNoCredential
+	}
+	id, err := s.deviceCredential(ctx, t, c.RequestNonce)
+	var refused *adfs.Error
+	if errors.As(err, &refused) {
+		err = ErrNoCredential
+	}
+	return id, err
+}
+
+func (s *Service) deviceCredential(ctx context.Context, t *jose.Token, nonce string) (string, error) {
+	cert, err := s.deviceSignature(t)
+	if err != nil {
+		return "", err
+	}
+	if err := s.takeNonce(ctx, nonce); err != nil {
+		return "", err
+	}
+	conn, err := s.Directory(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	d, err := s.deviceOf(ctx, conn, cert)
+	if err != nil {
+		return "", err
+	}
+	return d.ID.String(), nil
+}
 
 // Credential reads x-ms-RefreshTokenCredential: who is signed in, on which device.
 func (s *Service) Credential(ctx context.Context, text string) (*farm.Account, *farm.Proof, error) {

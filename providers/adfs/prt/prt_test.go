@@ -261,7 +261,9 @@ func TestByPassword(t *testing.T) {
 // A device that Active Directory does not have gets no enterprise PRT, and is told
 // why; written back, it gets one.
 func TestNeedsWriteBack(t *testing.T) {
-	seed.Proves(t, "DR-21", "PRT-19", "POL-13")
+	seed.Proves(t, "DR-21")
+	seed.Proves(t, "PRT-19")
+	seed.Proves(t, "POL-13")
 	l := newLab(t)
 	d := l.newDesk("11111111-0000-4000-8000-000000000002", false)
 	_, err := l.ask(d, byPassword())

@@ -36,7 +36,7 @@ type Page struct {
 	URL     *url.URL
 	Status  int // 0 when URL is not one of the web
 	Body    []byte
-	Refusal string // text of the element with the id "error"
+	Refusal string // text of the element with the id "error", or "errorText" as AD FS has it
 }
 
 const (
@@ -95,7 +95,7 @@ func (p *Person) step(ctx context.Context, client *http.Client, req *http.Reques
 	if err != nil {
 		return nil, nil, err
 	}
-	if e := find(root, func(n *html.Node) bool { return attr(n, "id") == "error" }); e != nil {
+	if e := find(root, func(n *html.Node) bool { return attr(n, "id") == "error" || attr(n, "id") == "errorText" }); e != nil {
 		page.Refusal = text(e)
 		return page, nil, nil
 	}

@@ -36,6 +36,9 @@
 //	Pn    key_not_registered …
 //	        nothing was sent              385  key not attested
 //	        the service was asked         301  key refused
+//	any   certificate_installed           355  sign-in certificate enrolled
+//	any   certificate_not_enrolled        356  not enrolled
+//	any   certificate_retry               365  … it will be tried again
 //	any   administrative_release          383  PIN recovery opened the container
 //	any   pin_reset_refused               384  PIN recovery failed
 //

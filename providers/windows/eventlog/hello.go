@@ -39,6 +39,11 @@ import (
 //	pin_reset_request                 3130  recovery changes the PIN …
 //	pin_reset, by the service         8130  … it has
 //	pin_reset_refused                 7130  … it has not
+//	csr_created                       3066, 8030 or 7030  sign-in certificate: request made
+//	certificate_installed             8031 or 7031, 8066  … installed: it is enrolled
+//	certificate_not_enrolled          7066  … not enrolled
+//	certificate_retry                 6066  … the device tries again
+//	certificate_payload, refused      7209  no profile for it
 //
 // 5205 tells of the cloud ticket either way. The fields of 5003 are those that
 // the lab's policies set; Windows' has more.
@@ -129,6 +134,36 @@ func (r *run) hello(e event.Event, log logging) {
 	default:
 		r.helloSignIn(e, failed, say)
 		r.helloPIN(e, failed, say)
+		r.helloCertificate(e, failed, say)
+	}
+}
+
+// helloCertificate is what the enrollment of a sign-in certificate leaves.
+func (r *run) helloCertificate(e event.Event, failed bool, say func(int, string, Data)) {
+	switch e.Step {
+	case "csr_created":
+		say(3066, "The enrollment of the sign-in certificate begins.", fields(e, "KeyId", "kid"))
+		if failed {
+			say(7030, "The certificate request could not be made.", r.failure(e))
+			return
+		}
+		say(8030, "The certificate request is made.", fields(e, "KeyId", "kid"))
+	case "certificate_installed":
+		if failed {
+			say(7031, "The sign-in certificate could not be installed.", r.failure(e))
+			return
+		}
+		said := fields(e, "Thumbprint", "thumbprint", "Subject", "subject", "NotAfter", "not_after")
+		say(8031, "The sign-in certificate is installed.", said)
+		say(8066, "The sign-in certificate is enrolled.", append(said, fields(e, "Method", "delivery")...))
+	case "certificate_not_enrolled":
+		say(7066, "The sign-in certificate could not be enrolled.", r.failure(e))
+	case "certificate_retry":
+		say(6066, "The sign-in certificate will be enrolled at a later attempt.", r.failure(e))
+	case "certificate_payload":
+		if failed {
+			say(7209, "Windows Hello for Business failed to locate a certificate payload for the sign-in certificate. The SCEP request is not available.", r.failure(e))
+		}
 	}
 }
 

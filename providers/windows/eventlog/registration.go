@@ -103,6 +103,14 @@ func (r *run) entry(e event.Event) (id int, level Level, message string, data Da
 	switch e.Step {
 	case "prerequisites":
 		return launch(e)
+	case "certificate_installed":
+		if e.Outcome == event.Done {
+			return 355, Information, "The sign-in certificate is enrolled.", fields(e, "Thumbprint", "thumbprint", "Subject", "subject", "Method", "delivery")
+		}
+	case "certificate_not_enrolled":
+		return 356, Error, "The sign-in certificate could not be enrolled.", r.failure(e)
+	case "certificate_retry":
+		return 365, Warning, "The sign-in certificate could not be enrolled; the device tries again.", r.failure(e)
 	case "administrative_release":
 		return 383, Information, "PIN recovery opened the Hello container.", fields(e, "Container", "container")
 	case "pin_reset_refused":

@@ -96,7 +96,7 @@ func (x *proof) Data(ctx context.Context, r krbclient.Request) ([]krb.PAData, er
 	_, fresh := krb.FindPA(r.Offered, krb.PAASFreshness)
 	sum := sha256.Sum256(certs[0].RawSubjectPublicKeyInfo)
 	x.p.emit("as_request", "The Kerberos provider signs the pre-authentication data with the key", map[string]any{
-		"client": r.KDCReq.Body.Client.String(), "realm": r.KDCReq.Body.Realm, "subject": certs[0].Subject.String(), "issuer": certs[0].Issuer.String(),
+		"client": r.KDCReq.Body.Client.String(), "realm": r.KDCReq.Body.Realm, "subject": NameOf(certs[0].RawSubject), "issuer": NameOf(certs[0].RawIssuer),
 		"key": hex.EncodeToString(sum[:]), "agreement": x.Group.Name, "fresh": fresh, "exchange": krb.ExchangeID(r.KDCReq.RawBody),
 	})
 	return data, nil

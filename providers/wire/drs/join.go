@@ -81,6 +81,11 @@ type KeyRequest struct {
 	PublicKey   []byte          `json:"kngc"` // CNG blob of ukpub
 	Attestation *KeyAttestation `json:"attestation,omitempty"`
 	Device      *KeyDevice      `json:"device,omitempty"`
+
+	// ReturnReceipt asks for a key receipt: the device means to ask a federation
+	// service for a certificate of the key (certificate trust). How Windows says
+	// so is not public; the name follows the join request's attributes.
+	ReturnReceipt bool `json:"return_key_receipt,omitempty"`
 }
 
 // KeyAttestation proves that the key was made in the device's TPM.
@@ -110,7 +115,9 @@ func ParseKeyRequest(data []byte) (*KeyRequest, error) {
 type KeyReply struct {
 	KeyID string `json:"kid"` // GUID of the directory entry
 	UPN   string `json:"upn"`
-	// Receipt is the key receipt of a synchronized user (Receipt.Sign); absent for others.
+	// Receipt is the key receipt (Receipt.Sign) that KeyRequest.ReturnReceipt asked
+	// for: of a synchronized user of a federated domain on a hybrid joined device.
+	// Absent elsewhere.
 	Receipt string `json:"krctx,omitempty"`
 }
 

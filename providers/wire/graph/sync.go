@@ -35,15 +35,6 @@ type PasswordHash struct {
 	Changed    string   `json:"changeDate,omitempty"` // pwdLastSet
 }
 
-// Domain is a domain of a tenant.
-type Domain struct {
-	ID                 string `json:"id"` // its name
-	IsDefault          bool   `json:"isDefault"`
-	IsInitial          bool   `json:"isInitial"`
-	IsVerified         bool   `json:"isVerified"`
-	AuthenticationType string `json:"authenticationType"` // "Managed"
-}
-
 // SourceAnchor is the immutable id that Connect derives of an object of the
 // domain: base64 of its objectGUID, in Windows order.
 func SourceAnchor(object guid.GUID) string {

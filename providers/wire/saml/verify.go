@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,14 +32,15 @@ type Trust struct {
 	Skew         time.Duration // by how much clocks may differ
 }
 
-// Issuer returns who says to have issued an assertion, unverified: for choosing
-// a Trust.
-func Issuer(raw []byte) (string, error) {
+// Unverified reads an assertion that nobody vouches for: for choosing a Trust, or
+// for showing it. Errors are *Error.
+func Unverified(raw []byte) (*Assertion, error) {
 	root, err := parse(raw)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return root.Attr("", "Issuer"), nil
+	root.Children = slices.DeleteFunc(root.Children, func(e *xmltree.Element) bool { return e.Is(nsSignature, "Signature") })
+	return read(root)
 }
 
 // SameIssuer compares issuers as relying parties do, without a trailing slash.
@@ -175,4 +177,13 @@ func (t *Trust) verifySignature(raw []byte, at time.Time) ([]byte, error) {
 		return nil, refuse(Malformed, "%v", err)
 	}
 	return signed, nil
+}
+
+// Issuer returns who says to have issued an assertion, unverified.
+func Issuer(raw []byte) (string, error) {
+	a, err := Unverified(raw)
+	if err != nil {
+		return "", err
+	}
+	return a.Issuer, nil
 }

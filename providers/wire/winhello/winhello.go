@@ -40,6 +40,16 @@ const (
 	CapabilityKDF2        = "kdf_ver2"         // and derives keys by version 2, too
 )
 
+// Beginnings of the sentences with which a registration authority refuses, by
+// what is wrong. Only KeyUnknown and ReceiptRefused come with a number (MSIS9711).
+const (
+	KeyUnknown     = "The key of the certificate request is not registered for the user in Active Directory"
+	ReceiptRefused = "The key receipt of the certificate request is not accepted"
+	AgentMissing   = "The registration authority has no enrollment agent certificate"
+	AgentRefused   = "The certificate authority did not take the enrollment agent's signature"
+	NotIssued      = "The certificate authority did not issue the certificate"
+)
+
 // Request asks for a certificate.
 type Request struct {
 	prt.Request                // ClientID, Scope, Resource, GrantType refresh_token, RefreshToken, IssuedAt, Expires

@@ -1,0 +1,103 @@
+package all_test
+
+import (
+	"testing"
+	"time"
+
+	"hellolab/providers/conformance/seed"
+	"hellolab/providers/event"
+	"hellolab/providers/spec"
+	"hellolab/providers/windows/eventlog"
+)
+
+// newProfileLab is a hybrid lab whose trust is by certificates that device management
+// delivers, with alice's Entra joined laptop.
+func newProfileLab(t testing.TB, delivery string) *lab {
+	t.Helper()
+	l := newHybridLab(t)
+	l.Create("trust.certificate", spec.Trust{Type: spec.TrustCertificate, Tenant: "tenant.contoso", Domain: corp, Authority: "authority.issuing", Delivery: delivery})
+	l.Create("policy.hello", spec.Policy{Trust: "trust.certificate"})
+	l.Create(laptop, onLaptop())
+	l.enroll()
+	return l
+}
+
+// TestProfile: device management's profile reaches the device at the sign-in after
+// provisioning, and brings the certificate by SCEP; A4 goes with it at once.
+func TestProfile(t *testing.T) {
+	l := newProfileLab(t, "mdm_scep")
+	out := outOf[spec.Enrollment, spec.EnrollmentOut](l, enrolled)
+	if out.Status != "waiting_for_certificate" || out.Certificate != "" || out.Delivery != "mdm_scep" || out.Trust != "certificate" || out.Flow != "P1" || out.Federated {
+		t.Errorf("%+v", out)
+	}
+	if v := l.signIn(byA4()); v.Code != "success" {
+		t.Fatalf("%+v\n%s", v, l.trace())
+	}
+	s := l.story("A1")
+	s.inOrder(t, "explorer_started", "certificate_due", "scep_profile", "csr_created", "certificate_request", "certificate_received", "certificate_installed")
+	s.by(t, "E", event.MDM, event.Device, "scep_profile")
+	s.by(t, "E", event.Device, event.SCEP, "certificate_request")
+	s.by(t, "E", event.Device, event.Store, "certificate_installed")
+	if m := l.story("A4").asRequest(t).Message; m["self_signed"] != false || m["upn"] != "alice@contoso.com" {
+		t.Errorf("the KDC says %v", m)
+	}
+	store := l.personalStore(laptop)
+	if len(store) != 1 || store[0].Delivery != "mdm_scep" || store[0].Subject != "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com" {
+		t.Errorf("store %+v", store)
+	}
+	if _, err := l.Read(t.Context(), enrolled); err != nil {
+		t.Fatal(err)
+	}
+	out = outOf[spec.Enrollment, spec.EnrollmentOut](l, enrolled)
+	if out.Status != "ready" || out.Certificate != store[0].Thumbprint || out.CertificateNotAfter != store[0].NotAfter.UTC().Format(time.RFC3339) {
+		t.Errorf("%+v", out)
+	}
+	// The next sign-in has one.
+	l.restart()
+	l.expect(byA4(), "success")
+	if l.story("A1").has("certificate_due") || len(l.personalStore(laptop)) != 1 {
+		t.Errorf("%s", l.story("A1"))
+	}
+	// Close to its end another is asked for, with the same key.
+	l.Advance(store[0].NotAfter.Sub(l.Now()) - 41*24*time.Hour)
+	l.due("authority.issuing", corp)
+	l.restart()
+	l.expect(byA4(), "success")
+	renewed := l.personalStore(laptop)
+	if len(renewed) != 2 || renewed[0].KeyID != store[0].KeyID || !renewed[0].NotAfter.After(store[0].NotAfter) {
+		t.Errorf("store %+v", renewed)
+	}
+	if m := l.story("A4").asRequest(t).Message; m["certificate"] != sha256Hex(renewed[0].DER) {
+		t.Errorf("the older certificate is shown: %v", m)
+	}
+}
+
+// TestNoPayload: certificates from elsewhere do not make certificate trust work. The
+// log says why, and key trust goes on working with the key that is there.
+func TestNoPayload(t *testing.T) {
+	seed.Proves(t, "CE-08", "A4")
+	l := newProfileLab(t, "")
+	logged := func() (n int) {
+		for _, r := range l.channel(laptop, eventlog.HelloForBusiness) {
+			if r.ID == 7209 {
+				n++
+			}
+		}
+		return n
+	}
+	if logged() == 0 {
+		t.Error("provisioning logs no 7209")
+	}
+	before := logged()
+	v := l.expect(byA4(), "certificate_missing")
+	if v.Flow != "A4" || v.Phase != "A" || logged() == before {
+		t.Errorf("%s/%s, %d entries", v.Flow, v.Phase, logged())
+	}
+	// A certificate of the authority that somebody brings along is not for the key.
+	l.cycle()
+	l.Update("policy.hello", spec.Policy{Trust: "trust.key"})
+	l.restart()
+	if v := l.expect(byA4(), "success"); v.Flow != "A3" {
+		t.Errorf("%s", v.Flow)
+	}
+}
