@@ -29,7 +29,10 @@ import (
 const maxLine = 1 << 20
 
 // place is where a flow is.
-type place struct{ flow, phase, user, device string }
+type place struct {
+	flow, phase, user, device string
+	letters                   map[string]string // of the flow's last event
+}
 
 // Placer completes events: sequence number, and flow, phase, user and device
 // of those that only carry a correlation id, or the exchange of one.
@@ -61,7 +64,9 @@ func (p *Placer) Place(e event.Event, next func(event.Event)) {
 		at := p.places[e.Correlation]
 		if e.Flow != "" {
 			at.flow = e.Flow
-			at.phase = e.Phase
+			at.phase, at.letters = e.Phase, e.Letters
+		} else if letter := at.letters[e.Step]; letter != "" {
+			at.phase = letter
 		}
 		if e.User != "" {
 			at.user = e.User

@@ -85,7 +85,13 @@ type Event struct {
 	Device      string         `json:"device,omitempty"`   // address, where known
 	Message     map[string]any `json:"message,omitempty"`
 	Outcome     Outcome        `json:"outcome,omitempty"`
-	Reason      *Reason        `json:"reason,omitempty"`
+
+	// Letters are phases that begin at a service, by the name of the step that each
+	// begins with there: where one request of a flow goes through several. They hold
+	// for the flow until its next event, and are the journal's alone.
+	Letters map[string]string `json:"-"`
+
+	Reason *Reason `json:"reason,omitempty"`
 }
 
 // Sink takes events. It may be called from any goroutine and must not block

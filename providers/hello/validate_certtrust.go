@@ -53,7 +53,7 @@ func (v *validation) issuer(t *DeclaredTrust) {
 		v.warn(a.Addr, "ntauth", "sign_in_authority_not_trusted", "No sign-in by its certificates",
 			"%s has its sign-in certificates of %s, and the forest does not trust it for sign-ins: the KDC refuses them (error 62). Set ntauth = true.", t.Addr, a.Addr)
 	}
-	if c := a.In.CRL; c != nil && a.Knows("crl.reachable_from") && len(c.ReachableFrom) > 0 && !slices.Contains(c.ReachableFrom, "dc") {
+	if c := a.In.CRL; c != nil && a.Knows("crl.reachable_from") && len(c.ReachableFrom) > 0 && !slices.Contains(c.ReachableFrom, "dc") && !slices.Contains(c.ReachableFrom, "onsite") {
 		v.warn(a.Addr, "crl.reachable_from", "sign_in_revocation_unreachable", "Lists out of controllers' reach",
 			"Controllers ask whether sign-in certificates are revoked, and cannot reach the lists of %s: they refuse (0xC000038B). Add \"dc\".", a.Addr)
 	}
@@ -135,7 +135,7 @@ func (v *validation) onPremises(t *DeclaredTrust) {
 	if f == nil {
 		return
 	}
-	if !adapter(f) {
+	if !VerifiesFactors(f) {
 		v.problem(f.Addr, "mfa", "on_premises_needs_adapter", "No adapter for second factors",
 			"On-premises, users prove a second factor to AD FS before they are provisioned (%s), and it verifies none. Set mfa to \"builtin\" or \"third_party\", and mfa_rule to another than \"never\".", t.Addr)
 	}

@@ -186,7 +186,7 @@ func (v *validation) throughFederation(e *Enrollment, u *User, d *Device, t *Ten
 	if t != nil && t.In.MFA != nil {
 		behavior = t.In.MFA.Federated
 	}
-	if (onPremises || behavior == "enforce") && !adapter(f) {
+	if (onPremises || behavior == "enforce") && !VerifiesFactors(f) {
 		v.problem(e.Addr, "user", "federation_without_second_factor", "No second factor",
 			"Provisioning needs two factors, %s verifies none, and nobody else is asked for one. Set mfa of the federation to \"builtin\" or \"third_party\", and mfa_rule to another than \"never\".", f.Addr)
 	}

@@ -212,8 +212,8 @@ func TestValidateFederation(t *testing.T) {
 		{"no device write-back later", with(federatedLab(), "sync.up", func(s *spec.Sync) { s.DeviceWriteback = false }), all, []string{"enrollment.desk device no_enterprise_prt?", "sync.up device_writeback devices_not_written?"}},
 		{"authority that nobody trusts", authority(func(a *spec.Authority) { a.NTAuth = false }), nil, []string{"authority.root ntauth sign_in_authority_not_trusted?"}},
 		{"lists that controllers do not reach", authority(func(a *spec.Authority) {
-			a.CRL = &spec.AuthorityCRL{ReachableFrom: []string{"onsite"}, Validity: 7 * 24 * time.Hour, Overlap: time.Hour}
-		}), nil, []string{"authority.root crl.reachable_from sign_in_revocation_unreachable?"}},
+			a.CRL = &spec.AuthorityCRL{ReachableFrom: []string{"internet"}, Validity: 7 * 24 * time.Hour, Overlap: time.Hour}
+		}), nil, []string{"authority.root crl.reachable_from kdc_revocation_unreachable?", "authority.root crl.reachable_from sign_in_revocation_unreachable?"}},
 		{"template off", authority(func(a *spec.Authority) {
 			a.Templates = map[string]*spec.AuthorityTemplate{SignInTemplate: {}}
 		}), nil, []string{"authority.root template sign_in_template_off?", "enrollment.desk device template_not_ready"}},

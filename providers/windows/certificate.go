@@ -85,6 +85,11 @@ func certificateRequest(key crypto.Signer) ([]byte, error) {
 	return csr, nil
 }
 
+// registrationLetters are the phases that begin at the registration authority (seed
+// 000, P5 E and F): it holds the key against those that are registered, in the
+// directory's answer or the receipt, and signs; it sends the request to the CA.
+var registrationLetters = map[string]string{"receipt_verified": "E", "request_signed": "E", "request_sent_to_ca": "F"}
+
 // ask exchanges the token of AD FS for the certificate (MS-OAPXBC 3.2.5.1.4).
 func (c *certifying) ask(ctx context.Context, csr []byte) ([]*x509.Certificate, error) {
 	if c.prt == nil {
@@ -117,7 +122,11 @@ func (c *certifying) ask(ctx context.Context, csr []byte) ([]*x509.Certificate, 
 	if c.receipt != "" {
 		text = "The key receipt and the certificate request go to the certificate registration authority, with the primary refresh token of AD FS."
 	}
+	if c.letters {
+		c.trace.peers = registrationLetters
+	}
 	c.trace.step(c.by, event.CRA, https, "certificate_request", text, m)
+	c.trace.peers = nil
 	req, err := c.cloud.request(ctx, signed, false)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,10 @@ type trace struct {
 	// other's letters.
 	letters map[string]string
 
+	// peers are phases that begin at a service that is about to be asked, by the
+	// steps there (event.Event.Letters).
+	peers map[string]string
+
 	// broker puts Cloud AP's and LSASS's steps into Web Account Manager's lane:
 	// its plug-in holds the primary refresh token where nobody logs on to Windows
 	// with the account (Microsoft, "Understanding Primary Refresh Token").
@@ -97,7 +101,7 @@ func (t *trace) event(actor, peer event.Actor, protocol, name, text string, m me
 	}
 	return event.Event{
 		At: t.env.Now(), Correlation: t.id, Flow: string(t.flow), Phase: t.phase, Actor: actor, Peer: peer, Protocol: protocol,
-		Step: name, Text: text, User: t.user, Device: t.device, Message: m,
+		Step: name, Text: text, User: t.user, Device: t.device, Message: m, Letters: t.peers,
 	}
 }
 

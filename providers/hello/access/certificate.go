@@ -97,3 +97,14 @@ func (s *signingIn) chainOf(authority string) (chain []*hello.Authority) {
 func controllersReach(a *hello.Authority) bool {
 	return a.In.CRL == nil || a.In.CRL.ReachableFrom == nil || slices.Contains(a.In.CRL.ReachableFrom, "dc")
 }
+
+// SignInCertificate is the certificate that a device shows a domain for a user's
+// key, nil without one, and the code for which the domain's controllers refuse it.
+func (l *Lab) SignInCertificate(user, device, domain string) (c *UserCertificate, code string) {
+	s := &signingIn{pair: l.pair(user, device), Request: Request{User: user, Device: device, To: domain}}
+	d := l.world.Domains[domain]
+	if d == nil || s.d == nil || s.u == nil {
+		return nil, "certificate_missing"
+	}
+	return s.shown(), s.checkClient(d)
+}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -49,10 +48,13 @@ func (e *explaining) domainConditions(domain string, sight *Condition) []Conditi
 		return append([]Condition{reached}, way...)
 	}
 	begin := []Condition{reached}
+	if e.shape.Trust == hello.CertTrust {
+		begin = append(begin, e.certificateHeld(d)...)
+	}
 	if e.u.In.Domain == "" && !(e.member() && e.shape.Trust == hello.CloudKerberos) { // before anybody is asked
 		return slices.Concat(begin, []Condition{account}, way)
 	}
-	if !e.member() || e.shape.Trust == hello.CloudKerberos { // a member's Kerberos knows the domain from its own account
+	if !e.member() && e.shape.Trust != hello.CertTrust || e.shape.Trust == hello.CloudKerberos { // a member's Kerberos knows the domain from its own account
 		begin = append(begin, e.hint(domain))
 	}
 	switch {
@@ -179,6 +181,10 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 		return c
 	}
 	c = failed(c, "key_not_synced")
+	if e.u.In.Tenant == "" {
+		c.Why, c.Mend = "AD FS writes it when it is registered, and nothing writes it again.", "Replace the enrollment, which registers a new key."
+		return c
+	}
 	if !e.keyInTenant() {
 		c.Why, c.Mend = "Nor has the tenant, which it would come from.", "Replace the enrollment, which registers a new key."
 		return c
@@ -281,52 +287,6 @@ func (e *explaining) revealed() Condition {
 		c.Why = why + "."
 	}
 	return c
-}
-
-// certificateTrust: the KDC verifies the user's sign-in certificate, and proves
-// itself by one.
-func (e *explaining) certificateTrust(d *hello.Domain) []Condition {
-	authority := false
-	for _, a := range e.world.Authorities {
-		authority = authority || string(a.In.Domain) == d.Addr
-	}
-	return []Condition{
-		condition("authority", "An authority of the domain issues sign-in certificates, and the forest trusts it for them (NTAuth).", authority, "kdc_no_certificate"),
-		{Name: "sign_in_certificate", Needs: "The user's container holds a sign-in certificate, in its life and not revoked.", Verdict: Unknown},
-		e.kdcCertificate(d), e.kdcAccepted(d),
-	}
-}
-
-// deployment is what the provisioning flow, and the first use of the domain
-// after it, need besides dsregcmd's checks: by trust.
-func (e *explaining) deployment() []Condition {
-	second := e.u.In.MFA != "" && e.u.In.MFA != "none"
-	out := []Condition{
-		condition("first_factor", "The user has a password, as the first factor.", e.u.HasPassword, "wrong_password"),
-		condition("second_factor", "The user has registered a second factor.", second, "mfa_not_registered"),
-	}
-	if !e.policy.PIN().Satisfiable() {
-		out = append(out, failed(Condition{Name: "pin_possible", Needs: "Policy lets some PIN be made."}, "pin_class_forbidden"))
-	}
-	d := e.world.Domains[string(e.u.In.Domain)]
-	if d == nil || e.shape.Trust == hello.NoTrust {
-		return out
-	}
-	switch e.shape.Trust {
-	case hello.KeyTrust:
-		s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-		why := e.withheld(s)
-		c := condition("key_export", "Connect writes registered keys to the domain.", why == "", "key_not_synced")
-		if c.Why = why; why == "" {
-			c.Why = fmt.Sprintf("%s does, every %s: until the next cycle the domain does not know a new key.", s.Addr, providers.FormatDuration(s.In.Interval))
-		}
-		out = append(out, c, e.authority(d), e.release(d), e.kdcCertificate(d))
-	case hello.CloudKerberos:
-		out = append(out, e.partialTicket(), e.exchanges(d), e.aes(d))
-	case hello.CertTrust:
-		out = append(out, e.authority(d), e.release(d))
-	}
-	return out
 }
 
 // authority is one of the domain that certifies KDCs.

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -51,7 +52,7 @@ func (e *explaining) endings() []Ending {
 		a.DomainKeys = slices.DeleteFunc(slices.Clone(a.DomainKeys), func(id string) bool { return id == key })
 	}
 	both, inTenant := e.u.In.Domain != "" && e.u.In.Tenant != "", e.u.In.Tenant != ""
-	keyCounts := e.shape.Trust == hello.KeyTrust && both
+	keyCounts := e.shape.Trust == hello.KeyTrust && e.u.In.Domain != "" && (both || e.shape.Deployment == hello.OnPremises)
 	steps := []step{
 		{"The device is disabled in the tenant.", "enabled_in_tenant = false on " + e.Device, inTenant, func(_ *hello.User, d *hello.Device, m *access.Machine, _ *access.Account) {
 			d.In.EnabledInTenant, m.Enabled = false, nil
@@ -65,9 +66,20 @@ func (e *explaining) endings() []Ending {
 		{"The key is deleted in the domain.", revocation(e.User, key), keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
 			fromDomain(a)
 		}},
-		{"The key is deleted in both.", "the two above", keyCounts, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
+		{"The key is deleted in both.", "the two above", keyCounts && both, func(_ *hello.User, _ *hello.Device, _ *access.Machine, a *access.Account) {
 			fromTenant(a)
 			fromDomain(a)
+		}},
+		{"The sign-in certificate is revoked, and the list published.", certificateRevocation(e.credential.Certificates), e.shape.Trust == hello.CertTrust && len(e.credential.Certificates) > 0, func(_ *hello.User, _ *hello.Device, m *access.Machine, _ *access.Account) {
+			c := *e.credential
+			c.Certificates = nil
+			for _, cert := range e.credential.Certificates {
+				own := *cert
+				own.Revoked = true
+				c.Certificates = append(c.Certificates, &own)
+			}
+			m.Credentials = maps.Clone(m.Credentials)
+			m.Credentials[e.User] = &c
 		}},
 		{"The user is disabled in the domain.", "enabled_in_domain = false on " + e.User, e.u.In.Domain != "", func(u *hello.User, _ *hello.Device, _ *access.Machine, _ *access.Account) {
 			u.In.EnabledInDomain = false
@@ -95,6 +107,17 @@ func revocation(user, key string) string {
 		return "hellolab keys revoke " + user + " -key=ID, as `hellolab keys` prints it"
 	}
 	return fmt.Sprintf("hellolab keys revoke %s -key=%x", user, id[:6])
+}
+
+// certificateRevocation is the command that revokes the newest of certificates, and
+// publishes the list.
+func certificateRevocation(certificates []*access.UserCertificate) string {
+	for _, c := range slices.Backward(certificates) {
+		if len(c.Raw) > 0 {
+			return fmt.Sprintf("hellolab revoke certificate %X -publish", sha1.Sum(c.Raw))
+		}
+	}
+	return "hellolab revoke certificate THUMBPRINT -publish, of those that `-list` lists"
 }
 
 // after judges the sign-ins after a step.

@@ -130,7 +130,7 @@ func TestDeploymentListsByTrust(t *testing.T) {
 	}{
 		"key":   {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes}, []string{"first_factor", "second_factor", "key_export", "authority", "controller_release", "kdc_certificate"}},
 		"cloud": {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes, UseCloudTrustForOnPremAuth: &yes}, []string{"first_factor", "second_factor", "partial_ticket", "controller_exchanges", "controller_aes256"}},
-		"cert":  {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes, UseCertificateForOnPremAuth: &yes}, []string{"first_factor", "second_factor", "authority", "controller_release"}},
+		"cert":  {spec.Policy{Source: "gpo", Scope: "device", UsePassportForWork: &yes, UseCertificateForOnPremAuth: &yes}, []string{"first_factor", "second_factor", "device_in_domain", "registration_authority", "authority", "controller_release", "kdc_certificate"}},
 	} {
 		authentication := "managed"
 		if name == "cert" {
