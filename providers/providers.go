@@ -71,7 +71,8 @@ type Kind[In, Out any] struct {
 	Home func(In) Ref
 
 	// Disk is the object whose section of the store this one writes, when it
-	// is not its own: an enrollment writes its device's. Nil: its own.
+	// is not its own: an enrollment writes its device's, and what has an
+	// enrollment for its disk the same. Nil: its own.
 	Disk func(In) Ref
 
 	// Watch are further objects that Read looks into: when the section of one

@@ -9,6 +9,9 @@ import (
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/plan"
 	"hellolab/hcl/eval"
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/wire/adfs"
 	"hellolab/state"
 )
 
@@ -24,7 +27,7 @@ func (c *graphCommand) flags(fs *flag.FlagSet) {
 }
 
 func (c *graphCommand) run(ctx context.Context, s *session, _ []string) error {
-	var draw func([]*eval.Desired, handovers) string
+	var draw func([]*eval.Desired, *edges) string
 	switch c.format {
 	case "dot":
 		draw = dot
@@ -39,8 +42,18 @@ func (c *graphCommand) run(ctx context.Context, s *session, _ []string) error {
 	if diags.HasErrors() {
 		return diags
 	}
-	s.printf("%s", draw(p.result.Desired, handoversOf(p.plan)))
+	served, err := servicesOf(p.asked)
+	if err != nil {
+		return err
+	}
+	s.printf("%s", draw(p.result.Desired, &edges{handoversOf(p.plan), served}))
 	return nil
+}
+
+// edges are what a graph shows besides what depends on what.
+type edges struct {
+	later  handovers
+	served uses
 }
 
 // handovers are what objects leave to others once they are made, by address.
@@ -59,9 +72,73 @@ func handoversOf(p *plan.Plan) handovers {
 // label names a handover on its edge.
 func label(h plan.Handover) string { return h.Stage + " (" + h.Flow + ")" }
 
+// uses are whose hosts devices are served by, by address of the device.
+type uses map[string][]useOf
+
+// useOf is one edge of uses.
+type useOf struct{ to, label string }
+
+// servicesOf says of each device with whose service it registers, and who issues it
+// tokens: on-premises AD FS, else the tenant, and for a federated one the service
+// that the tenant sends it to.
+func servicesOf(records []providers.Record) (uses, error) {
+	w, err := hello.NewWorld(records)
+	if err != nil {
+		return nil, err
+	}
+	out := uses{}
+	for addr, d := range w.Devices {
+		registers, tokens := w.RegistersAt(d), w.TokenServiceFor(d)
+		if registers != "" {
+			out[addr] = append(out[addr], useOf{registers, "registration" + onHost(registrationHost(w, registers))})
+		}
+		if tokens != "" {
+			out[addr] = append(out[addr], useOf{tokens, "tokens" + onHost(tokenHost(w, tokens))})
+		}
+	}
+	return out, nil
+}
+
+func onHost(host string) string {
+	if host == "" {
+		return ""
+	}
+	return ": " + host
+}
+
+// registrationHost is where a registration service answers: a tenant's, or AD FS's.
+func registrationHost(w *hello.World, addr string) string {
+	if t := w.Tenants[addr]; t != nil {
+		return t.Out.RegistrationHost
+	}
+	if f := w.Federations[addr]; f != nil {
+		if d := w.Domains[string(f.In.Domain)]; d != nil {
+			return adfs.RegistrationHostOf(d.In.DNSName)
+		}
+	}
+	return ""
+}
+
+func tokenHost(w *hello.World, addr string) string {
+	if t := w.Tenants[addr]; t != nil {
+		return t.Out.LoginHost
+	}
+	if f := w.Federations[addr]; f != nil {
+		if d := w.Domains[string(f.In.Domain)]; d != nil || f.In.Host != "" {
+			dns := ""
+			if d != nil {
+				dns = d.In.DNSName
+			}
+			return hello.FederationHost(f.In, dns)
+		}
+	}
+	return ""
+}
+
 // dot draws with edges from what depends to what it depends on, as terraform
-// graph does; a dashed one leads to who carries on what is made.
-func dot(desired []*eval.Desired, later handovers) string {
+// graph does; a dashed one leads to who carries on what is made, a dotted one to
+// whose services a device uses.
+func dot(desired []*eval.Desired, also *edges) string {
 	var b strings.Builder
 	b.WriteString("digraph lab {\n  rankdir = \"RL\"\n  node [shape = \"box\"]\n")
 	for _, d := range desired {
@@ -71,7 +148,10 @@ func dot(desired []*eval.Desired, later handovers) string {
 		for _, dep := range d.Deps {
 			fmt.Fprintf(&b, "  %s -> %s\n", dotQuote(d.Addr.String()), dotQuote(dep.String()))
 		}
-		for _, h := range later[d.Addr.String()] {
+		for _, x := range also.served[d.Addr.String()] {
+			fmt.Fprintf(&b, "  %s -> %s [style = \"dotted\", label = %s]\n", dotQuote(d.Addr.String()), dotQuote(x.to), dotQuote(x.label))
+		}
+		for _, h := range also.later[d.Addr.String()] {
 			fmt.Fprintf(&b, "  %s -> %s [style = \"dashed\", label = %s]\n", dotQuote(d.Addr.String()), dotQuote(h.To), dotQuote(label(h)))
 		}
 	}
@@ -84,9 +164,9 @@ func dotQuote(s string) string {
 }
 
 // mermaid draws with an arrow from what is needed to what needs it, the order
-// in which things are made; a dotted one leads to who carries on what is made.
-// Nodes have numbers for names.
-func mermaid(desired []*eval.Desired, later handovers) string {
+// in which things are made; a dotted one leads to who carries on what is made, or
+// to whose services a device uses. Nodes have numbers for names.
+func mermaid(desired []*eval.Desired, also *edges) string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	id := make(map[string]int, len(desired))
@@ -99,7 +179,12 @@ func mermaid(desired []*eval.Desired, later handovers) string {
 		for _, dep := range d.Deps {
 			fmt.Fprintf(&b, "  n%d --> n%d\n", id[dep.String()], i)
 		}
-		for _, h := range later[d.Addr.String()] {
+		for _, x := range also.served[d.Addr.String()] {
+			if to, declared := id[x.to]; declared {
+				fmt.Fprintf(&b, "  n%d -.->|\"%s\"| n%d\n", i, x.label, to)
+			}
+		}
+		for _, h := range also.later[d.Addr.String()] {
 			if to, declared := id[h.To]; declared {
 				fmt.Fprintf(&b, "  n%d -.->|\"%s\"| n%d\n", i, label(h), to)
 			}

@@ -53,7 +53,7 @@ func (c *timelineCommand) run(ctx context.Context, s *session, _ []string) error
 func timelineOf(w *hello.World, now *access.Facts, until time.Time) *view.Timeline {
 	t := &view.Timeline{Gaps: now.Gaps, Renewed: []view.Renewed{}, Upkeep: []view.Upkeep{}, Sessions: []view.SessionEnd{}}
 	steps := instants(w, now, until, func(r access.Renewal) {
-		t.Renewed = append(t.Renewed, view.Renewed{At: r.At, Address: r.Domain, Controller: r.Controller, Ends: r.Ends})
+		t.Renewed = append(t.Renewed, view.Renewed{At: r.At, Address: r.Address, Controller: r.Controller, Ends: r.Ends})
 	})
 	t.Course = impact.Follow(side{access.New(w, now)}, now.Now, steps, until)
 	for i, e := range t.Course.Events {

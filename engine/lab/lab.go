@@ -115,7 +115,7 @@ func (l *Lab) SetObjects(o providers.Objects) {
 
 // Env returns what the kind t works with for the object addr of configuration in.
 func (l *Lab) Env(addr string, t *providers.Type, in cty.Value) providers.Env {
-	disk := diskOf(addr, t, in)
+	disk := l.diskOf(addr, t, in)
 	return providers.Env{
 		Addr:      addr,
 		Now:       l.clockOf(disk),
@@ -169,12 +169,12 @@ func (l *Lab) Revisions(t *providers.Type, rec providers.Record) (map[string]uin
 // sections names the disk of rec, of each of its homes, and of what it watches.
 func (l *Lab) sections(t *providers.Type, rec providers.Record) []string {
 	objects := l.Objects()
-	names := []string{diskOf(rec.Addr, t, rec.In)}
+	names := []string{l.diskOf(rec.Addr, t, rec.In)}
 	seen := map[string]bool{rec.Addr: true}
 	if t.Watch != nil {
 		for _, ref := range t.Watch(objects, rec.In) {
 			if o, err := objects.Lookup(string(ref)); err == nil && l.opts.Registry.Type(o.Kind) != nil {
-				names = append(names, diskOf(o.Addr, l.opts.Registry.Type(o.Kind), o.In))
+				names = append(names, l.diskOf(o.Addr, l.opts.Registry.Type(o.Kind), o.In))
 			}
 		}
 	}
@@ -340,14 +340,29 @@ func (l *Lab) owners(fn func(providers.Record, *providers.Type) bool) error {
 	return nil
 }
 
-func diskOf(addr string, t *providers.Type, in cty.Value) string {
-	if t.Disk != nil && in != cty.NilVal && !in.IsNull() {
-		if disk := string(t.Disk(in)); disk != "" {
-			return disk
+// diskOf is the object whose section an object writes: its disk, or the disk of
+// that.
+func (l *Lab) diskOf(addr string, t *providers.Type, in cty.Value) string {
+	for range maxDisks {
+		if t == nil || t.Disk == nil || in == cty.NilVal || in.IsNull() {
+			return addr
 		}
+		disk := string(t.Disk(in))
+		if disk == "" || disk == addr {
+			return addr
+		}
+		addr = disk
+		rec, err := l.Objects().Lookup(disk)
+		if err != nil {
+			return addr
+		}
+		t, in = l.opts.Registry.Type(rec.Kind), rec.In
 	}
 	return addr
 }
+
+// maxDisks bounds how many objects stand between one and its disk.
+const maxDisks = 4
 
 // lookups is the lab's objects as of the moment of each lookup.
 type lookups struct{ lab *Lab }

@@ -26,7 +26,8 @@ type flow struct {
 	Hint    string `json:"hint,omitempty"` // user name to begin with
 	Expires int64  `json:"exp"`
 
-	Proof *farm.Proof `json:"proof,omitempty"` // so far
+	Proof    *farm.Proof `json:"proof,omitempty"`    // so far
+	DeviceID string      `json:"deviceid,omitempty"` // proved by its key
 
 	// Of OAuth 2.0.
 	ClientID    string `json:"client_id,omitempty"`
@@ -109,14 +110,18 @@ func actorOf(clientID string) event.Actor {
 // begin begins a sign-in: with a ticket where there is one, else with the page.
 // fresh asks for a password whatever the client brings.
 func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, silent bool) error {
+	if err := s.device(r, f); err != nil {
+		return err
+	}
+	a, err := s.credential(r, f)
+	if err != nil {
+		return err
+	}
+	if a != nil && !fresh {
+		return s.next(w, r, f, a)
+	}
+	f.Proof = nil
 	if !fresh {
-		a, err := s.credential(r, f)
-		if err != nil {
-			return err
-		}
-		if a != nil {
-			return s.next(w, r, f, a)
-		}
 		var offer http.Header
 		if offersWindows(r) || r.Header.Get("Authorization") != "" {
 			offer = w.Header()
@@ -128,6 +133,7 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, s
 		}
 		if a != nil {
 			f.Proof = s.proofOf(a, oauthAMR(adfs.MethodWindows), adfs.MethodWindows)
+			f.Proof.DeviceID = f.DeviceID
 			s.step(r.Context(), f.peer(), "first_factor_verified", "takes the Kerberos ticket of a member of the domain.", map[string]any{"account": a.Qualified(), "amr": f.Proof.AMR})
 			return s.next(w, r, f, a)
 		}
@@ -147,24 +153,56 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, s
 // (MS-OAPXBC 3.2.5.2.1). One that proves nobody is ignored, and sign-in goes on
 // without it; the trace says so.
 func (s *server) credential(r *http.Request, f *flow) (*farm.Account, error) {
-	text := r.Header.Get(oauth.HeaderRefreshTokenCredential)
-	if c, err := r.Cookie(oauth.HeaderRefreshTokenCredential); text == "" && err == nil {
-		text = c.Value
-	}
-	if text == "" || s.primary == nil {
+	text := s.credentialText(r, oauth.HeaderRefreshTokenCredential)
+	if text == "" {
 		return nil, nil
 	}
 	a, p, err := s.primary.Credential(r.Context(), text)
-	if errors.Is(err, prt.ErrNoCredential) {
-		s.refused(r.Context(), "credential_ignored", adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The session credential proves nobody; the sign-in goes on without it."))
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, s.ignored(r, err)
 	}
-	f.Proof = p
+	f.Proof, f.DeviceID = p, p.DeviceID
 	s.step(r.Context(), f.peer(), "session_credential_verified", "knows user and device by the enterprise primary refresh token.", map[string]any{"account": a.Qualified(), "device_id": p.DeviceID, "amr": p.AMR})
 	return a, nil
+}
+
+// device takes the device's own signature (MS-OAPXBC 3.2.5.2.1.2), where there is no
+// session that it belongs to.
+func (s *server) device(r *http.Request, f *flow) error {
+	text := s.credentialText(r, oauth.HeaderDeviceCredential)
+	if text == "" || s.credentialText(r, oauth.HeaderRefreshTokenCredential) != "" {
+		return nil
+	}
+	id, err := s.primary.DeviceCredential(r.Context(), text)
+	if err != nil {
+		return s.ignored(r, err)
+	}
+	f.DeviceID = id
+	return nil
+}
+
+// credentialText is a credential of a device, in a header or in the cookie of the
+// same name; "" where there is none, or nobody here reads it.
+func (s *server) credentialText(r *http.Request, name string) string {
+	if s.primary == nil {
+		return ""
+	}
+	if text := r.Header.Get(name); text != "" {
+		return text
+	}
+	if c, err := r.Cookie(name); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+// ignored passes over a credential that proves nobody.
+func (s *server) ignored(r *http.Request, err error) error {
+	if !errors.Is(err, prt.ErrNoCredential) {
+		return err
+	}
+	s.refused(r.Context(), "credential_ignored", adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The device's credential proves nothing; the sign-in goes on without it."))
+	return nil
 }
 
 // offersWindows says whether a client is offered integrated sign-in.
@@ -236,6 +274,7 @@ func (s *server) submittedLogin(w http.ResponseWriter, r *http.Request, f *flow)
 		return s.page(w, http.StatusOK, f, e)
 	}
 	f.Proof, f.Hint = s.proofOf(a, oauthAMR(adfs.MethodPassword), adfs.MethodPassword), a.UPN
+	f.Proof.DeviceID = f.DeviceID
 	s.step(r.Context(), f.peer(), "first_factor_verified", "verifies user name and password"+s.byWhom()+".", map[string]any{"account": a.Qualified(), "amr": f.Proof.AMR})
 	return s.next(w, r, f, a)
 }

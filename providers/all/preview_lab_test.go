@@ -24,7 +24,7 @@ type previewLab struct{ *lab }
 const previewPassword = "First.pa55word"
 
 // planOrder is the order in which an apply goes through the kinds.
-var planOrder = []string{"tenant", "domain", "authority", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment"}
+var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment"}
 
 func newPreviewLab(t testing.TB, by ...providers.Ref) *previewLab {
 	trust := providers.Ref("trust.key")
@@ -63,7 +63,8 @@ func (l *previewLab) records() []providers.Record {
 		}
 		all = append(all, list...)
 	}
-	return all
+	// What an apply did not make is not there.
+	return slices.DeleteFunc(all, func(r providers.Record) bool { return r.ID == "" })
 }
 
 func (l *previewLab) world(records []providers.Record) *vocabulary.World {
@@ -279,14 +280,17 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 	}
 }
 
-// possible are edits without those that a plan tells to be in vain: of people of
-// whom Connect carries nothing, for they are not in its scope, and of their
-// devices.
+// possible are edits without those that end an apply: of people of whom Connect
+// carries nothing, for they are not in its scope, and of computers, or of one that
+// is to join where no controller is.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
+	away := false
 	for _, rec := range l.planned(l.records(), edits) {
-		if at := rec.In; rec.Addr == "sync.hybrid" && !at.GetAttr("scope").IsNull() {
+		if at := rec.In; rec.Addr == desk && !at.GetAttr("network").IsNull() {
+			away = at.GetAttr("network").AsString() != "onsite"
+		} else if rec.Addr == "sync.hybrid" && !at.GetAttr("scope").IsNull() {
 			for _, v := range at.GetAttr("scope").AsValueSlice() {
 				scope = append(scope, v.AsString())
 			}
@@ -294,7 +298,7 @@ func (l *previewLab) possible(edits []edit) []edit {
 	}
 	return slices.DeleteFunc(edits, func(e edit) bool {
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
-			e.anew && !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com")
+			e.anew && (away || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})
 }
 
@@ -348,10 +352,18 @@ func (l *previewLab) changes(e edit) bool {
 
 func kindOf(addr string) string { return addr[:slices.Index([]byte(addr), '.')] }
 
+// has reports whether the lab has an object.
+func (l *previewLab) has(addr string) bool {
+	return slices.ContainsFunc(l.records(), func(r providers.Record) bool { return r.Addr == addr })
+}
+
 // due does what lab time has made due, as an apply does at its end.
 func (l *previewLab) due() {
 	l.t.Helper()
-	for _, addr := range []string{corp, "authority.issuing", corp, "sync.hybrid"} {
+	for _, addr := range []string{corp, "authority.issuing", corp, adfs, "sync.hybrid"} {
+		if !l.has(addr) {
+			continue
+		}
 		if err := l.Due(l.t.Context(), addr); err != nil {
 			l.t.Fatal(err)
 		}

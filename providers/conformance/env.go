@@ -103,14 +103,20 @@ func (e *Env) Advance(d time.Duration) {
 func (e *Env) For(addr string) providers.Env {
 	section := addr
 	e.mu.Lock()
-	rec, declared := e.objects[addr]
+	for {
+		rec, declared := e.objects[section]
+		t := e.registry.Type(kindOf(section))
+		if !declared || t == nil || t.Disk == nil {
+			break
+		}
+		disk := string(t.Disk(rec.In))
+		if disk == "" || disk == section {
+			break
+		}
+		section = disk
+	}
 	through := e.through
 	e.mu.Unlock()
-	if t := e.registry.Type(kindOf(addr)); declared && t != nil && t.Disk != nil {
-		if disk := string(t.Disk(rec.In)); disk != "" {
-			section = disk
-		}
-	}
 	env := providers.Env{
 		Addr:      addr,
 		Now:       e.Now,

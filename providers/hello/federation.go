@@ -98,6 +98,19 @@ func (w *World) TokenServiceOf(u *User) string {
 	return ""
 }
 
+// TokenServiceFor returns the address of who gives a device's sign-ins tokens: on a
+// registered or joined one the tenant, or the service that it is federated with; on-
+// premises AD FS. "" when there is none.
+func (w *World) TokenServiceFor(d *Device) string {
+	if d.In.Join == string(DomainJoined) {
+		if f := w.FederationOn(d.In.Domain); f != nil {
+			return f.Addr
+		}
+		return ""
+	}
+	return w.TokenServiceOf(&User{Declared: Declared[spec.User, spec.UserOut]{Object: providers.Object[spec.User, spec.UserOut]{In: spec.User{Tenant: d.In.Tenant}}}})
+}
+
 // AlwaysPrompts reports whether phase A of a provisioning flow asks for the second
 // factor though one was given a moment ago: P5, P6 and P7 lack the documents'
 // sentence on a factor of the last ten minutes, and the others have it (reading

@@ -45,6 +45,9 @@ var certificateReasons = []Reason{
 	{"certificate_missing", "0xC0000385", "STATUS_SMARTCARD_NO_CERTIFICATE", "The Hello container has no sign-in certificate.", "Wait for its delivery, or see in the trace why none was issued; until then prove the key itself (key trust)."},
 	{"certificate_no_domain", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", "The sign-in certificate names no domain, neither in its subject nor by a UPN, so Kerberos looks for no controller.", "Issue one by a template that puts the subject's DN or UPN into it."},
 
+	{"service_certificate_missing", "", "", "The Hello container has no certificate for the service.", "Declare a certificate of its purpose for the enrollment, and apply."},
+	{"service_needs_hello", "", "", "The service takes a certificate of the Hello container, and the sign-in did not open it.", "Sign in with a Hello gesture."},
+
 	// At the KDC.
 	{"certificate_untrusted", "0xC000038A", "STATUS_ISSUING_CA_UNTRUSTED", "The domain does not trust the sign-in certificate's authority for sign-ins.", "Publish the authority in NTAuth (ntauth = true), and see that its chain is complete."},
 	{"certificate_expired", "0xC000038D", "STATUS_SMARTCARD_CERT_EXPIRED", "The sign-in certificate, or one above it, is not in its life.", "Let the device renew it: the registration authority must answer before it ends."},

@@ -24,12 +24,37 @@ func ServiceHost(addr string, in spec.Service, dnsName string) string {
 }
 
 // ServiceSPN is the service principal name of a service: as declared, else HTTP
-// and its host.
+// and its host, or TERMSRV and its host of Remote Desktop.
 func ServiceSPN(addr string, in spec.Service, dnsName string) string {
-	if in.SPN != "" {
+	switch {
+	case in.SPN != "":
 		return in.SPN
+	case in.Kind == spec.ServiceRDP:
+		return "TERMSRV/" + ServiceHost(addr, in, dnsName)
 	}
 	return "HTTP/" + ServiceHost(addr, in, dnsName)
+}
+
+// ServiceURL is where a service answers: a VPN gateway by TLS, which asks clients
+// for certificates, every other by plain HTTP.
+func ServiceURL(addr string, in spec.Service, dnsName string) string {
+	scheme := "http"
+	if in.Kind == spec.ServiceVPN {
+		scheme = "https"
+	}
+	return scheme + "://" + ServiceHost(addr, in, dnsName) + "/"
+}
+
+// ServicePurpose is what a certificate of a Hello container must be for, so that a
+// service takes it; "" of services that take none.
+func ServicePurpose(in spec.Service) string {
+	switch in.Kind {
+	case spec.ServiceVPN:
+		return spec.PurposeVPN
+	case spec.ServiceRDP:
+		return spec.PurposeRDP
+	}
+	return ""
 }
 
 // servicePrincipal is a class and an instance, which may have a port (MS-ADTS

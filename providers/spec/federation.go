@@ -70,6 +70,12 @@ type Certificate struct {
 	Delivery   string        `lab:"delivery,replace" default:"mdm_scep" enum:"mdm_scep" doc:"How it is delivered: by a SCEP profile of device management."`
 }
 
+// Values of Certificate.Purpose.
+const (
+	PurposeVPN = "vpn"
+	PurposeRDP = "rdp"
+)
+
 // CertificateOut is what a certificate learns.
 type CertificateOut struct {
 	Thumbprint string `lab:"thumbprint,id" doc:"SHA-1 thumbprint of the certificate."`

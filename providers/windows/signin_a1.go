@@ -245,6 +245,8 @@ func (s *signingIn) reach(ctx context.Context) error {
 // has for it; with the session's ticket where there is one.
 func (s *signingIn) reachDomain(ctx context.Context, to target) error {
 	switch {
+	case to.service != nil && hello.ServicePurpose(to.service.In) != "":
+		return s.reachByCertificate(ctx, to)
 	case s.inDomain():
 		return s.reachByTicket(ctx, to)
 	case firstUse[s.route.Domain] != nil:

@@ -1,7 +1,8 @@
 // Package windows is a Windows device of the lab: its TPM, its Hello container,
 // and the parts of the operating system that take part in registration,
 // provisioning and sign-in (Cloud Experience Host, Web Account Manager, Cloud
-// AP, LSASS, Winlogon). It gives the kinds device, enrollment and policy.
+// AP, LSASS, Winlogon). It gives the kinds device, enrollment, certificate and
+// policy.
 //
 // A device speaks to its tenant over HTTPS alone, as any client would; what it
 // knows of the lab's other systems is their host names. What Windows decides
@@ -83,11 +84,12 @@ type Windows struct {
 // New returns the systems of Windows devices. The caller closes the pool.
 func New(pool *tpm.Pool) *Windows { return &Windows{pool: pool} }
 
-// Types returns the kinds device, enrollment and policy.
+// Types returns the kinds device, enrollment, certificate and policy.
 func (w *Windows) Types() []providers.Type {
 	return []providers.Type{
 		providers.Of(w.device()),
 		providers.Of(w.enrollment()),
+		providers.Of(w.certificate()),
 		providers.Of(policy()),
 	}
 }

@@ -10,6 +10,12 @@
 //
 //	GET /    401 with Negotiate or NTLM; signed in: who came, as JSON
 //
+// A VPN gateway answers HTTPS and takes a certificate of the domain for it, by
+// what the directory publishes of authorities and says of the account. Remote
+// Desktop takes a ticket for TERMSRV that a certificate brought (its PAC says so);
+// what follows of either protocol is not there: the gateway's and the server's
+// answer is who came.
+//
 // Sources: MS-ADTS 6.4 (computer accounts), MS-KILE 3.4.5, MS-PAC, RFC 4559,
 // MS-NTHT.
 package member
@@ -175,7 +181,7 @@ func out(env providers.Env, e *adldap.Entry, in spec.Service, d spec.Domain) (sp
 		return spec.ServiceOut{}, fmt.Errorf("identifier of %s: %w", e.DN, err)
 	}
 	host := hello.ServiceHost(env.Addr, in, d.DNSName)
-	return spec.ServiceOut{ObjectID: e.GUID.String(), SID: id.String(), Host: host, URL: "http://" + host + "/", SPN: hello.ServiceSPN(env.Addr, in, d.DNSName)}, nil
+	return spec.ServiceOut{ObjectID: e.GUID.String(), SID: id.String(), Host: host, URL: hello.ServiceURL(env.Addr, in, d.DNSName), SPN: hello.ServiceSPN(env.Addr, in, d.DNSName)}, nil
 }
 
 // find finds what a killed creation left: an account with the name, the mark of

@@ -16,6 +16,7 @@ import (
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/ntlm"
+	"hellolab/providers/wire/revocation"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/web"
 )
@@ -32,6 +33,7 @@ type server struct {
 	keys     []krb.Key // of the account, the strongest first
 	replays  *krb.ReplayCache
 	ntlm     *ntlm.Server
+	checker  *revocation.Checker // of a VPN gateway's clients' certificates
 }
 
 // maxAuthenticators bounds the server's memory of authenticators.
@@ -68,7 +70,15 @@ func open(ctx context.Context, env providers.Env, o object) (providers.Service, 
 		NetBIOSDomain: strings.ToUpper(d.In.NetBIOSName), DNSDomain: strings.ToLower(d.In.DNSName),
 		NetBIOSComputer: strings.TrimSuffix(s.account, "$"), DNSComputer: o.Out.Host, Now: env.Now, Rand: env.Rand,
 	}
-	return web.ServePlain(ctx, env, []string{o.Out.Host}, s)
+	if o.In.Kind != spec.ServiceVPN {
+		return web.ServePlain(ctx, env, []string{o.Out.Host}, s)
+	}
+	s.checker = revocation.New(revocation.NewHTTP(env.Network.Dial), revocation.Options{})
+	cert, err := web.Certificate(ctx, env, []string{o.Out.Host})
+	if err != nil {
+		return nil, err
+	}
+	return web.Serve(ctx, env, []string{o.Out.Host}, cert, s)
 }
 
 // connection is what a server remembers of a connection: both schemes sign
@@ -132,10 +142,16 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	var who *visitor
 	var err error
-	if s.in.Kind == spec.ServiceNTLM {
+	switch s.in.Kind {
+	case spec.ServiceNTLM:
 		who, err = s.byNTLM(ctx, c, w.Header(), r.Header)
-	} else {
+	case spec.ServiceVPN:
+		who, err = s.byCertificate(ctx, r.TLS)
+	default:
 		who, err = s.byKerberos(ctx, c, w.Header(), r.Header)
+	}
+	if err == nil && who != nil && s.in.Kind == spec.ServiceRDP {
+		err = byCertificateTicket(who)
 	}
 	if err == nil && who != nil {
 		err = s.authorize(who)
@@ -191,8 +207,11 @@ func (s *server) identifier(ref providers.Ref) (string, error) {
 // granted tells that somebody was let in.
 func (s *server) granted(ctx context.Context, who *visitor) {
 	what := "the NTLM answer that the domain verified"
-	if who.Ticket != nil {
+	switch {
+	case who.Ticket != nil:
 		what = "the ticket and its PAC"
+	case s.in.Kind == spec.ServiceVPN:
+		what = "the certificate"
 	}
 	s.env.Emit.Emit(event.Event{At: s.env.Now(), Correlation: web.Correlation(ctx), Actor: event.Service, Protocol: "HTTP", Step: "access_granted",
 		Text:    "The service takes " + what + ", and lets " + who.User + " in.",

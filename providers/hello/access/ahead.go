@@ -21,10 +21,11 @@ type Step struct {
 // Concerns reports whether sign-ins of a user can end otherwise than before.
 func (s *Step) Concerns(user string) bool { return s.Users == nil || s.Users[user] }
 
-// Renewal is a KDC certificate that autoenrollment replaces.
+// Renewal is a certificate that is replaced by itself: that of a KDC, or a
+// federation's enrollment agent certificate.
 type Renewal struct {
-	Domain     string // address
-	Controller string // computer name, in lower case
+	Address    string // of the domain, or the federation
+	Controller string // computer name, in lower case; "" of a federation
 	At, Ends   time.Time
 }
 
@@ -76,7 +77,8 @@ func (s *Step) whom(users []string) {
 	}
 }
 
-// renewed are the controllers that have another certificate than before.
+// renewed are the controllers and federations that have another certificate than
+// before.
 func renewed(was, is *Facts) (out []Renewal) {
 	for _, addr := range sorted(is.Domains) {
 		for _, name := range sorted(is.Domains[addr].Certificates) {
@@ -84,6 +86,12 @@ func renewed(was, is *Facts) (out []Renewal) {
 			if before := was.Domains[addr].Certificates[name]; before == nil || !before.NotAfter.Equal(c.NotAfter) {
 				out = append(out, Renewal{addr, name, is.Now, c.NotAfter})
 			}
+		}
+	}
+	for _, addr := range is.Agents() {
+		c := is.Federations[addr].Agent
+		if before := was.Federations[addr]; before != nil && (before.Agent == nil || !before.Agent.NotAfter.Equal(c.NotAfter)) {
+			out = append(out, Renewal{addr, "", is.Now, c.NotAfter})
 		}
 	}
 	return out
@@ -251,67 +259,6 @@ func sameKeys(f, g *Facts) bool {
 		}
 	}
 	return true
-}
-
-// Upkeep is what a lab does by itself for as long as its systems run: what would
-// end otherwise, and does not.
-type Upkeep struct {
-	Address string
-	What    string        // "revocation lists", "synchronization", "export of keys"
-	Every   time.Duration // 0: it has stopped, and Why says what stops it
-	Next    time.Time     // zero: not known
-	Last    time.Time
-	Why     string // sentence
-}
-
-// What an Upkeep is about.
-const (
-	Lists  = "revocation lists"
-	Cycles = "synchronization"
-	Keys   = "export of keys"
-)
-
-// usualValidity is that of base lists where nothing is declared (AD CS' own).
-const usualValidity = 7 * 24 * time.Hour
-
-// Upkeeps are those of a lab.
-func (f *Facts) Upkeeps(w *hello.World) (out []Upkeep) {
-	for _, addr := range sorted(w.Authorities) {
-		u := Upkeep{Address: addr, What: Lists, Every: usualValidity}
-		if c := w.Authorities[addr].In.CRL; c != nil && c.Validity > 0 {
-			u.Every = c.Validity
-		}
-		out = append(out, u)
-	}
-	for _, addr := range sorted(w.Syncs) {
-		s, at := w.Syncs[addr], f.Syncs[addr]
-		u := Upkeep{Address: addr, What: Cycles, Every: s.In.Interval, Next: at.Cycles.Next, Last: at.Cycles.Last}
-		switch {
-		case !s.In.Enabled:
-			u.Every, u.Next, u.Why = 0, time.Time{}, "Its scheduler is off (enabled)."
-		case s.In.Staging:
-			u.Every, u.Next, u.Why = 0, time.Time{}, "It is in staging mode, and writes nothing."
-		}
-		out = append(out, u)
-		keys := Upkeep{Address: addr, What: Keys, Every: keysOf(s).interval, Next: at.Keys.Next, Last: at.Keys.Last}
-		switch {
-		case !s.In.KeyExport:
-			keys.Why = "key_export is off."
-		case !s.In.KeyRight:
-			keys.Why = "It may not write keys (key_writeback_right)."
-		case s.In.Staging:
-			keys.Why = "It is in staging mode, and writes nothing."
-		case hello.KeysPaused(s.In) != "":
-			keys.Why = "Exports of keys do not run by themselves."
-		}
-		if keys.Why != "" {
-			keys.Every, keys.Next = 0, time.Time{}
-		}
-		if keys.Why != u.Why || keys.Every != u.Every {
-			out = append(out, keys)
-		}
-	}
-	return out
 }
 
 // endOf is the end of an authority's certificate; zero when nobody knows.

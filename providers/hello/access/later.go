@@ -140,12 +140,21 @@ func (p *planning) accounts(s *hello.Sync) {
 			continue
 		}
 		m.Absent = m.Absent || !hello.InScope(s.In.Scope, computer(p.is, d))
-		if m.Carried == nil || *m.Carried == d.In.EnabledInDomain {
+		enabled := p.enabledInDomain(d)
+		if m.Carried == nil || *m.Carried == enabled {
 			continue
 		}
-		enabled := d.In.EnabledInDomain
 		m.Enabled, m.Carried = &enabled, &enabled
 	}
+}
+
+// enabledInDomain is whether a computer's account is enabled: as planned, once the
+// plan has come to the device.
+func (p *planning) enabledInDomain(d *hello.Device) bool {
+	if p.was != nil && !p.reached[d.Addr] && p.was.Devices[d.Addr] != nil {
+		return p.was.Devices[d.Addr].In.EnabledInDomain
+	}
+	return d.In.EnabledInDomain
 }
 
 // keys carries keys down.

@@ -64,6 +64,9 @@ var outcomes = map[string]outcome{
 	"cloud_kerberos_key_differs": {AdminFix, NextTGT, Inferred, "U2"},
 	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
 
+	"federation_unreachable": {AdminFix, AtOnce, Documented, "Q3"},
+	"wrong_password":         {AdminFix, NextSignIn, Inferred, ""},
+
 	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
 	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},
 	"certificate_untrusted":          {AdminFix, NextTGT, Documented, "D5"},
@@ -111,7 +114,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		case "kdc_no_certificate":
 			v.When, v.At, v.Sentence = CertificateEnds, s.ended, "The certificate of the domain controller's KDC has expired, and nobody renewed it."
 		case "certificate_expired":
-			v.At = s.ended
+			v.At, v.Sentence = s.ended, "The sign-in certificate has ended; a sign-in in the six weeks before has the registration authority renew it."
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
 		}

@@ -22,7 +22,7 @@ const ticketLife = 10 * time.Hour
 // making a hybrid joined device, has Connect run a cycle; making an enrollment
 // comes after these, so that its key waits for another.
 func Planned(f *Facts, was, is *hello.World) *Facts {
-	p := &planning{Facts: f.clone(), was: was, is: is}
+	p := &planning{Facts: f.clone(), was: was, is: is, reached: map[string]bool{}}
 	p.enrollmentsGo()
 	p.objectsGo()
 	p.domains()
@@ -40,6 +40,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 type planning struct {
 	*Facts
 	was, is *hello.World
+	reached map[string]bool // devices to which the plan has come
 }
 
 // stays reports whether an object is the same before and after: neither gone nor
@@ -242,6 +243,7 @@ func (p *planning) devices() {
 	for _, addr := range sorted(p.is.Devices) {
 		d, was := p.is.Devices[addr], p.was.Devices[addr]
 		m := p.Machines[addr]
+		p.reached[addr] = true
 		if m == nil {
 			p.joins(addr, d)
 			continue

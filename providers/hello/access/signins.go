@@ -50,7 +50,8 @@ func (l *Lab) targets(u *hello.User) []string {
 		out = append(out, string(u.In.Domain))
 	}
 	for _, addr := range sorted(l.world.Services) {
-		if l.world.Services[addr].In.Domain == u.In.Domain {
+		s := l.world.Services[addr]
+		if s.In.Domain == u.In.Domain && hello.ServicePurpose(s.In) == "" { // a preview says nothing of services that take a certificate of the container
 			out = append(out, addr)
 		}
 	}

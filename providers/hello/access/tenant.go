@@ -29,7 +29,10 @@ func (s *signingIn) token(nonce, proof string) (code, letter string) {
 	}
 	inTenant := s.u.In.Tenant == s.tenant()
 	if !s.byKey() {
+		code := s.passwordElsewhere()
 		switch {
+		case code != "":
+			return code, proof
 		case s.machine.Absent:
 			return "device_unknown", proof
 		case !s.enabledInTenant():

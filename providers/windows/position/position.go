@@ -10,7 +10,7 @@
 //	none       no                      no                               no
 //
 // An authority's other ports (enrollment) are the domain's, like its
-// controllers. A host is the domain's when the domain says so, or when its name
+// controllers. A VPN gateway is reached from everywhere but none. A host is the domain's when the domain says so, or when its name
 // lies below the domain's and no tenant, application or federation service has it.
 // AD FS is a server of the domain that a proxy publishes (Microsoft, "Web
 // Application Proxy"); the proxy is not a machine of its own here. Servers are not
@@ -132,8 +132,20 @@ func ZoneOf(objects providers.Objects, host string, port int) (Zone, error) {
 	if !below {
 		return Zone{}, nil
 	}
+	gateway, err := isGateway(env, host)
+	if err != nil || gateway {
+		return Zone{Domain: true, From: []string{Onsite, Internet}}, err
+	}
 	public, err := isPublic(env, host)
 	return Zone{Domain: !public}, err
+}
+
+// isGateway says whether a VPN gateway answers on host.
+func isGateway(env providers.Env, host string) (bool, error) {
+	services, err := providers.ResolveAll[spec.Service, spec.ServiceOut](env, "service")
+	return slices.ContainsFunc(services, func(s providers.Object[spec.Service, spec.ServiceOut]) bool {
+		return s.In.Kind == spec.ServiceVPN && canonical(s.Out.Host) == host
+	}), err
 }
 
 // isPublic says whether a tenant, an application or a federation service answers

@@ -66,6 +66,7 @@ func newLab(t *testing.T) *lab {
 		record(t, "tenant", spec.Tenant{Domains: []string{"contoso.com"}}, spec.TenantOut{LoginHost: "login.contoso.com", RegistrationHost: "drs.contoso.com", GraphHost: "graph.contoso.com"}),
 		record(t, "application", spec.Application{Tenant: "tenant.x"}, spec.ApplicationOut{Host: "app.contoso.com"}),
 		record(t, "federation", spec.Federation{Domain: "domain.corp"}, spec.FederationOut{Host: "sts.contoso.com", RegistrationHost: "enterpriseregistration.contoso.com"}),
+		record(t, "service", spec.Service{Domain: "domain.corp", Kind: spec.ServiceVPN}, spec.ServiceOut{Host: "gate.contoso.com"}),
 		authority("any"), authority("lan", "onsite"), authority("web", "internet"), authority("dcs", "dc"),
 	}}
 }
@@ -83,6 +84,7 @@ func TestSees(t *testing.T) {
 		{"contoso.com", 389, "yynnnny"},
 		{"intranet.contoso.com", 80, "yynnnny"}, // a service
 		{"connect.contoso.com", 443, "yynnnny"},
+		{"gate.contoso.com", 443, "yyyynyy"},
 		{"login.contoso.com", 443, "yyyynyy"},
 		{"drs.contoso.com", 443, "yyyynyy"},
 		{"graph.contoso.com", 443, "yyyynyy"},

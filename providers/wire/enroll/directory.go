@@ -55,6 +55,19 @@ func Roots(c *adldap.Conn) ([]*x509.Certificate, error) { return certificates(c,
 // publishes.
 func Intermediates(c *adldap.Conn) ([]*x509.Certificate, error) { return certificates(c, AIA) }
 
+// ForLogon returns the authorities whose certificates may sign in, as a directory
+// publishes them (NTAuthCertificates).
+func ForLogon(c *adldap.Conn) ([]*x509.Certificate, error) {
+	e, err := c.Read(Container(c, NTAuth), "cACertificate")
+	if Missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseAll(e)
+}
+
 func certificates(c *adldap.Conn, container string) ([]*x509.Certificate, error) {
 	found, err := c.Children(Container(c, container), "cACertificate")
 	if err != nil {
@@ -62,13 +75,22 @@ func certificates(c *adldap.Conn, container string) ([]*x509.Certificate, error)
 	}
 	var out []*x509.Certificate
 	for _, e := range found {
-		for _, der := range e.Values("cACertificate") {
-			cert, err := x509.ParseCertificate(der)
-			if err != nil {
-				return nil, fmt.Errorf("certificate of %s: %w", e.DN, err)
-			}
-			out = append(out, cert)
+		certs, err := parseAll(e)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, certs...)
+	}
+	return out, nil
+}
+
+func parseAll(e *adldap.Entry) (out []*x509.Certificate, err error) {
+	for _, der := range e.Values("cACertificate") {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("certificate of %s: %w", e.DN, err)
+		}
+		out = append(out, cert)
 	}
 	return out, nil
 }

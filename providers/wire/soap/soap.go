@@ -87,11 +87,22 @@ func (m *Message) readHeader() error {
 	}
 	for _, h := range m.Header.Children {
 		must := h.Attr(Namespace, "mustUnderstand")
-		if (must == "1" || must == "true") && h.Name.Space != Addressing && !h.Is(Security, "Security") {
+		if (must == "1" || must == "true") && !understood(h.Name) {
 			return &Fault{RelatesTo: m.MessageID, Sender: true, Subcode: xml.Name{Local: "MustUnderstand"}, Reason: "A header of the message is not understood here."}
 		}
 	}
 	return nil
+}
+
+// understood says whether a header is one that this package or its callers act on.
+func understood(name xml.Name) bool {
+	switch name.Local {
+	case "Action", "To", "MessageID", "ReplyTo", "RelatesTo":
+		return name.Space == Addressing
+	case "Security":
+		return name.Space == Security
+	}
+	return false
 }
 
 // Write encodes a message; header adds to the header, body writes the body's element.

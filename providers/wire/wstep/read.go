@@ -1,8 +1,13 @@
 package wstep
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
+
+	"hellolab/providers/wire/soap"
+	"hellolab/providers/wire/xmltree"
 )
 
 const (
@@ -10,83 +15,58 @@ const (
 	maxContext = 16  // items
 )
 
-// open reads an envelope and returns its header (nil: none) and the one element
-// of its body.
-func open(b []byte) (header, content *element, err error) {
-	root, err := parse(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !root.is(nsSOAP, "Envelope") {
-		return nil, nil, malformed("not a SOAP 1.2 envelope")
-	}
-	if header, err = root.one(nsSOAP, "Header"); err != nil {
-		return nil, nil, err
-	}
-	body, err := root.one(nsSOAP, "Body")
-	if err != nil {
-		return nil, nil, err
-	}
-	if body == nil || len(body.children) != 1 {
-		return nil, nil, malformed("not one element in the body")
-	}
-	if header == nil {
-		header = &element{}
-	}
-	return header, body.children[0], nil
-}
-
-// understood are headers that this package acts on.
-var understood = map[string]bool{"Action": true, "To": true, "MessageID": true, "ReplyTo": true, "RelatesTo": true}
-
 // ParseRequest reads a request. What a client did wrong is a *Fault that tells
 // it so; what is no SOAP at all is ErrXML.
 func ParseRequest(b []byte) (*Request, error) {
-	header, content, err := open(b)
+	m, err := read(b)
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{}
-	if r.MessageID, err = header.word(nsWSA, "MessageID"); err != nil {
-		return nil, err
-	}
-	if len(r.MessageID) > maxWord {
-		return nil, malformed("long message id")
-	}
+	r := &Request{MessageID: m.MessageID}
 	sender := func(subcode, reason string) error {
 		return &Fault{RelatesTo: r.MessageID, Sender: true, Subcode: subcode, Reason: reason}
 	}
-	for _, h := range header.children {
-		if must := h.attr(nsSOAP, "mustUnderstand"); (must == "1" || must == "true") && (h.name.Space != nsWSA || !understood[h.name.Local]) {
-			return nil, sender("MustUnderstand", "A header of the message is not understood here.")
-		}
-	}
-	action, err := header.word(nsWSA, "Action")
-	if err != nil {
-		return nil, err
-	}
-	if action != actionRequest {
+	if m.Action != actionRequest {
 		return nil, sender("ActionNotSupported", "This service takes requests for security tokens only.")
 	}
-	if !content.is(nsWST, "RequestSecurityToken") {
+	if !m.Content.Is(nsWST, "RequestSecurityToken") {
 		return nil, sender("InvalidRequest", "The body of the message holds no request for a security token.")
 	}
-	return r, r.read(content, sender)
+	return r, r.read(m.Content, sender)
 }
 
-func (r *Request) read(e *element, sender func(subcode, reason string) error) error {
-	kind, err := e.word(nsWST, "RequestType")
+// read reads a message. Who asks is the transport's to say, so nothing of
+// WS-Security is understood here.
+func read(b []byte) (*soap.Message, error) {
+	m, err := soap.Read(b)
+	var f *soap.Fault
+	if errors.As(err, &f) {
+		return nil, &Fault{RelatesTo: f.RelatesTo, Sender: true, Subcode: f.Subcode.Local, Reason: f.Reason}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrXML, err)
+	}
+	for _, h := range m.Header.Children {
+		if must := h.Attr(soap.Namespace, "mustUnderstand"); h.Is(nsWSSE, "Security") && (must == "1" || must == "true") {
+			return nil, &Fault{RelatesTo: m.MessageID, Sender: true, Subcode: "MustUnderstand", Reason: "A header of the message is not understood here."}
+		}
+	}
+	return m, nil
+}
+
+func (r *Request) read(e *xmltree.Element, sender func(subcode, reason string) error) error {
+	kind, err := e.Word(nsWST, "RequestType")
 	if err != nil {
 		return err
 	}
-	tokenType, err := e.word(nsWST, "TokenType")
+	tokenType, err := e.Word(nsWST, "TokenType")
 	if err != nil {
 		return err
 	}
 	if tokenType != "" && tokenType != tokenX509 {
 		return sender("InvalidRequest", "Only X.509 certificates are issued here.")
 	}
-	if r.RequestID, err = e.word(nsWSTEP, "RequestID"); err != nil {
+	if r.RequestID, err = e.Word(nsWSTEP, "RequestID"); err != nil {
 		return err
 	}
 	r.RequestID = strings.TrimRight(r.RequestID, "\x00")
@@ -116,34 +96,34 @@ func (r *Request) read(e *element, sender func(subcode, reason string) error) er
 }
 
 // readToken returns the BinarySecurityToken below e; nil when there is none.
-func readToken(e *element) (der []byte, valueType string, err error) {
-	t, err := e.one(nsWSSE, "BinarySecurityToken")
-	if err != nil || t == nil || t.attr(nsXSI, "nil") == "true" {
+func readToken(e *xmltree.Element) (der []byte, valueType string, err error) {
+	t, err := e.One(nsWSSE, "BinarySecurityToken")
+	if err != nil || t == nil || t.Attr(xmltree.NamespaceXSI, "nil") == "true" {
 		return nil, "", err
 	}
-	if len(t.children) > 0 || !strings.EqualFold(t.attr("", "EncodingType"), base64Type) {
+	if len(t.Children) > 0 || !strings.EqualFold(t.Attr("", "EncodingType"), base64Type) {
 		return nil, "", malformed("token that is not base64")
 	}
-	der, err = decodeBase64(t.text)
-	return der, t.attr("", "ValueType"), err
+	der, err = decodeBase64(t.Text)
+	return der, t.Attr("", "ValueType"), err
 }
 
-func readContext(e *element) (map[string]string, error) {
-	c, err := e.one(nsAuth, "AdditionalContext")
+func readContext(e *xmltree.Element) (map[string]string, error) {
+	c, err := e.One(nsAuth, "AdditionalContext")
 	if err != nil || c == nil {
 		return nil, err
 	}
-	if len(c.children) > maxContext {
+	if len(c.Children) > maxContext {
 		return nil, malformed("more than %d context items", maxContext)
 	}
 	items := map[string]string{}
-	for _, item := range c.children {
-		name := item.attr("", "Name")
-		value, err := item.word(nsAuth, "Value")
+	for _, item := range c.Children {
+		name := item.Attr("", "Name")
+		value, err := item.Word(nsAuth, "Value")
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := items[name]; twice || !item.is(nsAuth, "ContextItem") || name == "" || len(name) > maxWord || len(value) > maxWord {
+		if _, twice := items[name]; twice || !item.Is(nsAuth, "ContextItem") || name == "" || len(name) > maxWord || len(value) > maxWord {
 			return nil, malformed("context item")
 		}
 		items[name] = value
@@ -154,37 +134,34 @@ func readContext(e *element) (map[string]string, error) {
 // ParseResponse reads the answer to a request: a *Response, or a *Fault as the
 // error.
 func ParseResponse(b []byte) (*Response, error) {
-	header, content, err := open(b)
+	m, err := read(b)
 	if err != nil {
 		return nil, err
 	}
-	r := &Response{}
-	if r.RelatesTo, err = header.word(nsWSA, "RelatesTo"); err != nil {
-		return nil, err
+	r, content := &Response{RelatesTo: m.RelatesTo}, m.Content
+	if f, err := m.Fault(); f != nil || err != nil {
+		return nil, readFault(f, content, err)
 	}
-	if content.is(nsSOAP, "Fault") {
-		return nil, readFault(content, r.RelatesTo)
-	}
-	if !content.is(nsWST, "RequestSecurityTokenResponseCollection") {
+	if !content.Is(nsWST, "RequestSecurityTokenResponseCollection") {
 		return nil, malformed("the body holds no response")
 	}
-	e, err := content.one(nsWST, "RequestSecurityTokenResponse")
+	e, err := content.One(nsWST, "RequestSecurityTokenResponse")
 	if err != nil {
 		return nil, err
 	}
-	if e == nil || len(content.children) != 1 {
+	if e == nil || len(content.Children) != 1 {
 		return nil, malformed("not one response")
 	}
-	if r.Disposition, err = e.word(nsWSTEP, "DispositionMessage"); err != nil {
+	if r.Disposition, err = e.Word(nsWSTEP, "DispositionMessage"); err != nil {
 		return nil, err
 	}
-	if r.RequestID, err = e.word(nsWSTEP, "RequestID"); err != nil {
+	if r.RequestID, err = e.Word(nsWSTEP, "RequestID"); err != nil {
 		return nil, err
 	}
 	if r.CMC, _, err = readToken(e); err != nil {
 		return nil, err
 	}
-	requested, err := e.one(nsWST, "RequestedSecurityToken")
+	requested, err := e.One(nsWST, "RequestedSecurityToken")
 	if err != nil || requested == nil {
 		return r, err
 	}
@@ -196,55 +173,36 @@ func ParseResponse(b []byte) (*Response, error) {
 		return nil, malformed("the token is no certificate")
 	}
 	r.Certificate = der
-	reference, err := requested.one(nsWSSE, "SecurityTokenReference")
+	reference, err := requested.One(nsWSSE, "SecurityTokenReference")
 	if err != nil || reference == nil {
 		return r, err
 	}
-	at, err := reference.one(nsWSSE, "Reference")
+	at, err := reference.One(nsWSSE, "Reference")
 	if err == nil && at != nil {
-		r.Reference = at.attr("", "URI")
+		r.Reference = at.Attr("", "URI")
 	}
 	return r, err
 }
 
-func readFault(e *element, relates string) error {
-	f := &Fault{RelatesTo: relates}
-	code, err := e.one(nsSOAP, "Code")
+// readFault returns what a message says that is a fault.
+func readFault(said *soap.Fault, e *xmltree.Element, err error) error {
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrXML, err)
 	}
-	if code == nil {
-		return malformed("fault without a code")
-	}
-	value, err := code.word(nsSOAP, "Value")
-	if err != nil {
-		return err
-	}
-	f.Sender = strings.HasSuffix(value, ":Sender")
-	if sub, err := code.one(nsSOAP, "Subcode"); err == nil && sub != nil {
-		if value, err = sub.word(nsSOAP, "Value"); err != nil {
-			return err
-		}
-		f.Subcode = value[strings.LastIndexByte(value, ':')+1:]
-	}
-	if reason, err := e.one(nsSOAP, "Reason"); err != nil {
-		return err
-	} else if reason != nil && len(reason.children) > 0 { // one text a language
-		f.Reason = strings.TrimSpace(reason.children[0].text)
-	}
-	detail, err := e.one(nsSOAP, "Detail")
+	f := &Fault{RelatesTo: said.RelatesTo, Sender: said.Sender, Subcode: said.Subcode.Local, Reason: said.Reason}
+	detail, err := e.One(soap.Namespace, "Detail")
 	if err != nil || detail == nil {
 		return orFault(err, f)
 	}
-	d, err := detail.one(nsWSTEP, "CertificateEnrollmentWSDetail")
+	d, err := detail.One(nsWSTEP, "CertificateEnrollmentWSDetail")
 	if err != nil || d == nil {
 		return orFault(err, f)
 	}
 	return orFault(f.readDetail(d), f)
 }
 
-func (f *Fault) readDetail(d *element) error {
-	number, err := d.word(nsWSTEP, "ErrorCode")
+func (f *Fault) readDetail(d *xmltree.Element) error {
+	number, err := d.Word(nsWSTEP, "ErrorCode")
 	if err != nil {
 		return err
 	}
@@ -255,12 +213,12 @@ func (f *Fault) readDetail(d *element) error {
 		}
 		f.Code = uint32(n)
 	}
-	invalid, err := d.word(nsWSTEP, "InvalidRequest")
+	invalid, err := d.Word(nsWSTEP, "InvalidRequest")
 	if err != nil {
 		return err
 	}
 	f.InvalidRequest = invalid == "true" || invalid == "1"
-	f.RequestID, err = d.word(nsWSTEP, "RequestID")
+	f.RequestID, err = d.Word(nsWSTEP, "RequestID")
 	return err
 }
 

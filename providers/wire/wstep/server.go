@@ -7,9 +7,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+
+	"hellolab/providers/wire/soap"
 )
 
-const contentType = "application/soap+xml"
+const contentType = soap.ContentType
 
 // Enroller decides requests of somebody the server knows as an R. An error with
 // a method HResult() uint32 is the CA's refusal and goes to the client with its

@@ -17,19 +17,29 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"hellolab/providers/wire/soap"
+	"hellolab/providers/wire/xmltree"
 )
 
 // Namespaces.
 const (
-	nsSOAP  = "http://www.w3.org/2003/05/soap-envelope"
-	nsWSA   = "http://www.w3.org/2005/08/addressing"
 	nsWST   = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
-	nsWSSE  = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+	nsWSSE  = soap.Security
 	nsWSTEP = "http://schemas.microsoft.com/windows/pki/2009/01/enrollment"
 	nsAuth  = "http://schemas.xmlsoap.org/ws/2006/12/authorization"
-	nsXSI   = "http://www.w3.org/2001/XMLSchema-instance"
 	nsFault = "http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher"
 )
+
+// MaxMessage bounds a message that is read, in bytes.
+const MaxMessage = soap.MaxMessage
+
+// ErrXML is wrapped by every error about a message that is no envelope of ours.
+var ErrXML = xmltree.ErrXML
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrXML, fmt.Sprintf(format, args...))
+}
 
 // Actions and types.
 const (
@@ -44,8 +54,6 @@ const (
 	valuePKCS7  = nsWSSE + "#PKCS7" // CMS, and CMC in it
 	valuePKCS10 = nsWSTEP + "#PKCS10"
 	base64Type  = nsWSSE + "#base64binary"
-
-	anonymous = nsWSA + "/anonymous"
 )
 
 // Request asks for a certificate, or for the state of an earlier request.

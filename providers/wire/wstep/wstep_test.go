@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"hellolab/providers/wire/soap"
 )
 
 const messageID = "urn:uuid:b5d1a601-5091-4a7d-b34b-5204c18b5919"
@@ -106,7 +108,7 @@ func TestMalformed(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":              "",
 		"no envelope":        "<a/>",
-		"SOAP 1.1":           strings.ReplaceAll(windows, nsSOAP, "http://schemas.xmlsoap.org/soap/envelope/"),
+		"SOAP 1.1":           strings.ReplaceAll(windows, soap.Namespace, "http://schemas.xmlsoap.org/soap/envelope/"),
 		"document type":      replaced("<s:Envelope", `<!DOCTYPE x [<!ENTITY a "b">]><s:Envelope`),
 		"entity":             replaced("MAMC", "&a;"),
 		"instruction":        replaced("<s:Header>", `<?php x?><s:Header>`),
@@ -116,12 +118,12 @@ func TestMalformed(t *testing.T) {
 		"text behind":        windows + "x",
 		"cut":                windows[:len(windows)-1],
 		"deep":               replaced("<s:Header>", "<s:Header>"+strings.Repeat("<a>", 100)),
-		"many":               replaced("<s:Header>", "<s:Header>"+strings.Repeat("<a/>", 300)),
+		"many":               replaced("<s:Header>", "<s:Header>"+strings.Repeat("<a/>", 1024)),
 		"attributes":         replaced("<s:Header>", "<s:Header"+strings.Repeat(" x='y'", 20)+">"),
 		"attribute twice":    replaced("<s:Header>", "<s:Header x='y' x='z'>"),
 		"large":              windows + strings.Repeat(" ", MaxMessage),
 		"body twice":         replaced("</s:Envelope>", "<s:Body/></s:Envelope>"),
-		"empty body":         `<s:Envelope xmlns:s="` + nsSOAP + `"><s:Body/></s:Envelope>`,
+		"empty body":         `<s:Envelope xmlns:s="` + soap.Namespace + `"><s:Body/></s:Envelope>`,
 		"token twice":        replaced("<RequestID xsi", `<BinarySecurityToken xmlns="`+nsWSSE+`" EncodingType="`+base64Type+`">AAAA</BinarySecurityToken><RequestID xsi`),
 		"type twice":         replaced("<TokenType>", "<RequestType>x</RequestType><TokenType>"),
 		"nested":             replaced("<RequestType>", "<RequestType><x/>"),

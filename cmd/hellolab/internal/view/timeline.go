@@ -14,17 +14,18 @@ import (
 // Timeline is what becomes of a lab that is left alone.
 type Timeline struct {
 	*impact.Course
-	Renewed  []Renewed    `json:"renewed"`  // KDC certificates, by themselves
+	Renewed  []Renewed    `json:"renewed"`  // certificates of KDCs and registration authorities, by themselves
 	Upkeep   []Upkeep     `json:"upkeep"`   // what runs by itself, or has stopped
 	Sessions []SessionEnd `json:"sessions"` // primary refresh tokens that end by then
 	Gaps     []string     `json:"gaps,omitempty"`
 }
 
-// Renewed is a KDC certificate that autoenrollment replaces.
+// Renewed is a certificate that is replaced by itself: a KDC's, by autoenrollment,
+// or the enrollment agent certificate of a federation.
 type Renewed struct {
 	At         time.Time `json:"at"`
-	Address    string    `json:"address"` // of the domain
-	Controller string    `json:"controller"`
+	Address    string    `json:"address"` // of the domain or the federation
+	Controller string    `json:"controller,omitempty"`
 	Ends       time.Time `json:"ends"`
 }
 
@@ -141,7 +142,11 @@ func mends(events []impact.Event) (lines []string) {
 
 func running(t *Timeline) (lines []string) {
 	for _, r := range t.Renewed {
-		lines = append(lines, fmt.Sprintf("%s  %s of %s has its KDC certificate renewed, good until %s.", r.At.UTC().Format(toTheMinute), r.Controller, r.Address, r.Ends.UTC().Format(time.DateOnly)))
+		whose := r.Controller + " of " + r.Address + " has its KDC certificate"
+		if r.Controller == "" {
+			whose = r.Address + " has its enrollment agent certificate"
+		}
+		lines = append(lines, fmt.Sprintf("%s  %s renewed, good until %s.", r.At.UTC().Format(toTheMinute), whose, r.Ends.UTC().Format(time.DateOnly)))
 	}
 	for _, u := range t.Upkeep {
 		if !u.Runs {
