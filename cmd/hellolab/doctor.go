@@ -103,6 +103,11 @@ func (c *doctorCommand) examine(ctx context.Context, s *session) (facts *doctor.
 	if facts.Tenants, err = s.signersOf(l); err != nil {
 		return nil, err
 	}
+	for i, t := range facts.Tenants {
+		if facts.Tenants[i].Federation, err = s.federationOf(ctx, l, t.Addr); err != nil {
+			return nil, err
+		}
+	}
 	if err := serverObjects(ctx, d.env, facts); err != nil {
 		return nil, err
 	}
@@ -238,4 +243,14 @@ func (s *session) signersOf(l *lab.Lab) ([]doctor.Tenant, error) {
 		out = append(out, found)
 	}
 	return out, nil
+}
+
+// federationOf compares what a tenant knows of its federation service with what the
+// service says; nil when it is not federated.
+func (s *session) federationOf(ctx context.Context, l *lab.Lab, tenant string) (*entra.FederationState, error) {
+	rec, err := l.Objects().Lookup(tenant)
+	if err != nil {
+		return nil, err
+	}
+	return entra.LookFederation(ctx, l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In))
 }

@@ -107,3 +107,13 @@ func TestDecisionsOnPremises(t *testing.T) {
 		})
 	}
 }
+
+// TestPredictedIsExecutedOnPremises is the same without a tenant.
+func TestPredictedIsExecutedOnPremises(t *testing.T) {
+	drawn(t, nil, 12, onPremAtRandom, slices.Concat(federatedKinds, federatedKinds, kinds))
+}
+
+func onPremAtRandom(t *testing.T, random *rand.Rand) (*previewLab, string) {
+	trust := []string{spec.TrustKey, spec.TrustCertificate}[random.IntN(2)]
+	return newOnPremPreviewLab(t, trust), trust
+}

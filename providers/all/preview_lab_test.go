@@ -352,10 +352,18 @@ func (l *previewLab) changes(e edit) bool {
 
 func kindOf(addr string) string { return addr[:slices.Index([]byte(addr), '.')] }
 
+// has reports whether the lab has an object.
+func (l *previewLab) has(addr string) bool {
+	return slices.ContainsFunc(l.records(), func(r providers.Record) bool { return r.Addr == addr })
+}
+
 // due does what lab time has made due, as an apply does at its end.
 func (l *previewLab) due() {
 	l.t.Helper()
-	for _, addr := range []string{corp, "authority.issuing", corp, "sync.hybrid"} {
+	for _, addr := range []string{corp, "authority.issuing", corp, adfs, "sync.hybrid"} {
+		if !l.has(addr) {
+			continue
+		}
 		if err := l.Due(l.t.Context(), addr); err != nil {
 			l.t.Fatal(err)
 		}

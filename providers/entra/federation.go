@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,3 +215,34 @@ func (s *server) behavior() string {
 
 // elsewhere says whether second factors may come from the federation service.
 func (s *server) elsewhere() bool { return s.cfg.federated() && s.behavior() != behaviorReject }
+
+// FederationState is what a tenant knows of its federation service, and what the
+// service says of itself.
+type FederationState struct {
+	Service   string    // address
+	Refreshed time.Time // when the tenant read the service's metadata last
+	Trouble   error     // the metadata cannot be read; the rest is not known
+	Unknown   bool      // the service signs by a certificate that the tenant does not know
+}
+
+// Stale says whether the tenant missed to read the metadata, by more than a day.
+func (f *FederationState) Stale(now time.Time) bool {
+	return now.After(f.Refreshed.Add(2 * refreshEvery))
+}
+
+// LookFederation compares the two for the tenant that env is of; nil for one that
+// is not federated. It changes nothing.
+func LookFederation(ctx context.Context, env providers.Env) (*FederationState, error) {
+	f, err := federationOf(env)
+	if err != nil || f == nil {
+		return nil, err
+	}
+	state := &FederationState{Service: f.Service, Refreshed: f.Refreshed}
+	m, err := fetchMetadata(ctx, env, f.Metadata)
+	if err != nil {
+		state.Trouble = err
+		return state, nil
+	}
+	state.Unknown = !slices.ContainsFunc(f.Certificates, func(der []byte) bool { return bytes.Equal(der, m.Signing[0].Raw) })
+	return state, nil
+}

@@ -215,6 +215,15 @@ func TestSigningRollover(t *testing.T) {
 	former := b.sts.certs[0]
 	b.sts.roll(t)
 	b.federatedToken(b.signed(withMFA), oauth.AssertionInvalid)
+	look := func(unknown, trouble, stale bool) {
+		t.Helper()
+		at, err := LookFederation(t.Context(), b.For(contoso))
+		b.must(err)
+		if at.Unknown != unknown || (at.Trouble != nil) != trouble || at.Stale(b.Now()) != stale {
+			t.Errorf("seen from outside: %+v", at)
+		}
+	}
+	look(true, false, false)
 	asked := b.sts.asked
 	b.must(b.Due(t.Context(), contoso))
 	if b.sts.asked != asked {
@@ -225,9 +234,11 @@ func TestSigningRollover(t *testing.T) {
 	if err := b.Due(t.Context(), contoso); err == nil {
 		t.Error("stale metadata is no warning")
 	}
+	look(false, true, false)
 	b.federatedToken(b.signed(withMFA), oauth.AssertionInvalid)
 	b.sts.silent = false
 	b.must(b.Due(t.Context(), contoso))
+	look(false, false, false)
 	b.federatedToken(b.signed(withMFA), 0)
 	// The former key is good as long as it is published.
 	byFormer := func() []byte {

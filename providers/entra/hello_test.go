@@ -61,7 +61,7 @@ func TestNonces(t *testing.T) {
 	raw[5] ^= 1
 	for name, n := range map[string]string{
 		"other tenant's": other.nonce(), "made up": base64.RawURLEncoding.EncodeToString(make([]byte, nonceSize)), "none": "", "no base64": "!",
-		"changed": base64.RawURLEncoding.EncodeToString(raw), "for attestation": b.attestNonce(), "longer": good + "AAAA",
+		"changed": base64.RawURLEncoding.EncodeToString(raw), "for attestation": b.attestNonce(), "longer": good + "AAAA", "with a line end": good[:9] + "\n" + good[9:],
 	} {
 		t.Run(name, func(t *testing.T) { want(t, b.passwordRequest(d, n), oauth.NonceInvalid) })
 	}

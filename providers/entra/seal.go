@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"hellolab/providers/wire/guid"
 )
@@ -88,7 +89,9 @@ func (s *sealer) seal(purpose string, v any) (string, error) {
 }
 
 func (s *sealer) open(purpose, text string, v any) error {
-	if len(text) > maxSealed {
+	// The decoder passes over line ends: one value would have many texts, and a
+	// code is used up by its text.
+	if len(text) > maxSealed || strings.ContainsAny(text, "\r\n") {
 		return errSealed
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

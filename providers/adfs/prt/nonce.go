@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"hellolab/providers/event"
@@ -68,8 +69,9 @@ func (s *Service) takeNonce(ctx context.Context, text string) error {
 	if text == "" {
 		return invalidGrant("The request carries no nonce.").WithHint(hint)
 	}
+	// A line end, which the decoder passes over, would make two texts of one nonce.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != nonceSize || b[0] != nonceVersion || !hmac.Equal(b[nonceBody:], s.nonceMAC(b[:nonceBody])) {
+	if err != nil || strings.ContainsAny(text, "\r\n") || len(b) != nonceSize || b[0] != nonceVersion || !hmac.Equal(b[nonceBody:], s.nonceMAC(b[:nonceBody])) {
 		return invalidGrant("The nonce was not issued by this service.").WithHint(hint)
 	}
 	born, now := time.UnixMilli(int64(binary.BigEndian.Uint64(b[1:]))), s.Now()

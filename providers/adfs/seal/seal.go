@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // KeySize is the size of a master key.
@@ -81,7 +82,9 @@ func (s *Sealer) Seal(purpose string, v any) (string, error) {
 
 // Open reads what Seal made for the same purpose, or returns ErrSealed.
 func (s *Sealer) Open(purpose, text string, v any) error {
-	if len(text) > maxText {
+	// The decoder passes over line ends: one value would have many texts, and a
+	// code is used up by its text.
+	if len(text) > maxText || strings.ContainsAny(text, "\r\n") {
 		return ErrSealed
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

@@ -320,11 +320,15 @@ func (s *signingIn) a8() Verdict {
 		return s.conclude(hello.A8, letter, code)
 	}
 	s.open = true
+	last := "F"
+	if s.byKey() && s.nonceOfSTS() {
+		last = "G" // the key is proven over it
+	}
 	switch without := s.enterprise(); {
 	case s.to.domain != "":
-		return s.conclude(hello.A8, "F", s.byTicket(live, "F", ""))
+		return s.conclude(hello.A8, last, s.byTicket(live, last, ""))
 	case without != "":
-		v := s.refuse(hello.A8, "F", without)
+		v := s.refuse(hello.A8, last, without)
 		v.Word = Degraded
 		return v
 	}

@@ -10,16 +10,19 @@ import (
 // enterprise is the code for which a session has no token of AD FS; "" when it
 // gets one.
 func (s *signingIn) enterprise() string {
-	sts := s.world.FederationOn(s.d.In.Domain)
 	switch {
-	case sts == nil, !sts.In.Enabled, s.d.In.Network == string(hello.NoNetwork):
-		return "no_enterprise_prt"
-	case !s.machine.Written:
+	case !s.nonceOfSTS(), !s.machine.Written:
 		return "no_enterprise_prt"
 	case !s.u.In.EnabledInDomain, s.account.Locked:
 		return "no_enterprise_prt"
 	}
 	return ""
+}
+
+// nonceOfSTS reports whether AD FS answers the device.
+func (s *signingIn) nonceOfSTS() bool {
+	sts := s.world.FederationOn(s.d.In.Domain)
+	return sts != nil && sts.In.Enabled && s.d.In.Network != string(hello.NoNetwork)
 }
 
 // usualEnterpriseLife is that of AD FS's primary refresh tokens (MS-OAPXBC 4.2).

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hellolab/cmd/hellolab/internal/keylist"
+	"hellolab/providers/entra"
 	"hellolab/providers/spec"
 	"hellolab/providers/trust"
 	"hellolab/providers/wire/adcert"
@@ -83,7 +84,8 @@ func healthy(t *testing.T) (*Facts, *pair) {
 			Accounts:    []Account{{Name: "user.alice", Expires: now.Add(30 * day)}, {Name: "user.eve"}},
 		}},
 		Authorities: []Authority{{Addr: "authority.root", Domain: "domain.corp", Certificate: root.cert, NTAuth: true, OCSP: true, Enrollment: dc.cert, Lists: good, Responder: good}},
-		Tenants:     []Tenant{{Addr: "tenant.contoso", Certificates: []Signer{{"signing key", root.cert}}}},
+		Tenants: []Tenant{{Addr: "tenant.contoso", Certificates: []Signer{{"signing key", root.cert}},
+			Federation: &entra.FederationState{Service: "federation.adfs", Refreshed: now.Add(10 * year)}}},
 		Trusts: []Trust{{Addr: "trust.cloud", Domain: "domain.corp", Tenant: "tenant.contoso",
 			State: trust.State{There: true, Sound: true, Server: 7, DomainKey: 3, TenantKey: 3}}},
 	}, root
@@ -111,6 +113,10 @@ func TestFindings(t *testing.T) {
 		"server object not published":         {func(f *Facts, _ *pair) { f.Trusts[0].TenantKey = 0 }, []string{"error server_object_unpublished trust.cloud "}},
 		"server object's key":                 {func(f *Facts, _ *pair) { f.Trusts[0].DomainKey = 4 }, []string{"error server_object_key trust.cloud KRB_AP_ERR_BADKEYVER (44)"}},
 		"server object's key of another time": {func(f *Facts, _ *pair) { f.Trusts[0].Apart = true }, []string{"error server_object_key trust.cloud KRB_AP_ERR_BAD_INTEGRITY (31)"}},
+		// Fault 89.
+		"federation service silent":    {func(f *Facts, _ *pair) { f.Tenants[0].Federation.Trouble = errors.New("x") }, []string{"warning federation_metadata tenant.contoso "}},
+		"signing by a new certificate": {func(f *Facts, _ *pair) { f.Tenants[0].Federation.Unknown = true }, []string{"error federation_certificate tenant.contoso AADSTS50013"}},
+		"metadata stale":               {func(f *Facts, _ *pair) { f.Tenants[0].Federation.Refreshed = now.Add(-2*day - time.Second) }, []string{"warning federation_metadata tenant.contoso "}},
 		"KDC silent": {func(f *Facts, _ *pair) {
 			f.Domains[0].Controllers[0] = Controller{Host: "dc1.corp.test", Trouble: errors.New("x")}
 		}, []string{"error kdc_silent domain.corp "}},

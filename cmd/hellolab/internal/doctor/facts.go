@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hellolab/cmd/hellolab/internal/keylist"
+	"hellolab/providers/entra"
 	"hellolab/providers/trust"
 	"hellolab/providers/wire/revocation"
 )
@@ -108,6 +109,7 @@ type Authority struct {
 type Tenant struct {
 	Addr         string
 	Certificates []Signer
+	Federation   *entra.FederationState // nil: it is not federated
 }
 
 // Signer is a key with a certificate.

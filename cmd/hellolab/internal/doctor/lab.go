@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"syscall"
 
+	"hellolab/providers/entra"
 	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/oauth"
 )
 
 func (x *examination) lab() {
@@ -60,6 +62,9 @@ func plural(n int, one, many string) string {
 }
 
 func (x *examination) tenant(t *Tenant) {
+	if t.Federation != nil {
+		x.federation(t.Addr, t.Federation)
+	}
 	for _, s := range t.Certificates {
 		switch lifeOf(s.Certificate, x.Now, 10) {
 		case early:
@@ -69,5 +74,20 @@ func (x *examination) tenant(t *Tenant) {
 		case ending:
 			x.add(Warning, "tenant_certificate", t.Addr, "", "`hellolab apply -replace="+t.Addr+"` makes the tenant anew.", "The certificate of the tenant's %s expires on %s.", s.Use, stamp(s.Certificate.NotAfter))
 		}
+	}
+}
+
+// federation judges what a tenant knows of its federation service.
+func (x *examination) federation(tenant string, f *entra.FederationState) {
+	const again = "The tenant reads it once a day: `hellolab apply` or a serve does when it is due."
+	switch {
+	case f.Trouble != nil:
+		x.add(Warning, "federation_metadata", tenant, "", "Check that the federation service is enabled and answers. A Hello sign-in does without it.",
+			"The metadata of %s, with its token-signing certificates, cannot be read: %v. The tenant read it last on %s.", f.Service, f.Trouble, stamp(f.Refreshed))
+	case f.Unknown:
+		x.add(Error, "federation_certificate", tenant, oauth.AssertionInvalid.ID(), again,
+			"%s signs by a certificate that the tenant does not know: its assertions are refused. The tenant read its metadata last on %s.", f.Service, stamp(f.Refreshed))
+	case f.Stale(x.Now):
+		x.add(Warning, "federation_metadata", tenant, "", again, "The tenant read the metadata of %s last on %s: it may not know a new token-signing certificate.", f.Service, stamp(f.Refreshed))
 	}
 }
