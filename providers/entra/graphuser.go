@@ -25,7 +25,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 			return err
 		}
 		keep := func(u *user) bool {
-			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && *value != "" && u.anchor() == *value
+			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && u.anchor() == *value
 		}
 		return list(s, w, q, tableUsers, keep, func(_ providers.Reader, u *user) (graph.User, error) { return showUser(u), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
@@ -82,18 +82,19 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 	if g.UserPrincipalName == "" {
 		return graphBad("A value is required for property 'userPrincipalName'.")
 	}
-	if err := mayChange(q, nil, g.OnPremises, false); err != nil {
+	if err := mayChange(q, nil, beyondAnchor(q, g), false); err != nil {
 		return err
 	}
 	if err := s.applyUser(u, g); err != nil {
 		return err
 	}
 	if q.sync {
-		if err := s.applyOnPremises(u, g); err != nil {
-			return err
-		}
-	} else if u.ImmutableID == "" && s.cfg.federated() {
-		return graphBad("A value is required for property 'onPremisesImmutableId' of a user of a federated domain.")
+		err = s.applyOnPremises(u, g)
+	} else if err = u.setAnchor(g.ImmutableID); err == nil && u.ImmutableID == "" && s.cfg.federated() {
+		err = graphBad("A value is required for property 'onPremisesImmutableId' of a user of a federated domain.")
+	}
+	if err != nil {
+		return err
 	}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 		if _, err := userByUPN(w, u.UPN); err == nil {
@@ -109,6 +110,16 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 	s.changed(q, "user_created", "The administrator creates a user.", map[string]any{"user": u.UPN, "object_id": u.ID})
 	web.WriteJSON(w, http.StatusCreated, showUser(u))
 	return nil
+}
+
+// beyondAnchor is what a request says of the domain besides the immutable id,
+// which the administrator gives a user who is not synchronized.
+func beyondAnchor(q graphRequest, g *graph.User) graph.OnPremises {
+	on := g.OnPremises
+	if !q.sync {
+		on.ImmutableID = ""
+	}
+	return on
 }
 
 // applyUser writes what a request sets into a user.
@@ -198,13 +209,15 @@ func (s *server) graphUser(w http.ResponseWriter, q graphRequest, name string) e
 		}
 		g.PasswordProfile = nil
 		u, err := s.changeUser(q, name, func(u *user) error {
-			if err := mayChange(q, u.OnPrem, g.OnPremises, own); err != nil {
+			if err := mayChange(q, u.OnPrem, beyondAnchor(q, g), own || g.ImmutableID != ""); err != nil {
 				return err
 			}
 			if q.sync {
 				if err := s.applyOnPremises(u, g); err != nil {
 					return err
 				}
+			} else if err := u.setAnchor(g.ImmutableID); err != nil {
+				return err
 			}
 			if draft.Password != nil {
 				u.Password, u.PasswordChanged = draft.Password, draft.PasswordChanged
