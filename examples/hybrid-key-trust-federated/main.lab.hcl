@@ -86,7 +86,7 @@ enrollment "alice_desk" {
 application "portal" {
   tenant = tenant.contoso
   require {
-    mfa          = true
+    mfa           = true
     joined_device = true
   }
 }

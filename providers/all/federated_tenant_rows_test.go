@@ -1,6 +1,9 @@
 package all_test
 
 import (
+	"bytes"
+	"crypto/x509"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +16,8 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
+	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/graph"
 )
 
 // TestFederatedTenant is alice's provisioning on an Entra joined laptop in a
@@ -133,6 +138,59 @@ func TestFederatedSignIn(t *testing.T) {
 		l.signIn(windows.Request{Password: providers.Secret(first)}) // Windows has the last password's verifier
 		if s := l.story("A1"); !s.has("assertion_missing") || s.has("prt_issued") {
 			t.Errorf("a password without the service:\n%s", s)
+		}
+	})
+}
+
+// TestFederatedDesk is alice's provisioning at her hybrid joined desk, under
+// certificate and under key trust, as the tenant sees it.
+func TestFederatedDesk(t *testing.T) {
+	l := newFederatedLab(t, spec.TrustCertificate)
+	l.Create(desk, onDesk())
+	l.cycle()
+	tap := l.listen()
+	l.Create(deskEnrolled, enrollment(alice, desk))
+	s := l.story("P5")
+	t.Run("exchange", func(t *testing.T) {
+		seed.Proves(t, "P5-02", "P5")
+		s.inOrder(t, "mfa_verified", "assertion_issued", "enterprise_token", "assertion_exchange", "assertion_validated", "token_request_validated", "access_token_issued", "drs_token")
+	})
+	t.Run("receipt", func(t *testing.T) {
+		seed.Proves(t, "P5-03", "P5")
+		seed.Proves(t, "KEY-07", "P5")
+		x := tap.last(t, http.MethodPost, drs.PathKey)
+		asked, err := drs.ParseKeyRequest(x.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, err := drs.ParseKeyReply(x.reply)
+		if err != nil || reply.KeyID == "" {
+			t.Fatalf("%+v, %v", reply, err)
+		}
+		issuers, err := graph.Get[graph.Page[graph.DeviceIssuer]](t.Context(), l.directory(), "deviceRegistrationIssuers")
+		if err != nil || len(issuers.Value) != 1 {
+			t.Fatalf("%+v, %v", issuers, err)
+		}
+		authority := parsed(t, issuers.Value[0].Certificate)
+		receipt, err := drs.OpenReceipt(reply.Receipt, []*x509.Certificate{authority}, l.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		device := conformance.Get[spec.Device, spec.DeviceOut](l.Env, desk).Out
+		if !bytes.Equal(receipt.Key, asked.PublicKey) || receipt.OnPremSID != conformance.Get[spec.User, spec.UserOut](l.Env, alice).Out.SID || receipt.DeviceID != device.DeviceID ||
+			receipt.Expiration-receipt.IssuedAt != int64(24*time.Hour/time.Second) {
+			t.Errorf("receipt %+v", receipt)
+		}
+	})
+	t.Run("no receipt", func(t *testing.T) {
+		seed.Proves(t, "P5-03", "P8")
+		l := newFederatedLab(t, spec.TrustKey)
+		l.Create(desk, onDesk())
+		tap := l.listen()
+		l.Create(deskEnrolled, enrollment(alice, desk))
+		reply, err := drs.ParseKeyReply(tap.last(t, http.MethodPost, drs.PathKey).reply)
+		if err != nil || reply.KeyID == "" || reply.Receipt != "" {
+			t.Errorf("%+v, %v", reply, err)
 		}
 	})
 }

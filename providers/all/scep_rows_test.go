@@ -15,6 +15,7 @@ import (
 func newProfileLab(t testing.TB, delivery string) *lab {
 	t.Helper()
 	l := newHybridLab(t)
+	l.Create(adfs, spec.Federation{Kind: spec.FederationADFS, Domain: corp, Authority: "authority.issuing"})
 	l.Create("trust.certificate", spec.Trust{Type: spec.TrustCertificate, Tenant: "tenant.contoso", Domain: corp, Authority: "authority.issuing", Delivery: delivery})
 	l.Create("policy.hello", spec.Policy{Trust: "trust.certificate"})
 	l.Create(laptop, onLaptop())

@@ -56,7 +56,9 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
 		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID, OnPremises: u.OnPrem.show()}
-	g.ImmutableID = u.anchor()
+	if g.ImmutableID == "" {
+		g.ImmutableID = u.ImmutableID
+	}
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -147,6 +149,12 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 			return graphBad("Invalid value specified for property 'onPremisesSecurityIdentifier'.")
 		}
 		u.OnPremSID = g.OnPremSID
+	}
+	if g.ImmutableID != "" && u.OnPrem == nil {
+		if !validAnchor(g.ImmutableID) {
+			return graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+		}
+		u.ImmutableID = g.ImmutableID
 	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled

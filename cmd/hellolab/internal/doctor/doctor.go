@@ -51,7 +51,7 @@ func Examine(f *Facts) []Finding {
 		x.serverObject(&f.Trusts[i])
 	}
 	for i := range f.Federations {
-		x.federation(&f.Federations[i])
+		x.federationService(&f.Federations[i])
 	}
 	order := []Severity{Error, Warning, Note}
 	slices.SortStableFunc(x.found, func(a, b Finding) int {

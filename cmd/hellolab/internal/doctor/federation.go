@@ -1,32 +1,24 @@
 package doctor
 
 import (
-	"slices"
 	"time"
 
 	"hellolab/providers/wire/adfs"
 )
 
-// Federation is a federation service, and the tenants that believe it.
+// Federation is a federation service. What a tenant knows of it is the tenant's.
 type Federation struct {
 	Addr      string
 	Stopped   bool   // it is declared not to run
 	Trouble   string // why it could not be asked; "": Status is what it says
 	Status    *adfs.Status
 	Registers bool // it is to be a certificate registration authority
-	Tenants   []FederatedTenant
-}
-
-// FederatedTenant is what a tenant knows of its federation service.
-type FederatedTenant struct {
-	Addr         string
-	Certificates []string // thumbprints of token-signing certificates
 }
 
 // agentRenewal is how long before its end an agent's certificate is renewed.
 const agentRenewal = 60 * 24 * time.Hour
 
-func (x *examination) federation(f *Federation) {
+func (x *examination) federationService(f *Federation) {
 	if f.Stopped {
 		x.add(Warning, "federation_stopped", f.Addr, "HTTP 503", "Set enabled of "+f.Addr+" to true.", "The federation service does not run: nobody signs in there, and no key is provisioned through it.")
 	}
@@ -39,12 +31,6 @@ func (x *examination) federation(f *Federation) {
 		if i > 0 {
 			x.add(Warning, "federation_rollover", f.Addr, "", "See that relying parties read the service's metadata again before that.",
 				"The former token-signing certificate %s is published until %s; what it signed is not believed after that.", c.Thumbprint, stamp(c.Published))
-		}
-	}
-	for _, t := range f.Tenants {
-		if len(f.Status.Signing) > 0 && !slices.Contains(t.Certificates, f.Status.Signing[0].Thumbprint) {
-			x.add(Error, "federation_certificate_stale", t.Addr, "AADSTS50013", "`hellolab apply` has the tenant read the service's metadata again, when a day is over.",
-				"The tenant does not know the token-signing certificate of %s: it refuses its assertions.", f.Addr)
 		}
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"hellolab/providers/wire/adfs"
 )
 
-// Fault 89: a rollover, and a tenant that does not know of it, are warned of.
+// Fault 89: a rollover is warned of.
 func TestFederation(t *testing.T) {
 	good := func() Federation {
-		return Federation{Addr: "federation.sts", Registers: true, Tenants: []FederatedTenant{{"tenant.contoso", []string{"AA"}}},
+		return Federation{Addr: "federation.sts", Registers: true,
 			Status: &adfs.Status{Signing: []adfs.Certificate{{Thumbprint: "AA"}}, Agent: &adfs.Certificate{Thumbprint: "BB", NotAfter: now.Add(90 * 24 * time.Hour)}}}
 	}
 	for _, tt := range []struct {
@@ -25,7 +25,6 @@ func TestFederation(t *testing.T) {
 		{"overlap", func(f *Federation) {
 			f.Status.Signing = append(f.Status.Signing, adfs.Certificate{Thumbprint: "00", Published: now.Add(time.Hour)})
 		}, "federation_rollover", Warning},
-		{"stale", func(f *Federation) { f.Tenants[0].Certificates = []string{"00"} }, "federation_certificate_stale", Error},
 		{"no agent", func(f *Federation) { f.Status.Agent = nil }, "federation_agent", Error},
 		{"no agent, with a reason", func(f *Federation) { f.Status.Agent, f.Status.AgentError = nil, "denied" }, "federation_agent", Error},
 		{"no agent wanted", func(f *Federation) { f.Status.Agent, f.Registers = nil, false }, "", ""},
