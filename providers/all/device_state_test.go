@@ -32,6 +32,7 @@ type machineState struct {
 	DeviceKey    ksp.Key            `json:"device_key"`
 	TransportKey ksp.Key            `json:"transport_key"`
 	Registration *registrationState `json:"registration"`
+	Enterprise   *registrationState `json:"enterprise"`
 }
 
 type pooledState struct {

@@ -144,7 +144,11 @@ func (p *provisioning) launch(ctx context.Context) error {
 	t := p.trace
 	facts := p.facts(p.user)
 	if p.inDomain() {
-		if err := p.domainFirst(ctx); err != nil {
+		first := p.domainFirst
+		if p.rec.Registration == nil {
+			first = p.domainSession
+		}
+		if err := first(ctx); err != nil {
 			return fmt.Errorf("first sign-in of %s: %w", p.user.addr, err)
 		}
 	}

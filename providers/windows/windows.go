@@ -58,7 +58,7 @@
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
 //	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
 //	enterpriseprt SID "|" credential  prtRecord: AD FS's
-//	wam         SID                   wamRecord: refresh token of an interactive sign-in
+//	wam         SID                   wamRecord: refresh token of an interactive sign-in; SID "|" provider of one in a flow
 //	work        SID                   workRecord: registration of a further work account
 package windows
 
