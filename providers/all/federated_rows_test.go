@@ -264,6 +264,63 @@ func TestFederatedFactorCurrent(t *testing.T) {
 				t.Errorf("prompted: %t\n%s", s.has("mfa_prompt"), s)
 			}
 		})
+		t.Run("P8 after "+tt.after.String(), func(t *testing.T) {
+			seed.Proves(t, "PA-07", "P8")
+			l := newFederatedLab(t, "key")
+			l.Create(desk, onDesk())
+			l.Create(deskEnrolled, enrollment(alice, desk))
+			l.cycle()
+			l.Advance(tt.after)
+			l.provisionAnew(t)
+			if s := l.story("P8"); s.has("mfa_prompt") != tt.prompt || s.has("sts_request") != tt.prompt {
+				t.Errorf("prompted: %t\n%s", s.has("mfa_prompt"), s)
+			}
+		})
+	}
+}
+
+// provisionAnew has alice provision Hello anew at the desk: she resets her PIN.
+func (l *lab) provisionAnew(t testing.TB) {
+	t.Helper()
+	v, err := l.windows.ResetPIN(t.Context(), l.For(desk), windows.PINReset{User: alice, Device: desk, New: providers.Secret("908172"), Destructive: true})
+	if err != nil || v.Code != "success" {
+		t.Fatalf("%+v %+v, %v", v, v.Reason, err)
+	}
+}
+
+// P5 and P6 ask for the second factor however lately one was given, unless the trust
+// says otherwise.
+func TestAlwaysPrompts(t *testing.T) {
+	for _, tt := range []struct {
+		flow   string
+		recent bool
+		in     spec.Device
+		lab    func(...func(*federatedLab)) *lab
+	}{
+		{"P5", false, onDesk(), func(c ...func(*federatedLab)) *lab { return newFederatedLab(t, "certificate", c...) }},
+		{"P5", true, onDesk(), func(c ...func(*federatedLab)) *lab { return newFederatedLab(t, "certificate", c...) }},
+		{"P6", false, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "key", c...) }},
+		{"P6", true, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "key", c...) }},
+		{"P7", false, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "certificate", c...) }},
+		{"P7", true, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "certificate", c...) }},
+	} {
+		t.Run(tt.flow, func(t *testing.T) {
+			seed.Proves(t, "PA-08", tt.flow)
+			l := tt.lab(func(f *federatedLab) { f.Trust.RecentMFA = tt.recent })
+			l.Create(desk, tt.in)
+			if tt.in.Tenant != "" {
+				l.cycle() // which writes the device back
+			}
+			l.Create(deskEnrolled, enrollment(alice, desk))
+			if !l.story(tt.flow).has("mfa_prompt") {
+				t.Error("no prompt at first")
+			}
+			l.Advance(time.Minute)
+			l.provisionAnew(t)
+			if s := l.story(tt.flow); s.has("mfa_prompt") == tt.recent {
+				t.Errorf("prompted: %t\n%s", s.has("mfa_prompt"), s)
+			}
+		})
 	}
 }
 

@@ -137,6 +137,11 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 		}
 		u.OnPremSID = g.OnPremSID
 	}
+	if u.OnPrem == nil {
+		if err := u.setAnchor(g.ImmutableID); err != nil {
+			return err
+		}
+	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled
 	}

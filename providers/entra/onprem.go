@@ -41,6 +41,8 @@ func mayChange(q graphRequest, is *onPremises, on graph.OnPremises, own bool) er
 		return errNotSynced
 	case q.sync:
 		return nil
+	case is == nil && on == graph.OnPremises{ImmutableID: on.ImmutableID}:
+		return nil // what a federation service calls an account that is not synchronized
 	case on != graph.OnPremises{}:
 		return errMastered
 	case is != nil && own:
