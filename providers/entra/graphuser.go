@@ -25,7 +25,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 			return err
 		}
 		keep := func(u *user) bool {
-			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && u.anchor() == *value
+			return value == nil || by == "userPrincipalName" && strings.EqualFold(u.UPN, *value) || by == "onPremisesImmutableId" && *value != "" && u.anchor() == *value
 		}
 		return list(s, w, q, tableUsers, keep, func(_ providers.Reader, u *user) (graph.User, error) { return showUser(u), nil })
 	case len(q.path) == 1 && q.Method == http.MethodPost:
@@ -56,9 +56,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
 		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID, OnPremises: u.OnPrem.show()}
-	if g.ImmutableID == "" {
-		g.ImmutableID = u.ImmutableID
-	}
+	g.ImmutableID = u.anchor()
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -84,19 +82,18 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 	if g.UserPrincipalName == "" {
 		return graphBad("A value is required for property 'userPrincipalName'.")
 	}
-	if err := mayChange(q, nil, beyondAnchor(q, g), false); err != nil {
+	if err := mayChange(q, nil, g.OnPremises, false); err != nil {
 		return err
 	}
 	if err := s.applyUser(u, g); err != nil {
 		return err
 	}
 	if q.sync {
-		err = s.applyOnPremises(u, g)
-	} else if err = u.setAnchor(g.ImmutableID); err == nil && u.ImmutableID == "" && s.cfg.federated() {
-		err = graphBad("A value is required for property 'onPremisesImmutableId' of a user of a federated domain.")
-	}
-	if err != nil {
-		return err
+		if err := s.applyOnPremises(u, g); err != nil {
+			return err
+		}
+	} else if u.ImmutableID == "" && s.cfg.federated() {
+		return graphBad("A value is required for property 'onPremisesImmutableId' of a user of a federated domain.")
 	}
 	err = s.env.Section.Update(q.Context(), func(w providers.Writer) error {
 		if _, err := userByUPN(w, u.UPN); err == nil {
@@ -112,16 +109,6 @@ func (s *server) createUser(w http.ResponseWriter, q graphRequest) error {
 	s.changed(q, "user_created", "The administrator creates a user.", map[string]any{"user": u.UPN, "object_id": u.ID})
 	web.WriteJSON(w, http.StatusCreated, showUser(u))
 	return nil
-}
-
-// beyondAnchor is what a request says of the domain besides the immutable id,
-// which the administrator gives a user who is not synchronized.
-func beyondAnchor(q graphRequest, g *graph.User) graph.OnPremises {
-	on := g.OnPremises
-	if !q.sync {
-		on.ImmutableID = ""
-	}
-	return on
 }
 
 // applyUser writes what a request sets into a user.
@@ -150,11 +137,10 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 		}
 		u.OnPremSID = g.OnPremSID
 	}
-	if g.ImmutableID != "" && u.OnPrem == nil {
-		if !validAnchor(g.ImmutableID) {
-			return graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+	if u.OnPrem == nil {
+		if err := u.setAnchor(g.ImmutableID); err != nil {
+			return err
 		}
-		u.ImmutableID = g.ImmutableID
 	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled
@@ -217,15 +203,13 @@ func (s *server) graphUser(w http.ResponseWriter, q graphRequest, name string) e
 		}
 		g.PasswordProfile = nil
 		u, err := s.changeUser(q, name, func(u *user) error {
-			if err := mayChange(q, u.OnPrem, beyondAnchor(q, g), own || g.ImmutableID != ""); err != nil {
+			if err := mayChange(q, u.OnPrem, g.OnPremises, own); err != nil {
 				return err
 			}
 			if q.sync {
 				if err := s.applyOnPremises(u, g); err != nil {
 					return err
 				}
-			} else if err := u.setAnchor(g.ImmutableID); err != nil {
-				return err
 			}
 			if draft.Password != nil {
 				u.Password, u.PasswordChanged = draft.Password, draft.PasswordChanged
