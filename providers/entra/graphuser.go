@@ -56,9 +56,7 @@ func (s *server) graphUsers(w http.ResponseWriter, q graphRequest) error {
 func showUser(u *user) graph.User {
 	g := graph.User{ID: u.ID, UserPrincipalName: u.UPN, DisplayName: u.DisplayName, MailNickname: u.MailNickname, AccountEnabled: &u.Enabled,
 		Created: graph.Time(u.Created), SessionsValidFrom: graph.Time(u.SessionsValidFrom), PasswordChanged: graph.Time(u.PasswordChanged), OnPremSID: u.OnPremSID, OnPremises: u.OnPrem.show()}
-	if g.ImmutableID == "" {
-		g.ImmutableID = u.ImmutableID
-	}
+	g.ImmutableID = u.anchor()
 	for _, k := range u.HelloKeys {
 		level := "notAttested"
 		if k.Attested {
@@ -139,11 +137,10 @@ func (s *server) applyUser(u *user, g *graph.User) error {
 		}
 		u.OnPremSID = g.OnPremSID
 	}
-	if g.ImmutableID != "" && u.OnPrem == nil {
-		if !validAnchor(g.ImmutableID) {
-			return graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+	if u.OnPrem == nil {
+		if err := u.setAnchor(g.ImmutableID); err != nil {
+			return err
 		}
-		u.ImmutableID = g.ImmutableID
 	}
 	if g.AccountEnabled != nil {
 		u.Enabled = *g.AccountEnabled

@@ -11,8 +11,8 @@ import (
 	"hellolab/providers/wire/phs"
 )
 
-// tableAnchors finds a user whom a domain or a federation service names: immutable
-// id → object id.
+// tableAnchors finds a user by what the domain, or the federation service, calls
+// it: immutable id → object id.
 const tableAnchors = "anchors"
 
 // onPremises is what Connect says of an object that it synchronizes.
@@ -42,7 +42,7 @@ func mayChange(q graphRequest, is *onPremises, on graph.OnPremises, own bool) er
 	case q.sync:
 		return nil
 	case is == nil && on == graph.OnPremises{ImmutableID: on.ImmutableID}:
-		return nil // the administrator names an account that is federated, and not synchronized
+		return nil // what a federation service calls an account that is not synchronized
 	case on != graph.OnPremises{}:
 		return errMastered
 	case is != nil && own:
@@ -83,7 +83,7 @@ func (s *server) synced(is *onPremises, on graph.OnPremises, anchored bool) (*on
 		return nil, graphBad("Property 'onPremisesImmutableId' of a synchronized object cannot be changed.")
 	default:
 		if !validAnchor(on.ImmutableID) {
-			return nil, graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+			return nil, errAnchor
 		}
 		now.ImmutableID = on.ImmutableID
 	}
@@ -108,7 +108,7 @@ func (o *onPremises) show() graph.OnPremises {
 	return graph.OnPremises{SyncEnabled: &yes, ImmutableID: o.ImmutableID, SAMAccountName: o.Account, DomainName: o.Domain, DistinguishedName: o.DN, LastSync: graph.Time(o.LastSync)}
 }
 
-// anchor is the immutable id of a user, "" without one.
+// anchor is the user's immutable id; "" for one that nobody else knows.
 func (u *user) anchor() string {
 	if u.OnPrem != nil {
 		return u.OnPrem.ImmutableID
@@ -116,19 +116,17 @@ func (u *user) anchor() string {
 	return u.ImmutableID
 }
 
-// anchorUser keeps the index of users with an immutable id. Two users never have
-// one, and that of a synchronized user does not change.
+// anchorUser keeps the index of anchors. Two users never have one anchor.
 func anchorUser(w providers.Writer, was, now *user) error {
-	before := ""
+	old, anchor := "", now.anchor()
 	if was != nil {
-		before = was.anchor()
+		old = was.anchor()
 	}
-	anchor := now.anchor()
-	if anchor == before {
+	if anchor == old {
 		return nil
 	}
-	if before != "" {
-		if err := w.Delete(tableAnchors, before); err != nil {
+	if old != "" {
+		if err := w.Delete(tableAnchors, old); err != nil {
 			return err
 		}
 	}
@@ -145,7 +143,20 @@ func anchorUser(w providers.Writer, was, now *user) error {
 	return w.Put(tableAnchors, anchor, []byte(now.ID))
 }
 
-// validAnchor says whether an immutable id is one: base64 of 1 to 64 bytes.
+// setAnchor takes the immutable id of an account that is not synchronized.
+func (u *user) setAnchor(id string) error {
+	if id == "" {
+		return nil
+	}
+	if !validAnchor(id) {
+		return errAnchor
+	}
+	u.ImmutableID = id
+	return nil
+}
+
+var errAnchor = graphBad("Invalid value specified for property 'onPremisesImmutableId'.")
+
 func validAnchor(id string) bool {
 	raw, err := base64.StdEncoding.Strict().DecodeString(id)
 	return err == nil && len(raw) > 0 && len(raw) <= 64
