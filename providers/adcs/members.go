@@ -165,13 +165,18 @@ func (m *members) administrators() []sid.SID {
 // decides: an administrator has an authority below this one certified.
 type enroller struct {
 	*ces.Service
+	env    providers.Env
 	admins []sid.SID
 }
 
 // Enroll implements wstep.Enroller.
 func (e *enroller) Enroll(ctx context.Context, who ca.Requester, r *wstep.Request) (*wstep.Response, error) {
 	if r.Context[wstep.ContextTemplate] != ca.SubCA {
-		return e.Service.Enroll(ctx, who, r)
+		reply, err := e.Service.Enroll(ctx, who, r)
+		if account, _ := ca.OnBehalfOf(r.Token); account != "" {
+			tellAgent(ctx, e.env, who.Name, account, reply, err)
+		}
+		return reply, err
 	}
 	if !slices.ContainsFunc(who.Groups, func(g sid.SID) bool { return slices.Contains(e.admins, g) }) {
 		return nil, &ca.Error{Code: ca.CodeTemplateDenied, Sentence: "Only an administrator has an authority certified."}

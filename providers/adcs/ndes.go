@@ -121,7 +121,7 @@ func (n *ndes) administer(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusInternalServerError, "The service failed.")
 		return
 	}
-	tellChallenge(n.env, q)
+	tellChallenge(r.Context(), n.env, q)
 	o := out(n.ca, set)
 	web.WriteJSON(w, http.StatusOK, scep.Challenge{URL: o.SCEPURL, Thumbprint: o.Thumbprint, Password: password, Expires: expires.UTC().Format(time.RFC3339)})
 }
@@ -186,35 +186,35 @@ func (n *ndes) take(ctx context.Context, password string) (*challenge, error) {
 func (n *ndes) issue(ctx context.Context, r *scep.Request) ([]*x509.Certificate, error) {
 	c, err := n.take(ctx, r.Challenge)
 	if err != nil {
-		return nil, n.refused(err)
+		return nil, n.refused(ctx, err)
 	}
 	who, err := n.members.lookup(ctx, c.Account)
 	if err != nil {
-		return nil, n.refused(err)
+		return nil, n.refused(ctx, err)
 	}
 	service := n.settings.self()
 	service.Groups = []sid.SID{sid.Everyone, sid.AuthenticatedUsers}
 	issued, err := n.ca.Issue(ctx, ca.Request{Requester: *who, CSR: r.CSR, Template: c.Template,
 		May: func(ctx context.Context, t *ca.Template) (bool, error) { return n.members.may(ctx, &service, t) }})
 	if err != nil {
-		return nil, n.refused(err)
+		return nil, n.refused(ctx, err)
 	}
 	if issued.Certificate == nil {
-		return nil, n.refused(&scep.Refusal{Info: scep.BadRequest, Text: "The template has an administrator approve each request, and devices do not wait."})
+		return nil, n.refused(ctx, &scep.Refusal{Info: scep.BadRequest, Text: "The template has an administrator approve each request, and devices do not wait."})
 	}
-	tellDevice(n.env, c.Account, c.Template, issued.Certificate)
+	tellDevice(ctx, n.env, c.Account, c.Template, issued.Certificate)
 	return append([]*x509.Certificate{issued.Certificate}, n.ca.Chain()...), nil
 }
 
 // refused tells the trace of a refusal, and makes a CA's one SCEP's.
-func (n *ndes) refused(err error) error {
+func (n *ndes) refused(ctx context.Context, err error) error {
 	var no *ca.Error
 	if errors.As(err, &no) {
 		err = &scep.Refusal{Info: scep.BadRequest, Text: no.Error()}
 	}
 	var refusal *scep.Refusal
 	if errors.As(err, &refusal) {
-		tellRefused(n.env, refusal)
+		tellRefused(ctx, n.env, refusal)
 	}
 	return err
 }

@@ -16,8 +16,10 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/adcs/ces"
+	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/scep"
+	"hellolab/providers/wire/web"
 	"hellolab/providers/wire/wstep"
 )
 
@@ -58,7 +60,7 @@ func open(_ context.Context, env providers.Env, _ authorityObject) (providers.Se
 	fail := func(err error) { s.log.Error("authority failed", "error", err) }
 	enrollment := &wstep.Server[ca.Requester]{
 		Authenticate: s.members.authenticate,
-		Enroller:     &enroller{Service: &ces.Service{CA: authority, Lookup: s.members.lookup, May: s.members.may, URL: s.url()}, admins: s.members.administrators()},
+		Enroller:     &enroller{env: env, Service: &ces.Service{CA: authority, Lookup: s.members.lookup, May: s.members.may, URL: s.url()}, admins: s.members.administrators()},
 		Fail:         fail,
 	}
 	devices := &ndes{s}
@@ -108,24 +110,35 @@ func (s *server) listen(port int, secure *tls.Config, handler http.Handler) erro
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
-	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	served := &http.Server{
+		Handler: correlated(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	s.servers = append(s.servers, web)
+	s.servers = append(s.servers, served)
 	s.running.Go(func() {
-		if err := web.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := served.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("listener of an authority ended", "host", host, "port", port, "error", err)
 		}
 	})
 	return nil
 }
 
+// correlated takes over the correlation id of a request, if it is a GUID: what a
+// peer wrote goes into events.
+func correlated(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, err := guid.Parse(r.Header.Get(web.HeaderCorrelation)); err == nil {
+			r = r.WithContext(web.WithCorrelation(r.Context(), id.String()))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // Close ends the listeners and their connections.
 func (s *server) Close() error {
 	var err error
-	for _, web := range s.servers {
-		err = errors.Join(err, web.Close())
+	for _, served := range s.servers {
+		err = errors.Join(err, served.Close())
 	}
 	s.running.Wait()
 	return err

@@ -128,8 +128,6 @@ func (s *Service) issue(ctx context.Context, holder *farm.Account, proof *farm.P
 	if own, ok := leaf.PublicKey.(*rsa.PublicKey); !ok || !own.Equal(pub) {
 		return nil, fmt.Errorf("the CA certified another key than the request's")
 	}
-	s.tell(ctx, event.Event{Actor: event.Authority, Peer: event.CRA, Step: "certificate_issued_to_agent", Text: "The CA returns the certificate to the registration authority.", Message: map[string]any{
-		"subject": leaf.Subject.String(), "issuer": leaf.Issuer.String(), "serial": leaf.SerialNumber.Text(16), "not_after": leaf.NotAfter.UTC(), "certificate": drs.Thumbprint(leaf.Raw)}})
 	return issued, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/wire/cms"
 	"hellolab/providers/wire/gss"
+	"hellolab/providers/wire/web"
 	"hellolab/providers/wire/wstep"
 )
 
@@ -149,6 +150,9 @@ func (n *negotiating) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", gss.Header(token))
+	if id := web.Correlation(r.Context()); id != "" {
+		r.Header.Set(web.HeaderCorrelation, id)
+	}
 	resp, err := n.next.RoundTrip(r)
 	if err != nil || resp.StatusCode == http.StatusUnauthorized {
 		return resp, err

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"hellolab/providers/wire/cms"
+	"hellolab/providers/wire/web"
 )
 
 // timeout bounds one request, in real time.
@@ -203,6 +204,9 @@ func (c *Client) do(ctx context.Context, operation string, message []byte) ([]by
 	}
 	if message != nil {
 		request.Header.Set("Content-Type", typeMessage)
+	}
+	if id := web.Correlation(ctx); id != "" {
+		request.Header.Set(web.HeaderCorrelation, id)
 	}
 	client := &http.Client{Timeout: timeout, Transport: c.roundTripper(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.Do(request)
