@@ -35,7 +35,7 @@ func (s *server) passive(w http.ResponseWriter, r *http.Request) {
 	}
 	f, err := s.newFlow(flowAssertion)
 	if err == nil {
-		f.Realm, f.Ctx, f.Hint = req.Realm, req.Context, req.Username
+		f.Realm, f.Ctx, f.Hint, f.Windows = req.Realm, req.Context, req.Username, offersWindows(r)
 		f.Reply, err = s.replyAddress(req)
 	}
 	if err == nil {
