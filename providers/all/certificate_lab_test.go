@@ -180,3 +180,17 @@ func (l *lab) personalStore(device string) []windows.PersonalCertificate {
 	}
 	return all
 }
+
+// leafOf is alice's sign-in certificate on a device, the one that ends last.
+func (l *lab) leafOf(device string) *x509.Certificate {
+	l.t.Helper()
+	store := l.personalStore(device)
+	if len(store) == 0 {
+		l.t.Fatalf("alice has no certificate on %s", device)
+	}
+	cert, err := x509.ParseCertificate(store[0].DER)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return cert
+}

@@ -56,6 +56,11 @@ func TestProfile(t *testing.T) {
 	// The next sign-in has one.
 	l.restart()
 	l.expect(byA4(), "success")
+	for _, r := range l.channel(laptop, eventlog.HelloForBusiness) {
+		if r.ID == 7209 {
+			t.Error("the log misses a profile that is there")
+		}
+	}
 	if l.story("A1").has("certificate_due") || len(l.personalStore(laptop)) != 1 {
 		t.Errorf("%s", l.story("A1"))
 	}

@@ -173,6 +173,9 @@ func (p *provisioning) launch(ctx context.Context) error {
 		return err
 	}
 	facts.CloudTGT = tickets
+	if facts.MDMCertificate, err = p.hasProfile(p.route, p.user.addr); err != nil {
+		return err
+	}
 	t.step(event.MDM, event.Device, local, "policy_applied", "The policy in force for the user on the device is known.", policyMessage(p.policy))
 	check := hello.Prerequisites(p.route, p.policy, facts)
 	results := checkMessage(check)

@@ -277,6 +277,9 @@ func (s *signingIn) postLogon(ctx context.Context) error {
 	}
 	facts.EnterprisePRT, facts.Template, facts.RegistrationAuthority = s.enterprise != nil, ready.Template, ready.Authority
 	facts.PRT, facts.CloudTGT = s.prt != nil, kerberos.Usable(tickets.Domain, s.env.Now())
+	if facts.MDMCertificate, err = s.hasProfile(s.route, s.user.addr); err != nil {
+		return err
+	}
 	if ok {
 		_, facts.HasKey = c.UserKey(s.identity().provider())
 	}

@@ -156,6 +156,7 @@ func TestSessionSignature(t *testing.T) {
 		"over":              {func(r *wire.Request) { r.Expires = r.IssuedAt }, adfs.InvalidGrant},
 		"no end":            {func(r *wire.Request) { r.Expires = 0 }, adfs.InvalidRequest},
 		"from the future":   {func(r *wire.Request) { r.IssuedAt += 3600 }, adfs.InvalidGrant},
+		"good for years":    {func(r *wire.Request) { r.Expires = 1 << 40 }, adfs.InvalidGrant}, // fault 42
 		"a made up nonce":   {func(r *wire.Request) { r.RequestNonce = "AAAA" }, adfs.InvalidGrant},
 		"another grant":     {func(r *wire.Request) { r.GrantType = oauth.GrantPassword }, adfs.UnsupportedGrantType},
 		"an unknown client": {func(r *wire.Request) { r.ClientID = "x" }, adfs.InvalidClient},
