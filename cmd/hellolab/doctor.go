@@ -111,6 +111,9 @@ func (c *doctorCommand) examine(ctx context.Context, s *session) (facts *doctor.
 	if err := serverObjects(ctx, d.env, facts); err != nil {
 		return nil, err
 	}
+	if facts.Federations, err = federations(ctx, d.env); err != nil {
+		return nil, err
+	}
 	if c.outside {
 		facts.Outside, err = s.outsideOf(ctx, l, overlay, holder.Commands)
 	}

@@ -25,7 +25,7 @@ import (
 // Each kind of client has its exporter, which adds files, variables and what
 // lab.json says.
 func (v *served) exporters() []func(context.Context, *exported) error {
-	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications, v.exportDomains, v.exportServices}
+	return []func(context.Context, *exported) error{v.exportTrust, v.exportHosts, v.exportProxy, v.exportTenants, v.exportApplications, v.exportFederations, v.exportDomains, v.exportServices}
 }
 
 // Files of an export. lab.json is written last: when it is there, all is.
@@ -91,6 +91,7 @@ type about struct {
 	Applications []aboutApplication `json:"applications"`
 	Domains      []aboutDomain      `json:"domains"`
 	Services     []aboutService     `json:"services"`
+	Federations  []aboutFederation  `json:"federations"`
 }
 
 // encode is the file.
@@ -154,7 +155,7 @@ func (v *served) export(ctx context.Context, f *serveFlags) (remove func(), err 
 	}
 	e := &exported{folder: folder, used: map[string]bool{}, about: &about{Folder: folder, Offset: v.offset.Round(time.Second).String(),
 		Throwaway: v.throwaway, Hosts: []aboutHost{}, Tenants: []aboutTenant{},
-		Applications: []aboutApplication{}, Domains: []aboutDomain{}, Services: []aboutService{}}}
+		Applications: []aboutApplication{}, Domains: []aboutDomain{}, Services: []aboutService{}, Federations: []aboutFederation{}}}
 	for _, add := range v.exporters() {
 		if err := add(ctx, e); err != nil {
 			return nil, err

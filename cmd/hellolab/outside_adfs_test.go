@@ -64,7 +64,7 @@ const (
 func serveFederation(t *testing.T) *outside {
 	t.Helper()
 	env := []string{"HELLOLAB_VAR_password=" + domainPassword}
-	o := &outside{dir: applied(t, outsideFederation, env), authority: "https://" + outsideSTS + "/adfs"}
+	o := &outside{dir: applied(t, outsideFederation, env)}
 	output := func(name string) string {
 		out, err := hellolab(t, o.dir, env, "output", "-raw", name).Output()
 		if err != nil {
@@ -76,7 +76,9 @@ func serveFederation(t *testing.T) *outside {
 	if o.secret, err = sas.ParseTOTPSecret(output("totp_secret")); err != nil {
 		t.Fatal(err)
 	}
-	o.connect(t, up(t, hellolab(t, o.dir, env, "serve", "-json")))
+	lab := up(t, hellolab(t, o.dir, env, "serve", "-json"))
+	o.connect(t, lab)
+	o.authority = lab.Federations[0].Authority
 	body, err := json.Marshal(adfs.Application{ID: outsideClient, Name: "Outside", RedirectURIs: []string{"http://localhost", "http://127.0.0.1/callback"}})
 	if err != nil {
 		t.Fatal(err)

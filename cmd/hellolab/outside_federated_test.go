@@ -3,6 +3,8 @@ package main
 //lint:file-ignore SA1019 the library advises against the password grant; its users still need a server that knows it.
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -84,4 +86,16 @@ func TestOutsideFederated(t *testing.T) {
 			}
 		})
 	}
+	t.Run("MSAL for Python", func(t *testing.T) {
+		python := need(t, "/usr/bin/python3")[0]
+		if err := exec.CommandContext(t.Context(), python, "-c", "import msal").Run(); err != nil {
+			missing(t, "python3-msal")
+		}
+		cmd := exec.CommandContext(t.Context(), python, "testdata/outside/federated.py", about.Tenants[0].Authority, oauth.ClientAzureCLI, outsideUser, password)
+		cmd.Env = append(os.Environ(), o.vars...)
+		out, err := cmd.CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != "OK refused\nOK "+outsideUser+" True" {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 }

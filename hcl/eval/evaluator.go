@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -232,12 +233,28 @@ func (e *Evaluator) object(o *config.Object) (*node, hcl.Diagnostics) {
 	if !addr.ValidName(o.Name) {
 		return nil, hcl.Diagnostics{errorf(&o.NameRange, "Invalid name", "%s", config.NameRule)}
 	}
+	o = withOwnEnabled(o, t)
 	n := &node{object: o, block: addr.Block{Kind: o.Kind, Name: o.Name}, typ: t, decode: e.decoder(t)}
 	n.ranges = map[string]hcl.Range{}
 	diags := n.decode.checkBody(o.Body, n.ranges)
 	diags = append(diags, e.secrets(n.decode.block, o)...)
 	n.invalid = diags.HasErrors() || o.MetaProblem
 	return n, diags
+}
+
+// withOwnEnabled gives a block of a kind that has an attribute named enabled that
+// attribute: there it says whether what the block declares works (a sync that
+// runs, a service that answers), not whether the block is there.
+func withOwnEnabled(o *config.Object, t *providers.Type) *config.Object {
+	has := slices.ContainsFunc(t.Schema.In.Attrs, func(a providers.Attr) bool { return a.Name == "enabled" })
+	if !has || o.Enabled == nil {
+		return o
+	}
+	own, body := *o, *o.Body
+	body.Attributes = maps.Clone(o.Body.Attributes)
+	body.Attributes["enabled"] = o.Enabled
+	own.Body, own.Enabled = &body, nil
+	return &own
 }
 
 // decoder returns the decoder of a kind, made once.

@@ -5,11 +5,15 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/adds/directory"
 	"hellolab/providers/adds/kdc"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/revocation"
 )
 
@@ -66,7 +70,28 @@ func (s *stores) VerifyClient(ctx context.Context, chain []*x509.Certificate, at
 	return trust.VerifyClient(ctx, chain, at)
 }
 
-// fetcher gets lists and answers over the lab's network.
+// fetcher gets lists and answers over the lab's network, as controllers do: an
+// authority's are reached where it opens them to "dc".
 func fetcher(env providers.Env) *revocation.Checker {
-	return revocation.New(revocation.NewHTTP(env.Network.Dial), revocation.Options{})
+	return revocation.New(revocation.NewHTTP(func(ctx context.Context, host string, port int) (net.Conn, error) {
+		if err := listsOpen(env, host); err != nil {
+			return nil, err
+		}
+		return env.Network.Dial(ctx, host, port)
+	}), revocation.Options{})
+}
+
+// listsOpen says why controllers do not reach what an authority publishes on a host;
+// nil when they do.
+func listsOpen(env providers.Env, host string) error {
+	authorities, err := providers.ResolveAll[spec.Authority, spec.AuthorityOut](env, "authority")
+	if err != nil {
+		return err
+	}
+	for _, a := range authorities {
+		if strings.EqualFold(a.Out.Host, host) && a.In.CRL != nil && a.In.CRL.ReachableFrom != nil && !slices.Contains(a.In.CRL.ReachableFrom, "dc") {
+			return fmt.Errorf("%s does not open its lists to domain controllers (crl.reachable_from)", a.Addr)
+		}
+	}
+	return nil
 }

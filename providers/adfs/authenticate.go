@@ -111,7 +111,10 @@ func (s *server) explain(ctx context.Context, name string, err error) error {
 }
 
 // Bits of userAccountControl (MS-ADTS 2.2.16).
-const uacDisabled = 0x2
+const (
+	uacDisabled = 0x2
+	uacLockout  = 0x10
+)
 
 func (s *server) revoked(ctx context.Context, name string) error {
 	e, err := s.lookup(ctx, name)
@@ -122,7 +125,7 @@ func (s *server) revoked(ctx context.Context, name string) error {
 	switch locked := e.Text("lockoutTime"); {
 	case bits&uacDisabled != 0:
 		return invalidAccount("the account is disabled", "Set enabled of the user.")
-	case locked != "" && locked != "0":
+	case bits&uacLockout != 0, locked != "" && locked != "0":
 		return invalidAccount("the account is locked out", "Wait until the lock-out ends, or unlock the account.")
 	}
 	return invalidAccount("the account has expired", "Give the account more time.")

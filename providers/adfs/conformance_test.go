@@ -44,13 +44,41 @@ func TestFederationConforms(t *testing.T) {
 		return in
 	}
 	conformance.Run(t, conformance.Harness{
-		Kind: "federation", Env: newDomain, Every: 5,
+		Kind: "federation", Env: newDomain, Every: 8,
 		In: func(n int) any { return cty.ObjectVal(federation(n)) },
 		Change: func(n int) any {
 			in := federation(n)
 			in["mfa_rule"], in["mfa"], in["device_registration"], in["signing_version"] = cty.StringVal("always"), cty.StringVal("none"), cty.False, cty.NumberIntVal(2)
 			return cty.ObjectVal(in)
 		},
+	})
+}
+
+// A registration authority enrolls within the same calls.
+func TestRegistrationAuthorityConforms(t *testing.T) {
+	federation := func(n int) spec.Federation {
+		return spec.Federation{Domain: corp, Host: fmt.Sprintf("sts%d.corp.contoso.com", n), Authority: issuing}
+	}
+	without := func(in spec.Federation, attributes ...string) cty.Value {
+		v, err := providers.Encode(in, providers.OmitZero)
+		if err != nil {
+			t.Fatal(err)
+		}
+		attrs := v.AsValueMap()
+		for _, a := range attributes {
+			attrs[a] = cty.False
+		}
+		return cty.ObjectVal(attrs)
+	}
+	conformance.Run(t, conformance.Harness{
+		Kind: "federation", Every: 13,
+		Env: func(tb testing.TB) *conformance.Env {
+			e := newDomain(tb)
+			e.Create(issuing, spec.Authority{Domain: corp, CommonName: "Contoso Issuing CA", NTAuth: true, OCSP: true})
+			return e
+		},
+		In:     func(n int) any { return without(federation(n), "device_registration") },
+		Change: func(n int) any { return without(federation(n), "device_registration", "registration_authority") },
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	wire "hellolab/providers/wire/adfs"
+	"hellolab/providers/wire/adldap"
+	"hellolab/providers/wire/filetime"
+	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/sas"
 )
@@ -265,4 +269,26 @@ func TestDeviceCode(t *testing.T) {
 	if p, _ := l.page(l.fill(l.get(d.VerificationURI, nil), map[string]string{wire.FieldUserCode: "nonsense"})); p.Error == "" || p.Method != wire.MethodDevice {
 		t.Errorf("no code: %+v", p)
 	}
+}
+
+// What the domain decides of an account holds at AD FS, too.
+func TestLockedAndExpired(t *testing.T) {
+	l := newLab(t)
+	c := l.domain()
+	e, err := c.First(ldapmsg.EqualTo("userPrincipalName", alice))
+	l.must(err)
+	says := func(want string) {
+		t.Helper()
+		_, err := l.tokens(oauth.TokenRequest{GrantType: oauth.GrantPassword, ClientID: appID, Username: alice, Password: password}.Form())
+		if !errors.Is(err, &wire.Error{OAuth: wire.InvalidGrant, Code: wire.CodeAccountValidation}) || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+	l.must(c.Replace(e.DN, adldap.Attributes{"userAccountControl": {"528"}})) // locked out
+	says("locked out")
+	l.must(c.Replace(e.DN, adldap.Attributes{"userAccountControl": {"512"}}))
+	l.Advance(42 * 24 * time.Hour)
+	says("the password has expired")
+	l.must(c.Replace(e.DN, adldap.Attributes{"accountExpires": {strconv.FormatUint(filetime.From(l.Now().Add(-time.Hour)), 10)}}))
+	says("the account has expired")
 }

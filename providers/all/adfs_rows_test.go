@@ -106,6 +106,7 @@ func TestOnPremisesIsADFS(t *testing.T) {
 			t.Run("second factor", func(t *testing.T) {
 				seed.Proves(t, "PA-09", tt.flow)
 				seed.Proves(t, "PA-10", tt.flow)
+				seed.Proves(t, "COMP-17", tt.flow)
 				e := s.at(t, "mfa_verified")
 				if e.Actor != event.MFAAdapter || e.Message["adapter"] != spec.AdapterThirdParty || !strings.HasPrefix(e.Text, "Another vendor's adapter") {
 					t.Errorf("%+v", e)
@@ -164,6 +165,7 @@ func TestFederationDecidesFactor(t *testing.T) {
 				t.Errorf("enrolled: %v", err)
 			}
 			seed.Proves(t, "P2-02", "P2")
+			seed.Proves(t, "COMP-18", "P2")
 			s := story{t: t, events: l.Events()[since:]}
 			if e := s.at(t, tt.told); e.Actor != event.STS || e.Message["rule"] != tt.rule {
 				t.Errorf("%+v", e)
@@ -176,6 +178,18 @@ func TestFederationDecidesFactor(t *testing.T) {
 				s.inOrder(t, "passive_request", "mfa_verified", "assertion_issued")
 			}
 		})
+	}
+}
+
+// Another vendor's adapter serves flow P5, too.
+func TestThirdPartyAdapterInP5(t *testing.T) {
+	l := newFederatedLab(t, spec.TrustCertificate, func(f *federatedLab) { f.Federation.MFA = spec.AdapterThirdParty })
+	l.Create(desk, onDesk())
+	l.cycle()
+	l.Create(deskEnrolled, enrollment(alice, desk))
+	seed.Proves(t, "PA-09", "P5")
+	if e := l.story("P5").at(t, "mfa_verified"); e.Actor != event.MFAAdapter || e.Message["adapter"] != spec.AdapterThirdParty {
+		t.Errorf("%+v", e)
 	}
 }
 

@@ -32,9 +32,10 @@ func newCertificateLab(t testing.TB) *lab {
 
 func (l *lab) certificateTrust() {
 	l.t.Helper()
-	l.Create("trust.certificate", spec.Trust{Type: spec.TrustCertificate, Tenant: "tenant.contoso", Domain: corp})
+	l.Create(adfs, spec.Federation{Kind: spec.FederationADFS, Domain: corp, Authority: "authority.issuing"})
+	l.Create("trust.certificate", spec.Trust{Type: spec.TrustCertificate, Tenant: "tenant.contoso", Domain: corp, Federation: adfs})
 	l.Update("policy.hello", spec.Policy{Source: "gpo", Trust: "trust.certificate", UsePassportForWork: new(true)})
-	l.Update("tenant.contoso", spec.Tenant{Domains: []string{"contoso.com"}, Attestation: "required", Authentication: "federated"})
+	l.Update("tenant.contoso", spec.Tenant{Domains: []string{"contoso.com"}, Attestation: "required", Authentication: "federated", Federation: adfs})
 }
 
 // issuing is how an authority issues a certificate in a test.
@@ -178,4 +179,18 @@ func (l *lab) personalStore(device string) []windows.PersonalCertificate {
 		l.t.Fatal(err)
 	}
 	return all
+}
+
+// leafOf is alice's sign-in certificate on a device, the one that ends last.
+func (l *lab) leafOf(device string) *x509.Certificate {
+	l.t.Helper()
+	store := l.personalStore(device)
+	if len(store) == 0 {
+		l.t.Fatalf("alice has no certificate on %s", device)
+	}
+	cert, err := x509.ParseCertificate(store[0].DER)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return cert
 }

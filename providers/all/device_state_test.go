@@ -32,6 +32,7 @@ type machineState struct {
 	DeviceKey    ksp.Key            `json:"device_key"`
 	TransportKey ksp.Key            `json:"transport_key"`
 	Registration *registrationState `json:"registration"`
+	Enterprise   *registrationState `json:"enterprise"`
 }
 
 type pooledState struct {
@@ -73,7 +74,7 @@ type prtState struct {
 }
 
 // deviceTables are all tables of a device's section.
-var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "sensordb", "enrollment", "session", "prt", "wam", "work", "kerberos", "cached", "cloudtickets"}
+var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "sensordb", "enrollment", "session", "prt", "wam", "work", "kerberos", "cached", "cloudtickets", "enterpriseprt", "personal"}
 
 func storedIn[T any](t testing.TB, s providers.Section, table, key string) (v T, ok bool) {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 func newProfileLab(t testing.TB, delivery string) *lab {
 	t.Helper()
 	l := newHybridLab(t)
+	l.Create(adfs, spec.Federation{Kind: spec.FederationADFS, Domain: corp, Authority: "authority.issuing"})
 	l.Create("trust.certificate", spec.Trust{Type: spec.TrustCertificate, Tenant: "tenant.contoso", Domain: corp, Authority: "authority.issuing", Delivery: delivery})
 	l.Create("policy.hello", spec.Policy{Trust: "trust.certificate"})
 	l.Create(laptop, onLaptop())
@@ -55,6 +56,11 @@ func TestProfile(t *testing.T) {
 	// The next sign-in has one.
 	l.restart()
 	l.expect(byA4(), "success")
+	for _, r := range l.channel(laptop, eventlog.HelloForBusiness) {
+		if r.ID == 7209 {
+			t.Error("the log misses a profile that is there")
+		}
+	}
 	if l.story("A1").has("certificate_due") || len(l.personalStore(laptop)) != 1 {
 		t.Errorf("%s", l.story("A1"))
 	}

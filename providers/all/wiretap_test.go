@@ -103,14 +103,18 @@ func (t tapped) Dial(ctx context.Context, host string, port int) (net.Conn, erro
 // certificate is that of the device whose section the dialing object has.
 func (t tapped) certificate() (*tls.Certificate, error) {
 	m, ok := storedIn[machineState](t.tap.l.t, t.env.Section, "machine", "record")
-	if !ok || m.Registration == nil || m.Storage != ksp.TPM {
+	own := m.Registration
+	if own == nil {
+		own = m.Enterprise
+	}
+	if !ok || own == nil || m.Storage != ksp.TPM {
 		return &tls.Certificate{}, nil
 	}
 	key, err := ksp.Signer(context.Background(), t.tap.l.tpmIn(t.env.Section, "device.tapped-"+t.env.Addr), m.DeviceKey, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{m.Registration.Certificate}, PrivateKey: key,
+	return &tls.Certificate{Certificate: [][]byte{own.Certificate}, PrivateKey: key,
 		SupportedSignatureAlgorithms: []tls.SignatureScheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256}}, nil
 }
 

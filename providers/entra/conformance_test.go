@@ -26,3 +26,27 @@ func TestConformance(t *testing.T) {
 		},
 	})
 }
+
+func TestFederatedConformance(t *testing.T) {
+	tenant := func(n int) spec.Tenant {
+		return spec.Tenant{Domains: []string{[]string{"contoso.com", "fabrikam.example", "northwind.test", "tail-spin.org"}[n]}, Authentication: authenticationFederated, Federation: "federation.sts"}
+	}
+	conformance.Run(t, conformance.Harness{
+		Kind: "tenant",
+		Env: func(tb testing.TB) *conformance.Env {
+			f := &sts{}
+			e := conformance.NewEnv(tb, append(Types(), f.kind())...)
+			f.now = e.Now
+			f.roll(tb)
+			e.Create("federation.sts", spec.Federation{Kind: spec.FederationThirdParty, Host: stsHost})
+			return e
+		},
+		In: func(n int) any { return tenant(n) },
+		Change: func(n int) any { // and back to managed
+			in := tenant(n)
+			in.Authentication, in.Federation = authenticationManaged, ""
+			in.Domains = append(in.Domains, "second.example")
+			return in
+		},
+	})
+}

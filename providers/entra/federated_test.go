@@ -234,6 +234,23 @@ func TestFederatedClaims(t *testing.T) {
 	want(t, err, 0)
 }
 
+// A password that changed ends the sessions that began with the former, where
+// Connect tells the tenant of it.
+func TestFederatedPasswordChange(t *testing.T) {
+	b := newFederated(t)
+	d := b.computer()
+	byPassword := b.sessionOf(d)
+	windows, err := b.deviceRequest(d, prt.Request{GrantType: oauth.GrantSAML11, RequestNonce: b.nonce(),
+		Assertion: oauth.EncodeAssertion(b.signed(func(a *saml.Assertion) { a.Method = saml.MethodWindows }))})
+	b.must(err)
+	b.Advance(time.Minute)
+	b.patchUser(aliceUPN, graph.User{PasswordProfile: &graph.PasswordProfile{Password: "another"}})
+	_, err = b.use(byPassword, prt.Request{Resource: oauth.ResourceGraph})
+	want(t, err, oauth.FreshTokenNeeded)
+	_, err = b.use(windows, prt.Request{Resource: oauth.ResourceGraph})
+	want(t, err, 0)
+}
+
 // What the second factor of the federation service counts for.
 func TestFederatedBehavior(t *testing.T) {
 	for _, tt := range []struct {

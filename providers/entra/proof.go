@@ -33,6 +33,11 @@ func passwordProof(u *user, now time.Time) proof {
 	return proof{UserID: u.ID, UPN: u.UPN, AMR: []string{oauth.AMRPassword}, AuthTime: now.UnixMilli(), Credential: credentialPassword}
 }
 
+// byPassword says whether a password was given, here or at the federation service.
+func (p *proof) byPassword() bool {
+	return p.Credential == credentialPassword || p.Credential == credentialFederated && slices.Contains(p.AMR, oauth.AMRPassword)
+}
+
 // addMFA records a second factor.
 func (p *proof) addMFA(at time.Time) {
 	p.MFATime = at.UnixMilli()
@@ -118,7 +123,7 @@ func (s *server) standing(p proof) (*user, *device, error) {
 		return nil, nil, oauth.NewError(oauth.DeviceDisabled)
 	case p.AuthTime < u.SessionsValidFrom.UnixMilli():
 		return nil, nil, oauth.NewError(oauth.FreshTokenNeeded)
-	case p.Credential == credentialPassword && p.AuthTime < u.PasswordChanged.UnixMilli():
+	case p.byPassword() && p.AuthTime < u.PasswordChanged.UnixMilli():
 		return nil, nil, oauth.NewError(oauth.FreshTokenNeeded, "The grant has expired because the password was changed; a fresh token is needed.")
 	}
 	return u, d, nil

@@ -26,7 +26,7 @@ func All() []providers.Fault {
 }
 
 // answering are the kinds whose objects answer on hosts.
-var answering = []string{"tenant", "domain", "authority", "sync", "application", "service"}
+var answering = []string{"tenant", "domain", "authority", "federation", "sync", "application", "service"}
 
 // Ports of an authority.
 const (

@@ -39,6 +39,20 @@ func (m *machine) profileAuthority(world *hello.World, user person) (*providers.
 	return nil, nil
 }
 
+// hasProfile reports whether device management has a profile for the sign-in
+// certificate of a user whose route waits for one.
+func (m *machine) hasProfile(route hello.Route, user string) (bool, error) {
+	if route.Trust != hello.CertTrust || route.Delivery != hello.MDMDelivery {
+		return false, nil
+	}
+	world, err := hello.Around(m.env.Objects, user, m.addr)
+	if err != nil {
+		return false, err
+	}
+	a, err := m.profileAuthority(world, person{addr: user})
+	return a != nil, err
+}
+
 // certifyByProfile enrolls the certificate that a profile of device management is
 // for.
 func (s *signingIn) certifyByProfile(ctx context.Context, held *container.Container, key container.UserKey) error {

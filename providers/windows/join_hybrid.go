@@ -52,7 +52,7 @@ func (m *machine) joinDomain(ctx context.Context) error {
 		} else {
 			steps = append(steps, joinStep{phaseJoin, r.publish}, joinStep{phaseJoin, r.synchronize}, joinStep{phaseJoin, r.complete})
 		}
-		steps = append(steps, joinStep{phasePostJoin, r.certifyIdentityKey}, joinStep{phasePostJoin, r.attestPool}, joinStep{phasePostJoin, r.finish})
+		steps = append(steps, joinStep{phasePostJoin, r.certifyIdentityKey}, joinStep{phasePostJoin, r.attestPool}, joinStep{phasePostJoin, r.finish}, joinStep{phasePostJoin, r.writeBack})
 	}
 	sts, err := m.enterpriseService()
 	if err != nil {

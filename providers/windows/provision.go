@@ -144,7 +144,11 @@ func (p *provisioning) launch(ctx context.Context) error {
 	t := p.trace
 	facts := p.facts(p.user)
 	if p.inDomain() {
-		if err := p.domainFirst(ctx); err != nil {
+		first := p.domainFirst
+		if p.rec.Registration == nil {
+			first = p.domainSession
+		}
+		if err := first(ctx); err != nil {
 			return fmt.Errorf("first sign-in of %s: %w", p.user.addr, err)
 		}
 	}
@@ -169,6 +173,9 @@ func (p *provisioning) launch(ctx context.Context) error {
 		return err
 	}
 	facts.CloudTGT = tickets
+	if facts.MDMCertificate, err = p.hasProfile(p.route, p.user.addr); err != nil {
+		return err
+	}
 	t.step(event.MDM, event.Device, local, "policy_applied", "The policy in force for the user on the device is known.", policyMessage(p.policy))
 	check := hello.Prerequisites(p.route, p.policy, facts)
 	results := checkMessage(check)

@@ -43,35 +43,75 @@ func (p *provisioning) federatedA(ctx context.Context) (err error) {
 // silently asks the tenant with what the session has, where the device knows of a
 // second factor that is current. nil: it knows of none, or the tenant of a later one.
 func (p *provisioning) silently(ctx context.Context) (*oauth.TokenResponse, error) {
-	current, err := p.factorCurrent()
-	if err != nil || !current || p.world.AlwaysPrompts(p.trace.flow, p.user.addr, p.addr) {
+	if p.world.AlwaysPrompts(p.trace.flow, p.user.addr, p.addr) {
+		return nil, nil
+	}
+	window, err := p.factorWindow()
+	if err != nil {
 		return nil, err
 	}
-	p.trace.step(event.WAM, event.EntraID, https, "drs_token_request", "The plug-in asks the tenant for the token, with a second factor that is current.",
-		message{"resource": oauth.ResourceDRS, "amr_values": oauth.AMRNGCMFA, "with": p.prt.Credential})
-	token, err := p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+	last, _, err := view[wamRecord](p.env.Section, tableWAM, p.signInAt(p.tenant.TenantID))
+	if err != nil {
+		return nil, err
+	}
+	current := func(at time.Time) bool { return !at.IsZero() && p.env.Now().Sub(at) <= window }
+	ask := func(with string) {
+		p.trace.step(event.WAM, event.EntraID, https, "drs_token_request", "The plug-in asks the tenant for the token, with a second factor that is current.",
+			message{"resource": oauth.ResourceDRS, "amr_values": oauth.AMRNGCMFA, "with": with})
+	}
+	var token *oauth.TokenResponse
+	switch {
+	case p.prt != nil && current(p.prt.SecondFactor):
+		ask(p.prt.Credential)
+		token, err = p.cloud.accessToken(ctx, p.prt, oauth.ClientProvisioning, oauth.ResourceDRS, true)
+	case current(last.SecondFactor):
+		ask("refresh_token")
+		token, err = p.bySignIn(ctx, last)
+	default:
+		return nil, nil
+	}
 	if demandsMFA(err) || isOver(err) {
 		return nil, nil
 	}
 	return token, err
 }
 
+// signInAt is where the plug-in keeps what a sign-in by the window left: at a tenant,
+// by its id, or at AD FS, by its host.
+func (p *provisioning) signInAt(provider string) string { return p.user.sid + "|" + provider }
+
+// keepSignIn keeps what a sign-in with a second factor left.
+func (p *provisioning) keepSignIn(ctx context.Context, provider string, token *oauth.TokenResponse) error {
+	left := wamRecord{RefreshToken: token.RefreshToken, At: p.env.Now(), SecondFactor: p.env.Now()}
+	return p.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tableWAM, p.signInAt(provider), left) })
+}
+
+// bySignIn asks the tenant with what an earlier sign-in left.
+func (p *provisioning) bySignIn(ctx context.Context, last wamRecord) (*oauth.TokenResponse, error) {
+	req, err := formRequest(ctx, p.cloud.at().token, oauth.TokenRequest{
+		GrantType: oauth.GrantRefreshToken, ClientID: oauth.ClientProvisioning, Resource: oauth.ResourceDRS, RefreshToken: last.RefreshToken, AMRValues: oauth.AMRNGCMFA,
+	}.Form())
+	if err != nil {
+		return nil, err
+	}
+	return tokenReply(p.cloud.http, req)
+}
+
 // usualMFA is how long a second factor counts for the registration of a key (seeds
 // 000, 001).
 const usualMFA = 10 * time.Minute
 
-// factorCurrent reports whether the session began with a second factor that still
-// counts. Windows has the time built in; a lab may say otherwise with the tenant.
-func (p *provisioning) factorCurrent() (bool, error) {
+// factorWindow is that time on this device. Windows has it built in; a lab may say
+// otherwise with the tenant.
+func (p *provisioning) factorWindow() (time.Duration, error) {
 	t, err := providers.Resolve[spec.Tenant, spec.TenantOut](p.env, p.in.Tenant)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", p.in.Tenant, err)
+		return 0, fmt.Errorf("%s: %w", p.in.Tenant, err)
 	}
-	window := usualMFA
 	if t.In.Lifetimes != nil {
-		window = t.In.Lifetimes.MFA
+		return t.In.Lifetimes.MFA, nil
 	}
-	return p.prt != nil && !p.prt.SecondFactor.IsZero() && p.env.Now().Sub(p.prt.SecondFactor) <= window, nil
+	return usualMFA, nil
 }
 
 // byAssertion has the federation service sign the user in, and exchanges its
@@ -101,7 +141,11 @@ func (p *provisioning) byAssertion(ctx context.Context) (*oauth.TokenResponse, e
 		return nil, err
 	}
 	t.step(event.WAM, event.CXH, local, "enterprise_token", "The plug-in hands the federation service's assertion, the enterprise token, to the application.", assertionMessage(assertion))
-	return p.exchangeAssertion(ctx, assertion)
+	token, err := p.exchangeAssertion(ctx, assertion)
+	if err != nil {
+		return nil, err
+	}
+	return token, p.keepSignIn(ctx, p.tenant.TenantID, token)
 }
 
 // assertionIn takes the assertion off the form that a sign-in ended with, which must

@@ -20,6 +20,18 @@ import (
 // Flow P6: provisioning on a computer of a domain without a tenant, with key trust
 // (seed 000). Phase B is P1's. P7, with certificate trust, begins the same.
 
+// domainSession is the first sign-in where the domain's is all there is: the session
+// begins with it.
+func (p *provisioning) domainSession(ctx context.Context) error {
+	p.trace.step(event.User, event.Winlogon, local, "first_factor", "The user signs in with the first factor.", message{"user": p.user.upn, "credential": byPassword})
+	if err := p.domainFirst(ctx); err != nil {
+		return err
+	}
+	return p.env.Section.Record(ctx, func(w providers.Writer) error {
+		return put(w, tableSession, p.user.sid, sessionRecord{UPN: p.user.upn, Since: p.env.Now()})
+	})
+}
+
 // enterpriseA: the application asks for an access token to the Enterprise Device
 // Registration Service, which AD FS itself gives after a second factor.
 func (p *provisioning) enterpriseA(ctx context.Context) (err error) {
@@ -79,12 +91,8 @@ func (p *provisioning) enterpriseToken(ctx context.Context, resource string) (*o
 	if err != nil {
 		return nil, err
 	}
-	left := wamRecord{RefreshToken: token.RefreshToken, At: p.env.Now(), SecondFactor: p.env.Now()}
-	return token, p.env.Section.Record(ctx, func(w providers.Writer) error { return put(w, tableWAM, p.signInAt(pages.host), left) })
+	return token, p.keepSignIn(ctx, pages.host, token)
 }
-
-// signInAt is where the plug-in keeps what a sign-in at AD FS left.
-func (p *provisioning) signInAt(host string) string { return p.user.sid + "|" + host }
 
 // recentEnterprise gets the token by what the last sign-in at AD FS left, where a
 // trust says that its second factor is enough while it is current. nil: it is not.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -154,7 +155,8 @@ func openReply(text string, session prt.Deriver) (*oauth.TokenResponse, error) {
 		return nil, errReply
 	}
 	var members map[string]json.RawMessage // whose names count by the letter
-	if err := json.Unmarshal(body, &members); err != nil || string(members["token_type"]) != `"Bearer"` {
+	kinds := []string{`"Bearer"`, `"bearer"`} // the tenant's, and AD FS's
+	if err := json.Unmarshal(body, &members); err != nil || !slices.Contains(kinds, string(members["token_type"])) {
 		return nil, errReply
 	}
 	return reply, nil

@@ -170,12 +170,8 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 	}
 	if s.prt, err = s.cloud.keep(ctx, s.reply, credential, s.user.upn); err != nil {
 		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "session_key_refused", "The session key cannot be unwrapped.", err)
-		return err
 	}
-	if credential == byHello { // which is two factors
-		s.prt.SecondFactor = s.prt.Obtained
-	}
-	return nil
+	return err
 }
 
 // phaseE: LSASS has the token, Winlogon opens the session.
@@ -281,6 +277,9 @@ func (s *signingIn) postLogon(ctx context.Context) error {
 	}
 	facts.EnterprisePRT, facts.Template, facts.RegistrationAuthority = s.enterprise != nil, ready.Template, ready.Authority
 	facts.PRT, facts.CloudTGT = s.prt != nil, kerberos.Usable(tickets.Domain, s.env.Now())
+	if facts.MDMCertificate, err = s.hasProfile(s.route, s.user.addr); err != nil {
+		return err
+	}
 	if ok {
 		_, facts.HasKey = c.UserKey(s.identity().provider())
 	}

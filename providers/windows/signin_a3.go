@@ -165,7 +165,11 @@ func (s *signingIn) keyToDomain(ctx context.Context, provider *kerberos.Provider
 	if err := s.needCertificate(); err != nil {
 		return nil, err
 	}
-	return provider.SignInKey(ctx, kerberos.NameIn(s.certificate[0], s.user.onPremName()), kerberos.Key{Signer: key, Certificates: s.certificate})
+	session, err := provider.SignInKey(ctx, kerberos.NameIn(s.certificate[0], s.user.onPremName()), kerberos.Key{Signer: key, Certificates: s.certificate})
+	if err == nil && session.SID != s.user.onPremSID { // the container's owner is at the lock screen, and nobody else (ours)
+		return nil, refuse("certificate_name_mismatch", nil)
+	}
+	return session, err
 }
 
 // passwordToDomain proves the password to the domain. One that the domain takes

@@ -72,11 +72,15 @@ func (s *Status) ofPrerequisites(m *machine, user string) error {
 	if err != nil {
 		return err
 	}
+	profile, err := m.hasProfile(route, rec.Addr)
+	if err != nil {
+		return err
+	}
 	launch := hello.Prerequisites(route, world.InForce(rec.Addr, m.addr), hello.Facts{
 		Joined: m.identity() != nil, WorkAccount: m.workAccount(rec.In.Tenant, rec.In.Domain), PRT: s.PRT,
 		TPM: m.rec.Storage == ksp.TPM, Remote: m.in.Session == "remote", CloudTGT: s.Tickets.OnPremTGT,
 		DomainAccount: m.inDomain() && rec.In.Domain == m.in.Domain, EnterprisePRT: s.EnterprisePRT,
-		Template: ready.Template, RegistrationAuthority: ready.Authority,
+		Template: ready.Template, RegistrationAuthority: ready.Authority, MDMCertificate: profile,
 	})
 	c := &CheckState{Met: map[string]bool{}, WillProvision: launch.WillProvision, CertEnrollment: certEnrollment(route)}
 	for _, check := range launch.Checks {

@@ -19,6 +19,7 @@
 //	provision_p2.go  P2  the same in a federated tenant: phase A, also of P5 and P8
 //	provision_p4.go  P3  P4: the first sign-in on a hybrid joined device
 //	provision_p6.go  P6  on-premises: phases A and C, also of P7
+//	certificate.go   P5  P7: phases D to G, the sign-in certificate by the registration authority
 //	signin_a1.go     A1  sign-in, Entra joined, to the tenant
 //	signin_a3.go     A2  Entra joined, to the domain, by partial ticket
 //	signin_a3.go     A3  the same by key
@@ -27,6 +28,7 @@
 //	signin_a6.go     A6  the same with key trust, and by password under either
 //	signin_a6.go     A7  the same with certificate trust
 //	signin_a8.go     A8  sign-in on a computer of a domain without a tenant
+//	signin_certificate.go  a sign-in certificate that is missing or ends: AD FS's, or by a SCEP profile
 //	signin_work.go   A1  the same for a work account on a personal device
 //	appsso.go        A1  E: on to applications with its token; APP, without one
 //	session.go       A1  at a locked session; locking, signing out
@@ -56,7 +58,7 @@
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
 //	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
 //	enterpriseprt SID "|" credential  prtRecord: AD FS's
-//	wam         SID                   wamRecord: refresh token of an interactive sign-in
+//	wam         SID                   wamRecord: refresh token of an interactive sign-in; SID "|" provider of one in a flow
 //	work        SID                   workRecord: registration of a further work account
 package windows
 

@@ -52,7 +52,11 @@ func Initialize(c *adldap.Conn, seal Sealer, random io.Reader, now time.Time) er
 	if err != nil && !adldap.IsCode(err, ldapmsg.EntryAlreadyExists) {
 		return fmt.Errorf("make the object of device registration: %w", err)
 	}
-	if _, err := loadService(c, seal); err == nil || !errors.Is(err, errNoIssuer) {
+	svc, err := loadService(c, seal)
+	if err == nil { // an interrupted run may have got no further
+		return c.AddValue(edrs.ServiceDN(c.Base), edrs.AttributePublic, string(svc.cert.Raw))
+	}
+	if !errors.Is(err, errNoIssuer) {
 		return err
 	}
 	cert, pkcs8, err := newIssuer(c.Base, random, now)

@@ -4,12 +4,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"hellolab/providers/adfs/farm"
 	"hellolab/providers/adfs/prt"
 	"hellolab/providers/adfs/seal"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/jose"
@@ -53,11 +55,26 @@ func TestNonce(t *testing.T) {
 	}
 }
 
-// A renewal begins the life anew, and carries the proof on.
+// A renewal begins the life anew, and carries the proof on. The device cannot read
+// the token, and the service keeps none of it.
 func TestSlidingLife(t *testing.T) {
+	seed.Proves(t, "KEY-18")
 	l := newLab(t)
 	g, err := l.ask(l.desk, byPassword())
 	l.Must(err)
+	if _, err := jose.Parse(g.token); err == nil || strings.Contains(g.token, base64.RawURLEncoding.EncodeToString([]byte(alice))) {
+		t.Error("the device can read the token")
+	}
+	for kept := range l.used {
+		if strings.Contains(kept, g.token) {
+			t.Error("the service keeps the token")
+		}
+	}
+	if own, err := l.ask(l.desk, byPassword()); err != nil || own.token == g.token {
+		t.Errorf("another sign-in has the same token, %v", err)
+	} else if _, err := l.use(&got{token: own.token, session: g.session}); !refused(err, adfs.InvalidGrant, "session key") {
+		t.Errorf("two tokens have one session key: %v", err)
+	}
 	l.Advance(6 * 24 * time.Hour)
 	reply, err := l.use(g, func(r *wire.Request) { r.Scope, r.Resource, r.ClientID = "aza openid", "", oauth.ClientCloudAP })
 	l.Must(err)
@@ -139,6 +156,7 @@ func TestSessionSignature(t *testing.T) {
 		"over":              {func(r *wire.Request) { r.Expires = r.IssuedAt }, adfs.InvalidGrant},
 		"no end":            {func(r *wire.Request) { r.Expires = 0 }, adfs.InvalidRequest},
 		"from the future":   {func(r *wire.Request) { r.IssuedAt += 3600 }, adfs.InvalidGrant},
+		"good for years":    {func(r *wire.Request) { r.Expires = 1 << 40 }, adfs.InvalidGrant}, // fault 42
 		"a made up nonce":   {func(r *wire.Request) { r.RequestNonce = "AAAA" }, adfs.InvalidGrant},
 		"another grant":     {func(r *wire.Request) { r.GrantType = oauth.GrantPassword }, adfs.UnsupportedGrantType},
 		"an unknown client": {func(r *wire.Request) { r.ClientID = "x" }, adfs.InvalidClient},

@@ -122,8 +122,12 @@ const (
 	credentialToken    = "token"
 )
 
-// maxSkew is how far a time of a client may lie ahead.
-const maxSkew = 5 * time.Minute
+// maxSkew is how far a time of a client may lie ahead, and maxLife how long a
+// request may be good that has no nonce: the specification's example has an hour.
+const (
+	maxSkew = 5 * time.Minute
+	maxLife = time.Hour + maxSkew
+)
 
 func invalidGrant(sentence string, args ...any) *adfs.Error {
 	return adfs.NewError(adfs.InvalidGrant, "", sentence, args...)
@@ -290,8 +294,11 @@ func (s *Service) checkTimes(ctx context.Context, c prt.Request) error {
 		return invalidGrant("The request is not valid at this time.").WithHint("Set the device's clock.")
 	}
 	if c.RequestNonce == "" {
-		if c.Expires == 0 {
+		switch {
+		case c.Expires == 0:
 			return adfs.NewError(adfs.InvalidRequest, "", "The request has neither an end nor a nonce.")
+		case int64(c.Expires) > now.Add(maxLife).Unix():
+			return invalidGrant("The request is good for longer than %s.", maxLife)
 		}
 		return nil
 	}

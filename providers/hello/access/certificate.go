@@ -95,7 +95,7 @@ func (s *signingIn) chainOf(authority string) (chain []*hello.Authority) {
 
 // controllersReach reports whether controllers get what an authority publishes.
 func controllersReach(a *hello.Authority) bool {
-	return a.In.CRL == nil || a.In.CRL.ReachableFrom == nil || slices.Contains(a.In.CRL.ReachableFrom, "dc") || slices.Contains(a.In.CRL.ReachableFrom, "onsite")
+	return a.In.CRL == nil || a.In.CRL.ReachableFrom == nil || slices.Contains(a.In.CRL.ReachableFrom, "dc")
 }
 
 // SignInCertificate is the certificate that a device shows a domain for a user's

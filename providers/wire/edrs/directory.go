@@ -80,34 +80,6 @@ func certificates(values [][]byte) (out []*x509.Certificate) {
 	return out
 }
 
-// TrustCloudIssuer tells a forest, where it has device registration, the
-// certificate with which the tenant's service signs key receipts. What is so
-// already is no change.
-func TrustCloudIssuer(c *adldap.Conn, cert *x509.Certificate) (changed bool, err error) {
-	known, err := CloudIssuers(c)
-	if errors.Is(err, ErrNoService) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	for _, k := range known {
-		if bytes.Equal(k.Raw, cert.Raw) {
-			return false, nil
-		}
-	}
-	return true, c.AddValue(ServiceDN(c.Base), AttributeCloudIssuers, string(cert.Raw))
-}
-
-// DistrustCloudIssuers takes back what TrustCloudIssuer told.
-func DistrustCloudIssuers(c *adldap.Conn) error {
-	err := c.Replace(ServiceDN(c.Base), adldap.Attributes{AttributeCloudIssuers: nil})
-	if adldap.IsCode(err, ldapmsg.NoSuchObject) {
-		return nil
-	}
-	return err
-}
-
 // IssuerValue is a value of AttributeIssuers (MS-DVRJ 2.3.1):
 //
 //	time  ":"  certificate and key, encrypted by the service

@@ -5,7 +5,8 @@
 // The request is a form of the token endpoint, grant_type jwt-bearer, whose
 // member request is a Request signed with a key of the session key. The reply
 // is sealed as every reply to such a request is (prt.Session) and holds a Reply.
-// A refusal is an error of OAuth in the clear.
+// A refusal is an error of OAuth in the clear. Whether a service is such an
+// authority, it says among its capabilities (package adfs).
 //
 //	device → AD FS  Request: csr, and krctx when the tenant registered the key
 //	AD FS → device  Reply: x5c, the certificate and those above it
@@ -30,14 +31,6 @@ const (
 	Use        = "winhello_cert" // cert_token_use, and a scope
 	TypePKCS10 = "http://schemas.microsoft.com/windows/pki/2009/01/enrollment#PKCS10"
 	Scope      = "aza openid " + Use
-)
-
-// Capabilities of a federation service, among "capabilities" of its OpenID
-// configuration (MS-OIDCE 2.2.3.2).
-const (
-	CapabilityCertificate = "winhello_cert"    // it is a registration authority
-	CapabilityReceipt     = "winhello_cert_kr" // which reads key receipts
-	CapabilityKDF2        = "kdf_ver2"         // and derives keys by version 2, too
 )
 
 // Beginnings of the sentences with which a registration authority refuses, by

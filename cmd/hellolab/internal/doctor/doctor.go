@@ -50,6 +50,9 @@ func Examine(f *Facts) []Finding {
 	for i := range f.Trusts {
 		x.serverObject(&f.Trusts[i])
 	}
+	for i := range f.Federations {
+		x.federationService(&f.Federations[i])
+	}
 	order := []Severity{Error, Warning, Note}
 	slices.SortStableFunc(x.found, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Severity), slices.Index(order, b.Severity)), cmp.Compare(a.Address, b.Address))

@@ -29,6 +29,8 @@ type Facts struct {
 	Authorities []Authority
 	Tenants     []Tenant
 	Trusts      []Trust
+
+	Federations []Federation
 }
 
 // Outside is what programs outside of the lab meet on this machine.

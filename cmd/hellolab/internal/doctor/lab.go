@@ -63,7 +63,7 @@ func plural(n int, one, many string) string {
 
 func (x *examination) tenant(t *Tenant) {
 	if t.Federation != nil {
-		x.federation(t.Addr, t.Federation)
+		x.federatedWith(t.Addr, t.Federation)
 	}
 	for _, s := range t.Certificates {
 		switch lifeOf(s.Certificate, x.Now, 10) {
@@ -77,8 +77,8 @@ func (x *examination) tenant(t *Tenant) {
 	}
 }
 
-// federation judges what a tenant knows of its federation service.
-func (x *examination) federation(tenant string, f *entra.FederationState) {
+// federatedWith judges what a tenant knows of its federation service.
+func (x *examination) federatedWith(tenant string, f *entra.FederationState) {
 	const again = "The tenant reads it once a day: `hellolab apply` or a serve does when it is due."
 	switch {
 	case f.Trouble != nil:
