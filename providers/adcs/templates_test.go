@@ -1,6 +1,7 @@
 package adcs_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"testing"
 
@@ -8,8 +9,40 @@ import (
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adcert"
+	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
 )
+
+// An authority that an earlier program set up publishes its templates anew, with
+// their rights.
+func TestTemplatesPublishedAnew(t *testing.T) {
+	e := newDomain(t)
+	e.Create(issuing, spec.Authority{Domain: corp, CommonName: "Contoso Issuing CA", NTAuth: true, OCSP: true})
+	c := admin(t, e)
+	dn := "CN=User,CN=Certificate Templates,CN=Public Key Services,CN=Services,CN=Configuration," + c.Base
+	if err := c.Replace(dn, adldap.Attributes{"nTSecurityDescriptor": nil}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := enroll.RightsOf(c, ca.User); !enroll.Missing(err) {
+		t.Fatalf("rights of a template without: %v", err)
+	}
+	err := e.For(issuing).Section.Update(t.Context(), func(w providers.Writer) error {
+		raw, _, err := w.Get("server", "settings")
+		if err != nil {
+			return err
+		}
+		return w.Put("server", "settings", bytes.Replace(raw, []byte(`"published":1`), []byte(`"published":0`), 1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Due(t.Context(), issuing); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := enroll.RightsOf(c, ca.User); err != nil || len(d.Entries) == 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
 
 // What an authority's template blocks say of names, and of whom agents may ask for.
 func TestTemplateBlocks(t *testing.T) {
