@@ -123,8 +123,17 @@ func (s *server) standing(p proof) (*user, *device, error) {
 		return nil, nil, oauth.NewError(oauth.DeviceDisabled)
 	case p.AuthTime < u.SessionsValidFrom.UnixMilli():
 		return nil, nil, oauth.NewError(oauth.FreshTokenNeeded)
-	case p.byPassword() && p.AuthTime < u.PasswordChanged.UnixMilli():
+	case p.byPassword() && p.AuthTime < u.passwordChangedFor(p).UnixMilli():
 		return nil, nil, oauth.NewError(oauth.FreshTokenNeeded, "The grant has expired because the password was changed; a fresh token is needed.")
 	}
 	return u, d, nil
+}
+
+// passwordChangedFor is when the password changed, as exactly as a proof knows its
+// own time: federation services tell whole seconds.
+func (u *user) passwordChangedFor(p proof) time.Time {
+	if p.Credential == credentialFederated {
+		return u.PasswordChanged.Truncate(time.Second)
+	}
+	return u.PasswordChanged
 }

@@ -22,11 +22,15 @@ import (
 
 // All returns the faults of the package.
 func All() []providers.Fault {
-	return slices.Concat(network(), changes(), controllers(), tenantAdministration(), domainAdministration())
+	return slices.Concat(network(), changes(), federations(), controllers(), tenantAdministration(), domainAdministration())
 }
 
 // answering are the kinds whose objects answer on hosts.
+<<<<<<< HEAD
 var answering = []string{"tenant", "domain", "authority", "federation", "sync", "application", "service"}
+=======
+var answering = []string{"tenant", "domain", "authority", "sync", "application", "service", "federation"}
+>>>>>>> preview
 
 // Ports of an authority.
 const (
