@@ -46,6 +46,8 @@ type settings struct {
 	Enroll map[string][]string `json:"enroll,omitempty"`       // template → identifiers of those who may enroll besides
 	For    map[string][]string `json:"on_behalf_of,omitempty"` // template → identifiers of those for whom agents may ask
 	SCEP   string              `json:"scep_secret,omitempty"`
+
+	Published int `json:"published,omitempty"` // generation of the templates in the directory
 }
 
 type authorityObject = providers.Object[spec.Authority, spec.AuthorityOut]
@@ -159,12 +161,20 @@ func create(ctx context.Context, env providers.Env, in spec.Authority) (spec.Aut
 	if err := ensureOwn(ctx, env, authority, s.self()); err != nil {
 		return spec.AuthorityOut{}, err
 	}
+	s.Published = generation
+	if err := s.store(ctx, env); err != nil {
+		return spec.AuthorityOut{}, err
+	}
 	// What Find looks for comes last.
 	if err := publish(c, authority, in, nil); err != nil {
 		return spec.AuthorityOut{}, err
 	}
 	return out(authority, s), nil
 }
+
+// generation is that of the templates which this program publishes. An authority
+// that another one set up publishes them anew.
+const generation = 1
 
 // prepare keeps what must be the same when an interrupted creation is done
 // again: above all the machine's password.

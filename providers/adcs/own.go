@@ -16,6 +16,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
+	"hellolab/providers/administer"
 )
 
 // ownCertificate is one of the server's own certificates.
@@ -134,5 +135,30 @@ func due(ctx context.Context, env providers.Env, _ authorityObject) error {
 	if _, _, err := authority.Lists(ctx); err != nil && !errors.Is(err, ca.ErrNoList) {
 		return err
 	}
+	if err := set.republish(ctx, env, authority); err != nil {
+		return err
+	}
 	return ensureOwn(ctx, env, authority, set.self())
+}
+
+// republish brings the templates in the directory to those of this program.
+func (s *settings) republish(ctx context.Context, env providers.Env, authority *ca.CA) error {
+	if s.Published >= generation {
+		return nil
+	}
+	c, _, err := administer.Directory(ctx, env, s.In.Domain)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := publish(c, authority, s.In, nil); err != nil {
+		return err
+	}
+	s.Published = generation
+	if s.SCEP == "" {
+		if s.SCEP, err = newSecret(caEnv(env).Rand); err != nil {
+			return err
+		}
+	}
+	return s.store(ctx, env)
 }

@@ -1,6 +1,7 @@
 package adfs_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -65,6 +66,33 @@ func TestAgentCertificate(t *testing.T) {
 	if s := l.status(); s.Agent != nil || l.out().AgentThumbprint != "" {
 		t.Errorf("no registration authority any more: %+v", s)
 	}
+}
+
+// The service says that it certifies Hello keys while it has a certificate to sign
+// with, and that a key of a request may be derived from it, always.
+func TestCapabilities(t *testing.T) {
+	l := newLab(t)
+	l.authority()
+	can := func(want ...string) {
+		t.Helper()
+		l.Restart() // with new certificates for TLS
+		m, err := wire.ParseMetadata(l.get(l.url(wire.PathConfiguration), nil).Body)
+		l.must(err)
+		if !slices.Equal(m.Capabilities, want) {
+			t.Errorf("%q, want %q", m.Capabilities, want)
+		}
+	}
+	can(wire.CapabilityKDF2)
+	l.Update(service, spec.Federation{Domain: corp, Authority: issuing})
+	can(wire.CapabilityHelloCertificate, wire.CapabilityHelloReceipt, wire.CapabilityKDF2)
+	l.Advance(l.status().Agent.NotAfter.Sub(l.Now()))
+	can(wire.CapabilityKDF2) // nobody renewed it
+	for _, addr := range []string{corp, issuing, service} {
+		l.must(l.Due(t.Context(), addr))
+	}
+	can(wire.CapabilityHelloCertificate, wire.CapabilityHelloReceipt, wire.CapabilityKDF2)
+	l.Update(service, l.With("federation", spec.Federation{Domain: corp, Authority: issuing}, "registration_authority", cty.False))
+	can(wire.CapabilityKDF2)
 }
 
 // An authority that does not issue the template keeps nothing else from working.

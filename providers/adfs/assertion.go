@@ -67,19 +67,18 @@ func (s *server) assertion(ctx context.Context, peer event.Actor, a *farm.Accoun
 	return signed, t, nil
 }
 
-// onlineTenant is the tenant that is federated with the service: whose reply
-// address assertions for Entra ID go to. Nil when there is none.
-func (s *server) onlineTenant() (*spec.TenantOut, error) {
-	tenants, err := providers.ResolveAll[spec.Tenant, spec.TenantOut](s.env, "tenant")
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range tenants {
+type tenantObject = providers.Object[spec.Tenant, spec.TenantOut]
+
+// tenants are those that are federated with the service: to their addresses go
+// assertions for Entra ID.
+func (s *server) tenants() (federated []tenantObject, err error) {
+	all, err := providers.ResolveAll[spec.Tenant, spec.TenantOut](s.env, "tenant")
+	for _, t := range all {
 		if string(t.In.Federation) == s.env.Addr && t.Out.LoginHost != "" {
-			return &t.Out, nil
+			federated = append(federated, t)
 		}
 	}
-	return nil, nil
+	return federated, err
 }
 
 func unknownRealm(realm string) *adfs.Error {

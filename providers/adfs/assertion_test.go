@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -274,5 +275,54 @@ func TestRollover(t *testing.T) {
 	}
 	if fresh := l.trust(); len(fresh.Certificates) != 1 || slices.ContainsFunc(fresh.Certificates, stale.Certificates[0].Equal) {
 		t.Error("the former certificate is still published")
+	}
+}
+
+// Each of several tenants gets the answers for its own users.
+func TestSeveralTenants(t *testing.T) {
+	l := newLab(t).federated()
+	l.Create("tenant.fabrikam", spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "federated", Federation: service})
+	for addr, change := range map[string]func(*wstrust.SignInRequest){
+		tenant:            func(*wstrust.SignInRequest) {},
+		"tenant.fabrikam": func(r *wstrust.SignInRequest) { r.Username = "alice@Fabrikam.com" },
+	} {
+		login := conformance.Get[spec.Tenant, spec.TenantOut](l.Env, addr).Out.LoginHost
+		for _, reply := range []string{"", "https://" + login + "/other"} {
+			page := l.get(l.passive(change, func(r *wstrust.SignInRequest) { r.Reply = reply }), nil)
+			form, err := wstrust.ReadPage(l.login(page).Body)
+			l.must(err)
+			want := reply
+			if want == "" {
+				want = "https://" + login + "/login.srf"
+			}
+			if form.Action != want {
+				t.Errorf("%s: the answer goes to %s", addr, form.Action)
+			}
+		}
+	}
+}
+
+// Fault 98: many sign in at once.
+func TestManyAtOnce(t *testing.T) {
+	l := newLab(t).federated()
+	l.request(wstrust.Trust13, wire.PathUserNameMixed, nil) // whatever opens, opens once
+	var wg sync.WaitGroup
+	failed := make(chan error, 40)
+	for range 20 {
+		wg.Go(func() {
+			_, err := l.request(wstrust.Trust13, wire.PathUserNameMixed, nil)
+			failed <- err
+		})
+		wg.Go(func() {
+			_, err := l.tokens(url.Values{"grant_type": {"password"}, "client_id": {appID}, "username": {alice}, "password": {password}, "scope": {"openid"}})
+			failed <- err
+		})
+	}
+	wg.Wait()
+	close(failed)
+	for err := range failed {
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

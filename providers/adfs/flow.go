@@ -41,9 +41,10 @@ type flow struct {
 	UserCode    string `json:"user_code,omitempty"` // of a device that waits
 
 	// Of WS-Federation.
-	Realm string `json:"realm,omitempty"`
-	Reply string `json:"reply,omitempty"`
-	Ctx   string `json:"wctx,omitempty"`
+	Realm   string `json:"realm,omitempty"`
+	Reply   string `json:"reply,omitempty"`
+	Ctx     string `json:"wctx,omitempty"`
+	Windows bool   `json:"windows,omitempty"` // the window of Windows' account manager asks, no browser
 }
 
 // What a flow ends with.
@@ -89,10 +90,13 @@ func (f *flow) path() string {
 
 // peer is who waits for the end of a flow, for the trace only.
 func (f *flow) peer() event.Actor {
-	if f.Kind == flowAssertion {
+	switch {
+	case f.Kind != flowAssertion:
+		return actorOf(f.ClientID)
+	case f.Windows:
 		return event.WAM
 	}
-	return actorOf(f.ClientID)
+	return ""
 }
 
 // actorOf guesses who talks to the service, for the trace only: it decides

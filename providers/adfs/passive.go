@@ -3,6 +3,7 @@ package adfs
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"hellolab/providers/adfs/farm"
@@ -34,7 +35,7 @@ func (s *server) passive(w http.ResponseWriter, r *http.Request) {
 	}
 	f, err := s.newFlow(flowAssertion)
 	if err == nil {
-		f.Realm, f.Ctx, f.Hint = req.Realm, req.Context, req.Username
+		f.Realm, f.Ctx, f.Hint, f.Windows = req.Realm, req.Context, req.Username, offersWindows(r)
 		f.Reply, err = s.replyAddress(req)
 	}
 	if err == nil {
@@ -55,24 +56,29 @@ func (s *server) passive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// replyAddress is where an assertion goes: to an address of the federated tenant,
-// by default the one that takes answers of passive sign-ins.
+// replyAddress is where an assertion goes: to an address of a federated tenant, by
+// default the one that takes answers of passive sign-ins, of the tenant that the
+// user's domain is of.
 func (s *server) replyAddress(req *wstrust.SignInRequest) (string, error) {
 	if req.Realm != saml.AudienceMicrosoftOnline {
 		return "", unknownRealm(req.Realm)
 	}
-	t, err := s.onlineTenant()
+	tenants, err := s.tenants()
 	if err != nil {
 		return "", err
 	}
-	if t == nil {
+	if len(tenants) == 0 {
 		return "", unknownRealm(req.Realm)
 	}
 	if req.Reply == "" {
-		return "https://" + t.LoginHost + pathReply, nil
+		_, suffix, _ := strings.Cut(req.Username, "@")
+		i := max(0, slices.IndexFunc(tenants, func(t tenantObject) bool {
+			return slices.ContainsFunc(t.In.Domains, func(d string) bool { return strings.EqualFold(d, suffix) })
+		}))
+		return "https://" + tenants[i].Out.LoginHost + pathReply, nil
 	}
 	u, err := url.Parse(req.Reply)
-	if err != nil || u.Scheme != "https" || u.User != nil || !strings.EqualFold(u.Host, t.LoginHost) {
+	if err != nil || u.Scheme != "https" || u.User != nil || !slices.ContainsFunc(tenants, func(t tenantObject) bool { return strings.EqualFold(u.Host, t.Out.LoginHost) }) {
 		return "", adfs.NewError(adfs.InvalidRequest, adfs.CodeRelyingParty, "The reply address is none of the relying party's.")
 	}
 	return req.Reply, nil

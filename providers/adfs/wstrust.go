@@ -133,11 +133,11 @@ func (s *server) timely(req *wstrust.Request) error {
 }
 
 func (s *server) issueTrust(ctx context.Context, req *wstrust.Request, a *farm.Account, p *farm.Proof) ([]byte, error) {
-	t, err := s.onlineTenant()
+	tenants, err := s.tenants()
 	if err != nil {
 		return nil, err
 	}
-	if req.AppliesTo != saml.AudienceMicrosoftOnline || t == nil {
+	if req.AppliesTo != saml.AudienceMicrosoftOnline || len(tenants) == 0 {
 		return nil, req.NewFault(wstrust.InvalidScope, "%s", unknownRealm(req.AppliesTo).Error())
 	}
 	peer := peerOf(a)

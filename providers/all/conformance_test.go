@@ -74,6 +74,26 @@ func TestEnrollmentConforms(t *testing.T) {
 	})
 }
 
+func TestCertificateConforms(t *testing.T) {
+	conformance.Run(t, conformance.Harness{
+		Kind: "certificate",
+		Env: func(tb testing.TB) *conformance.Env {
+			l := newHybridLab(tb)
+			l.Create("user.bo", spec.User{UPN: "bo@contoso.com", Tenant: "tenant.contoso", Domain: corp, Password: providers.Secret(first)})
+			for _, user := range []string{"alice", "bo"} {
+				l.Create("device."+user, spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: providers.Ref("user." + user), TrustedRoots: []providers.Ref{"authority.issuing"}})
+				l.Create("enrollment."+user, spec.Enrollment{User: providers.Ref("user." + user), Device: providers.Ref("device." + user), PIN: providers.Secret(pin)})
+			}
+			return l.Env
+		},
+		In: func(n int) any {
+			return spec.Certificate{Enrollment: []providers.Ref{"enrollment.alice", "enrollment.bo"}[n/2%2], Authority: "authority.issuing",
+				Purpose: []string{spec.PurposeVPN, spec.PurposeRDP}[n%2], Delivery: "mdm_scep"}
+		},
+		Every: every(),
+	})
+}
+
 // TestKilledJoinLeavesNothing kills the creation of a device, does what a next
 // run does, and counts device objects.
 func TestKilledJoinLeavesNothing(t *testing.T) {

@@ -47,8 +47,6 @@ var ofDomains = []effect{
 		edits: []edit{controllers(map[string]attrs{"dc1": outdated, "dc2": {"writable": cty.False}})}, sees: cloudFails("dc_not_found", "D1")},
 	{row: "D3", change: "a controller of Windows Server 2019 before 17763.316", why: "Of a controller's build the lab knows what it can of cloud Kerberos trust, and no more."},
 	{row: "D4", change: "a controller of a build that deletes keys", why: "Of a controller's build the lab knows what it can of cloud Kerberos trust, and no more."},
-	{row: "D5", change: "controllers enforce the NTAuth store", why: "Needs certificate trust, which is not in the lab yet."},
-	{row: "D6", change: "controllers enforce strong mapping of certificates", why: "Needs certificate trust, which is not in the lab yet."},
 	{row: "D7", change: "the functional level is raised", edits: []edit{set(corp, attrs{"functional_level": word("2025")})}, sees: []sees{
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 	}},
@@ -76,13 +74,11 @@ var ofDomains = []effect{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
-	{row: "K4", change: "controllers cannot read the users' revocation lists", why: "Needs certificate trust, which is not in the lab yet."},
 	{row: "K5", change: "a device does not trust the root any more", edits: []edit{set(laptop, attrs{"trusted_roots": cty.ListValEmpty(cty.String)})}, sees: []sees{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_untrusted", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 	}},
-	{row: "K6", change: "the enrollment agent's certificate ends", why: "Needs AD FS, which is not in the lab yet."},
 
 	{row: "C1", change: "Connect's scheduler is off, and one is enrolled", edits: []edit{syncing(attrs{"enabled": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C1", change: "Connect is in staging mode, and one is enrolled", edits: []edit{syncing(attrs{"staging": cty.True}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
@@ -96,7 +92,6 @@ var ofDomains = []effect{
 	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need."},
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab."},
-	{row: "C6", change: "device write-back is off", why: "Needs certificate trust, which is not in the lab yet."},
 	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_synced", then: "admin_fix next_sync D"},
 		{on: desk, by: access.ByPassword, was: "allowed", is: "degraded device_unknown", then: "admin_fix prt_renewal D"},

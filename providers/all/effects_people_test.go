@@ -19,7 +19,6 @@ var ofPeople = []effect{
 		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused no_hello_credential", then: "enroll next_signin D", row: "-"},
 	}},
 	{row: "M2", change: "the second factor is older than ten minutes at a provisioning", why: "An enrollment asks for it each time; that it can be too old is the fault `host_slow`."},
-	{row: "M3", change: "a federated provider's second factor is not accepted any more", why: "Federation is not in the lab yet."},
 	{row: "M4", change: "an application demands a compliant device", edits: []edit{set(strictApp, attrs{"require": block(attrs{"compliant_device": cty.True})})}, sees: []sees{
 		{on: laptop, to: strictApp, was: "allowed", is: "refused device_not_compliant", then: "admin_fix next_token D"},
 		{on: desk, to: strictApp, was: "allowed", is: "refused device_not_compliant", then: "admin_fix next_token D"},
@@ -79,7 +78,6 @@ var ofPeople = []effect{
 	{row: "U8", change: "the same, with cloud Kerberos trust", trust: byCloud, act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(desk)) }, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_found", then: "reprovision next_signin I"},
 	}},
-	{row: "U9", change: "a user's certificate is revoked", why: "Needs certificate trust, which is not in the lab yet."},
 	{row: "U10", change: "a user principal name changes", why: "A user of another name is another account in the lab: the plan makes it anew, and its enrollments."},
 	{row: "U11", change: "an eleventh user enrolls on a device", why: "A plan warns (`too_many_enrollments`), and no sign-in changes."},
 
@@ -95,7 +93,6 @@ var ofPeople = []effect{
 		{on: desk, to: corp, was: "allowed", is: "refused no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
 	}},
 	{row: "Q2", change: "the network has a captive portal", why: "A device's network has no captive portal."},
-	{row: "Q3", change: "the federation service is down", why: "Federation is not in the lab yet."},
 }
 
 // bySwitch has policy turn cloud Kerberos trust on without naming the trust.

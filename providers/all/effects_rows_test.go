@@ -78,15 +78,12 @@ var ofTrustAndPolicy = []effect{
 	{row: "T1", change: "the same, and one is enrolled: no cycle is waited for", edits: []edit{set("policy.hello", attrs{"trust": word("trust.cloud")}), makesBo}, sees: []sees{
 		{user: "user.bo", on: desk, to: corp, was: "refused no_hello_credential", is: "allowed"},
 	}},
-	{row: "T2", change: "trust: certificate to cloud Kerberos", why: "Certificate trust is not in the lab yet."},
 	{row: "T3", change: "cloud Kerberos trust is turned on while certificate trust is", edits: []edit{set("policy.hello", attrs{"use_cloud_trust_for_on_prem_auth": cty.True})},
 		given: func(l *previewLab) {
 			l.change("policy.hello", attrs{"trust": cty.NullVal(cty.String), "use_certificate_for_on_prem_auth": cty.True})
 		}, sees: []sees{
 			{on: desk, was: "refused unsupported_deployment", is: "refused unsupported_deployment", then: "admin_fix next_signin D", row: "-"},
 		}},
-	{row: "T4", change: "trust: key to certificate", why: "Certificate trust is not in the lab yet."},
-	{row: "T5", change: "trust: certificate to key", why: "Certificate trust is not in the lab yet."},
 	{row: "T6", change: "trust: cloud Kerberos to key, the domain has the key", trust: byCloud, edits: []edit{set("policy.hello", attrs{"trust": word("trust.key")})}, sees: []sees{
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 	}},
@@ -100,9 +97,6 @@ var ofTrustAndPolicy = []effect{
 			{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"},
 			{on: laptop, to: corp, was: "allowed", is: "refused kdc_no_certificate", then: "admin_fix tgt_expiry D", row: "K1"},
 		}},
-	{row: "T7", change: "on-premises to hybrid", why: "Deployments without a tenant are not in the lab yet."},
-	{row: "T8", change: "federated to managed, with certificate trust", why: "Federation is not in the lab yet."},
-	{row: "T9", change: "managed to federated", why: "Federation is not in the lab yet."},
 
 	{row: "E1", change: "policy turns Hello off", edits: []edit{set("policy.hello", attrs{"use_passport_for_work": cty.False})}, sees: []sees{
 		{on: desk, was: "allowed", is: "at_risk policy_disabled", then: "enroll next_signin I"},

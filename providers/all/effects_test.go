@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,17 @@ var docs = flag.Bool("docs", false, "write the generated part of docs/effects.md
 const effectsFile = "../../docs/effects.md"
 
 // effects is the table, in its order.
-var effects = slices.Concat(ofTrustAndPolicy, ofDevicesAndGestures, ofDomains, ofPeople)
+var effects = inOrderOfTable(slices.Concat(ofTrustAndPolicy, ofDevicesAndGestures, ofDomains, ofPeople, ofFederation))
+
+// inOrderOfTable sorts rows by their groups, as the table has them, and numbers.
+func inOrderOfTable(all []effect) []effect {
+	place := func(e effect) int {
+		n, _ := strconv.Atoi(e.row[1:])
+		return strings.Index("TEHNBRMDKCUQ", e.row[:1])*100 + n
+	}
+	slices.SortStableFunc(all, func(a, b effect) int { return place(a) - place(b) })
+	return all
+}
 
 // effect is a row of the table of effects: a change, and what it does to
 // sign-ins. One without sees is not covered, and why says why.
@@ -29,8 +40,9 @@ type effect struct {
 	change string
 	why    string
 
-	trust providers.Ref       // of the computers; key trust when empty
-	given func(l *previewLab) // what is otherwise than in newPreviewLab
+	in    func(testing.TB) *previewLab // the lab; newPreviewLab when nil
+	trust providers.Ref                // of the computers; key trust when empty
+	given func(l *previewLab)          // what is otherwise than in newPreviewLab
 	edits []edit
 	act   func(t *testing.T, l *previewLab) // what is done instead, that no plan does
 	ahead time.Duration                     // lab time that passes after the change
@@ -145,8 +157,15 @@ func (e *effect) run(t *testing.T) {
 	if trust == "" {
 		trust = "trust.key"
 	}
-	l := newPreviewLab(t, trust)
-	l.cycle()
+	var l *previewLab
+	if e.in != nil {
+		l = e.in(t)
+	} else {
+		l = newPreviewLab(t, trust)
+	}
+	if l.has("sync.hybrid") {
+		l.cycle()
+	}
 	if e.given != nil {
 		e.given(l)
 	}
@@ -215,8 +234,9 @@ func (e *effect) happens(t *testing.T, l *previewLab, when string, v access.Verd
 	if v.Word == access.None || v.Reason == "unsupported_deployment" {
 		return // nobody, or what a plan refuses
 	}
-	if bad := agrees(v, l.try(s.request())); bad != "" {
-		t.Errorf("%s, %+v: %s", when, s.request(), bad)
+	got := l.try(s.request())
+	if bad := agrees(v, got); bad != "" || v.Word == access.Refused && got.Code != v.Reason {
+		t.Errorf("%s, %+v: %s, got %s; %s", when, s.request(), told(v), got.Code, bad)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 // Faults returns every way to break a lab, in the order of the reference.
 func Faults(d Deps) []providers.Fault {
-	return slices.Concat(faults.All(), kdcCertificates(), d.Windows.Faults())
+	return slices.Concat(faults.All(), kdcCertificates(), signInCertificates(d), d.Windows.Faults())
 }
 
 // kdcCertificates are faults that take the consoles of two systems: a domain's

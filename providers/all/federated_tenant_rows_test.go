@@ -47,26 +47,25 @@ func TestFederatedTenant(t *testing.T) {
 	})
 }
 
-// The federation service verifies no second factor, or none that counts: no key
-// is registered.
-func TestFederatedWithoutFactor(t *testing.T) {
-	for name, change := range map[string]func(*federatedLab){
-		"the service asks for none":   func(f *federatedLab) { f.Federation.MFARule = spec.MFANever },
-		"the tenant takes none of it": func(f *federatedLab) { f.Tenant.MFA = &spec.TenantMFA{Federated: "reject"} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newFederatedLab(t, spec.TrustKey, change)
-			l.device("laptop")
-			l.Advance(15 * time.Minute)
-			l.refuses(t, enrolled, spec.Enrollment{User: alice, Device: laptop, PIN: providers.Secret(pin)})
-			e := l.find("token_refused")
-			if e.Actor != event.EntraID || e.Reason == nil || e.Reason.Code != "AADSTS50076" {
-				t.Errorf("%+v", e)
+// The tenant does not count the service's second factor (federated_behavior
+// "reject"), and asks for its own.
+func TestFederatedFactorRejected(t *testing.T) {
+	l := newFederatedLab(t, spec.TrustKey, func(f *federatedLab) { f.Tenant.MFA = &spec.TenantMFA{Federated: "reject"} })
+	l.device("laptop")
+	l.Advance(15 * time.Minute)
+	l.enroll()
+	s := l.story("P2")
+	s.inOrder(t, "assertion_issued", "assertion_exchange", "assertion_validated", "token_refused", "mfa_window", "authorize_request", "mfa_challenged", "mfa_verified", "access_token_issued", "drs_token", "key_id_returned")
+	if m := s.at(t, "assertion_validated").Message; m["mfa_verified"] != true || m["mfa_counts"] != false {
+		t.Errorf("%v", m)
+	}
+	for _, e := range slices.Backward(s.events) {
+		if e.Step == "mfa_verified" {
+			if e.Actor != event.MFA {
+				t.Errorf("%s verified the factor that counts", e.Actor)
 			}
-			if n := len(l.helloKeys("alice")); n != 0 {
-				t.Errorf("%d keys", n)
-			}
-		})
+			break
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ func changes() []providers.Fault {
 		sync("sync_paused", "No cycle runs by itself: its scheduler is off.", one("enabled", cty.False)),
 		sync("sync_staging", "It imports and synchronizes, and exports nothing.", one("staging", cty.True)),
 		sync("sync_without_key_right", "Its account may not write keys: it is no member of Key Admins.", one("key_writeback_right", cty.False)),
+		sync("devices_not_written_back", "Registered devices are not written to the domain any more; those that were stay.", one("device_writeback", cty.False)),
 		sync("keys_not_exported", "Registered keys wait in the tenant: they are not written to the domain.", one("key_export", cty.False)),
 
 		misconfigured(),

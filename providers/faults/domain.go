@@ -9,8 +9,10 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/addevice"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/drs"
+	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 )
@@ -59,11 +61,42 @@ func domainAdministration() []providers.Fault {
 			},
 		},
 		{
+			Name: "device_not_written_back", Targets: []string{"device"}, Lasting: true,
+			Doc:   "The domain has no device object of it, by which AD FS would know it; a write-back by Connect brings it back.",
+			Begin: forgetDevice,
+		},
+		{
 			Name: "key_deleted_in_domain", Targets: []string{"enrollment"}, Lasting: true,
 			Doc:   "Its key is deleted from the account in the domain, or has not got there; a cycle of Connect brings it back.",
 			Begin: unlinkKey,
 		},
 	}
+}
+
+// forgetDevice removes a device's object from its domain. One that is not there was
+// not written: nothing is to be done.
+func forgetDevice(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+	d, err := objectOf[spec.Device, spec.DeviceOut](b, is.Target.Addr)
+	if err != nil {
+		return err
+	}
+	if d.In.Domain == "" {
+		return fmt.Errorf("%s is joined to no domain", d.Addr)
+	}
+	id, err := guid.Parse(d.Out.DeviceID)
+	if err != nil {
+		return fmt.Errorf("device id of %s: %w", d.Addr, err)
+	}
+	c, err := directoryOf(ctx, b, d.In.Domain)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	err = c.Delete(addevice.DN(c.Base, id))
+	if adldap.IsCode(err, ldapmsg.NoSuchObject) {
+		return nil
+	}
+	return err
 }
 
 // account finds the account of a user, device or service in its domain.

@@ -22,7 +22,7 @@ import (
 
 // All returns the faults of the package.
 func All() []providers.Fault {
-	return slices.Concat(network(), changes(), controllers(), tenantAdministration(), domainAdministration())
+	return slices.Concat(network(), changes(), federations(), controllers(), tenantAdministration(), domainAdministration())
 }
 
 // answering are the kinds whose objects answer on hosts.

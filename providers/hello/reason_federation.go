@@ -43,6 +43,7 @@ var certificateReasons = []Reason{
 
 	// In the container.
 	{"certificate_missing", "0xC0000385", "STATUS_SMARTCARD_NO_CERTIFICATE", "The Hello container has no sign-in certificate.", "Wait for its delivery, or see in the trace why none was issued; until then prove the key itself (key trust)."},
+	{"certificate_container", "", "", "The container was made for certificate trust, and Microsoft names no direct way from there to cloud Kerberos trust.", "Delete the container (certutil -deleteHelloContainer), sign in with the password, and provision Hello anew."},
 	{"certificate_no_domain", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", "The sign-in certificate names no domain, neither in its subject nor by a UPN, so Kerberos looks for no controller.", "Issue one by a template that puts the subject's DN or UPN into it."},
 
 	{"service_certificate_missing", "", "", "The Hello container has no certificate for the service.", "Declare a certificate of its purpose for the enrollment, and apply."},

@@ -88,6 +88,9 @@ func (w *Windows) createCertificate(ctx context.Context, env providers.Env, in s
 		return spec.CertificateOut{}, fmt.Errorf("%s: %w", env.Addr, refuse("certificate_needs_pin", nil))
 	}
 	defer p.oneAtATime()()
+	if _, err := p.held(in.Purpose); err == nil {
+		return spec.CertificateOut{}, fmt.Errorf("%s has its %s certificate already", in.Enrollment, in.Purpose)
+	}
 	t, ctx, err := newTrace(ctx, env, "", string(e.User), string(e.Device))
 	if err != nil {
 		return spec.CertificateOut{}, err

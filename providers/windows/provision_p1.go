@@ -57,6 +57,11 @@ func (p *provisioning) freshToken(ctx context.Context, client, resource string) 
 	if !demandsMFA(err) {
 		return token, err
 	}
+	return p.atPage(ctx, client, resource)
+}
+
+// atPage has the tenant's page ask for the second factor of the session's user.
+func (p *provisioning) atPage(ctx context.Context, client, resource string) (*oauth.TokenResponse, error) {
 	p.trace.step(event.WAM, event.CXH, local, "mfa_window", "The sign-in page opens in the application's window.", nil)
 	session, err := p.cloud.sessionCredential(ctx, p.prt)
 	if err != nil {

@@ -142,10 +142,20 @@ func (p *provisioning) byAssertion(ctx context.Context) (*oauth.TokenResponse, e
 	}
 	t.step(event.WAM, event.CXH, local, "enterprise_token", "The plug-in hands the federation service's assertion, the enterprise token, to the application.", assertionMessage(assertion))
 	token, err := p.exchangeAssertion(ctx, assertion)
+	if demandsMFA(err) && statesFactor(assertion) {
+		// The tenant does not count it (federatedIdpMfaBehavior).
+		token, err = p.atPage(ctx, oauth.ClientProvisioning, oauth.ResourceDRS)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return token, p.keepSignIn(ctx, p.tenant.TenantID, token)
+}
+
+// statesFactor reports whether an assertion says that a second factor was verified.
+func statesFactor(assertion []byte) bool {
+	a, err := saml.Unverified(assertion)
+	return err == nil && a.Has(saml.ClaimMethods, saml.MethodMultiple)
 }
 
 // assertionIn takes the assertion off the form that a sign-in ended with, which must

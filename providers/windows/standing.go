@@ -33,7 +33,7 @@ func (w *Windows) Standing(env providers.Env, people map[string]string) (*access
 		}
 		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
 		for table, read := range map[string]func(sid, rest string) error{
-			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise, tablePersonal: s.certificate,
+			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise,
 		} {
 			err := r.Scan(table, "", func(key string, _ []byte) error {
 				sid, rest, _ := strings.Cut(key, "|")
@@ -100,6 +100,9 @@ func (s *standingReader) key(sid, _ string) error {
 	if c.PINSet.IsZero() { // of a version that did not note it
 		c.PINSet = held.Created
 	}
+	if err := s.certificates(c, sid, held.UserKeys[i]); err != nil {
+		return err
+	}
 	for _, p := range held.Protectors {
 		if p.Gesture != container.PIN {
 			c.Gestures = append(c.Gestures, string(p.Gesture))
@@ -154,20 +157,24 @@ func (s *standingReader) enterprise(sid, credential string) error {
 	return err
 }
 
-// certificate is one of the Personal store that is for signing in. They come in
-// the order of their thumbprints, and are put into that in which they were installed.
-func (s *standingReader) certificate(sid, thumbprint string) error {
-	rec, _, err := load[storedCertificate](s.Reader, tablePersonal, sid+"|"+thumbprint)
-	if err != nil || rec.Purpose != PurposeSignIn {
-		return err
+// certificates are those of the Personal store that are to sign in with a key.
+func (s *standingReader) certificates(c *access.Credential, sid string, key container.UserKey) error {
+	for _, thumbprint := range key.Certificates {
+		rec, ok, err := load[storedCertificate](s.Reader, tablePersonal, sid+"|"+thumbprint)
+		if err != nil {
+			return err
+		}
+		if !ok || rec.KeyID != key.ID || rec.Purpose != PurposeSignIn {
+			continue
+		}
+		chain, err := rec.certificates()
+		if err != nil {
+			return err
+		}
+		one := &access.UserCertificate{Raw: chain[0].Raw, NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, UPN: kerberos.UPNIn(chain[0])}
+		one.Domain, _ = kerberos.HintIn(chain[0])
+		c.Certificates = append(c.Certificates, one)
 	}
-	chain, err := rec.certificates()
-	if err != nil {
-		return err
-	}
-	c := &access.UserCertificate{Raw: chain[0].Raw, NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, UPN: kerberos.UPNIn(chain[0])}
-	c.Domain, _ = kerberos.HintIn(chain[0])
-	s.of(sid).Certificates = append(s.of(sid).Certificates, c)
 	return nil
 }
 

@@ -103,6 +103,9 @@ func (l *Lab) Decide(r Request) Verdict {
 	if s.machine == nil {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
 	}
+	if s.to.service != nil && hello.ServicePurpose(s.to.service.In) != "" {
+		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What a service makes of a further certificate of the Hello container is not decided ahead.", Confidence: Ours}
+	}
 	v := s.flow()
 	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
 	s.remarks(&v)

@@ -54,11 +54,14 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 	if !chain[0].In.NTAuth {
 		return "certificate_untrusted"
 	}
+	// A controller goes on by lists that it has until they end.
 	if c.Revoked {
+		s.or = append(s.or, End{})
 		return "certificate_revoked"
 	}
 	for _, a := range chain {
 		if !controllersReach(a) {
+			s.or = append(s.or, End{})
 			return "certificate_revocation_unknown"
 		}
 	}

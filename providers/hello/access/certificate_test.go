@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -201,5 +202,60 @@ func TestOnPremises(t *testing.T) {
 	m.Enterprise = ""
 	if v := decide(t, o, f, desk, ""); v.Reason != "device_not_joined" {
 		t.Errorf("not registered: %+v", v)
+	}
+}
+
+// A plan that makes an enrollment in a federated lab provisions it as the flow
+// would, or says what stops it.
+func TestPlannedThroughFederation(t *testing.T) {
+	was := federatedLab(func(o objects) { delete(o, "enrollment.desk") })
+	for _, tt := range []struct {
+		name   string
+		change func(objects)
+		facts  func(*access.Facts)
+		code   string // "": provisioned, with a certificate
+	}{
+		{name: "everything there"},
+		{name: "AD FS is down", change: change(sts, func(s *spec.Federation) { s.Enabled = false }), code: "federation_unreachable"},
+		{name: "no adapter", change: change(sts, func(s *spec.Federation) { s.MFA = spec.AdapterNone }), code: "federation_refused"},
+		{name: "never a second factor", change: change(sts, func(s *spec.Federation) { s.MFARule = spec.MFANever }), code: "mfa_required"},
+		{name: "none registered", change: change(alice, func(u *spec.User) { u.MFA = "none" }), code: "adapter_not_registered"},
+		{name: "none registered, and it would not count", change: func(o objects) {
+			change(tenant, func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Federated: "reject"} })(o)
+			change(alice, func(u *spec.User) { u.MFA = "none" })(o)
+		}, code: "mfa_not_registered"},
+		{name: "not accepted", change: change(tenant, func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Federated: "reject"} }), code: "mfa_required"},
+		{name: "device not written back", facts: func(f *access.Facts) { f.Machines[desk].Written = false }, code: "no_enterprise_prt"},
+		{name: "no registration authority", change: change(sts, func(s *spec.Federation) { s.RegistrationAuthority = false }), code: "registration_authority_not_ready"},
+		{name: "agent certificate revoked", facts: func(f *access.Facts) { f.Federations[sts].Agent.Revoked = true }, code: "agent_certificate_unusable"},
+		{name: "agent certificate ended", change: change("authority.ca", func(a *spec.Authority) {
+			a.Templates = map[string]*spec.AuthorityTemplate{hello.AgentTemplate: {Enabled: false}}
+		}), facts: func(f *access.Facts) { f.Federations[sts].Agent.NotAfter = now }, code: "registration_authority_not_ready"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o, f := federatedLab(), withCertificate(nil)
+			if tt.change != nil {
+				tt.change(o)
+			}
+			delete(f.Machines[desk].Credentials, alice)
+			f.Accounts[alice].TenantKeys = f.Accounts[alice].TenantKeys[:1]
+			if tt.facts != nil {
+				tt.facts(f)
+			}
+			is := world(t, o, "enrollment.desk")
+			then := access.Planned(f, world(t, was), is)
+			v := access.Decide(is, then, access.Request{User: alice, Device: desk, To: corp})
+			told := strings.Join(then.Gaps, "\n")
+			switch {
+			case tt.code == "" && (v.Word != access.Allowed || v.Flow != "A7" || told != ""):
+				t.Errorf("%+v, %q", v, told)
+			case tt.code == "agent_certificate_unusable": // the key is registered by then
+				if v.Reason != "certificate_missing" || !strings.Contains(told, tt.code) {
+					t.Errorf("%+v, %q", v, told)
+				}
+			case tt.code != "" && (v.Reason != "no_hello_credential" || !strings.Contains(told, "("+tt.code+")")):
+				t.Errorf("%+v, %q", v, told)
+			}
+		})
 	}
 }

@@ -20,8 +20,50 @@ func (s *signingIn) passwordElsewhere() string {
 	case sts.In.Kind == spec.FederationThirdParty:
 		return ""
 	case s.u.In.Domain != sts.In.Domain, !s.u.In.EnabledInDomain, s.account.Locked, s.passwordOver(),
-		!s.account.AccountExpires.IsZero() && !s.facts.Now.Before(s.account.AccountExpires):
+		!s.account.AccountExpires.IsZero() && !s.facts.Now.Before(s.account.AccountExpires),
+		sts.In.MFARule == spec.MFAAlways: // a request by message cannot bring a second factor
 		return "wrong_password" // AD FS says no more
+	}
+	return ""
+}
+
+// secondFactor is the code for which the user does not pass phase A of a
+// provisioning flow with two factors; "" when the user does.
+func (s *signingIn) secondFactor() string {
+	registered := s.u.In.MFA != "none" && s.u.In.MFA != ""
+	sts := s.world.Federations[s.world.TokenServiceOf(s.u)]
+	if sts == nil {
+		if !registered {
+			return "mfa_not_registered"
+		}
+		return ""
+	}
+	tenant := s.world.Tenants[string(s.u.In.Tenant)]
+	behavior := ""
+	if tenant != nil && tenant.In.MFA != nil {
+		behavior = tenant.In.MFA.Federated
+	}
+	// P3 opens the tenant's page, which may ask for a factor of its own; in the others
+	// the federation service's word is all there is.
+	atTenant := s.route.Provision == hello.P3
+	never := sts.In.MFARule == spec.MFANever
+	switch {
+	case !sts.In.Enabled:
+		return "federation_unreachable"
+	case behavior == "reject" && !registered:
+		return "mfa_not_registered"
+	case behavior == "reject" && atTenant:
+		return ""
+	case never && atTenant && behavior != "enforce" && registered:
+		return ""
+	case never:
+		return "mfa_required" // AD FS waives it
+	case sts.In.MFA == spec.AdapterNone:
+		return "federation_refused"
+	case !registered:
+		return "adapter_not_registered"
+	case behavior == "reject":
+		return "mfa_required" // what the federation service verified does not count
 	}
 	return ""
 }

@@ -139,7 +139,8 @@ func (p *planning) accounts(s *hello.Sync) {
 		if d == nil || d.In.Tenant != s.In.Tenant || d.In.Domain != s.In.Domain {
 			continue
 		}
-		m.Absent = m.Absent || !hello.InScope(s.In.Scope, computer(p.is, d))
+		// What registered through AD FS Connect does not know: it has no certificate.
+		m.Absent = m.Absent || m.Carried != nil && !hello.InScope(s.In.Scope, computer(p.is, d))
 		enabled := p.enabledInDomain(d)
 		if m.Carried == nil || *m.Carried == enabled {
 			continue

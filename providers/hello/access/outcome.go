@@ -99,7 +99,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		s.nextCycle(&v)
 	case flow == hello.A5 && code == "cached_logon_missing" && s.credential.CachedKey != nil && s.credential.CachedKey.KeyID == s.credential.KeyID:
 		v.Rule, v.Sentence = "T1", "No controller is reached, and the key must be proven to one by its new trust first."
-	case (flow == hello.A5 || flow == hello.A6 || flow == hello.A7 || flow == hello.A8) && !s.open && o.when == NextTGT:
+	case (flow == hello.A5 || flow == hello.A6 || flow == hello.A7 || flow == hello.A8) && !s.open && (o.when == NextTGT || o.when == CertificateEnds):
 		// Windows itself does not open; off the domain's network it still would.
 		v.When, v.Grace = NextSignIn, s.cachedLogon() == ""
 	}
@@ -176,6 +176,8 @@ func (s *signingIn) remarks(v *Verdict) {
 	case s.credential.Software && s.policy.RequireSecurityDevice.Value:
 		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "tpm_missing", "H1", Ours, NextProvisioning, NoAction
 		v.Sentence = "The key is in software, and policy asks for a TPM."
+	case s.route.Trust == hello.CloudKerberos && len(s.credential.Certificates) > 0:
+		v.Word, v.Reason, v.Rule, v.When, v.Action = AtRisk, "certificate_container", "T2", NextSignIn, Reprovision
 	case v.NewPIN:
 		v.Reason, v.Sentence, v.Rule, v.Confidence, v.When, v.Action = "change_pin_prompt", sentence, rule, confidence, NextPINSignIn, ChangePIN
 	}

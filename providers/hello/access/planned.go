@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
 
 // ticketLife is that of a domain's ticket-granting tickets (Windows' default).
@@ -262,8 +263,10 @@ func (p *planning) joins(addr string, d *hello.Device) {
 	p.Machines[addr] = m
 	switch hello.JoinType(d.In.Join) {
 	case hello.HybridJoined:
-		p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
-		m.Carried = ptr(true) // it joins enabled, and is disabled afterwards
+		if !p.registersByClaims(d) {
+			p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
+			m.Carried = ptr(true) // it joins enabled, and is disabled afterwards
+		}
 		m.DeviceID = planned(addr)
 	case hello.DomainJoined:
 		if p.is.RegistersAt(d) != "" {
@@ -273,6 +276,17 @@ func (p *planning) joins(addr string, d *hello.Device) {
 	default:
 		m.DeviceID = planned(addr)
 	}
+}
+
+// registersByClaims reports whether a hybrid joined device registers by what AD FS
+// says of its computer, and waits for no cycle.
+func (p *planning) registersByClaims(d *hello.Device) bool {
+	t := p.is.Tenants[string(d.In.Tenant)]
+	if t == nil || !hello.Authentication(t.In.Authentication).Federated() {
+		return false
+	}
+	f := p.is.Federations[string(t.In.Federation)]
+	return f != nil && f.In.Kind == spec.FederationADFS && f.In.Domain == d.In.Domain
 }
 
 func (p *planning) enrollmentsCome() {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"hellolab/providers/hello"
-	"hellolab/providers/spec"
 )
 
 // provision is what a provisioning leaves. One that will fail is told among the
@@ -69,8 +68,8 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 			return check.Code
 		}
 	}
-	if s.u.In.MFA == "none" {
-		return "mfa_not_registered"
+	if code := s.secondFactor(); code != "" {
+		return code
 	}
 	if _, ok := s.policy.KeyStorage(d.In.TPM); !ok {
 		return "tpm_missing"
@@ -148,41 +147,4 @@ func (p *planning) signInCertificate(u *hello.User, authority string) *UserCerti
 		c.Domain = strings.ToLower(home.In.DNSName)
 	}
 	return c
-}
-
-// secondFactor is the code for which the user does not pass phase A with two
-// factors; "" when the user does.
-func (s *signingIn) secondFactor() string {
-	registered := s.u.In.MFA != "none" && s.u.In.MFA != ""
-	sts := s.world.Federations[s.world.TokenServiceOf(s.u)]
-	if sts == nil {
-		if !registered {
-			return "mfa_not_registered"
-		}
-		return ""
-	}
-	if !sts.In.Enabled {
-		return "federation_unreachable"
-	}
-	verifies := sts.In.MFA != spec.AdapterNone && sts.In.MFARule != spec.MFANever
-	tenant := s.world.Tenants[string(s.u.In.Tenant)]
-	behavior := "accept"
-	if tenant != nil && tenant.In.MFA != nil && tenant.In.MFA.Federated != "" {
-		behavior = tenant.In.MFA.Federated
-	}
-	switch {
-	case tenant != nil && (behavior == "reject" || behavior == "accept" && !verifies):
-		// The tenant asks for its own.
-		if !registered {
-			return "mfa_not_registered"
-		}
-		return ""
-	case !verifies && tenant != nil:
-		return "federated_mfa_missing"
-	case !verifies:
-		return "adapter_missing"
-	case !registered:
-		return "adapter_not_registered"
-	}
-	return ""
 }

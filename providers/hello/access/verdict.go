@@ -86,7 +86,7 @@ type Verdict struct {
 	NewPIN bool
 }
 
-// End is how a sign-in may be refused.
+// End is how a sign-in may be refused; zero when it may be let in.
 type End struct{ Reason, Phase string }
 
 // success is a sign-in that works and of which nothing is to be said.

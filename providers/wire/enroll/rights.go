@@ -17,7 +17,7 @@ func templateDN(c *adldap.Conn, name string) (string, error) {
 }
 
 // RightsOf returns who has which right on a certificate template. A template that
-// is not published is an error that Missing knows.
+// is not published, or has no list of rights, is an error that Missing knows.
 func RightsOf(c *adldap.Conn, template string) (*secdesc.Descriptor, error) {
 	dn, err := templateDN(c, template)
 	if err != nil {
@@ -27,7 +27,11 @@ func RightsOf(c *adldap.Conn, template string) (*secdesc.Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := secdesc.Parse(e.Bytes(descriptor))
+	raw := e.Bytes(descriptor)
+	if raw == nil {
+		return nil, &adldap.Error{Code: uint16(ldapmsg.NoSuchObject), Sentence: "Template " + template + " has no list of rights."}
+	}
+	d, err := secdesc.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("rights of template %s: %w", template, err)
 	}

@@ -1,0 +1,71 @@
+package faults
+
+import (
+	"context"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+	"hellolab/providers/hello"
+	"hellolab/providers/spec"
+)
+
+// federations are faults by federation services, and authorities of certificate
+// trust, that are otherwise than declared.
+func federations() []providers.Fault {
+	service := func(name, doc string, attribute string, v cty.Value) providers.Fault {
+		return declared(name, doc, "federation", map[string]cty.Value{attribute: v})
+	}
+	return []providers.Fault{
+		service("federation_stopped", "Its service does not run: its hosts answer that it is unavailable.", "enabled", cty.False),
+		service("adapter_missing", "It has no adapter for second factors any more.", "mfa", cty.StringVal(spec.AdapterNone)),
+		service("registration_authority_off", "It is no certificate registration authority.", "registration_authority", cty.False),
+		service("device_registration_off", "Its Enterprise Device Registration Service does not answer.", "device_registration", cty.False),
+
+		declared("not_in_ntauth", "The forest does not trust it for logon certificates: it is not in NTAuthCertificates.", "authority", map[string]cty.Value{"ntauth": cty.False}),
+		template("sign_in_template_off", "It does not issue sign-in certificates: the template "+hello.SignInTemplate+" is withdrawn.", hello.SignInTemplate),
+		template("agent_template_off", "It does not issue enrollment agent certificates: the template "+hello.AgentTemplate+" is withdrawn.", hello.AgentTemplate),
+		authority("lists_closed_to_controllers", "Domain controllers cannot read its lists; everybody else can.", "crl", func(a *spec.Authority) {
+			own := spec.AuthorityCRL{}
+			if a.CRL != nil {
+				own = *a.CRL
+			}
+			own.ReachableFrom = []string{"onsite", "internet"}
+			a.CRL = &own
+		}),
+	}
+}
+
+// template is a fault by a template that an authority withdraws.
+func template(name, doc, which string) providers.Fault {
+	return authority(name, doc, "template", func(a *spec.Authority) {
+		all := map[string]*spec.AuthorityTemplate{}
+		for n, t := range a.Templates {
+			all[n] = t
+		}
+		own := spec.AuthorityTemplate{}
+		if t := all[which]; t != nil {
+			own = *t
+		}
+		own.Enabled = false
+		all[which] = &own
+		a.Templates = all
+	})
+}
+
+// authority is a fault by one block of an authority that is otherwise.
+func authority(name, doc, block string, change func(*spec.Authority)) providers.Fault {
+	return providers.Fault{Name: name, Doc: doc, Targets: []string{"authority"},
+		Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+			a, err := objectOf[spec.Authority, spec.AuthorityOut](b, is.Target.Addr)
+			if err != nil {
+				return err
+			}
+			change(&a.In)
+			in, err := providers.Encode(a.In, providers.NullZero)
+			if err != nil {
+				return err
+			}
+			return b.Change(ctx, is.Target.Addr, map[string]cty.Value{block: in.GetAttr(block)})
+		}}
+}
