@@ -101,11 +101,7 @@ func (s *server) userOfAssertion(ctx context.Context, a *federated) (proof, *use
 	case !u.Enabled:
 		return proof{}, nil, oauth.NewError(oauth.UserDisabled)
 	}
-	// AD FS counts whole seconds, in the course of which the user signed in.
 	at := a.AuthInstant
-	if at.Equal(at.Truncate(time.Second)) {
-		at = at.Add(time.Second - time.Millisecond)
-	}
 	if now := s.env.Now(); at.After(now) {
 		at = now
 	}
