@@ -250,8 +250,8 @@ func (s *signingIn) firstUse() Verdict {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}
 	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
-	if code == "" {
-		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword}, at.check)
+	if code == "" || code == mixed {
+		letter, code = at.check, s.behind(code, at.check)
 	}
 	return s.conclude(s.route.Domain, letter, code)
 }
@@ -354,10 +354,20 @@ func (s *signingIn) byTicket(live bool, last, partial string) string {
 		}
 		return s.ticket(*t, last)
 	}
-	if code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial); code != "" {
-		return code
+	code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial)
+	if code == "" || code == mixed {
+		return s.behind(code, last)
 	}
-	return s.ticket(Ticket{NTHash: !s.account.NoPassword}, last)
+	return code
+}
+
+// behind is what the target says once a new ticket is there: of all controllers, or
+// of some (mixed), which a target that refuses makes no better.
+func (s *signingIn) behind(code, letter string) string {
+	if at := s.ticket(Ticket{NTHash: !s.account.NoPassword}, letter); at != "" {
+		return at
+	}
+	return code
 }
 
 // withoutToken is flow APP: the application's page asks.
