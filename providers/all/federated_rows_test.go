@@ -208,6 +208,7 @@ func TestFederatedFactorMissing(t *testing.T) {
 
 // A second factor that is refused ends the flow before there is any key.
 func TestFederatedFactorRefused(t *testing.T) {
+	seed.Proves(t, "PA-14", "P2", "P6")
 	wrong := func(p windows.Prompt, has []byte) ([]byte, bool) {
 		if p == windows.PromptCode {
 			return []byte("000000"), true
@@ -222,7 +223,6 @@ func TestFederatedFactorRefused(t *testing.T) {
 		{"P6", desk, func() *lab { return newOnPremLab(t, "key") }},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			seed.Proves(t, "PA-14", tt.flow)
 			l := tt.lab()
 			in := onLaptop()
 			if tt.device == desk {
@@ -291,6 +291,7 @@ func (l *lab) provisionAnew(t testing.TB) {
 // P5 and P6 ask for the second factor however lately one was given, unless the trust
 // says otherwise.
 func TestAlwaysPrompts(t *testing.T) {
+	seed.Proves(t, "PA-08", "P5", "P6", "P7")
 	for _, tt := range []struct {
 		flow   string
 		recent bool
@@ -305,7 +306,6 @@ func TestAlwaysPrompts(t *testing.T) {
 		{"P7", true, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "certificate", c...) }},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			seed.Proves(t, "PA-08", tt.flow)
 			l := tt.lab(func(f *federatedLab) { f.Trust.RecentMFA = tt.recent })
 			l.Create(desk, tt.in)
 			if tt.in.Tenant != "" {
