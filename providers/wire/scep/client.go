@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cms"
 	"hellolab/providers/wire/web"
 )
@@ -99,7 +100,8 @@ func (c *Client) transport() (*rsa.PrivateKey, *x509.Certificate, error) {
 }
 
 // authorities asks for the registration authority's certificate and those above
-// it, one of which the profile pins.
+// it, one of which the profile pins. Not every certificate of that one will do: it
+// must be for enrollment agents, as NDES's is.
 func (c *Client) authorities(ctx context.Context) (ra *x509.Certificate, above []*x509.Certificate, err error) {
 	text, err := c.do(ctx, opCapabilities, nil)
 	if err != nil {
@@ -125,7 +127,7 @@ func (c *Client) authorities(ctx context.Context) (ra *x509.Certificate, above [
 			continue
 		}
 		for _, cert := range certs {
-			if !cert.IsCA && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 && cert.CheckSignatureFrom(pinned) == nil && !now.Before(cert.NotBefore) && !now.After(cert.NotAfter) {
+			if !cert.IsCA && adcert.HasEKU(cert, adcert.EKUCertificateRequestAgent) && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 && cert.CheckSignatureFrom(pinned) == nil && !now.Before(cert.NotBefore) && !now.After(cert.NotAfter) {
 				return cert, slices.DeleteFunc(certs, func(o *x509.Certificate) bool { return !o.IsCA }), nil
 			}
 		}
