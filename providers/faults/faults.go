@@ -26,11 +26,7 @@ func All() []providers.Fault {
 }
 
 // answering are the kinds whose objects answer on hosts.
-<<<<<<< HEAD
 var answering = []string{"tenant", "domain", "authority", "federation", "sync", "application", "service"}
-=======
-var answering = []string{"tenant", "domain", "authority", "sync", "application", "service", "federation"}
->>>>>>> preview
 
 // Ports of an authority.
 const (
