@@ -154,7 +154,7 @@ func openReply(text string, session prt.Deriver) (*oauth.TokenResponse, error) {
 	if err != nil || !utf8.Valid(body) {
 		return nil, errReply
 	}
-	var members map[string]json.RawMessage // whose names count by the letter
+	var members map[string]json.RawMessage    // whose names count by the letter
 	kinds := []string{`"Bearer"`, `"bearer"`} // the tenant's, and AD FS's
 	if err := json.Unmarshal(body, &members); err != nil || !slices.Contains(kinds, string(members["token_type"])) {
 		return nil, errReply
