@@ -85,7 +85,7 @@ type Grant struct {
 type Certificates func(ctx context.Context, holder *farm.Account, p *farm.Proof, r *winhello.Request) ([]byte, error)
 
 // Service issues and takes. Certificates may be nil: the service is no
-// registration authority.
+// registration authority. Without Revocation nobody signs in by certificate.
 type Service struct {
 	Host         string // of the federation service
 	Directory    func(ctx context.Context) (*adldap.Conn, error)
@@ -94,6 +94,8 @@ type Service struct {
 	Tokens       Tokens
 	Once         Once
 	Certificates Certificates
+	Revocation   Revocation
+	Mapping      func() string // how a certificate names its account, as the domain has it: MappingFull, …; nil: full
 	NonceLife    time.Duration
 	Life         time.Duration // of a PRT; each renewal begins it anew
 	Now          func() time.Time
@@ -110,15 +112,17 @@ type primary struct {
 	Issued     int64  `json:"iat"` // Unix seconds
 	Expires    int64  `json:"exp"`
 	SessionKey []byte `json:"session_key"`
-	Credential string `json:"credential"`    // what it was made with
-	KeyID      string `json:"kid,omitempty"` // of credentialHello
+	Credential string `json:"credential"`     // what it was made with
+	KeyID      string `json:"kid,omitempty"`  // of credentialHello
+	X509       []byte `json:"x509,omitempty"` // of credentialCertificate: DER
 }
 
 // Credentials that a PRT is made with.
 const (
-	credentialPassword = "password"
-	credentialHello    = "hello"
-	credentialToken    = "token"
+	credentialPassword    = "password"
+	credentialHello       = "hello"
+	credentialToken       = "token"
+	credentialCertificate = "certificate"
 )
 
 // maxSkew is how far a time of a client may lie ahead, and maxLife how long a
