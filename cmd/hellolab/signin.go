@@ -40,7 +40,7 @@ func (o *optional) Set(v string) error { o.value, o.set = v, true; return nil }
 
 func (c *signinCommand) flags(fs *flag.FlagSet) {
 	c.stateFlags.flags(fs)
-	fs.Var(&c.pin, "pin", "the PIN, "+secretForms+" (asked for when nothing is given)")
+	fs.Var(&c.pin, "pin", "the PIN, "+secretForms+" (asked for when nothing is given); with -password, for where Windows asks for it behind that: a sign-in certificate that is to be requested")
 	fs.Var(&c.password, "password", "the password instead of Hello, in the same forms; -password= asks for it")
 	fs.Var(&c.newPIN, "new-pin", "the new PIN where Windows asks for one, because of its age or because policy changed; in the same forms")
 	fs.Var(&c.newPassword, "new-password", "the new password where the domain asks for one, in the same forms")
@@ -72,14 +72,8 @@ func (c *signinCommand) run(ctx context.Context, s *session, args []string) (err
 	if c.session.lock || c.session.out {
 		return c.leave(ctx, s, attempt.User, attempt.Device)
 	}
-	given := 0
-	for _, set := range []bool{c.pin.set, c.password.set, c.gesture != ""} {
-		if set {
-			given++
-		}
-	}
-	if given > 1 && c.password.set {
-		return mistake("Give one of -pin, -password and -gesture; -pin and -gesture where policy demands two factors.", "Too many ways to sign in")
+	if c.password.set && c.gesture != "" {
+		return mistake("Give one of -pin, -password and -gesture; -pin and -gesture where policy demands two factors, -password and -pin where Windows asks for the PIN behind the password.", "Too many ways to sign in")
 	}
 	if err := c.secrets(ctx, s, &attempt); err != nil {
 		return err
@@ -124,6 +118,9 @@ func (c *signinCommand) secrets(ctx context.Context, s *session, attempt *window
 	case c.password.set:
 		if attempt.Password, err = s.secret(ctx, "Password", c.password.value); err == nil && c.newPassword.set {
 			attempt.NewPassword, err = s.newSecret(ctx, "New password", c.newPassword.value)
+		}
+		if err == nil && c.pin.set {
+			attempt.PIN, err = s.secret(ctx, "PIN", c.pin.value)
 		}
 	default:
 		if attempt.PIN, err = s.secret(ctx, "PIN", c.pin.value); err == nil && c.newPIN.set {

@@ -52,6 +52,29 @@ func TestServicesTakeThePhaseOfTheirCaller(t *testing.T) {
 	}
 }
 
+// A flow says which phases begin at a service that it asks; they end with its next event.
+func TestPhasesThatBeginAtAService(t *testing.T) {
+	p := NewPlacer()
+	var places []string
+	for _, e := range []event.Event{
+		{Flow: "P5", Phase: "D", Actor: event.CXH, Step: "asked", Letters: map[string]string{"signed": "E", "sent": "F"}},
+		{Actor: event.CRA, Step: "received"},
+		{Actor: event.CRA, Step: "signed"},
+		{Actor: event.CRA, Step: "told"},
+		{Actor: event.CRA, Step: "sent"},
+		{Actor: event.Authority, Step: "issued"},
+		{Flow: "P5", Phase: "G", Actor: event.CXH, Step: "installed"},
+		{Actor: event.CRA, Step: "signed"},
+	} {
+		e.At, e.Correlation = began, "c1"
+		p.Place(e, func(e event.Event) { places = append(places, e.Flow+"."+e.Phase+" "+e.Step) })
+	}
+	want := []string{"P5.D asked", "P5.D received", "P5.E signed", "P5.E told", "P5.F sent", "P5.F issued", "P5.G installed", "P5.G signed"}
+	if d := cmp.Diff(want, places); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestAHalfWrittenLineIsPassedOver(t *testing.T) {
 	dir := t.TempDir()
 	j, err := Create(dir, "apply", began)

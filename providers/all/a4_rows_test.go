@@ -178,6 +178,9 @@ func (l *lab) refusedByKDC(t *testing.T, code, status string) {
 	if v.Flow != "A4" || v.Phase != "B" || v.Reason.Code+" "+v.Reason.Name != status || s.at(t, "domain_sign_in_refused").Phase != "B" || s.has("tgt_cached") {
 		t.Errorf("%s/%s, %+v\n%s", v.Flow, v.Phase, v.Reason, s)
 	}
+	if e := s.asRequest(t); e.Outcome != event.Refused || e.Message["self_signed"] != false || e.Phase != "B" {
+		t.Errorf("the KDC says %+v", e)
+	}
 }
 
 // TestA4Trust: the chain of the certificate must end in a root that the domain

@@ -85,7 +85,7 @@ func TestOnPremisesIsADFS(t *testing.T) {
 			s := l.story(tt.flow)
 			host := "sts.corp.contoso.com"
 			t.Run("no tenant", func(t *testing.T) {
-				seed.Proves(t, "MOD-14", tt.flow, "A8")
+				seed.Proves(t, "MOD-14", "P6", "P7", "A8")
 				if e := l.acted(cloud...); len(e) > 0 {
 					t.Errorf("%+v", e[0])
 				}
@@ -97,16 +97,16 @@ func TestOnPremisesIsADFS(t *testing.T) {
 				}
 			})
 			t.Run("registration service", func(t *testing.T) {
-				seed.Proves(t, "MOD-15", "DR", tt.flow)
+				seed.Proves(t, "MOD-15", "DR", "P6", "P7")
 				if e := l.story("DR").at(t, "discover"); e.Peer != event.EnterpriseDRS || e.Message["host"] != "enterpriseregistration.corp.contoso.com" {
 					t.Errorf("%+v", e)
 				}
 				s.at(t, "key_written")
 			})
 			t.Run("second factor", func(t *testing.T) {
-				seed.Proves(t, "PA-09", tt.flow)
-				seed.Proves(t, "PA-10", tt.flow)
-				seed.Proves(t, "COMP-17", tt.flow)
+				seed.Proves(t, "PA-09", "P6", "P7")
+				seed.Proves(t, "PA-10", "P6", "P7")
+				seed.Proves(t, "COMP-17", "P6", "P7")
 				e := s.at(t, "mfa_verified")
 				if e.Actor != event.MFAAdapter || e.Message["adapter"] != spec.AdapterThirdParty || !strings.HasPrefix(e.Text, "Another vendor's adapter") {
 					t.Errorf("%+v", e)
@@ -114,7 +114,7 @@ func TestOnPremisesIsADFS(t *testing.T) {
 			})
 			t.Run("token for the registration service", func(t *testing.T) {
 				seed.Proves(t, "P6-03", "P6")
-				seed.Proves(t, "COMP-18", tt.flow)
+				seed.Proves(t, "COMP-18", "P6", "P7")
 				s.inOrder(t, "mfa_demanded", "mfa_verified", "code_issued", "access_token_issued")
 				if e := s.at(t, "access_token_issued"); e.Actor != event.STS || e.Message["aud"] != wire.ResourceDRS(host) || !slices.Contains(e.Message["amr"].([]string), "ngcmfa") {
 					t.Errorf("%+v", e)

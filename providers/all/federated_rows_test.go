@@ -222,7 +222,7 @@ func TestFederatedFactorRefused(t *testing.T) {
 		{"P6", desk, func() *lab { return newOnPremLab(t, "key") }},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			seed.Proves(t, "PA-14", tt.flow)
+			seed.Proves(t, "PA-14", "P2", "P6")
 			l := tt.lab()
 			in := onLaptop()
 			if tt.device == desk {
@@ -305,7 +305,7 @@ func TestAlwaysPrompts(t *testing.T) {
 		{"P7", true, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "certificate", c...) }},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			seed.Proves(t, "PA-08", tt.flow)
+			seed.Proves(t, "PA-08", "P5", "P6", "P7")
 			l := tt.lab(func(f *federatedLab) { f.Trust.RecentMFA = tt.recent })
 			l.Create(desk, tt.in)
 			if tt.in.Tenant != "" {

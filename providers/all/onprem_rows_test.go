@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -175,6 +176,16 @@ func TestP6(t *testing.T) {
 		links := l.links("alice")
 		if len(links) != 1 || links[0].Device == nil || links[0].Device.String() != out.DeviceID {
 			t.Fatalf("links %+v", links)
+		}
+	})
+	t.Run("its token", func(t *testing.T) {
+		seed.Proves(t, "KEY-15", "P6")
+		claims := claimsOf(t, token)
+		if life := claims.Expires - claims.IssuedAt; claims.Audience != edrs.Resource(stsHost) || life != int64(time.Hour/time.Second) {
+			t.Errorf("for %s, %d s", claims.Audience, life)
+		}
+		if bytes.Contains(l.deviceRecords(desk), []byte(token)) {
+			t.Error("it is kept")
 		}
 	})
 	t.Run("ends with the key id", func(t *testing.T) {

@@ -389,3 +389,16 @@ func TestEnterpriseToken(t *testing.T) {
 		t.Error("no entry 362")
 	}
 }
+
+// TestCertificateGone: with the enrollment its certificates go.
+func TestCertificateGone(t *testing.T) {
+	l := newP5(t)
+	l.enrollDesk()
+	if n := len(l.keysOf(desk, "personal")); n != 1 {
+		t.Fatalf("%d certificates", n)
+	}
+	l.Delete(deskEnrolled)
+	if keys := l.keysOf(desk, "personal"); len(keys) != 0 {
+		t.Errorf("certificates %q", keys)
+	}
+}

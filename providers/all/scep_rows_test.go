@@ -4,9 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+	"hellolab/providers/conformance"
 	"hellolab/providers/conformance/seed"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows"
 	"hellolab/providers/windows/eventlog"
 )
 
@@ -105,5 +110,50 @@ func TestNoPayload(t *testing.T) {
 	l.restart()
 	if v := l.expect(byA4(), "success"); v.Flow != "A3" {
 		t.Errorf("%s", v.Flow)
+	}
+}
+
+// TestProfileFederated: in a tenant that AD FS signs people in for, an Entra joined
+// device is provisioned by flow P2, and certified by device management.
+func TestProfileFederated(t *testing.T) {
+	l := newFederatedLab(t, spec.TrustCertificate, func(f *federatedLab) { f.Trust.Delivery = "mdm_scep" })
+	l.Create(laptop, onLaptop())
+	if out := l.enroll(); out.Flow != "P2" || out.Delivery != "mdm_scep" || !out.Federated || out.Status != "waiting_for_certificate" {
+		t.Errorf("%+v", out)
+	}
+	if s := l.story("P2"); s.at(t, "prerequisites").Message["MdmCertificateReady"] != "YES" || s.has("csr_created") {
+		t.Errorf("%s", s)
+	}
+	v := l.expect(byA4(), "success")
+	if s := l.story("A4"); v.Flow != "A4" || s.asRequest(t).Message["self_signed"] != false {
+		t.Errorf("%s\n%s", v.Flow, s)
+	}
+}
+
+// TestHelloWithoutFederation: on an Entra joined device in a federated tenant, Hello
+// goes to the tenant and to the domain while AD FS is stopped.
+func TestHelloWithoutFederation(t *testing.T) {
+	seed.Proves(t, "A1-16", "A1")
+	seed.Proves(t, "A3-15", "A3")
+	l := newFederatedLab(t, spec.TrustKey)
+	l.Create(laptop, onLaptop())
+	l.enroll()
+	l.cycle()
+	l.restart()
+	f := conformance.Get[spec.Federation, spec.FederationOut](l.Env, adfs).In
+	l.Update(adfs, l.With("federation", f, "enabled", cty.False))
+	begun := len(l.Events())
+	v := l.expect(byA3("tenant.contoso"), "success")
+	if v.Flow != "A3" || !l.story("A1").has("prt_cached") || !l.story("A3").has("tgt_cached") {
+		t.Errorf("%s", v.Flow)
+	}
+	for _, e := range l.Events()[begun:] {
+		if e.Actor == event.STS || e.Peer == event.STS {
+			t.Errorf("AD FS has a part in %s", e.Step)
+		}
+	}
+	// Provisioning and the password do need it.
+	if v := l.signIn(windows.Request{Password: providers.Secret(first)}); v.Code == "success" {
+		t.Error("the password signs in without AD FS")
 	}
 }

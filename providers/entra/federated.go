@@ -24,7 +24,7 @@ var assertionRefusals = map[saml.Kind]oauth.Code{
 
 // readAssertion validates an assertion of the tenant's federation service and
 // uses it up: issuer, signature, audience, life, and that it comes once.
-func (s *server) readAssertion(ctx context.Context, raw []byte) (*saml.Assertion, error) {
+func (s *server) readAssertion(ctx context.Context, raw []byte) (*federated, error) {
 	f, err := s.federation()
 	if err != nil {
 		return nil, err
@@ -54,7 +54,16 @@ func (s *server) readAssertion(ctx context.Context, raw []byte) (*saml.Assertion
 	if err == nil && !first {
 		err = oauth.NewError(oauth.AssertionInvalid, "The assertion was used before.")
 	}
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	return &federated{a, f.actor()}, nil
+}
+
+// federated is an assertion that was validated, and who issued it, in traces.
+type federated struct {
+	*saml.Assertion
+	by event.Actor
 }
 
 // assertionProof is the sign-in of a user at the federation service.
@@ -68,7 +77,7 @@ func (s *server) assertionProof(ctx context.Context, raw []byte) (proof, *user, 
 
 // userOfAssertion finds the user by the name of the assertion, which is the
 // ImmutableID, and reads how they signed in.
-func (s *server) userOfAssertion(ctx context.Context, a *saml.Assertion) (proof, *user, error) {
+func (s *server) userOfAssertion(ctx context.Context, a *federated) (proof, *user, error) {
 	if id := a.Values(saml.ClaimImmutableID); a.NameID == "" || len(id) > 0 && !slices.Equal(id, []string{a.NameID}) {
 		return proof{}, nil, oauth.NewError(oauth.SAMLTokenInvalid, "The SAML token is not valid: its name is not one ImmutableID.")
 	}
@@ -92,11 +101,7 @@ func (s *server) userOfAssertion(ctx context.Context, a *saml.Assertion) (proof,
 	case !u.Enabled:
 		return proof{}, nil, oauth.NewError(oauth.UserDisabled)
 	}
-	// AD FS counts whole seconds, in the course of which the user signed in.
 	at := a.AuthInstant
-	if at.Equal(at.Truncate(time.Second)) {
-		at = at.Add(time.Second - time.Millisecond)
-	}
 	if now := s.env.Now(); at.After(now) {
 		at = now
 	}
@@ -109,7 +114,7 @@ func (s *server) userOfAssertion(ctx context.Context, a *saml.Assertion) (proof,
 	if counts {
 		p.addMFA(at)
 	}
-	s.step(ctx, event.EntraID, event.STS, "assertion_validated", "Entra ID validates the assertion of the federation service: issuer, signature, audience, life, and the claims that go with it.",
+	s.step(ctx, event.EntraID, a.by, "assertion_validated", "Entra ID validates the assertion of the federation service: issuer, signature, audience, life, and the claims that go with it.",
 		map[string]any{"issuer": a.Issuer, "user": u.UPN, "immutable_id": a.NameID, "method": a.Method, "mfa_verified": verified, "mfa_counts": counts, "signed_in_at": a.AuthInstant, "good_until": a.NotOnOrAfter})
 	return p, u, nil
 }
@@ -201,16 +206,16 @@ func (s *server) samlDeviceProof(ctx context.Context, dp *deviceProof, c prt.Req
 
 // computerGrant issues a token of the registration service to a computer of a
 // federated domain.
-func (s *server) computerGrant(w http.ResponseWriter, r *http.Request, v oauth.Version, req oauth.TokenRequest, a *saml.Assertion, t target) error {
+func (s *server) computerGrant(w http.ResponseWriter, r *http.Request, v oauth.Version, req oauth.TokenRequest, a *federated, t target) error {
 	ctx := r.Context()
 	if t.resource != oauth.ResourceDRS {
 		return oauth.NewError(oauth.ResourceNotFound, "A computer has no permission for %s.", t.resource)
 	}
-	object, err := computerOf(a)
+	object, err := computerOf(a.Assertion)
 	if err != nil {
 		return err
 	}
-	s.step(ctx, event.EntraID, event.STS, "computer_assertion_validated", "Entra ID validates the assertion of the federation service about a computer of the domain.",
+	s.step(ctx, event.EntraID, a.by, "computer_assertion_validated", "Entra ID validates the assertion of the federation service about a computer of the domain.",
 		map[string]any{"issuer": a.Issuer, "object_guid": object, "sid": a.Value(saml.ClaimPrimarySID), "good_until": a.NotOnOrAfter})
 	now := s.env.Now()
 	c := accessClaims{Audience: t.resource, ACR: "1", AMR: []string{oauth.AMRWindows}, AppID: req.ClientID, AppIDACR: "0", Scope: t.scope, Subject: object,

@@ -38,7 +38,8 @@ const keyFederation = "federation" // in tableTenant
 // federation is what a tenant knows of the service that its domains are
 // federated with. All but Service is what the service's metadata said.
 type federation struct {
-	Service      string    `json:"service"` // address of the object
+	Service      string    `json:"service"`         // address of the object
+	Other        bool      `json:"other,omitempty"` // another vendor's, not AD FS
 	Issuer       string    `json:"issuer"`
 	Passive      string    `json:"passive"`
 	Active       string    `json:"active"`
@@ -46,6 +47,14 @@ type federation struct {
 	Metadata     string    `json:"metadata"`     // where it is read
 	Certificates [][]byte  `json:"certificates"` // DER, of token-signing keys: at most two, the current one first
 	Refreshed    time.Time `json:"refreshed"`
+}
+
+// actor is the service in the trace.
+func (f *federation) actor() event.Actor {
+	if f.Other {
+		return event.IdentityProvider
+	}
+	return event.STS
 }
 
 const (
@@ -86,7 +95,7 @@ func federate(ctx context.Context, env providers.Env, cfg *config, known *federa
 	if err != nil {
 		return nil, err
 	}
-	f := &federation{Service: cfg.Federation, Metadata: (&url.URL{Scheme: "https", Host: service.Out.Host, Path: fedmeta.Path}).String()}
+	f := &federation{Service: cfg.Federation, Other: service.In.Kind == spec.FederationThirdParty, Metadata: (&url.URL{Scheme: "https", Host: service.Out.Host, Path: fedmeta.Path}).String()}
 	m, err := fetchMetadata(ctx, env, f.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Federation, err)
@@ -168,7 +177,7 @@ func due(ctx context.Context, env providers.Env, _ providers.Object[spec.Tenant,
 	if err != nil {
 		return err
 	}
-	env.Emit.Emit(event.Event{At: env.Now(), Actor: event.EntraID, Peer: event.STS, Protocol: "HTTPS", Step: "federation_metadata_read",
+	env.Emit.Emit(event.Event{At: env.Now(), Actor: event.EntraID, Peer: f.actor(), Protocol: "HTTPS", Step: "federation_metadata_read",
 		Text:    "Entra ID reads the metadata of the federation service, with its token-signing certificates.",
 		Message: map[string]any{"issuer": f.Issuer, "certificates": len(f.Certificates), "changed": !equalCertificates(was, f.Certificates)}})
 	return nil

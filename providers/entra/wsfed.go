@@ -69,7 +69,7 @@ func (s *server) sendToFederation(w http.ResponseWriter, r *http.Request, f *flo
 			q.Fresh = s.cfg.Lifetimes.MFA
 		}
 	}
-	s.step(r.Context(), event.EntraID, event.STS, "sent_to_federation", "Entra ID sends the browser to the federation service, which checks the user's credentials.",
+	s.step(r.Context(), event.EntraID, service.actor(), "sent_to_federation", "Entra ID sends the browser to the federation service, which checks the user's credentials.",
 		map[string]any{"user": f.LoginHint, "mfa_asked": f.AskedMFA})
 	w.Header().Set("Location", q.URL(service.Passive))
 	reply(w, http.StatusFound, typeHTML, nil)

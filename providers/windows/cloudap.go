@@ -67,6 +67,7 @@ type issuer struct {
 	host  string // that requests are for
 	token string // URL of the token endpoint
 	scope string // that asks for a primary refresh token
+	kind  string // token_type of access tokens
 	table string // of the device's section, where its tokens lie
 }
 
@@ -74,10 +75,10 @@ type issuer struct {
 func (c *cloudAP) at() issuer {
 	if c.sts != nil {
 		host := c.sts.Out.Host
-		return issuer{event.STS, "AD FS", host, adfs.Issuer(host), host, "https://" + host + adfsToken, "openid aza", tableEnterprise}
+		return issuer{event.STS, "AD FS", host, adfs.Issuer(host), host, "https://" + host + adfsToken, "openid aza", "bearer", tableEnterprise}
 	}
 	t := c.tenant
-	return issuer{event.EntraID, "the tenant", t.TenantID, t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", tablePRT}
+	return issuer{event.EntraID, "the tenant", t.TenantID, t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", "Bearer", tablePRT}
 }
 
 // nonce sends what is in effect an empty OAuth request, and gets a nonce.

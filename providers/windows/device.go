@@ -243,7 +243,7 @@ func (w *Windows) findDevice(ctx context.Context, env providers.Env, key string)
 	if !whole {
 		o.In.Join, o.In.Tenant, o.In.JoinedBy = string(hello.NotJoined), "", ""
 		o.In.UnlockAccount, o.In.WorkAccounts = "", nil
-		if m.rec.Member != nil {
+		if m.rec.Member != nil && in.Join != string(hello.DomainJoined) { // which lacks the registration
 			o.In.Join = string(hello.DomainJoined)
 		} else {
 			o.In.Domain = ""

@@ -89,6 +89,11 @@ func (e *enrolling) provision(ctx context.Context) (enrollmentRecord, error) {
 	if flow == "" {
 		flow = hello.P1 // joined to nothing: the check below says so
 	}
+	if flow == hello.P6 || flow == hello.P7 { // AD FS may have come after the computer
+		if err := e.joinDomain(ctx); err != nil {
+			return enrollmentRecord{}, err
+		}
+	}
 	t, ctx, err := newTrace(ctx, e.env, flow, e.user.addr, e.addr)
 	if err != nil {
 		return enrollmentRecord{}, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -121,7 +120,7 @@ func (c *cloudAP) ask(ctx context.Context, rec *prtRecord, r prt.Request) (*oaut
 	if err != nil {
 		return nil, err
 	}
-	return openReply(string(body), session)
+	return openReply(string(body), session, at.kind)
 }
 
 // drop is LSASS forgetting a token that the tenant does not take any more.
@@ -140,12 +139,12 @@ func (c *cloudAP) drop(ctx context.Context, rec *prtRecord) error {
 // errReply is a token response that is not what its issuer wrote.
 var errReply = errors.New("the reply was changed, or is not for this session")
 
-// openReply verifies a reply and reads it. A reply under AES-CBC, which is what
+// openReply verifies a reply and reads it; kind is what its issuer calls tokens. A reply under AES-CBC, which is what
 // the cloud sends, has no tag: what was changed in it decrypts to other bytes.
 // Changed in its first block, it does not begin as token responses do; behind,
 // a block of it is noise, which one time in a million is text by chance: beyond
 // that it is TLS that guards the reply.
-func openReply(text string, session prt.Deriver) (*oauth.TokenResponse, error) {
+func openReply(text string, session prt.Deriver, kind string) (*oauth.TokenResponse, error) {
 	body, err := prt.OpenResponse(strings.TrimSpace(text), session)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errReply, err)
@@ -154,9 +153,8 @@ func openReply(text string, session prt.Deriver) (*oauth.TokenResponse, error) {
 	if err != nil || !utf8.Valid(body) {
 		return nil, errReply
 	}
-	var members map[string]json.RawMessage    // whose names count by the letter
-	kinds := []string{`"Bearer"`, `"bearer"`} // the tenant's, and AD FS's
-	if err := json.Unmarshal(body, &members); err != nil || !slices.Contains(kinds, string(members["token_type"])) {
+	var members map[string]json.RawMessage // whose names count by the letter
+	if err := json.Unmarshal(body, &members); err != nil || string(members["token_type"]) != `"`+kind+`"` {
 		return nil, errReply
 	}
 	return reply, nil

@@ -27,7 +27,7 @@ func TestChangedReply(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reply, err := openReply(sealed, session)
+			reply, err := openReply(sealed, session, "Bearer")
 			if err != nil || reply.AccessToken != strings.Repeat("eyJ.", 20) {
 				t.Fatalf("the tenant's own reply: %+v, %v", reply, err)
 			}
@@ -35,21 +35,21 @@ func TestChangedReply(t *testing.T) {
 				for bit := range 8 {
 					changed := []byte(sealed)
 					changed[i] ^= 1 << bit
-					if got, err := openReply(string(changed), session); err == nil {
+					if got, err := openReply(string(changed), session, "Bearer"); err == nil {
 						t.Errorf("byte %d, bit %d: %+v", i, bit, got)
 					}
 				}
-				if _, err := openReply(sealed[:i], session); !errors.Is(err, errReply) {
+				if _, err := openReply(sealed[:i], session, "Bearer"); !errors.Is(err, errReply) {
 					t.Errorf("cut at %d: %v", i, err)
 				}
 			}
 			other := prt.Key(bytes.Repeat([]byte{8}, prt.SessionKeySize))
-			if _, err := openReply(sealed, other); !errors.Is(err, errReply) {
+			if _, err := openReply(sealed, other, "Bearer"); !errors.Is(err, errReply) {
 				t.Errorf("with another session's key: %v", err)
 			}
 		})
 	}
-	if _, err := openReply(string(body), session); !errors.Is(err, errReply) {
+	if _, err := openReply(string(body), session, "Bearer"); !errors.Is(err, errReply) {
 		t.Errorf("a reply in the clear: %v", err)
 	}
 }

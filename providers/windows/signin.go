@@ -16,7 +16,8 @@ import (
 )
 
 // Request is one sign-in to try. One of PIN, Gesture and Password is given; PIN
-// and Gesture where policy demands two factors.
+// and Gesture where policy demands two factors; Password and PIN where Windows asks
+// for the PIN behind the password, for the Hello key to sign a certificate request.
 type Request struct {
 	User     string // address; empty for whoever unlocks a personal device
 	Device   string // address

@@ -156,6 +156,12 @@ func TestStatusOfEachJoinState(t *testing.T) {
 			s.DomainJoined, s.DomainName, s.Device, s.Tickets = false, "", "laptop", windows.Tickets{}
 		}, map[string]string{device + "AzureAdJoined": "YES", device + "DomainJoined": "NO", "SSO State/OnPremTgt": "NO", device + "Device Name": "laptop"},
 			[]string{device + "DomainName", "Lab (not of dsregcmd)/DomainTgt", "SSO State/KerbTopLevelNames"}},
+		"registered with AD FS": {func(s *windows.Status) {
+			s.Joined, s.Enterprise, s.TenantID, s.Tenant, s.PRT = false, true, "", nil, false
+			s.EnterprisePRT, s.EnterpriseSince, s.EnterpriseUntil, s.EnterpriseAuthority = true, made, made.AddDate(0, 0, 7), "https://sts/adfs"
+		}, map[string]string{device + "AzureAdJoined": "NO", device + "EnterpriseJoined": "YES", device + "DomainJoined": "YES", details: "d", "SSO State/AzureAdPrt": "NO", "SSO State/EnterprisePrt": "YES",
+			"SSO State/EnterprisePrtUpdateTime": "2026-03-02 09:30:00.000 UTC", "SSO State/EnterprisePrtExpiryTime": "2026-03-09 09:30:00.000 UTC", "SSO State/EnterprisePrtAuthority": "https://sts/adfs"},
+			[]string{tenant, diag + "AadRecoveryEnabled", "SSO State/AzureAdPrtAuthority"}},
 		"domain joined, and not registered yet": {func(s *windows.Status) {
 			s.Joined, s.Tenant, s.PRT, s.NGC, s.KeyID = false, nil, false, false, ""
 			s.PreJoin = &windows.JoinAttempt{At: made, Type: "sync", Phase: "join", ClientCode: "0x801c03f2", ServerCode: "DirectoryError", ServerMessage: "The device object is not found.", HTTPStatus: 400, RequestID: "r"}

@@ -103,6 +103,9 @@ func (l *Lab) Decide(r Request) Verdict {
 	if s.machine == nil {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
 	}
+	if s.to.service != nil && hello.ServicePurpose(s.to.service.In) != "" {
+		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What a service makes of a further certificate of the Hello container is not decided ahead.", Confidence: Ours}
+	}
 	v := s.flow()
 	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
 	s.remarks(&v)
@@ -247,8 +250,8 @@ func (s *signingIn) firstUse() Verdict {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}
 	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
-	if code == "" {
-		letter, code = at.check, s.ticket(Ticket{NTHash: !s.account.NoPassword}, at.check)
+	if code == "" || code == mixed {
+		letter, code = at.check, s.behind(code, at.check)
 	}
 	return s.conclude(s.route.Domain, letter, code)
 }
@@ -351,10 +354,20 @@ func (s *signingIn) byTicket(live bool, last, partial string) string {
 		}
 		return s.ticket(*t, last)
 	}
-	if code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial); code != "" {
-		return code
+	code, _ := s.prove(s.to.domain, inside, letters{last, last, last}, partial)
+	if code == "" || code == mixed {
+		return s.behind(code, last)
 	}
-	return s.ticket(Ticket{NTHash: !s.account.NoPassword}, last)
+	return code
+}
+
+// behind is what the target says once a new ticket is there: of all controllers, or
+// of some (mixed), which a target that refuses makes no better.
+func (s *signingIn) behind(code, letter string) string {
+	if at := s.ticket(Ticket{NTHash: !s.account.NoPassword}, letter); at != "" {
+		return at
+	}
+	return code
 }
 
 // withoutToken is flow APP: the application's page asks.

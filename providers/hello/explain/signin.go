@@ -292,10 +292,25 @@ func (e *explaining) applicationConditions(a *hello.Application) []Condition {
 	return out
 }
 
+// hasCertificate reports whether a certificate of a purpose is declared for the
+// user's enrollment on the device.
+func (e *explaining) hasCertificate(purpose string) bool {
+	for _, c := range e.world.Certificates {
+		held := e.world.Enrollments[string(c.In.Enrollment)]
+		if c.In.Purpose == purpose && held != nil && string(held.In.User) == e.User && string(held.In.Device) == e.Device {
+			return true
+		}
+	}
+	return false
+}
+
 func (e *explaining) serviceConditions(s *hello.Service) []Condition {
 	allowed := len(s.In.Authorize) == 0 || slices.Contains(s.In.Authorize, providers.Ref(e.User)) ||
 		slices.ContainsFunc(e.world.GroupsOf(e.User), func(g string) bool { return slices.Contains(s.In.Authorize, providers.Ref(g)) })
 	lets := condition("authorized", "The service lets the user in.", allowed, "service_refused")
+	if purpose := hello.ServicePurpose(s.In); purpose != "" {
+		return []Condition{condition("service_certificate", "The Hello container has a certificate for the service.", e.hasCertificate(purpose), "service_certificate_missing"), lets}
+	}
 	if s.In.Kind != spec.ServiceNTLM {
 		return []Condition{condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "domain_refused"), lets}
 	}
