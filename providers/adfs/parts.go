@@ -159,7 +159,7 @@ func (a accounts) Password(ctx context.Context, name, password string) (*farm.Ac
 
 // Standing implements prt.Accounts.
 func (a accounts) Standing(ctx context.Context, p *farm.Proof) (*farm.Account, error) {
-	return a.standing(ctx, p)
+	return a.standingAccount(ctx, p)
 }
 
 // tokens are the token service's, for primary refresh tokens.

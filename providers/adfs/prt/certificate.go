@@ -37,6 +37,9 @@ const (
 // attributeMappings are the certificates that an account is mapped to besides.
 const attributeMappings = "altSecurityIdentities"
 
+// maxCertificate bounds a user's certificate, which the token carries.
+const maxCertificate = 6 << 10
+
 // byCertificate verifies a sign-in by a user's certificate (MS-OAPXBC
 // 3.2.5.1.2.1.4): who holds its key signed, and the certificate is one that signs
 // in to the domain, as the user of the assertion. What costs least comes first.
@@ -105,6 +108,9 @@ func (s *Service) certificateStands(ctx context.Context, conn *adldap.Conn, u *a
 }
 
 func userCertificate(der []byte) (*x509.Certificate, error) {
+	if len(der) > maxCertificate {
+		return nil, invalidGrant("The user's certificate is longer than %d bytes.", maxCertificate)
+	}
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
 		_, err = adcert.Understand(cert)

@@ -92,9 +92,6 @@ func (s *Service) byPassword(ctx context.Context, d *addevice.Device, c prt.Requ
 	if err != nil {
 		return nil, nil, err
 	}
-	if a.Computer {
-		return nil, nil, invalidGrant("A computer gets no primary refresh token.")
-	}
 	p := farm.Proof{UPN: a.UPN, SID: a.SID.String(), AMR: []string{oauth.AMRPassword}, Method: adfs.MethodPassword, At: s.Now().Unix(), DeviceID: d.ID.String()}
 	return &primary{Proof: p, Credential: credentialPassword}, a, nil
 }
@@ -145,9 +142,6 @@ func (s *Service) byAssertion(ctx context.Context, conn *adldap.Conn, d *addevic
 		return nil, nil, err
 	}
 	account, err := s.Accounts.Standing(ctx, &p.Proof)
-	if err == nil && account.Computer {
-		err = invalidGrant("A computer gets no primary refresh token.")
-	}
 	return p, account, err
 }
 

@@ -201,6 +201,9 @@ func (s *Service) issue(w http.ResponseWriter, r *http.Request, t *jose.Token, c
 	if err != nil {
 		return err
 	}
+	if a.Computer {
+		return invalidGrant("A computer gets no primary refresh token.")
+	}
 	transport, err := cng.ParseRSAPublic(d.TransportKey)
 	if err != nil {
 		return invalidGrant("The device has no transport key in Active Directory, to which a session key could be encrypted.").WithHint("Register the device again, or wait for device write-back.")
