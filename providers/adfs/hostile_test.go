@@ -19,6 +19,7 @@ import (
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
 	"hellolab/providers/wire/sas"
+	"hellolab/providers/wire/wstrust"
 )
 
 // credential is what a browser on a device adds to a request, for the session of a
@@ -154,5 +155,46 @@ func TestAccountEnds(t *testing.T) {
 	l.Advance(time.Hour + time.Second)
 	if _, err := refresh(); !errors.Is(err, &wire.Error{OAuth: wire.InvalidGrant, Code: wire.CodeAccountValidation}) || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Keys and devices are registered by Windows: an application that a user signs in
+// to gets no token for that.
+func TestRegistrationIsWindows(t *testing.T) {
+	l := newLab(t)
+	to := func(q url.Values) { q.Set("scope", "openid"); q.Set("resource", wire.ResourceDRS(host)) }
+	code := l.location(l.login(l.authorize(to))).Get("code")
+	if _, err := l.tokens(redeem(code)); !errors.Is(err, &wire.Error{OAuth: wire.InvalidGrant, Code: wire.CodeResourceDenied}) {
+		t.Errorf("by a code: %v", err)
+	}
+	if _, err := l.tokens(oauth.TokenRequest{GrantType: oauth.GrantPassword, ClientID: appID, Username: alice, Password: password, Resource: wire.ResourceDRS(host)}.Form()); !errors.Is(err, &wire.Error{OAuth: wire.InvalidGrant, Code: wire.CodeResourceDenied}) {
+		t.Errorf("by a password: %v", err)
+	}
+}
+
+// A session whose second factor is old does for a relying party that asks for no
+// age, and for none that does.
+func TestOldFactor(t *testing.T) {
+	l := newLab(t).federated()
+	ask := oauth.AuthorizeRequest{ResponseType: "code", ClientID: oauth.ClientBroker, RedirectURI: oauth.NativeRedirect(oauth.ClientBroker), Scope: "openid", AMRValues: oauth.AMRNGCMFA}
+	u, err := url.Parse(l.code(l.login(l.get(l.url(wire.PathAuthorize)+"/?"+ask.Query().Encode(), nil))).Header.Get("Location"))
+	l.must(err)
+	tokens, err := l.tokens(oauth.TokenRequest{GrantType: oauth.GrantAuthorizationCode, ClientID: ask.ClientID, RedirectURI: ask.RedirectURI, Code: u.Query().Get("code")}.Form())
+	l.must(err)
+	e, err := l.obtain(l.register("DESK1"), func(r *prt.Request) {
+		r.GrantType, r.Username, r.Password, r.RefreshToken = oauth.GrantRefreshToken, "", "", tokens.RefreshToken
+	})
+	l.must(err)
+	l.Advance(11 * time.Minute)
+	asked := func(fresh time.Duration) string {
+		t.Helper()
+		p, _ := l.page(l.get(l.passive(withMultiple, func(r *wstrust.SignInRequest) { r.Fresh = fresh }), l.credential(e)))
+		return p.Method
+	}
+	if got := asked(-1); got == wire.MethodTOTP || got == wire.MethodForms {
+		t.Errorf("of any age: page %s", got)
+	}
+	if got := asked(10 * time.Minute); got != wire.MethodTOTP {
+		t.Errorf("of ten minutes: page %q", got)
 	}
 }
