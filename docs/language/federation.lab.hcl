@@ -21,7 +21,7 @@ federation "sts" {
 <<<<<<< HEAD
 federation "idp" {
 =======
-federation "okta" {
+federation "idp" {
 >>>>>>> hello
   kind = "third_party"
   host = "idp.example.com"
@@ -39,7 +39,7 @@ tenant "fabrikam" {
 tenant "fabrikam" {
   domains        = ["fabrikam.com"]
   authentication = "federated"
-  federation     = federation.okta
+  federation     = federation.idp
 >>>>>>> hello
 
   mfa {
