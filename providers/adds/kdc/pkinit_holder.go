@@ -80,7 +80,7 @@ func (p *PKINIT) authenticate(ctx context.Context, x *ASExchange, r *pkinit.Requ
 	}
 	h := &holder{certificate: cert, key: key, note: note(cert)}
 	h.noteKey()
-	return h, nil
+	return h, p.misnamed(x)
 }
 
 func (p *PKINIT) verifyClient(ctx context.Context, x *ASExchange, cert *x509.Certificate, sent []*x509.Certificate) error {
@@ -121,7 +121,16 @@ func (p *PKINIT) byUnnamedKey(x *ASExchange, r *pkinit.Request, accept cms.Accep
 	}
 	h := &holder{key: key, note: map[string]any{}}
 	h.noteKey()
-	return h, nil
+	return h, p.misnamed(x)
+}
+
+// misnamed is the refusal of a registered key by a controller that misnames them.
+func (p *PKINIT) misnamed(x *ASExchange) error {
+	if !p.Policy.MisnamesKeys {
+		return nil
+	}
+	return krb.NewError(krb.ErrClientNameMismatch, "This controller takes the key of %s for another account's.", x.Account.SAMAccountName).
+		WithHint("Windows Server 2019 does so before build 17763.316: update it.")
 }
 
 // registered finds the first registered key for which is says yes; nil when
