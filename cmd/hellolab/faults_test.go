@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,7 +16,11 @@ import (
 	"hellolab/providers/windows/tpm/worker"
 )
 
-const faultsDir = docsDir + "/faults" // the lab that docs/faults.md is tried out on
+const faultsDir = docsDir + "/faults" // the labs that docs/faults.md is tried out on
+
+// faultLabs are the labs there, by their folders: one in a managed tenant, one in a
+// tenant that is federated.
+var faultLabs = []string{".", "federation"}
 
 // tried is how one check or run of the lab of faults ended.
 type tried struct {
@@ -33,33 +38,9 @@ func TestFaults(t *testing.T) {
 	if !worker.Available() {
 		t.Skip("built without cgo: there is no TPM simulator to break")
 	}
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(faultsDir)); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := hellolab(t, dir, nil, "fmt", "-check").CombinedOutput(); err != nil {
-		t.Errorf("docs/faults is not in canonical style: hellolab fmt docs/faults\n%s", out)
-	}
-	if out, err := hellolab(t, dir, nil, "apply", "-auto-approve").CombinedOutput(); err != nil {
-		t.Fatalf("apply: %v\n%s", err, out)
-	}
 	results := map[string]tried{}
-	var checks struct{ Checks []tried }
-	readJSON(t, hellolabOut(t, dir, "check", "-json"), &checks)
-	for _, c := range checks.Checks {
-		results[c.Name] = c
-	}
-	var tests struct {
-		Files []struct {
-			Name string
-			Runs []tried
-		}
-	}
-	readJSON(t, hellolabOut(t, dir, "test", "-json"), &tests)
-	for _, f := range tests.Files {
-		for _, r := range f.Runs {
-			results[f.Name+"/"+r.Name] = r
-		}
+	for _, lab := range faultLabs {
+		tryFaults(t, lab, results)
 	}
 	for name, r := range results {
 		if r.Status != "pass" {
@@ -89,6 +70,42 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// tryFaults tries what a lab has of checks and runs. Those of a lab in a folder of
+// its own go by that.
+func tryFaults(t *testing.T, lab string, results map[string]tried) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(faultsDir, lab))); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := hellolab(t, dir, nil, "fmt", "-check").CombinedOutput(); err != nil {
+		t.Errorf("docs/faults is not in canonical style: hellolab fmt docs/faults\n%s", out)
+	}
+	if out, err := hellolab(t, dir, nil, "apply", "-auto-approve").CombinedOutput(); err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+	var checks struct{ Checks []tried }
+	readJSON(t, hellolabOut(t, dir, "check", "-json"), &checks)
+	for _, c := range checks.Checks {
+		results[path.Join(lab, c.Name)] = c
+	}
+	if files, err := filepath.Glob(filepath.Join(dir, "*"+config.TestSuffix)); err != nil || len(files) == 0 {
+		return
+	}
+	var tests struct {
+		Files []struct {
+			Name string
+			Runs []tried
+		}
+	}
+	readJSON(t, hellolabOut(t, dir, "test", "-json"), &tests)
+	for _, f := range tests.Files {
+		for _, r := range f.Runs {
+			results[path.Join(lab, f.Name, r.Name)] = r
+		}
+	}
+}
+
 // hellolabOut is what a command prints whose verdict the caller judges.
 func hellolabOut(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()
@@ -114,10 +131,14 @@ func faultKinds(t *testing.T) map[string]string {
 	t.Helper()
 	block := regexp.MustCompile(`(?s)fault "([^"]+)" \{\s+kind\s+= "([^"]+)"`)
 	kinds := map[string]string{}
-	for _, suffix := range []string{config.Suffix, config.TestSuffix} {
-		names, err := filepath.Glob(filepath.Join(faultsDir, "*"+suffix))
-		if err != nil {
-			t.Fatal(err)
+	for _, lab := range faultLabs {
+		var names []string
+		for _, suffix := range []string{config.Suffix, config.TestSuffix} {
+			found, err := filepath.Glob(filepath.Join(faultsDir, lab, "*"+suffix))
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, found...)
 		}
 		for _, name := range names {
 			src, err := os.ReadFile(name)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"syscall"
 
 	"hellolab/cmd/hellolab/internal/view"
+	"hellolab/engine/impact"
 	"hellolab/engine/jsonplan"
 	"hellolab/engine/planfile"
 	"hellolab/state"
@@ -34,7 +37,10 @@ func (c *showCommand) run(ctx context.Context, s *session, args []string) error 
 		if c.json {
 			return view.CopyJSON(s.out, file.JSON)
 		}
-		return view.Plan(s.out, file.Plan, view.PlanOptions{Style: s.outStyle(), Registry: s.registry, Concise: c.concise})
+		if err := view.Plan(s.out, file.Plan, view.PlanOptions{Style: s.outStyle(), Registry: s.registry, Concise: c.concise}); err != nil {
+			return err
+		}
+		return s.showImpact(file, c.concise)
 	}
 	snap, err := s.openRead(ctx, &c.stateFlags)
 	if err != nil {
@@ -70,6 +76,22 @@ func (c *showCommand) run(ctx context.Context, s *session, args []string) error 
 	}
 	s.printf("\nOutputs:\n\n")
 	return view.Outputs(s.out, outs)
+}
+
+// showImpact prints what a plan file says of sign-ins, as when it was made: its
+// preview, unless there was none, or nothing to tell.
+func (s *session) showImpact(file *planfile.File, summary bool) error {
+	var said struct {
+		Impact *impact.Report `json:"hellolab_impact"`
+	}
+	if err := json.Unmarshal(file.JSON, &said); err != nil {
+		return fmt.Errorf("impact in the plan file: %w", err)
+	}
+	r := said.Impact
+	if r == nil || r.Differ == 0 && file.Plan.Empty() && r.At.Equal(r.Now) {
+		return nil
+	}
+	return view.Impact(s.out, r, summary, s.outStyle())
 }
 
 // readPlan opens a plan file, which only the holder of the state's key can.

@@ -7,13 +7,10 @@ import (
 	"errors"
 	"math/big"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers"
 	"hellolab/providers/conformance/seed"
@@ -28,6 +25,9 @@ import (
 
 // refusalOf is the code of the refusal in an error.
 func refusalOf(err error) string {
+	if err == nil {
+		return ""
+	}
 	code, _ := windows.ReasonOf(err)
 	return code
 }
@@ -167,6 +167,27 @@ func TestP2(t *testing.T) {
 	})
 }
 
+// TestP5PhaseA: with certificate trust, too, AD FS is asked first, decides, and the
+// tenant takes its word.
+func TestP5PhaseA(t *testing.T) {
+	seed.Proves(t, "P5-01", "P5")
+	l := newP5(t)
+	l.enrollDesk()
+	s := l.story("P5")
+	a := s.phase("A")
+	first := slices.IndexFunc(a.events, func(e event.Event) bool { return e.Protocol == "HTTPS" && !service(e.Actor) })
+	if e := a.events[first]; e.Step != "sts_request" || e.Peer != event.STS {
+		t.Errorf("first %s → %s: %s", e.Actor, e.Peer, e.Step)
+	}
+	a.inOrder(t, "token_request", "sts_request", "first_factor_verified", "mfa_demanded", "mfa_verified", "assertion_issued", "enterprise_token", "assertion_exchange", "assertion_validated", "drs_token")
+	waives := newP5(t, func(f *federatedLab) { f.Federation.MFARule = spec.MFANever })
+	_, err := waives.TryCreate(t.Context(), deskEnrolled, enrollment(alice, desk))
+	if code := refusalOf(err); code != "mfa_required" {
+		t.Errorf("%s: %v", code, err)
+	}
+	waives.story("P5").inOrder(t, "sts_request", "mfa_waived", "assertion_issued", "drs_token_missing")
+}
+
 // ownSigner is a token-signing key of nobody that a tenant knows.
 func ownSigner(t testing.TB, now time.Time) (*rsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
@@ -208,6 +229,7 @@ func TestFederatedFactorMissing(t *testing.T) {
 
 // A second factor that is refused ends the flow before there is any key.
 func TestFederatedFactorRefused(t *testing.T) {
+	seed.Proves(t, "PA-14", "P2", "P6")
 	wrong := func(p windows.Prompt, has []byte) ([]byte, bool) {
 		if p == windows.PromptCode {
 			return []byte("000000"), true
@@ -222,7 +244,6 @@ func TestFederatedFactorRefused(t *testing.T) {
 		{"P6", desk, func() *lab { return newOnPremLab(t, "key") }},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			seed.Proves(t, "PA-14", "P2", "P6")
 			l := tt.lab()
 			in := onLaptop()
 			if tt.device == desk {
@@ -291,6 +312,7 @@ func (l *lab) provisionAnew(t testing.TB) {
 // P5 and P6 ask for the second factor however lately one was given, unless the trust
 // says otherwise.
 func TestAlwaysPrompts(t *testing.T) {
+	seed.Proves(t, "PA-08", "P5", "P6", "P7")
 	for _, tt := range []struct {
 		flow   string
 		recent bool
@@ -305,7 +327,6 @@ func TestAlwaysPrompts(t *testing.T) {
 		{"P7", true, onPremDesk(), func(c ...func(*federatedLab)) *lab { return newOnPremLab(t, "certificate", c...) }},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			seed.Proves(t, "PA-08", "P5", "P6", "P7")
 			l := tt.lab(func(f *federatedLab) { f.Trust.RecentMFA = tt.recent })
 			l.Create(desk, tt.in)
 			if tt.in.Tenant != "" {
@@ -358,73 +379,5 @@ func TestP8(t *testing.T) {
 		l.expect(windows.Request{Device: desk, PIN: providers.Secret(pin)}, "key_not_synced")
 		l.cycle()
 		l.expect(windows.Request{Device: desk, PIN: providers.Secret(pin)}, "success")
-	})
-}
-
-// stopFederation stops AD FS.
-func (l *lab) stopFederation() {
-	l.t.Helper()
-	o, err := providers.Resolve[spec.Federation, spec.FederationOut](l.For(corp), adfs)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.Update(adfs, l.With("federation", o.In, "enabled", cty.False))
-	l.Reload(adfs)
-}
-
-// AD FS is in the way of passwords, and of nothing that a Hello key does.
-func TestFederationInTheWay(t *testing.T) {
-	l := newFederatedLab(t, "key")
-	l.Create("user.bob", spec.User{UPN: "bob@contoso.com", Tenant: "tenant.contoso", Domain: corp, Password: providers.Secret(first)})
-	l.Create(laptop, onLaptop())
-	l.Create(desk, onDesk())
-	l.enroll()
-	l.Create(deskEnrolled, enrollment(alice, desk))
-	l.cycle()
-	password := func(device string, to ...string) windows.Request {
-		return windows.Request{Device: device, Password: providers.Secret(first), To: to}
-	}
-	t.Run("a password crosses it", func(t *testing.T) {
-		seed.Proves(t, "HY-06", "A1", "A6")
-		tap := l.listen()
-		l.expect(password(laptop), "success")
-		s := l.story("A1")
-		s.begunByDevice(t)
-		s.inOrder(t, "realm_request", "password_to_federation", "first_factor_verified", "assertion", "prt_request", "assertion_validated", "prt_cached")
-		s.by(t, "C", event.CloudAP, event.STS, "password_to_federation")
-		for _, x := range tap.exchanges() {
-			if holds := strings.Contains(string(x.body), first) || strings.Contains(string(x.body), url.QueryEscape(first)); holds != (x.host == stsHost) && holds {
-				t.Errorf("the password goes to %s", x.host)
-			}
-		}
-		l.expect(password(desk, "tenant.contoso"), "success")
-		l.story("A6").inOrder(t, "tgt_cached", "explorer_started", "password_to_federation", "prt_cached")
-	})
-	l.stopFederation()
-	t.Run("a password does not get through", func(t *testing.T) {
-		seed.Proves(t, "HY-06", "A1", "A6")
-		l.expect(password(laptop), "federation_unreachable")
-		l.expect(password(desk, "tenant.contoso"), "federation_unreachable")
-		l.story("A6").inOrder(t, "tgt_cached", "explorer_started", "assertion_missing") // the domain lets in
-	})
-	t.Run("a key needs it not", func(t *testing.T) {
-		seed.Proves(t, "PRT-20", "A1", "A6")
-		seed.Proves(t, "A1-16", "A1")
-		seed.Proves(t, "A3-15", "A1", "A3")
-		l.expect(windows.Request{Device: laptop, PIN: providers.Secret(pin), To: []string{"tenant.contoso", corp}}, "success")
-		l.expect(windows.Request{Device: desk, PIN: providers.Secret(pin), To: []string{"tenant.contoso", corp}}, "success")
-		for _, flow := range []string{"A1", "A3", "A6"} {
-			for _, e := range l.story(flow).events {
-				if e.Actor == event.STS || e.Peer == event.STS {
-					t.Errorf("%s: %s", flow, e.Step)
-				}
-			}
-		}
-	})
-	t.Run("nobody is provisioned", func(t *testing.T) {
-		_, err := l.TryCreate(t.Context(), "enrollment.bob_laptop", enrollment("user.bob", laptop))
-		if code := refusalOf(err); code != "federation_unreachable" {
-			t.Errorf("%s: %v", code, err)
-		}
 	})
 }

@@ -172,6 +172,7 @@ func TestP6(t *testing.T) {
 	})
 	t.Run("written at once", func(t *testing.T) {
 		seed.Proves(t, "P6-05", "P6")
+		seed.Proves(t, "PC-13", "P6")
 		s.phase("C").inOrder(t, "key_registration", "mfa_current", "user_located", "key_written", "key_id_returned", "key_id_stored")
 		links := l.links("alice")
 		if len(links) != 1 || links[0].Device == nil || links[0].Device.String() != out.DeviceID {

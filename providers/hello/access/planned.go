@@ -263,10 +263,14 @@ func (p *planning) joins(addr string, d *hello.Device) {
 	p.Machines[addr] = m
 	switch hello.JoinType(d.In.Join) {
 	case hello.HybridJoined:
-		if !p.registersByClaims(d) {
-			p.cycle(p.is.SyncBetween(d.In.Tenant, d.In.Domain))
-			m.Carried = ptr(true) // it joins enabled, and is disabled afterwards
+		s := p.is.SyncBetween(d.In.Tenant, d.In.Domain)
+		if p.registersByClaims(d) {
+			m.DeviceID = planned(addr)
+			p.writesBackNow(s)
+			return
 		}
+		p.cycle(s)
+		m.Carried = ptr(true) // it joins enabled, and is disabled afterwards
 		m.DeviceID = planned(addr)
 	case hello.DomainJoined:
 		if p.is.RegistersAt(d) != "" {
@@ -276,6 +280,20 @@ func (p *planning) joins(addr string, d *hello.Device) {
 	default:
 		m.DeviceID = planned(addr)
 	}
+}
+
+// writesBackNow has Connect write devices back, which one that registered through AD
+// FS asks for.
+func (p *planning) writesBackNow(s *hello.Sync) {
+	if s == nil || s.In.Staging || !s.In.DeviceWriteback {
+		return
+	}
+	p.writeBack(s)
+	at := p.Syncs[s.Addr]
+	if at.Devices.Last = p.Now; devicesOf(s).own {
+		at.Devices.Next = p.Now.Add(devicesOf(s).interval)
+	}
+	p.Syncs[s.Addr] = at
 }
 
 // registersByClaims reports whether a hybrid joined device registers by what AD FS

@@ -18,11 +18,14 @@ func (p *planning) provision(e *hello.Enrollment) {
 	if code == "" {
 		return
 	}
-	sentence := "It is refused."
+	p.Gaps = append(p.Gaps, fmt.Sprintf("%s will not be provisioned, and an apply stops there: %s (%s)", e.Addr, sentenceOf(code), code))
+}
+
+func sentenceOf(code string) string {
 	if r, ok := hello.ReasonFor(code); ok {
-		sentence = r.Sentence
+		return r.Sentence
 	}
-	p.Gaps = append(p.Gaps, fmt.Sprintf("%s will not be provisioned, and an apply stops there: %s (%s)", e.Addr, sentence, code))
+	return "It is refused."
 }
 
 // provisioned goes through a provisioning as the device does: the first sign-in
@@ -60,6 +63,7 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	c.Session = c.Session || !personal
 	known := p.is.Planned(user, device)
 	known.PRT = true
+	known.RegistrationAuthority = p.registers(s)
 	if known.EnterprisePRT = s.enterprise() == ""; known.EnterprisePRT {
 		c.EnterprisePRT = p.Now.Add(enterpriseLife(p.is, s.d))
 	}
@@ -107,9 +111,22 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	}
 	c.Certificates = nil
 	if s.route.Provision == hello.P5 || s.route.Provision == hello.P7 {
-		return p.certify(s, c)
+		if code := p.certify(s, c); code != "" {
+			p.Gaps = append(p.Gaps, fmt.Sprintf("%s gets no sign-in certificate, and its device asks again later: %s (%s)", e.Addr, sentenceOf(code), code))
+		}
 	}
 	return ""
+}
+
+// registers reports whether AD FS says that it is a registration authority: it does
+// while it has an enrollment agent certificate that has not ended.
+func (p *planning) registers(s *signingIn) bool {
+	ra := p.is.RegistrationAuthorityOf(s.u, s.d)
+	if ra == nil || !ra.In.Enabled || !ra.In.RegistrationAuthority || ra.In.Authority == "" {
+		return false
+	}
+	held := p.Federations[ra.Addr]
+	return held != nil && held.Agent != nil && p.Now.Before(held.Agent.NotAfter)
 }
 
 // certify is phases D to G of P5 and P7: the registration authority has the CA

@@ -9,6 +9,7 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"github.com/smallstep/pkcs7"
 	outside "github.com/smallstep/scep"
 
+	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cms"
 	"hellolab/providers/wire/scep"
 )
@@ -75,7 +77,8 @@ func newAuthority(t testing.TB) *authority {
 	a := &authority{key: newKey(t), wrap: func(b []byte) []byte { return b }}
 	a.cert = a.sign(a.key.Public(), x509.Certificate{Subject: pkix.Name{CommonName: "CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
 	a.ra.Key = newKey(t)
-	a.ra.Chain = []*x509.Certificate{a.sign(a.ra.Key.Public(), x509.Certificate{Subject: pkix.Name{CommonName: "RA"}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment}), a.cert}
+	a.ra.Chain = []*x509.Certificate{a.sign(a.ra.Key.Public(), x509.Certificate{Subject: pkix.Name{CommonName: "RA"}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		UnknownExtKeyUsage: []asn1.ObjectIdentifier{adcert.EKUCertificateRequestAgent}}), a.cert}
 	service := &scep.Server{RA: func() (*scep.RA, error) { return &a.ra, nil }, Issue: a.issue, Rand: rand.Reader, Fail: func(err error) { t.Error(err) }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()
@@ -86,6 +89,16 @@ func newAuthority(t testing.TB) *authority {
 	t.Cleanup(server.Close)
 	a.url = server.URL + scep.Path
 	return a
+}
+
+// A certificate of the pinned authority that is not for enrollment agents, a user's
+// say, is no registration authority's.
+func TestAnotherCertificateOfTheAuthority(t *testing.T) {
+	a := newAuthority(t)
+	a.ra.Chain[0] = a.sign(a.ra.Key.Public(), x509.Certificate{Subject: pkix.Name{CommonName: "Mallory"}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment})
+	if _, err := a.client().Enroll(ctx, request(t, newKey(t), "let me in")); err == nil {
+		t.Error("it was believed")
+	}
 }
 
 func (a *authority) issue(_ context.Context, r *scep.Request) ([]*x509.Certificate, error) {

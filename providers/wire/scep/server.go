@@ -174,12 +174,12 @@ func (s *Server) serve(ctx context.Context, ra *RA, signed *cms.SignedData, devi
 		return nil, &Refusal{BadAlgorithm, "The envelope is not encrypted with AES."}
 	}
 	csr, err := sealed.Open(s.Rand, ra.Key, ra.Chain[0])
-	if err != nil {
-		return nil, &Refusal{BadMessage, "The envelope does not open."}
+	challenge := ""
+	if err == nil {
+		challenge, err = challengeOf(csr)
 	}
-	challenge, err := challengeOf(csr)
-	if err != nil {
-		return nil, &Refusal{BadRequest, "The certificate request cannot be read."}
+	if err != nil { // one answer: which of the two it is would tell of the key
+		return nil, &Refusal{BadMessage, "The envelope does not open to a certificate request."}
 	}
 	return s.Issue(ctx, &Request{CSR: csr, Challenge: challenge})
 }
