@@ -1,5 +1,6 @@
 # AD FS of a domain: with an authority it is a certificate registration authority,
-# too. Its name is sts. and the domain's.
+# too. Its name is sts. and the domain's. A tenant that is federated with it is
+# synchronized from its domain.
 federation "sts" {
   domain    = domain.corp
   authority = authority.issuing
@@ -10,20 +11,20 @@ federation "sts" {
   }
 }
 
-# A tenant whose users AD FS signs in. What it verified as a second factor counts.
+# Another vendor's service, with accounts of its own: those of the users of
+# tenants that are federated with it.
+federation "idp" {
+  kind = "third_party"
+  host = "idp.example.com"
+}
+
+# A second factor that the service verified counts.
 tenant "fabrikam" {
   domains        = ["fabrikam.com"]
   authentication = "federated"
-  federation     = federation.sts
+  federation     = federation.idp
 
   mfa {
     federated_behavior = "accept"
   }
-}
-
-# Another vendor's service, with accounts of its own: those of the users of
-# tenants that are federated with it.
-federation "okta" {
-  kind = "third_party"
-  host = "idp.example.com"
 }

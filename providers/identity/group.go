@@ -16,7 +16,7 @@ func Group() providers.Type {
 	return providers.Of(providers.Kind[spec.Group, spec.GroupOut]{
 		Name:  "group",
 		Doc:   "A security group.",
-		After: []string{"tenant", "domain", "sync"},
+		After: []string{"domain"}, // what a group may do may be what a tenant waits for: an authority, then a federation
 		Home:  func(in spec.Group) providers.Ref { return cmp.Or(in.Tenant, in.Domain) },
 		Key:   func(in spec.Group) string { return in.Name },
 		Find: func(ctx context.Context, env providers.Env, name string) (groupObject, error) {
