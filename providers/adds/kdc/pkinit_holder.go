@@ -169,7 +169,7 @@ func selfSigned(cert *x509.Certificate) bool {
 // note is what an event says of a certificate.
 func note(cert *x509.Certificate) map[string]any {
 	sum := sha256.Sum256(cert.Raw)
-	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": cert.Issuer.String(), "self_signed": selfSigned(cert)}
+	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": adcert.DirectoryName(cert.RawIssuer), "self_signed": selfSigned(cert)}
 	if names, err := adcert.Names(cert); err == nil && len(names.UPNs) > 0 {
 		m["upn"] = names.UPNs[0]
 	}
