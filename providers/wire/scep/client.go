@@ -177,17 +177,7 @@ func chainOf(asked *x509.CertificateRequest, certs []*x509.Certificate) ([]*x509
 	if i < 0 {
 		return nil, syntax("the answer has no certificate of the requested key")
 	}
-	out := []*x509.Certificate{certs[i]}
-	for at := certs[i]; !bytes.Equal(at.RawIssuer, at.RawSubject) && len(out) <= len(certs); at = out[len(out)-1] {
-		j := slices.IndexFunc(certs, func(c *x509.Certificate) bool {
-			return bytes.Equal(c.RawSubject, at.RawIssuer) && at.CheckSignatureFrom(c) == nil
-		})
-		if j < 0 {
-			break
-		}
-		out = append(out, certs[j])
-	}
-	return out, nil
+	return cms.Chain(certs[i], certs), nil
 }
 
 func (c *Client) do(ctx context.Context, operation string, message []byte) ([]byte, error) {
