@@ -102,10 +102,14 @@ func newVerifier(rand io.Reader, password string) (*verifier, error) {
 	return v, err
 }
 
-// matches says whether password is the verifier's.
+// matches says whether password is the verifier's. None takes as long as any, so
+// that time does not tell whether there is an account.
 func (v *verifier) matches(password string) bool {
-	if v == nil || len(password) > maxPasswordSize {
+	if len(password) > maxPasswordSize {
 		return false
+	}
+	if v == nil {
+		v = &verifier{Salt: make([]byte, 16), Rounds: passwordRounds}
 	}
 	hash, err := pbkdf2.Key(sha256.New, password, v.Salt, v.Rounds, sha256.Size)
 	return err == nil && subtle.ConstantTimeCompare(hash, v.Hash) == 1

@@ -129,3 +129,42 @@ func FuzzParseAssertion(f *testing.F) {
 		}
 	})
 }
+
+// An assertion is by a Hello key or by a certificate, never by both, and who takes
+// keys alone takes no certificate.
+func TestByCertificate(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(h jose.Header) string {
+		text, err := jose.SignRS256(key, h, Claims{Issuer: "alice@contoso.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	text, err := SignByCertificate(key, []byte("der"), Claims{Issuer: "alice@contoso.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseUserAssertion(text)
+	if err != nil || a.KeyID != "" || string(a.Certificate) != "der" || a.Claims.Issuer != "alice@contoso.com" || a.Token.VerifyRS256(&key.PublicKey) != nil {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := ParseAssertion(text); !errors.Is(err, ErrAssertion) {
+		t.Errorf("as one by a key: %v", err)
+	}
+	for name, h := range map[string]jose.Header{
+		"both":        {KeyID: "a2V5", Use: Use, X5C: jose.Chain{[]byte("der")}},
+		"with a kid":  {KeyID: "a2V5", X5C: jose.Chain{[]byte("der")}},
+		"with a use":  {Use: Use, X5C: jose.Chain{[]byte("der")}},
+		"empty":       {X5C: jose.Chain{{}}},
+		"neither":     {},
+		"without use": {KeyID: "a2V5"},
+	} {
+		if _, err := ParseUserAssertion(sign(h)); !errors.Is(err, ErrAssertion) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

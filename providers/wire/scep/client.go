@@ -116,7 +116,7 @@ func (c *Client) authorities(ctx context.Context) (ra *x509.Certificate, above [
 	if err != nil {
 		return nil, nil, err
 	}
-	certs, err := cms.ParseCertsOnly(der)
+	certs, err := cms.ParseCertificates(der)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,7 +165,7 @@ func (c *Client) open(reply []byte, ra *x509.Certificate, asked *about, key *rsa
 	if err != nil {
 		return nil, err
 	}
-	return cms.ParseCertsOnly(der)
+	return cms.ParseCertificates(der)
 }
 
 // chainOf finds the certificate of the requested key, and puts those above it in
