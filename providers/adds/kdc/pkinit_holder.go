@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"strings"
 
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cms"
@@ -166,12 +167,23 @@ func selfSigned(cert *x509.Certificate) bool {
 	return string(cert.RawIssuer) == string(cert.RawSubject)
 }
 
+// maxNote bounds a name in an event: it may be of a certificate that nobody
+// vouches for.
+const maxNote = 256
+
+func clip(name string) string {
+	if len(name) > maxNote {
+		return strings.ToValidUTF8(name[:maxNote], "")
+	}
+	return name
+}
+
 // note is what an event says of a certificate.
 func note(cert *x509.Certificate) map[string]any {
 	sum := sha256.Sum256(cert.Raw)
-	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": adcert.DirectoryName(cert.RawIssuer), "self_signed": selfSigned(cert)}
+	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": clip(adcert.DirectoryName(cert.RawIssuer)), "self_signed": selfSigned(cert)}
 	if names, err := adcert.Names(cert); err == nil && len(names.UPNs) > 0 {
-		m["upn"] = names.UPNs[0]
+		m["upn"] = clip(names.UPNs[0])
 	}
 	return m
 }
