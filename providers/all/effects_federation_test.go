@@ -101,8 +101,8 @@ var ofFederation = []effect{
 			l.change(tenantAddr, attrs{"authentication": word("managed"), "federation": cty.NullVal(cty.String)})
 		},
 		edits: []edit{set(tenantAddr, attrs{"authentication": word("federated"), "federation": word(adfs)}), makesBo}, ahead: 31 * time.Minute, sees: and(boEnters)},
-	{row: "M3", change: "AD FS's second factor does not count any more, and one is to be enrolled", in: inFederatedKeyTrust,
-		edits: []edit{set(tenantAddr, attrs{"mfa": block(attrs{"federated_behavior": word("reject")})}), makesBo}, gap: "mfa_required", sees: and(boWaits)},
+	{row: "M3", change: "AD FS's second factor does not count any more, and one is enrolled with the tenant's", in: inFederatedKeyTrust,
+		edits: []edit{set(tenantAddr, attrs{"mfa": block(attrs{"federated_behavior": word("reject")})}), makesBo}, ahead: 31 * time.Minute, sees: and(boEnters)},
 	{row: "M3", change: "AD FS must verify a second factor, and has no adapter", in: inFederatedKeyTrust,
 		edits: []edit{set(tenantAddr, attrs{"mfa": block(attrs{"federated_behavior": word("enforce")})}), federation(attrs{"mfa": word("none")}), makesBo}, gap: "federation_refused", sees: and(boWaits)},
 	{row: "D5", change: "the authority of sign-in certificates is not in NTAuth", in: inCertificateTrust, edits: []edit{set("authority.issuing", attrs{"ntauth": cty.False})},
