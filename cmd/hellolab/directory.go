@@ -82,12 +82,17 @@ func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, err
 		return nil, err
 	}
 	addresses := d.bySID(o.Addr)
+	registered, err := d.registeredIn(o.Addr, found)
+	if err != nil {
+		return nil, err
+	}
 	var out []keyed
 	for _, e := range found {
 		a, err := accountOf(e, o, addresses)
 		if err != nil {
 			return nil, err
 		}
+		a.Registered = registered
 		k := keyed{object: adldap.ByGUID(e.GUID.String()), aliases: []string{e.Text("userPrincipalName"), downLevel(o, e)}}
 		for _, v := range e.Values(keysAttribute) {
 			k.keys = append(k.keys, keyOf(a, string(v), d.env.Now()))
@@ -95,6 +100,28 @@ func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, err
 		out = append(out, k)
 	}
 	return out, nil
+}
+
+// registeredIn are the ids of devices that AD FS registered in a domain, among
+// entries with keys; none where no federation service registers any.
+func (d *directories) registeredIn(domain string, found []*adldap.Entry) (map[string]bool, error) {
+	services, err := providers.ResolveAll[spec.Federation, spec.FederationOut](d.env, "federation")
+	if err != nil || !slices.ContainsFunc(services, func(f providers.Object[spec.Federation, spec.FederationOut]) bool {
+		return string(f.In.Domain) == domain && f.In.DeviceRegistration
+	}) {
+		return nil, err
+	}
+	ids := map[string]bool{}
+	for _, e := range found {
+		if !slices.ContainsFunc(e.Values("objectClass"), func(class []byte) bool { return strings.EqualFold(string(class), "msDS-Device") }) {
+			continue
+		}
+		for _, v := range e.Values(keysAttribute) {
+			ids[keyOf(keylist.Account{Computer: true}, string(v), d.env.Now()).Device] = true
+		}
+	}
+	delete(ids, "")
+	return ids, nil
 }
 
 // keyOf reads a value as LDAP gives it.

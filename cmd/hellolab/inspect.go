@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,11 +11,15 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"hellolab/cmd/hellolab/internal/inspect"
 	"hellolab/cmd/hellolab/internal/view"
 	"hellolab/engine/lab"
 	"hellolab/providers"
+	"hellolab/providers/adfs"
 	"hellolab/providers/entra"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/krb"
 	"hellolab/state"
 )
@@ -39,7 +44,7 @@ func (c *inspectCommand) flags(fs *flag.FlagSet) {
 	fs.Var(&c.keys, "key", "verify signatures with the certificates or public keys of `FILE` (PEM, DER, JSON Web Keys, CNG); may be repeated")
 	fs.StringVar(&c.sessionKey, "session-key", "", "verify requests and open replies with the session key, hexadecimal or base64, in `FILE` or env:NAME")
 	fs.Var(&c.keytabs, "keytab", "open Kerberos tickets, and check their PACs, with the keys of the keytab `FILE`; may be repeated")
-	fs.BoolVar(&c.lab, "lab", false, "verify with the keys of this lab's tenants, and open the tokens they sealed")
+	fs.BoolVar(&c.lab, "lab", false, "verify with the keys of this lab's tenants, federation services and authorities, and open the tokens that tenants sealed")
 	fs.StringVar(&c.device, "device", "", "instead of a file, what the device `ADDRESS` of this lab holds: certificates and primary refresh tokens")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 }
@@ -206,7 +211,8 @@ func (c *inspectCommand) readSessionKey(ctx context.Context, s *session) ([]byte
 	return key, nil
 }
 
-// inLab inspects with what the lab's owner has: the keys of the tenants.
+// inLab inspects with what the lab's owner has: the keys of tenants, federation
+// services and authorities.
 func (c *inspectCommand) inLab(ctx context.Context, s *session, args []string, o inspect.Options) (node *inspect.Node, err error) {
 	snap, err := s.openRead(ctx, &c.stateFlags)
 	if err != nil {
@@ -231,6 +237,36 @@ func (c *inspectCommand) inLab(ctx context.Context, s *session, args []string, o
 		}
 		for _, cert := range certs {
 			key, err := inspect.CertificateKey(cert.DER, "the "+cert.Use+" of "+t.addr)
+			if err != nil {
+				return nil, err
+			}
+			o.Keys = append(o.Keys, key)
+		}
+	}
+	services, err := l.Objects().List("federation")
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range services {
+		certs, err := adfs.SigningCertificates(l.Env(rec.Addr, s.registry.Type(rec.Kind), rec.In))
+		if err != nil {
+			return nil, err
+		}
+		for _, der := range certs {
+			key, err := inspect.CertificateKey(der, "the token-signing certificate of "+rec.Addr)
+			if err != nil {
+				return nil, err
+			}
+			o.Keys = append(o.Keys, key)
+		}
+	}
+	authorities, err := providers.ResolveAll[spec.Authority, spec.AuthorityOut](l.Env("", &providers.Type{}, cty.NilVal), "authority")
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range authorities {
+		if block, _ := pem.Decode([]byte(a.Out.Certificate)); block != nil {
+			key, err := inspect.CertificateKey(block.Bytes, "the certificate of "+a.Addr)
 			if err != nil {
 				return nil, err
 			}
@@ -283,8 +319,10 @@ func (s *session) inspectDevice(l *lab.Lab, addr string, o inspect.Options) (*in
 	}
 	all := &inspect.Node{Type: "device", Title: "What " + addr + " holds"}
 	for _, h := range held {
-		node, err := inspect.Inspect(h.Data, o)
-		if err != nil {
+		var node *inspect.Node
+		if h.Issuer != "" {
+			node = inspect.Opaque("Enterprise primary refresh token", h.Issuer, len(h.Data), h.Obtained, h.Expires, o)
+		} else if node, err = inspect.Inspect(h.Data, o); err != nil {
 			return nil, fmt.Errorf("%s: %w", h.Name, err)
 		}
 		name := h.Name

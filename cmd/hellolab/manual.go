@@ -119,7 +119,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab env", "hellolab env -json"},
 		},
 		"status": {
-			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. Fields the lab has no equal of are left out or blank: those of device management, of a federation service, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
+			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. Fields the lab has no equal of are left out or blank: those of device management, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
 		},
 		"explain": {
@@ -145,7 +145,7 @@ func manuals() map[string]manual {
 		},
 		"keys": {
 			detail: "USER is an address, a UPN or DOMAIN\\name; without it, every account that has a key. Domains are read over LDAP, tenants over Graph. " +
-				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key that no synchronization wrote: the domain itself is its source, or the tenant has it for another account. " +
+				"Marks: `malformed`, a value that domain controllers pass over, with the reason; `weak`, a key that can be broken; `foreign`, a user's key that neither a synchronization nor AD FS wrote: its source is the domain itself, and its device none that AD FS registered, or the tenant has it for another account. " +
 				"Between a tenant and a domain that are synchronized: `synced`, a key that both have; `waiting for sync`, one that the domain has not got yet, or will not get, with the reason; `orphaned`, one that the tenant does not have any more, or whose device is gone.",
 			examples: []string{"hellolab keys", "hellolab keys user.alice", "hellolab keys -json 'CORP\\alice'"},
 		},

@@ -11,6 +11,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/event"
+	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/scep"
 	"hellolab/providers/wire/web"
@@ -82,7 +83,7 @@ func tellAgent(ctx context.Context, env providers.Env, who, account string, repl
 		if err != nil {
 			return
 		}
-		maps.Copy(e.Message, map[string]any{"subject": leaf.Subject.String(), "issuer": leaf.Issuer.String(), "serial": leaf.SerialNumber.Text(16),
+		maps.Copy(e.Message, map[string]any{"subject": adcert.DirectoryName(leaf.RawSubject), "issuer": adcert.DirectoryName(leaf.RawIssuer), "serial": leaf.SerialNumber.Text(16),
 			"not_after": leaf.NotAfter.UTC().Format(time.RFC3339), "certificate": drs.Thumbprint(leaf.Raw)})
 	}
 	env.Emit.Emit(e)

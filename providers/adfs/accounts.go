@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/wire/adfs"
@@ -29,6 +30,7 @@ type account struct {
 	Password    *verifier `json:"password,omitempty"`
 	TOTP        []byte    `json:"totp,omitempty"`
 	Disabled    bool      `json:"disabled,omitempty"`
+	PasswordSet time.Time `json:"password_set,omitzero"` // when it became another
 }
 
 // account returns what the service holds of an account, nil for nothing.
@@ -68,8 +70,8 @@ func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) er
 			a = &account{}
 		}
 		a.UPN, a.ImmutableID, a.Name, a.Disabled = upn, in.ImmutableID, in.Name, in.Disabled
-		if password != nil {
-			a.Password = password
+		if password != nil && !a.Password.matches(in.Password) {
+			a.Password, a.PasswordSet = password, s.env.Now()
 		}
 		switch {
 		case in.TOTPSecret != nil:

@@ -1,6 +1,7 @@
 package adfs
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func (s *server) administer(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch path := strings.ToLower(r.URL.Path); {
 	case path == adfs.PathStatus && r.Method == http.MethodGet:
-		v, err = s.status()
+		v, err = s.status(r.Context())
 	case strings.HasPrefix(path, adfs.PathAccounts):
 		v, err = s.administerAccount(r, strings.TrimPrefix(path, adfs.PathAccounts))
 	case strings.HasPrefix(path, adfs.PathApplications):
@@ -77,7 +78,7 @@ func readBody(r *http.Request, v any) error {
 	return nil
 }
 
-func (s *server) status() (*adfs.Status, error) {
+func (s *server) status(ctx context.Context) (*adfs.Status, error) {
 	ring, err := loadKeys(s.env)
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (s *server) status() (*adfs.Status, error) {
 	}
 	st.AgentError = agent.Error
 	if leaf := agent.leaf(); leaf != nil {
-		st.Agent = &adfs.Certificate{Thumbprint: thumbprint(leaf.Raw), NotAfter: leaf.NotAfter.UTC(), Renewed: agent.Made}
+		st.Agent = &adfs.Certificate{Thumbprint: thumbprint(leaf.Raw), NotAfter: leaf.NotAfter.UTC(), Renewed: agent.Made, Revoked: agent.revoked(ctx, s.env)}
 	}
 	return st, nil
 }

@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
+	"hellolab/providers/wire/revocation"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/web"
 )
@@ -48,6 +49,20 @@ func (a *storedAgent) describe() (thumb, notAfter string) {
 		return "", ""
 	}
 	return thumbprint(cert.Raw), cert.NotAfter.UTC().Format(time.RFC3339)
+}
+
+// revoked says whether the authority that issued it calls it revoked.
+func (a *storedAgent) revoked(ctx context.Context, env providers.Env) bool {
+	leaf := a.leaf()
+	if leaf == nil || len(a.Chain) < 2 {
+		return false
+	}
+	issuer, err := x509.ParseCertificate(a.Chain[1])
+	if err != nil {
+		return false
+	}
+	checker := revocation.New(revocation.NewHTTP(env.Network.Dial), revocation.Options{})
+	return checker.Check(ctx, leaf, issuer, env.Now()).Status == revocation.Revoked
 }
 
 // current says whether the certificate does at a time.

@@ -261,17 +261,25 @@ func (s *server) standingAccount(ctx context.Context, p *farm.Proof) (*farm.Acco
 		if err != nil {
 			return nil, err
 		}
-		return a.farm(), nil
+		return a.farm(), samePassword(a.PasswordSet, p)
 	}
 	id, err := sid.Parse(p.SID)
 	if err != nil {
 		return nil, err
 	}
 	a, err := s.bySID(ctx, id)
-	if err == nil && p.Method == adfs.MethodPassword && a.PasswordSet.Truncate(time.Second).After(time.Unix(p.At, 0)) {
-		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The password was changed since the sign-in.").WithHint("Sign in again.")
+	if err != nil {
+		return nil, err
 	}
-	return a, err
+	return a, samePassword(a.PasswordSet, p)
+}
+
+// samePassword refuses what was proved with a password that is another by now.
+func samePassword(set time.Time, p *farm.Proof) error {
+	if p.Method == adfs.MethodPassword && set.Truncate(time.Second).After(time.Unix(p.At, 0)) {
+		return adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The password was changed since the sign-in.").WithHint("Sign in again.")
+	}
+	return nil
 }
 
 // timeOf reads a FILETIME; zero for none, and for never.

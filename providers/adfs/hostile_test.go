@@ -198,3 +198,48 @@ func TestOldFactor(t *testing.T) {
 		t.Errorf("of ten minutes: page %q", got)
 	}
 }
+
+// The refresh token of an application becomes no primary refresh token, which is
+// good for any.
+func TestApplicationGetsNoPRT(t *testing.T) {
+	l := newLab(t)
+	d := l.register("DESK1")
+	tokens, err := l.tokens(oauth.TokenRequest{GrantType: oauth.GrantPassword, ClientID: appID, Username: alice, Password: password}.Form())
+	l.must(err)
+	for _, client := range []string{appID, oauth.ClientCloudAP} {
+		_, err := l.obtain(d, func(r *prt.Request) {
+			r.ClientID, r.GrantType, r.Username, r.Password, r.RefreshToken = client, oauth.GrantRefreshToken, "", "", tokens.RefreshToken
+		})
+		if !errors.Is(err, &wire.Error{OAuth: wire.InvalidGrant, Code: wire.CodeRefreshInvalid}) {
+			t.Errorf("%s: %v", client, err)
+		}
+	}
+}
+
+// Another password ends what the former proved at a third party's service, too; the
+// same one told again does not.
+func TestThirdPartyPassword(t *testing.T) {
+	l := newThirdParty(t)
+	set := func(password string) {
+		t.Helper()
+		l.must(l.admin().SetAccount(t.Context(), l.For(service), wire.Account{UPN: alice, Password: password, ImmutableID: "immutable-alice", TOTPSecret: totp}))
+	}
+	tokens, err := l.tokens(oauth.TokenRequest{GrantType: oauth.GrantPassword, ClientID: appID, Username: alice, Password: password}.Form())
+	l.must(err)
+	refresh := func() (err error) {
+		next, err := l.tokens(oauth.TokenRequest{GrantType: oauth.GrantRefreshToken, ClientID: appID, RefreshToken: tokens.RefreshToken, Scope: "openid"}.Form())
+		if err == nil {
+			tokens = next
+		}
+		return err
+	}
+	l.Advance(time.Minute)
+	set(password)
+	if err := refresh(); err != nil {
+		t.Errorf("the same password: %v", err)
+	}
+	set("Another horse 8 battery")
+	if err := refresh(); !errors.Is(err, &wire.Error{OAuth: wire.InvalidGrant, Code: wire.CodeRefreshInvalid}) {
+		t.Errorf("another password: %v", err)
+	}
+}

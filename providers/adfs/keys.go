@@ -108,6 +108,23 @@ func loadKeys(env providers.Env) (*keyRing, error) {
 	return load[keyRing](env, tableServer, keyRings)
 }
 
+// SigningCertificates are the certificates, DER, that what a service signed verifies
+// with. One that was never applied has none.
+func SigningCertificates(env providers.Env) ([][]byte, error) {
+	ring, err := loadKeys(env)
+	if errors.Is(err, providers.ErrGone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all [][]byte
+	for _, k := range ring.Signing {
+		all = append(all, k.Certificate)
+	}
+	return all, nil
+}
+
 // dropKeys forgets keys whose overlap is over.
 func dropKeys(ctx context.Context, env providers.Env) error {
 	ring, err := loadKeys(env)

@@ -183,6 +183,11 @@ func (t tokens) Redeem(ctx context.Context, client, refreshToken string) (*farm.
 	if err != nil {
 		return nil, err
 	}
+	// A primary refresh token is good for any client: one application's token does not
+	// become one.
+	if !app.windows {
+		return nil, refreshInvalid("it was issued to an application, and not to Windows")
+	}
 	token, err := t.refreshTokenOf(app, refreshToken)
 	if err != nil {
 		return nil, err

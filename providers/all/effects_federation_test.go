@@ -69,11 +69,11 @@ func certificateFails(reason, then string) []sees {
 
 // ofFederation are the rows of federation and certificate trust.
 var ofFederation = []effect{
-	{row: "T2", change: "trust: certificate to cloud Kerberos", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), makesBo}, sees: []sees{
+	{row: "T2", change: "trust: certificate to cloud Kerberos, and the container stays", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), makesBo}, sees: []sees{
 		{on: desk, was: "allowed", is: "at_risk certificate_container", then: "reprovision next_signin D"},
 		boEnters,
 	}},
-	{row: "T2", change: "the same, and Hello is provisioned anew", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), {addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, sees: []sees{
+	{row: "T2", change: "the same, and Hello is provisioned anew, as a plan has it", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), {addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, sees: []sees{
 		{on: desk, was: "allowed", is: "allowed"},
 	}},
 	{row: "T4", change: "trust: key to certificate, and one is enrolled", in: inFederatedKeyTrust, given: alsoTrust(spec.TrustCertificate), edits: []edit{trusts("trust.certificate"), makesBo}, sees: []sees{

@@ -72,7 +72,7 @@ var generalReasons = []Reason{
 	{"policy_disabled", "", "", "Policy does not enable Windows Hello for Business for this user on this device.", "Set use_passport_for_work = true in a policy that reaches them."},
 	{"post_logon_disabled", "", "", "Policy keeps provisioning from starting after sign-in.", "Set disable_post_logon_provisioning = false."},
 	{"remote_session", "", "", "The user is connected by Remote Desktop.", "Set session to \"local\"."},
-	{"no_enterprise_prt", "", "", "The user has no token of the federation service.", "Let Connect write the device back (device_writeback of the sync), and check that AD FS answers."},
+	{"no_enterprise_prt", "", "", "The user has no token of the federation service.", "Sign in with the password while AD FS answers; it knows the device that Connect wrote back (device_writeback of the sync), or that it registered itself."},
 	{"registration_authority_not_ready", "", "", "The certificate registration authority does not answer.", "Enable it on the federation block and check that AD FS answers."},
 	{"template_not_ready", "", "", "The template for sign-in certificates cannot be enrolled.", "Publish the template at the authority and let the users enroll."},
 	{"certificate_payload_missing", "", "", "Device management delivers no sign-in certificate to the user.", "Assign a certificate profile to the user."},

@@ -37,12 +37,12 @@ var certificateReasons = []Reason{
 	{"certificate_request_refused", "0xCAA20002", "", "The registration authority does not accept the certificate request.", "Read its reason in the trace: the request must be for a key of the user that the directory has, or a receipt proves."},
 	{"certificate_key_unknown", "MSIS9711", "", "The registration authority finds the key of the request neither with the account in the directory nor in a receipt.", "Let Connect write the key (sync run), and try again."},
 	{"receipt_refused", "0xCAA20002", "", "The registration authority does not accept the tenant's receipt for the key.", "Let Connect carry the tenant's certificates to the domain (sync run), and try again while the receipt is fresh."},
-	{"agent_certificate_unusable", "0x80094807", "CERTSRV_E_ENROLL_DENIED", "The registration authority has no enrollment agent certificate that the authority accepts.", "See agent_not_after of the federation, and that its account may enroll the template WHFBEnrollmentAgent."},
+	{"agent_certificate_unusable", "0x80094807", "CERTSRV_E_ENROLL_DENIED", "The registration authority has no enrollment agent certificate that the authority accepts.", "See agent_not_after of the federation, that the certificate is not revoked (hellolab doctor), and that its account may enroll the template WHFBEnrollmentAgent."},
 	{"certificate_needs_pin", "", "", "The device has a sign-in certificate to ask for, and the Hello key that signs the request needs its gesture.", "Sign in with Hello, or give the PIN with the password."},
 	{"certificate_not_issued", "0x80094004", "CERTSRV_E_BAD_REQUESTSTATUS", "The certificate authority did not issue the certificate.", "Read its reason in the trace."},
 
 	// In the container.
-	{"certificate_missing", "0xC0000385", "STATUS_SMARTCARD_NO_CERTIFICATE", "The Hello container has no sign-in certificate.", "Wait for its delivery, or see in the trace why none was issued; until then prove the key itself (key trust)."},
+	{"certificate_missing", "0xC0000385", "STATUS_SMARTCARD_NO_CERTIFICATE", "The Hello container has no sign-in certificate.", "Sign in with the password and the PIN behind it, which asks for a certificate again; the trace tells why none was issued. Until then only key trust proves the key."},
 	{"certificate_container", "", "", "The container was made for certificate trust, and Microsoft names no direct way from there to cloud Kerberos trust.", "Delete the container (certutil -deleteHelloContainer), sign in with the password, and provision Hello anew."},
 	{"certificate_no_domain", "0xC0000233", "STATUS_DOMAIN_CONTROLLER_NOT_FOUND", "The sign-in certificate names no domain, neither in its subject nor by a UPN, so Kerberos looks for no controller.", "Issue one by a template that puts the subject's DN or UPN into it."},
 

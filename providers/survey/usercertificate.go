@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adcert"
+	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/revocation"
 )
 
@@ -47,7 +49,7 @@ func (s *survey) issuer(leaf *x509.Certificate) (addr string, revoked bool) {
 }
 
 // federations reads what federation services hold: as they say themselves, of the
-// enrollment agent certificate when it ends.
+// enrollment agent certificate when it ends, and whether it is revoked.
 func (s *survey) federations() error {
 	all, err := existing[spec.Federation, spec.FederationOut](s.env, "federation")
 	for _, o := range all {
@@ -59,6 +61,15 @@ func (s *survey) federations() error {
 				continue
 			}
 			f.Agent = &access.AgentCertificate{NotAfter: ends}
+			ctx, cancel := context.WithTimeout(s.ctx, patience)
+			status, err := adfs.Admin{Host: o.Out.Host, Secret: o.Out.AdminSecret}.Status(ctx, s.env)
+			cancel()
+			switch {
+			case err != nil:
+				s.gap("The enrollment agent certificate of "+o.Addr, err)
+			case status.Agent != nil:
+				f.Agent.Revoked = status.Agent.Revoked
+			}
 		}
 		s.facts.Federations[o.Addr] = f
 	}

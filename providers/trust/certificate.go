@@ -166,6 +166,8 @@ func noAgent(ctx context.Context, env providers.Env, in spec.Trust) (string, err
 		return fmt.Sprintf("%s has no enrollment agent certificate: %s.", f.Addr, strings.TrimSuffix(status.AgentError, ".")), nil
 	case agent == nil:
 		return fmt.Sprintf("%s has no enrollment agent certificate.", f.Addr), nil
+	case agent.Revoked:
+		return fmt.Sprintf("The enrollment agent certificate of %s has been revoked.", f.Addr), nil
 	case !env.Now().Before(agent.NotAfter):
 		return fmt.Sprintf("The enrollment agent certificate of %s has ended.", f.Addr), nil
 	}

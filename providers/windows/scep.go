@@ -13,6 +13,7 @@ import (
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
+	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/scep"
 )
 
@@ -69,7 +70,7 @@ func (m *machine) enrollBySCEP(ctx context.Context, t *trace, user person, key c
 		return refused(err)
 	}
 	t.step(event.Device, "", local, "certificate_received", "The certificate comes back from NDES.",
-		message{"subject": chain[0].Subject.String(), "issuer": chain[0].Issuer.String(), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
+		message{"subject": kerberos.NameOf(chain[0].RawSubject), "issuer": kerberos.NameOf(chain[0].RawIssuer), "serial_number": chain[0].SerialNumber.Text(16), "chain": len(chain)})
 	return m.install(ctx, t, event.Device, user, key, p.purpose, hello.MDMDelivery, chain)
 }
 

@@ -27,7 +27,7 @@ func (s *signingIn) reachByCertificate(ctx context.Context, to target) error {
 		return err
 	}
 	t.step(event.Device, event.Store, local, "certificate_chosen", "A program on the device takes the certificate for the service, whose key is the Hello key in the container.",
-		message{"subject": chain[0].Subject.String(), "issuer": chain[0].Issuer.String(), "not_after": chain[0].NotAfter, "purpose": purpose, "kid": s.kid})
+		message{"subject": kerberos.NameOf(chain[0].RawSubject), "issuer": kerberos.NameOf(chain[0].RawIssuer), "not_after": chain[0].NotAfter, "purpose": purpose, "kid": s.kid})
 	if to.service.In.Kind == spec.ServiceRDP {
 		return s.remoteDesktop(ctx, to, kerberos.Key{Signer: signer, Certificates: chain})
 	}

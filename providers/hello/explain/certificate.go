@@ -124,7 +124,7 @@ func (e *explaining) issuing() []Condition {
 	if ready.Verdict != Met {
 		return []Condition{written, ready}
 	}
-	agent := Condition{Name: "agent_certificate", Needs: "It has an enrollment agent certificate, in its life.", Verdict: Unknown}
+	agent := Condition{Name: "agent_certificate", Needs: "It has an enrollment agent certificate, in its life and not revoked.", Verdict: Unknown}
 	if held := e.held.Lab.Federations[ra.Addr]; held != nil && held.Agent != nil {
 		in := !held.Agent.Revoked && e.held.Lab.Now.Before(held.Agent.NotAfter)
 		agent = condition(agent.Name, agent.Needs, in, "agent_certificate_unusable")

@@ -50,16 +50,8 @@ func NameIn(cert *x509.Certificate, known krb.Name) krb.Name {
 	return known
 }
 
-// NameOf is a distinguished name in a certificate, DER, as LDAP and Windows write
-// it: the account first, its domain last.
-func NameOf(raw []byte) string {
-	name, err := adcert.NameOf(raw)
-	if err != nil {
-		return ""
-	}
-	slices.Reverse(name)
-	return name.String()
-}
+// NameOf is adcert's DirectoryName.
+func NameOf(raw []byte) string { return adcert.DirectoryName(raw) }
 
 // UPNIn is the user principal name among a certificate's alternative names; "" when
 // there is none.

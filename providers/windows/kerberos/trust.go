@@ -17,7 +17,7 @@ import (
 func (p *Provider) trust(ctx context.Context) pkinit.Trust {
 	return func(kdc *x509.Certificate, others []*x509.Certificate) error {
 		note := map[string]any{
-			"subject": kdc.Subject.String(), "issuer": kdc.Issuer.String(), "dns_names": kdc.DNSNames, "strict": p.Validation.Strict,
+			"subject": NameOf(kdc.RawSubject), "issuer": NameOf(kdc.RawIssuer), "dns_names": kdc.DNSNames, "strict": p.Validation.Strict,
 			"not_before": kdc.NotBefore.UTC().Format(time.RFC3339), "not_after": kdc.NotAfter.UTC().Format(time.RFC3339),
 			"kdc_authentication": adcert.HasEKU(kdc, adcert.EKUKPKdc),
 		}

@@ -179,6 +179,17 @@ func trim(out []byte, kept int) []byte {
 	return out
 }
 
+// DirectoryName is a distinguished name in a certificate, DER, as LDAP and Windows
+// write it: the account first, its domain last. It is empty for what is no name.
+func DirectoryName(raw []byte) string {
+	name, err := NameOf(raw)
+	if err != nil {
+		return ""
+	}
+	slices.Reverse(name)
+	return name.String()
+}
+
 // String returns the text form: DC=com,DC=contoso,CN=Contoso CA. A value that
 // would read as something else stands in double quotes.
 func (n Name) String() string {

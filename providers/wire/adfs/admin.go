@@ -64,6 +64,7 @@ type Certificate struct {
 	NotAfter   time.Time `json:"not_after"`
 	Renewed    time.Time `json:"renewed,omitzero"`   // when it was made
 	Published  time.Time `json:"published,omitzero"` // until when it is published; zero: it is in use
+	Revoked    bool      `json:"revoked,omitempty"`  // of the agent's: its authority says so, by a list or OCSP
 }
 
 // Admin administers a service of the lab.

@@ -123,9 +123,13 @@ func FuzzParseStatement(f *testing.F) {
 
 func FuzzParseAssertion(f *testing.F) {
 	f.Add("eyJhbGciOiJSUzI1NiIsImtpZCI6ImsiLCJ1c2UiOiJuZ2MifQ.eyJpc3MiOiJhIn0.AAAA")
+	f.Add("eyJhbGciOiJSUzI1NiIsIng1YyI6IkFBQUEifQ.eyJpc3MiOiJhIn0.AAAA")
 	f.Fuzz(func(t *testing.T, s string) {
-		if a, err := ParseAssertion(s); err == nil && a.KeyID == "" {
+		if a, err := ParseAssertion(s); err == nil && (a.KeyID == "" || a.Certificate != nil) {
 			t.Fatal("an assertion without a key")
+		}
+		if a, err := ParseUserAssertion(s); err == nil && (a.KeyID == "") == (a.Certificate == nil) {
+			t.Fatal("an assertion by neither key nor certificate, or by both")
 		}
 	})
 }

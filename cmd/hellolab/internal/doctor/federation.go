@@ -45,6 +45,8 @@ func (x *examination) agent(f *Federation) {
 		x.add(Error, "federation_agent", f.Addr, "", "See that its authority issues the template, then run `hellolab apply`.", "The registration authority has no enrollment agent certificate: %s.", f.Status.AgentError)
 	case a == nil:
 		x.add(Error, "federation_agent", f.Addr, "", "Run `hellolab apply`.", "The registration authority has no enrollment agent certificate.")
+	case a.Revoked:
+		x.add(Error, "federation_agent", f.Addr, "", "Set registration_authority of "+f.Addr+" to false and apply, then to true and apply: it enrolls another one.", "The enrollment agent certificate has been revoked: no sign-in certificate is issued.")
 	case !x.Now.Before(a.NotAfter):
 		x.add(Error, "federation_agent", f.Addr, "", "Run `hellolab apply`, which renews it.", "The enrollment agent certificate has expired on %s: no sign-in certificate is issued.", stamp(a.NotAfter))
 	case !x.Now.Before(a.NotAfter.Add(-agentRenewal)):

@@ -63,6 +63,7 @@ func Decoders() []Decoder {
 		{"keyrequest", "registration of a Hello key", "JSON with `kngc`", false, decodeKeyRequest},
 		{"jwks", "JSON Web Keys, one or a set", "JSON with `kty` or `keys`", false, decodeJWKS},
 		{"json", "JSON with tokens or keys in it", "`{` or `[`", false, decodeJSON},
+		{"saml", "assertion of SAML 1.1, alone or in a WS-Trust reply", "`Assertion` with an `AssertionID`", true, decodeSAML},
 		{"jwt", "signed token: JWT, Hello assertion, device or session request", "three parts, a header with `alg`", true, decodeJWT},
 		{"jwe", "encrypted message: session_key_jwe or a sealed reply", "five parts, a header with `enc`", true, decodeJWE},
 		{"token", "opaque token: PRT or refresh token", "a version, a hint, a sealed rest", true, decodeToken},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"hellolab/providers/entra"
 	"hellolab/providers/wire/guid"
@@ -48,6 +49,17 @@ func (i *inspector) tenantToken(text string, t *entra.TokenText) *Node {
 	if t.Kind == entra.KindPRT {
 		n.add("session key", "(32 bytes, under the seal: the tenant keeps it nowhere else)")
 	}
+	return n
+}
+
+// Opaque is a token that only its issuer reads: who that is, and its life as the
+// holder knows it.
+func Opaque(title, issuer string, size int, obtained, expires time.Time, o Options) *Node {
+	n := &Node{Type: "token", Title: title}
+	n.add("issuer", issuer)
+	n.noted("sealed", size, "characters, which only its issuer can open")
+	n.time("obtained", obtained, o.Now)
+	n.time("expires", expires, o.Now)
 	return n
 }
 

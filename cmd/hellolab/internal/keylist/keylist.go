@@ -38,7 +38,7 @@ const (
 const (
 	Malformed = "malformed" // domain controllers pass over the value
 	Weak      = "weak"      // its private key can be had
-	Foreign   = "foreign"   // the domain itself is the source of a user's key: no synchronization wrote it
+	Foreign   = "foreign"   // the domain itself is the source of a user's key: neither a synchronization nor a federation service wrote it
 )
 
 // Account is whose keys they are.
@@ -48,6 +48,9 @@ type Account struct {
 	Home     string // address of the domain or tenant
 	SID      string // in the domain; of a tenant's account, in the domain that it is synchronized from, else ""
 	Computer bool
+	// Registered has the ids of devices that a federation service registered in the
+	// domain: it also writes the keys of users there.
+	Registered map[string]bool
 }
 
 // Key is one registered key. What the directory does not say is absent.
@@ -119,7 +122,7 @@ func FromAD(a Account, value ldapmsg.DNBinary, now time.Time) Key {
 	if s, ok := c.Custom.Strength(); ok && s == keycred.StrengthWeak && !k.Has(Weak) {
 		k.mark(Weak, "Whoever registered the key calls it weak.")
 	}
-	if c.Source == keycred.SourceAD && !a.Computer {
+	if c.Source == keycred.SourceAD && !a.Computer && !a.Registered[k.Device] {
 		k.mark(Foreign, "The source of this user's key is the domain itself: it was written past the registration at Entra ID, as whoever may write the attribute can to sign in as the user.")
 	}
 	return k

@@ -255,7 +255,7 @@ func CheckWarnings(results []check.Result) hcl.Diagnostics {
 		d := &hcl.Diagnostic{
 			Severity: hcl.DiagWarning,
 			Summary:  "Check " + strconv.Quote(r.Name) + " did not come out as expected",
-			Detail:   r.Message + ".",
+			Detail:   strings.TrimSuffix(r.Message, ".") + ".",
 			Subject:  r.Range.Ptr(),
 		}
 		if r.Verdict != nil && r.Verdict.Reason != nil {

@@ -119,7 +119,7 @@ func (e *explainWriter) table(rows [][]string) {
 		var b strings.Builder
 		for i, cell := range r {
 			if cell = Escape(cell); i < len(r)-1 {
-				cell = pad(cell, min(width[i], 56)+2)
+				cell = pad(cell, min(width[i], 64)+2)
 			}
 			b.WriteString(cell)
 		}
