@@ -105,6 +105,17 @@ check "s05" {
   expect = "kdc_certificate_unknown_revocation"
 }
 
+check "s07" {
+  after  = "31m"
+  faults = [fault.s07_controller_outdated]
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "key_name_mismatch"
+}
+
 # Answers come so late that the second factor is old when the key is registered.
 check "s10" {
   faults = [fault.s10_host_slow]

@@ -46,6 +46,12 @@ fault "s05_revocation_unreachable" {
   target = authority.issuing
 }
 
+fault "s07_controller_outdated" {
+  kind   = "controller_outdated"
+  target = domain.corp
+  build  = "17763.300"
+}
+
 fault "s10_host_slow" {
   kind   = "host_slow"
   target = tenant.contoso

@@ -1,5 +1,11 @@
 # AD FS of a domain: with an authority it is a certificate registration authority,
-# too. Its name is sts. and the domain's.
+<<<<<<< HEAD
+# too. Its name is sts. and the domain's. A tenant that is federated with it is
+# synchronized from its domain.
+=======
+# too. Its name is sts. and the domain's. A tenant that is federated with it has a
+# sync from its domain.
+>>>>>>> hello
 federation "sts" {
   domain    = domain.corp
   authority = authority.issuing
@@ -10,20 +16,33 @@ federation "sts" {
   }
 }
 
-# A tenant whose users AD FS signs in. What it verified as a second factor counts.
+# Another vendor's service, with accounts of its own: those of the users of
+# tenants that are federated with it.
+<<<<<<< HEAD
+federation "idp" {
+=======
+federation "idp" {
+>>>>>>> hello
+  kind = "third_party"
+  host = "idp.example.com"
+}
+
+<<<<<<< HEAD
+# A second factor that the service verified counts.
 tenant "fabrikam" {
   domains        = ["fabrikam.com"]
   authentication = "federated"
-  federation     = federation.sts
+  federation     = federation.idp
+=======
+# A tenant whose users that service signs in. What it verified as a second factor
+# counts.
+tenant "fabrikam" {
+  domains        = ["fabrikam.com"]
+  authentication = "federated"
+  federation     = federation.idp
+>>>>>>> hello
 
   mfa {
     federated_behavior = "accept"
   }
-}
-
-# Another vendor's service, with accounts of its own: those of the users of
-# tenants that are federated with it.
-federation "okta" {
-  kind = "third_party"
-  host = "idp.example.com"
 }

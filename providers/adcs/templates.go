@@ -78,6 +78,7 @@ func (s *settings) grants() (grants, error) { return identifiers(s.Enroll) }
 func identifiers(texts map[string][]string) (map[string][]sid.SID, error) {
 	out := map[string][]sid.SID{}
 	for name, texts := range texts {
+		out[name] = []sid.SID{}
 		for _, text := range texts {
 			id, err := sid.Parse(text)
 			if err != nil {
@@ -90,14 +91,19 @@ func identifiers(texts map[string][]string) (map[string][]sid.SID, error) {
 }
 
 // accountsOf resolves whom changed templates name in one of their lists, by the
-// templates' own names.
+// templates' own names. A list that is there and empty names nobody; one that is
+// absent is not in the map.
 func accountsOf(env providers.Env, in spec.Authority, list func(*spec.AuthorityTemplate) []providers.Ref) (map[string][]string, error) {
 	out := map[string][]string{}
 	for name, change := range in.Templates {
 		if i := slices.IndexFunc(templateNames(), func(n string) bool { return strings.EqualFold(n, name) }); i >= 0 {
 			name = templateNames()[i]
 		}
-		for _, ref := range list(change) {
+		named := list(change)
+		if named != nil {
+			out[name] = []string{}
+		}
+		for _, ref := range named {
 			id, err := identifierOf(env, ref)
 			if err != nil {
 				return nil, fmt.Errorf("template %s: %s: %w", name, ref, err)

@@ -86,6 +86,7 @@ func TestTemplateBlocks(t *testing.T) {
 		"for a group of hers": {&spec.AuthorityTemplate{For: []providers.Ref{"group.staff"}}, true, true, 0},
 		"for herself":         {&spec.AuthorityTemplate{For: []providers.Ref{"user.alice"}}, true, true, 0},
 		"for others":          {&spec.AuthorityTemplate{For: []providers.Ref{"group.others"}}, false, false, ca.CodeRestricted},
+		"for nobody":          {&spec.AuthorityTemplate{For: []providers.Ref{}}, false, false, ca.CodeRestricted},
 	} {
 		e.Update(issuing, authority(c.block))
 		issued, err := sts.client.Submit(t.Context(), sts.service, request)

@@ -130,7 +130,7 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 		TLS: certificate.tls, Rand: s.env.Rand, Log: s.log,
 	})
 	s.ldap = append(s.ldap, at.ldapd)
-	pkinit, err := s.pkinit(certificate)
+	pkinit, err := s.pkinit(certificate, s.set.controllerOf(c.Name))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/adds/directory"
 	"hellolab/providers/adds/kdc"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/revocation"
 )
@@ -27,8 +28,8 @@ var mappings = map[string]kdc.MappingMode{
 const reuse = 10 * time.Minute
 
 // pkinit is the pre-authentication by public key of one controller.
-func (s *service) pkinit(c *kdcCertificate) (kdc.Preauth, error) {
-	policy := kdc.PKINITPolicy{Mapping: mappings[s.set.In.Mapping], ClientAuthEKU: s.set.In.ClientAuthEKU, ReuseKey: reuse}
+func (s *service) pkinit(c *kdcCertificate, at spec.Controller) (kdc.Preauth, error) {
+	policy := kdc.PKINITPolicy{Mapping: mappings[s.set.In.Mapping], ClientAuthEKU: s.set.In.ClientAuthEKU, ReuseKey: reuse, MisnamesKeys: hello.MisnamesKeys(at)}
 	if s.set.In.Interop != nil {
 		policy.KeylessCMS = s.set.In.Interop.KeylessCMS
 	}

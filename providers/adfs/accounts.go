@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/wire/adfs"
@@ -29,6 +30,7 @@ type account struct {
 	Password    *verifier `json:"password,omitempty"`
 	TOTP        []byte    `json:"totp,omitempty"`
 	Disabled    bool      `json:"disabled,omitempty"`
+	PasswordSet time.Time `json:"password_set,omitzero"` // when it became another
 }
 
 // account returns what the service holds of an account, nil for nothing.
@@ -68,8 +70,8 @@ func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) er
 			a = &account{}
 		}
 		a.UPN, a.ImmutableID, a.Name, a.Disabled = upn, in.ImmutableID, in.Name, in.Disabled
-		if password != nil {
-			a.Password = password
+		if password != nil && !a.Password.matches(in.Password) {
+			a.Password, a.PasswordSet = password, s.env.Now()
 		}
 		switch {
 		case in.TOTPSecret != nil:
@@ -102,10 +104,14 @@ func newVerifier(rand io.Reader, password string) (*verifier, error) {
 	return v, err
 }
 
-// matches says whether password is the verifier's.
+// matches says whether password is the verifier's. None takes as long as any, so
+// that time does not tell whether there is an account.
 func (v *verifier) matches(password string) bool {
-	if v == nil || len(password) > maxPasswordSize {
+	if len(password) > maxPasswordSize {
 		return false
+	}
+	if v == nil {
+		v = &verifier{Salt: make([]byte, 16), Rounds: passwordRounds}
 	}
 	hash, err := pbkdf2.Key(sha256.New, password, v.Salt, v.Rounds, sha256.Size)
 	return err == nil && subtle.ConstantTimeCompare(hash, v.Hash) == 1

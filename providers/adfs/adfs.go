@@ -36,7 +36,7 @@ func Federation() providers.Type {
 	return providers.Of(providers.Kind[spec.Federation, spec.FederationOut]{
 		Name:   "federation",
 		Doc:    "A federation service: AD FS, with enterprise device registration and a certificate registration authority, or another vendor's.",
-		After:  []string{"domain", "authority"},
+		After:  []string{"domain"},
 		Hosts:  hosts,
 		Key:    keyOf,
 		Find:   find,

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"hellolab/providers/adfs/farm"
+	"hellolab/providers/wire/addevice"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/gss"
+	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/krbclient"
 	"hellolab/providers/wire/ldapmsg"
@@ -143,7 +145,7 @@ func (s *server) expired(ctx context.Context, name string) error {
 }
 
 // accountAttributes are read of an account.
-var accountAttributes = []string{"objectSid", "sAMAccountName", "sAMAccountType", "userPrincipalName", "displayName", "mail", "userAccountControl", "lockoutTime", "pwdLastSet", "msDS-UserPasswordExpiryTimeComputed"}
+var accountAttributes = []string{"objectSid", "sAMAccountName", "sAMAccountType", "userPrincipalName", "displayName", "mail", "userAccountControl", "lockoutTime", "accountExpires", "pwdLastSet", "msDS-UserPasswordExpiryTimeComputed"}
 
 // lookup finds an account by the name that somebody signs in with.
 func (s *server) lookup(ctx context.Context, name string) (*adldap.Entry, error) {
@@ -203,7 +205,7 @@ func (s *server) bySID(ctx context.Context, id sid.SID) (*farm.Account, error) {
 // typeComputer is a value of sAMAccountType (MS-ADTS 2.2.17).
 const typeComputer = "805306369"
 
-// accountOf reads an account. One that is disabled is refused.
+// accountOf reads an account. One that is disabled, or has ended, is refused.
 func (s *server) accountOf(e *adldap.Entry) (*farm.Account, error) {
 	id, err := sid.Decode(e.Bytes("objectSid"))
 	if err != nil {
@@ -211,6 +213,9 @@ func (s *server) accountOf(e *adldap.Entry) (*farm.Account, error) {
 	}
 	if bits, _ := strconv.ParseInt(e.Text("userAccountControl"), 10, 64); bits&uacDisabled != 0 {
 		return nil, invalidAccount("the account is disabled", "Set enabled of the user.")
+	}
+	if end := timeOf(e.Text("accountExpires")); !end.IsZero() && !s.env.Now().Before(end) {
+		return nil, invalidAccount("the account has expired", "Give the account more time.")
 	}
 	raw := e.GUID.Windows()
 	a := &farm.Account{UPN: e.Text("userPrincipalName"), Name: e.Text("sAMAccountName"), NetBIOS: s.set.NetBIOS, DN: e.DN, DisplayName: e.Text("displayName"), Mail: e.Text("mail"),
@@ -223,8 +228,31 @@ func (s *server) accountOf(e *adldap.Entry) (*farm.Account, error) {
 }
 
 // standing is the account of a proof as it is now: one that may not sign in any
-// more gets nothing for what it proved before.
+// more gets nothing for what it proved before, nor does one on a device that may
+// not.
 func (s *server) standing(ctx context.Context, p *farm.Proof) (*farm.Account, error) {
+	a, err := s.standingAccount(ctx, p)
+	if err != nil || p.DeviceID == "" {
+		return a, err
+	}
+	id, err := guid.Parse(p.DeviceID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.directory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	d, err := addevice.Find(c, id)
+	if errors.Is(err, addevice.ErrNotWritten) || err == nil && !d.Enabled {
+		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The device that the sign-in was on is disabled, or no device of the domain any more.").WithHint("Enable the device, or register it again.")
+	}
+	return a, err
+}
+
+// standingAccount is standing for who looks at the device itself.
+func (s *server) standingAccount(ctx context.Context, p *farm.Proof) (*farm.Account, error) {
 	if !s.set.adfs() {
 		a, err := s.account(p.UPN)
 		if err == nil && (a == nil || a.Disabled) {
@@ -233,17 +261,25 @@ func (s *server) standing(ctx context.Context, p *farm.Proof) (*farm.Account, er
 		if err != nil {
 			return nil, err
 		}
-		return a.farm(), nil
+		return a.farm(), samePassword(a.PasswordSet, p)
 	}
 	id, err := sid.Parse(p.SID)
 	if err != nil {
 		return nil, err
 	}
 	a, err := s.bySID(ctx, id)
-	if err == nil && p.Method == adfs.MethodPassword && a.PasswordSet.Truncate(time.Second).After(time.Unix(p.At, 0)) {
-		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The password was changed since the sign-in.").WithHint("Sign in again.")
+	if err != nil {
+		return nil, err
 	}
-	return a, err
+	return a, samePassword(a.PasswordSet, p)
+}
+
+// samePassword refuses what was proved with a password that is another by now.
+func samePassword(set time.Time, p *farm.Proof) error {
+	if p.Method == adfs.MethodPassword && set.Truncate(time.Second).After(time.Unix(p.At, 0)) {
+		return adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The password was changed since the sign-in.").WithHint("Sign in again.")
+	}
+	return nil
 }
 
 // timeOf reads a FILETIME; zero for none, and for never.
@@ -273,9 +309,10 @@ func (s *server) ownPassword(ctx context.Context, name, password string) (*farm.
 		return nil, err
 	}
 	if a == nil {
+		(*verifier)(nil).matches(password)
 		return nil, badCredentials()
 	}
-	locked, err := s.locked("pwd", a.UPN)
+	locked, err := s.guess(ctx, "pwd", a.UPN)
 	if err != nil {
 		return nil, err
 	}
@@ -283,9 +320,6 @@ func (s *server) ownPassword(ctx context.Context, name, password string) (*farm.
 		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeCredentials, "The account is locked after too many wrong passwords.").WithHint("Wait until the lock-out ends.")
 	}
 	if !a.Password.matches(password) {
-		if err := s.guessed(ctx, "pwd", a.UPN); err != nil {
-			return nil, err
-		}
 		return nil, badCredentials()
 	}
 	if a.Disabled {

@@ -260,7 +260,9 @@ func (s *server) answerDevice(w http.ResponseWriter, r *http.Request, f *flow) e
 			return deviceCodeExpired()
 		}
 		if d.State = state; state == codeApproved {
-			d.Proof = f.Proof
+			p := *f.Proof
+			p.DeviceID = "" // proved by the machine of the page; the tokens go to another
+			d.Proof = &p
 		}
 		return put(w, tableDeviceCodes, f.UserCode, d)
 	})

@@ -102,17 +102,21 @@ type enterprise struct {
 	session prt.Deriver
 }
 
-// signed is a request for a PRT by alice's password.
-func (l *lab) signed(d *desk, nonce string) url.Values {
+// signed is a request for a PRT by alice's password, or as changed.
+func (l *lab) signed(d *desk, nonce string, change ...func(*prt.Request)) url.Values {
 	l.tb.Helper()
-	request, err := prt.SignDeviceRequest(d.key, d.certificate, prt.Request{ClientID: oauth.ClientCloudAP, Scope: "aza openid", GrantType: oauth.GrantPassword, Username: alice, Password: password, RequestNonce: nonce})
+	r := prt.Request{ClientID: oauth.ClientCloudAP, Scope: "aza openid", GrantType: oauth.GrantPassword, Username: alice, Password: password, RequestNonce: nonce}
+	for _, c := range change {
+		c(&r)
+	}
+	request, err := prt.SignDeviceRequest(d.key, d.certificate, r)
 	l.must(err)
 	return oauth.TokenRequest{GrantType: oauth.GrantJWTBearer, Request: request}.Form()
 }
 
-func (l *lab) obtain(d *desk) (*enterprise, error) {
+func (l *lab) obtain(d *desk, change ...func(*prt.Request)) (*enterprise, error) {
 	l.tb.Helper()
-	reply := l.post(l.url(wire.PathToken)+"/", l.signed(d, l.nonce()))
+	reply := l.post(l.url(wire.PathToken)+"/", l.signed(d, l.nonce(), change...))
 	if reply.Status != http.StatusOK {
 		return nil, wire.ParseError(reply.Status, reply.Body)
 	}

@@ -106,7 +106,7 @@ func (s *server) verifyCode(ctx context.Context, upn, code string) (why string, 
 	if held == nil || len(held.TOTP) == 0 {
 		return "No second factor is registered.", nil
 	}
-	locked, err := s.locked("otp", upn)
+	locked, err := s.guess(ctx, "otp", upn)
 	if err != nil {
 		return "", err
 	}
@@ -116,7 +116,7 @@ func (s *server) verifyCode(ctx context.Context, upn, code string) (why string, 
 	now := s.env.Now()
 	step, ok := sas.CheckTOTP(held.TOTP, code, now)
 	if !ok {
-		return "The code is wrong or too old.", s.guessed(ctx, "otp", upn)
+		return "The code is wrong or too old.", nil
 	}
 	key, reused := strings.ToLower(upn), false
 	err = s.env.Section.Record(ctx, func(w providers.Writer) error {

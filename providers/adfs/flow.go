@@ -28,6 +28,7 @@ type flow struct {
 
 	Proof    *farm.Proof `json:"proof,omitempty"`    // so far
 	DeviceID string      `json:"deviceid,omitempty"` // proved by its key
+	silent   bool        // nobody may be asked; a form is never of such a flow
 
 	// Of OAuth 2.0.
 	ClientID    string `json:"client_id,omitempty"`
@@ -114,6 +115,7 @@ func actorOf(clientID string) event.Actor {
 // begin begins a sign-in: with a ticket where there is one, else with the page.
 // fresh asks for a password whatever the client brings.
 func (s *server) begin(w http.ResponseWriter, r *http.Request, f *flow, fresh, silent bool) error {
+	f.silent = silent
 	if err := s.device(r, f); err != nil {
 		return err
 	}
@@ -314,6 +316,9 @@ func (s *server) next(w http.ResponseWriter, r *http.Request, f *flow, a *farm.A
 		if need, err = s.demandsFactor(r.Context(), f.peer(), f.Asked, f.Proof); err != nil {
 			return err
 		}
+	}
+	if need && f.silent {
+		return adfs.NewError(adfs.InteractionRequired, adfs.CodeInteraction, "Interaction is required by the token broker to resolve the issue: a second factor is needed.").WithHint("Sign in interactively.")
 	}
 	if need {
 		if err := s.challenge(r.Context(), a); err != nil {

@@ -44,6 +44,9 @@ func (s *server) makeTokens(ctx context.Context, g *tokenGrant) (oauth.TokenResp
 
 // tokensOf makes access token and id token.
 func (s *server) tokensOf(ctx context.Context, g *tokenGrant) (oauth.TokenResponse, error) {
+	if g.target.resource == adfs.ResourceDRS(s.set.Host) && !g.client.windows {
+		return oauth.TokenResponse{}, adfs.NewError(adfs.InvalidGrant, adfs.CodeResourceDenied, "The client is not allowed to access the requested resource: devices and keys are Windows' to register.")
+	}
 	token, c, err := s.accessToken(ctx, g.account, &g.proof, g.client.ID, g.target)
 	if err != nil {
 		return oauth.TokenResponse{}, err

@@ -70,19 +70,11 @@ type guesses struct {
 
 func guessKey(secret, upn string) string { return strings.ToLower(upn) + "/" + secret }
 
-// locked says whether guessing is locked at the moment.
-func (s *server) locked(secret, upn string) (locked bool, err error) {
-	err = s.env.Section.View(func(r providers.Reader) error {
-		g, err := get[guesses](r, tableGuesses, guessKey(secret, upn))
-		locked = g != nil && s.env.Now().Before(g.Until)
-		return err
-	})
-	return locked, err
-}
-
-// guessed counts a wrong guess.
-func (s *server) guessed(ctx context.Context, secret, upn string) error {
-	return s.env.Section.Record(ctx, func(w providers.Writer) error {
+// guess counts a guess at one secret of an account as a wrong one, before it is
+// looked at: of any number at once no more than maxGuesses are looked at. forget
+// takes a right one back. Locked says that this one is not to be looked at.
+func (s *server) guess(ctx context.Context, secret, upn string) (locked bool, err error) {
+	err = s.env.Section.Record(ctx, func(w providers.Writer) error {
 		g, err := get[guesses](w, tableGuesses, guessKey(secret, upn))
 		if err != nil {
 			return err
@@ -90,11 +82,15 @@ func (s *server) guessed(ctx context.Context, secret, upn string) error {
 		if g == nil {
 			g = &guesses{}
 		}
+		if locked = s.env.Now().Before(g.Until); locked {
+			return nil
+		}
 		if g.Failures++; g.Failures >= maxGuesses {
 			g.Until = s.env.Now().Add(guessLock)
 		}
 		return put(w, tableGuesses, guessKey(secret, upn), g)
 	})
+	return locked, err
 }
 
 // forget forgets wrong guesses, if there were any.

@@ -6,6 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
+	"strings"
 
 	"hellolab/providers"
 	"hellolab/providers/adfs/edrs"
@@ -19,6 +22,7 @@ import (
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/revocation"
 )
 
 // Templates of the certificate authority that the registration authority asks by.
@@ -44,11 +48,39 @@ func (s *server) assemble() {
 		s.registration = &edrs.Service{Host: s.set.Host, Directory: s.directory, Verify: s.verified, Seal: s.seal, MFA: life.MFA, Now: s.env.Now, Rand: s.env.Rand, Log: s.log, Emit: s.env.Emit}
 	}
 	s.primary = &prt.Service{Host: s.set.Host, Directory: s.directory, Seal: s.seal, Accounts: accounts{s}, Tokens: tokens{s}, Once: s.useOnce,
+		Revocation: revocationOf(s.env), Mapping: s.mapping,
 		NonceLife: life.Nonce, Life: life.PRT, Now: s.env.Now, Rand: s.env.Rand, Emit: s.env.Emit}
 	if s.set.registers() {
 		authority := &ra.Service{Directory: s.set.directoryAt(s.env), Agent: s.agent, CA: s.set.enterprise(s.env), Template: templateUser, Now: s.env.Now, Rand: s.env.Rand, Emit: s.env.Emit}
 		s.primary.Certificates = authority.Issue
 	}
+}
+
+// revocationOf gets lists and answers over the lab's network, as a server inside
+// does: an authority's are reached where it opens them to "onsite".
+func revocationOf(env providers.Env) *revocation.Checker {
+	return revocation.New(revocation.NewHTTP(func(ctx context.Context, host string, port int) (net.Conn, error) {
+		authorities, err := providers.ResolveAll[spec.Authority, spec.AuthorityOut](env, "authority")
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range authorities {
+			if strings.EqualFold(a.Out.Host, host) && a.In.CRL != nil && a.In.CRL.ReachableFrom != nil && !slices.Contains(a.In.CRL.ReachableFrom, "onsite") {
+				return nil, fmt.Errorf("%s does not open its lists to servers inside (crl.reachable_from)", a.Addr)
+			}
+		}
+		return env.Network.Dial(ctx, host, port)
+	}), revocation.Options{})
+}
+
+// mapping is how the domain has certificates name their accounts; the strictest way
+// where that is not known.
+func (s *server) mapping() string {
+	d, err := providers.Resolve[spec.Domain, spec.DomainOut](s.env, s.set.In.Domain)
+	if err != nil {
+		return prt.MappingFull
+	}
+	return d.In.Mapping
 }
 
 // capabilities are what the service says that it can, only while it can: a
@@ -127,7 +159,7 @@ func (a accounts) Password(ctx context.Context, name, password string) (*farm.Ac
 
 // Standing implements prt.Accounts.
 func (a accounts) Standing(ctx context.Context, p *farm.Proof) (*farm.Account, error) {
-	return a.standing(ctx, p)
+	return a.standingAccount(ctx, p)
 }
 
 // tokens are the token service's, for primary refresh tokens.
@@ -150,6 +182,11 @@ func (t tokens) Redeem(ctx context.Context, client, refreshToken string) (*farm.
 	}
 	if err != nil {
 		return nil, err
+	}
+	// A primary refresh token is good for any client: one application's token does not
+	// become one.
+	if !app.windows {
+		return nil, refreshInvalid("it was issued to an application, and not to Windows")
 	}
 	token, err := t.refreshTokenOf(app, refreshToken)
 	if err != nil {

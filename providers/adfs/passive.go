@@ -42,7 +42,7 @@ func (s *server) passive(w http.ResponseWriter, r *http.Request) {
 		switch req.Method {
 		case "", saml.MethodPassword, saml.MethodWindows:
 		case saml.MethodMultiple:
-			f.Asked.MFA = true
+			f.Asked.MFA, f.Asked.Fresh = true, req.Fresh >= 0 // an age is asked for: an old second factor is none
 		default:
 			err = adfs.NewError(adfs.AccessDenied, adfs.CodeMethod, "Requested Authentication Method is not supported on the STS.")
 		}

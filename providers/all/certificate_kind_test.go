@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,10 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
+	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/crl"
+	"hellolab/providers/wire/filetime"
+	"hellolab/providers/wire/ldapmsg"
 )
 
 const (
@@ -99,6 +103,22 @@ func TestFurtherCertificates(t *testing.T) {
 		granted := l.lastEvent(event.Service, "access_granted")
 		if granted.Message["user"] != "alice@contoso.com" {
 			t.Errorf("let in: %v", granted.Message)
+		}
+	})
+	t.Run("expired account", func(t *testing.T) {
+		c := l.administrator()
+		e, err := c.First(ldapmsg.EqualTo("sAMAccountName", "alice"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, end := range []struct {
+			at   uint64
+			want string
+		}{{filetime.From(l.Now().Add(-time.Minute)), "account_expired_in_domain"}, {filetime.Never, "success"}} {
+			if err := c.Replace(e.DN, adldap.Attributes{"accountExpires": {strconv.FormatUint(end.at, 10)}}); err != nil {
+				t.Fatal(err)
+			}
+			l.expect(byPINTo(gateway), end.want)
 		}
 	})
 	t.Run("revoked", func(t *testing.T) {

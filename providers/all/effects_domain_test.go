@@ -45,8 +45,13 @@ var ofDomains = []effect{
 			l.change(corp, controllers(map[string]attrs{"dc1": {}, "dc2": {"writable": cty.False}}).set)
 		},
 		edits: []edit{controllers(map[string]attrs{"dc1": outdated, "dc2": {"writable": cty.False}})}, sees: cloudFails("dc_not_found", "D1")},
-	{row: "D3", change: "a controller of Windows Server 2019 before 17763.316", why: "Of a controller's build the lab knows what it can of cloud Kerberos trust, and no more."},
-	{row: "D4", change: "a controller of a build that deletes keys", why: "Of a controller's build the lab knows what it can of cloud Kerberos trust, and no more."},
+	{row: "D3", change: "the controller is of Windows Server 2019 before 17763.316", edits: []edit{controllers(map[string]attrs{"dc1": {"os": word("windows-server-2019"), "build": word("17763.300")}})}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused key_name_mismatch", then: "admin_fix next_signin D", grace: true},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "refused key_name_mismatch", then: "admin_fix tgt_expiry D"},
+	}},
+	{row: "D4", change: "a controller of a build that deletes keys", why: "A controller of the lab writes nothing into an account at a sign-in. What is seen afterwards, row U7 shows."},
 	{row: "D7", change: "the functional level is raised", edits: []edit{set(corp, attrs{"functional_level": word("2025")})}, sees: []sees{
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 	}},
@@ -89,9 +94,9 @@ var ofDomains = []effect{
 	{row: "C2", change: "the same, after two hours", edits: []edit{syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 121 * time.Minute, sees: []sees{
 		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
 	}},
-	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need."},
+	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need. A timeline says when one would be asked for."},
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
-	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab."},
+	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab, and Connect writes keys by its membership in Key Admins, which no single account takes from it."},
 	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_synced", then: "admin_fix next_sync D"},
 		{on: desk, by: access.ByPassword, was: "allowed", is: "degraded device_unknown", then: "admin_fix prt_renewal D"},

@@ -69,11 +69,11 @@ func certificateFails(reason, then string) []sees {
 
 // ofFederation are the rows of federation and certificate trust.
 var ofFederation = []effect{
-	{row: "T2", change: "trust: certificate to cloud Kerberos", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), makesBo}, sees: []sees{
+	{row: "T2", change: "trust: certificate to cloud Kerberos, and the container stays", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), makesBo}, sees: []sees{
 		{on: desk, was: "allowed", is: "at_risk certificate_container", then: "reprovision next_signin D"},
 		boEnters,
 	}},
-	{row: "T2", change: "the same, and Hello is provisioned anew", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), {addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, sees: []sees{
+	{row: "T2", change: "the same, and Hello is provisioned anew, as a plan has it", in: inCertificateTrust, given: alsoTrust(spec.TrustCloudKerberos), edits: []edit{trusts("trust.cloud_kerberos"), {addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, sees: []sees{
 		{on: desk, was: "allowed", is: "allowed"},
 	}},
 	{row: "T4", change: "trust: key to certificate, and one is enrolled", in: inFederatedKeyTrust, given: alsoTrust(spec.TrustCertificate), edits: []edit{trusts("trust.certificate"), makesBo}, sees: []sees{
@@ -101,8 +101,8 @@ var ofFederation = []effect{
 			l.change(tenantAddr, attrs{"authentication": word("managed"), "federation": cty.NullVal(cty.String)})
 		},
 		edits: []edit{set(tenantAddr, attrs{"authentication": word("federated"), "federation": word(adfs)}), makesBo}, ahead: 31 * time.Minute, sees: and(boEnters)},
-	{row: "M3", change: "AD FS's second factor does not count any more, and one is to be enrolled", in: inFederatedKeyTrust,
-		edits: []edit{set(tenantAddr, attrs{"mfa": block(attrs{"federated_behavior": word("reject")})}), makesBo}, gap: "mfa_required", sees: and(boWaits)},
+	{row: "M3", change: "AD FS's second factor does not count any more, and one is enrolled with the tenant's", in: inFederatedKeyTrust,
+		edits: []edit{set(tenantAddr, attrs{"mfa": block(attrs{"federated_behavior": word("reject")})}), makesBo}, ahead: 31 * time.Minute, sees: and(boEnters)},
 	{row: "M3", change: "AD FS must verify a second factor, and has no adapter", in: inFederatedKeyTrust,
 		edits: []edit{set(tenantAddr, attrs{"mfa": block(attrs{"federated_behavior": word("enforce")})}), federation(attrs{"mfa": word("none")}), makesBo}, gap: "federation_refused", sees: and(boWaits)},
 	{row: "D5", change: "the authority of sign-in certificates is not in NTAuth", in: inCertificateTrust, edits: []edit{set("authority.issuing", attrs{"ntauth": cty.False})},

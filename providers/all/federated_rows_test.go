@@ -25,6 +25,9 @@ import (
 
 // refusalOf is the code of the refusal in an error.
 func refusalOf(err error) string {
+	if err == nil {
+		return ""
+	}
 	code, _ := windows.ReasonOf(err)
 	return code
 }

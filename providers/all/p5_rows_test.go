@@ -82,6 +82,15 @@ func TestP5(t *testing.T) {
 			t.Errorf("phases %s", s.letters())
 		}
 	})
+	t.Run("federation service first", func(t *testing.T) {
+		seed.Proves(t, "P5-01", "P5")
+		seed.Proves(t, "P5-02", "P5")
+		a := s.phase("A")
+		a.inOrder(t, "sts_request", "first_factor_verified", "mfa_demanded", "mfa_verified", "assertion_issued", "enterprise_token", "assertion_exchange", "access_token_issued", "drs_token")
+		a.by(t, "A", event.WAM, event.STS, "sts_request")
+		a.by(t, "A", event.STS, event.MFAAdapter, "mfa_demanded")
+		a.by(t, "A", event.CXH, event.EntraID, "assertion_exchange")
+	})
 	t.Run("receipt", func(t *testing.T) {
 		seed.Proves(t, "P5-03", "P5")
 		seed.Proves(t, "P5-10", "P5")

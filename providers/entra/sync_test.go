@@ -426,12 +426,10 @@ func TestHybridJoin(t *testing.T) {
 		b.must(err)
 		cert, err := parseCert(reply.Certificate.RawBody)
 		b.must(err)
-		who, err := drs.ParseIdentity(cert)
-		if err != nil || who.DeviceID != id || !who.Joined || who.UserID != (guid.GUID{}) {
+		if who, err := drs.ParseIdentity(cert); err != nil || who.DeviceID != id || !who.Joined || who.UserID != (guid.GUID{}) {
 			t.Errorf("%+v, %v", who, err)
 		}
-		d, err := graph.Get[graph.Device](ctx, b.admin, "devices", made.ID)
-		if err != nil || d.Registered == "" || d.TrustType != "ServerAd" || string(d.TransportKey) == "" || len(d.AlternativeSecurityID) != 1 || d.OnPremSID != machine.String() {
+		if d, err := graph.Get[graph.Device](ctx, b.admin, "devices", made.ID); err != nil || d.Registered == "" || d.TrustType != "ServerAd" || string(d.TransportKey) == "" || len(d.AlternativeSecurityID) != 1 || d.OnPremSID != machine.String() {
 			t.Errorf("%+v, %v", d, err)
 		}
 	}

@@ -67,6 +67,14 @@ func TooOld(c spec.Controller) bool {
 	return b.Revision < keyListSince[b.Number]
 }
 
+// MisnamesKeys says whether a controller takes a sign-in by a registered key for one
+// in another account's name: Windows Server 2019 before 17763.316 does (Microsoft,
+// "Windows Hello for Business known deployment issues").
+func MisnamesKeys(c spec.Controller) bool {
+	b := BuildOf(c)
+	return b.Number == builds["windows-server-2019"] && b.Revision < 316
+}
+
 // Offers says whether a controller has an encryption type: "aes256", "aes128" or
 // "rc4". Without a list it has the two of AES.
 func Offers(c spec.Controller, etype string) bool {

@@ -8,7 +8,7 @@ package hello
 // codes from MS-OAPXBC and MS-OIDCE, which have no statuses of their own.
 var federationReasons = []Reason{
 	// The federation service.
-	{"federation_unreachable", "", "", "The federation service cannot be reached.", "See that it runs (enabled of the federation) and that the device reaches it: AD FS answers on the domain's network."},
+	{"federation_unreachable", "", "", "The federation service cannot be reached.", "See that it runs (enabled of the federation), and that the device is on a network."},
 	{"federation_refused", "", "", "The federation service refused the sign-in.", "Read its reason in the trace."},
 	{"federation_unknown_account", "", "", "The federation service has no such account.", "AD FS signs in accounts of its domain: set domain on the user, or compare the user's upn with the directory's."},
 	{"adapter_not_registered", "", "", "A second factor is required, and the user has registered none with the federation service's adapter.", "Set mfa = \"totp\" on the user."},

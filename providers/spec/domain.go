@@ -86,7 +86,7 @@ type AuthorityTemplate struct {
 	Enroll  []providers.Ref `lab:"enroll" ref:"group,user" doc:"Who may enroll besides those whom Windows lets."`
 	Subject *bool           `lab:"subject" doc:"Whether certificates bear the distinguished name of the account as their subject; as Windows has it when absent. Kerberos clients find the domain by it, or by the UPN."`
 	UPN     *bool           `lab:"upn" doc:"Whether they bear the user principal name as an alternative name; as Windows has it when absent."`
-	For     []providers.Ref `lab:"on_behalf_of" ref:"group,user" doc:"For whom enrollment agents may ask by it (restricted enrollment agents); for anybody who may enroll when absent."`
+	For     []providers.Ref `lab:"on_behalf_of" ref:"group,user" doc:"For whom enrollment agents may ask by it (restricted enrollment agents); for anybody who may enroll when absent, for nobody when empty."`
 }
 
 // AuthorityCRL is how an authority publishes revocation lists.

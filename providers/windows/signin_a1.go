@@ -104,7 +104,9 @@ func (s *signingIn) signNonce(ctx context.Context) (err error) {
 	return err
 }
 
-// signFor signs the nonce of whoever is asked for a token with the user's key.
+// signFor signs the nonce of whoever is asked for a token with the user's key. To AD
+// FS it shows the certificate that the session began with, if there is one: the key
+// itself need not be known in the domain yet (MS-OAPXBC 3.2.5.1.2.1.4).
 func (s *signingIn) signFor(ctx context.Context, asked *cloudAP, nonce string) (string, error) {
 	t := s.trace
 	key, err := s.released.Section(s.identity().provider()).Signer(ctx, s.kid)
@@ -113,21 +115,29 @@ func (s *signingIn) signFor(ctx context.Context, asked *cloudAP, nonce string) (
 	}
 	now := s.env.Now()
 	c := ngc.Claims{
-		Issuer:       s.user.upn,
+		Issuer:       s.user.nameAt(asked.at().actor),
 		Audience:     asked.at().aud,
 		IssuedAt:     prt.Time(now.Unix()),
 		Expires:      prt.Time(now.Add(5 * time.Minute).Unix()),
 		RequestNonce: nonce,
 		Scope:        asked.at().scope,
 	}
-	assertion, err := ngc.SignAssertion(key, s.kid, c)
+	m := message{"kid": s.kid, "use": ngc.Use, "alg": "RS256", "iss": c.Issuer, "aud": c.Audience, "nonce_length": len(nonce)}
+	var assertion string
+	if asked.sts != nil && s.certificate != nil {
+		delete(m, "kid")
+		delete(m, "use")
+		m["x5c"] = kerberos.NameOf(s.certificate[0].RawSubject)
+		assertion, err = ngc.SignByCertificate(key, s.certificate[0].Raw, c)
+	} else {
+		assertion, err = ngc.SignAssertion(key, s.kid, c)
+	}
 	if err != nil {
 		err = fmt.Errorf("sign the nonce: %w", err)
 		t.refused(keyHolder(s.machine), event.CloudAP, tpm20, "nonce_not_signed", "The key does not sign.", err)
 		return "", err
 	}
-	t.step(event.CloudAP, keyHolder(s.machine), tpm20, "nonce_signed", "Cloud AP has the nonce signed with the user's private key.",
-		message{"kid": s.kid, "use": ngc.Use, "alg": "RS256", "iss": c.Issuer, "aud": c.Audience, "nonce_length": len(nonce)})
+	t.step(event.CloudAP, keyHolder(s.machine), tpm20, "nonce_signed", "Cloud AP has the nonce signed with the user's private key.", m)
 	return assertion, nil
 }
 

@@ -230,8 +230,22 @@ func (m *machine) forgetAccount(ctx context.Context) error {
 	m.rec.Registration, m.rec.AIKChain = nil, nil
 	return m.env.Section.Update(ctx, func(w providers.Writer) error {
 		return errors.Join(m.putRecord(w), m.dropCredential(w, gone.Account, gone.TenantID),
-			endSession(w, gone.Account), w.Delete(tableWAM, gone.Account))
+			endSession(w, gone.Account), dropSignIns(w, gone.Account))
 	})
+}
+
+// dropSignIns forgets what interactive sign-ins of an account left with the Web
+// Account Manager, wherever they were.
+func dropSignIns(w providers.Writer, sid string) error {
+	gone := []string{sid}
+	err := w.Scan(tableWAM, sid+"|", func(key string, _ []byte) error {
+		gone = append(gone, key)
+		return nil
+	})
+	for _, key := range gone {
+		err = errors.Join(err, w.Delete(tableWAM, key))
+	}
+	return err
 }
 
 // itsTenant is the tenant that the machine, or the work account in whose place

@@ -48,6 +48,7 @@ type PKINITPolicy struct {
 	ClientAuthEKU    bool            // certificates with no better purpose than client authentication sign in, too
 	KeylessCMS       bool            // a request without a certificate is tried with the account's registered keys
 	RequireFreshness bool            // requests without a freshness token are refused
+	MisnamesKeys     bool            // registered keys are refused as another account's, as early Windows Server 2019 does
 	AllowSHA1        bool            // requests signed with SHA-1 are taken
 	NoRSA            bool            // the RSA mode is refused
 	Groups           []*pkinit.Group // accepted, best first; nil: pkinit.DefaultGroups

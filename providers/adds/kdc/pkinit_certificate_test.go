@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/krb"
@@ -138,4 +140,14 @@ func TestCertificatesRefused(t *testing.T) {
 	l = newKeyLab(t, func(c *PKINITConfig) { c.Policy.ClientAuthEKU = true }) // reading R12
 	want(t, "client authentication, accepted", send(purposes([]x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth})), 0)
 	want(t, "no purpose, all the same", send(purposes(nil)), krb.ErrInconsistentKeyPurpose)
+}
+
+// Whatever a certificate that nobody vouches for is named, events stay small.
+func TestNoteOfLongNames(t *testing.T) {
+	long := strings.Repeat("é", 1000)
+	c := certify(pair{}, ecKey(), func(c *x509.Certificate) { c.Subject = pkix.Name{CommonName: long} })
+	issuer, _ := note(c.cert)["issuer"].(string)
+	if len(issuer) < maxNote-4 || len(issuer) > maxNote || !utf8.ValidString(issuer) {
+		t.Errorf("issuer of %d bytes: %q", len(issuer), issuer)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"strings"
 
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cms"
@@ -80,7 +81,7 @@ func (p *PKINIT) authenticate(ctx context.Context, x *ASExchange, r *pkinit.Requ
 	}
 	h := &holder{certificate: cert, key: key, note: note(cert)}
 	h.noteKey()
-	return h, nil
+	return h, p.misnamed(x)
 }
 
 func (p *PKINIT) verifyClient(ctx context.Context, x *ASExchange, cert *x509.Certificate, sent []*x509.Certificate) error {
@@ -121,7 +122,16 @@ func (p *PKINIT) byUnnamedKey(x *ASExchange, r *pkinit.Request, accept cms.Accep
 	}
 	h := &holder{key: key, note: map[string]any{}}
 	h.noteKey()
-	return h, nil
+	return h, p.misnamed(x)
+}
+
+// misnamed is the refusal of a registered key by a controller that misnames them.
+func (p *PKINIT) misnamed(x *ASExchange) error {
+	if !p.Policy.MisnamesKeys {
+		return nil
+	}
+	return krb.NewError(krb.ErrClientNameMismatch, "This controller takes the key of %s for another account's.", x.Account.SAMAccountName).
+		WithHint("Windows Server 2019 does so before build 17763.316: update it.")
 }
 
 // registered finds the first registered key for which is says yes; nil when
@@ -157,12 +167,23 @@ func selfSigned(cert *x509.Certificate) bool {
 	return string(cert.RawIssuer) == string(cert.RawSubject)
 }
 
+// maxNote bounds a name in an event: it may be of a certificate that nobody
+// vouches for.
+const maxNote = 256
+
+func clip(name string) string {
+	if len(name) > maxNote {
+		return strings.ToValidUTF8(name[:maxNote], "")
+	}
+	return name
+}
+
 // note is what an event says of a certificate.
 func note(cert *x509.Certificate) map[string]any {
 	sum := sha256.Sum256(cert.Raw)
-	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": adcert.DirectoryName(cert.RawIssuer), "self_signed": selfSigned(cert)}
+	m := map[string]any{"certificate": hex.EncodeToString(sum[:]), "issuer": clip(adcert.DirectoryName(cert.RawIssuer)), "self_signed": selfSigned(cert)}
 	if names, err := adcert.Names(cert); err == nil && len(names.UPNs) > 0 {
-		m["upn"] = names.UPNs[0]
+		m["upn"] = clip(names.UPNs[0])
 	}
 	return m
 }

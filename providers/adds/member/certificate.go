@@ -16,6 +16,7 @@ import (
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
+	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
 )
@@ -103,7 +104,7 @@ func (s *server) holder(c *adldap.Conn, leaf *x509.Certificate, names adcert.SAN
 	if err != nil {
 		return nil, err
 	}
-	if e, err = c.Read(adldap.ByGUID(e.GUID.String()), "sAMAccountName", "userPrincipalName", "userAccountControl", "tokenGroups"); err != nil {
+	if e, err = c.Read(adldap.ByGUID(e.GUID.String()), "sAMAccountName", "userPrincipalName", "userAccountControl", "accountExpires", "tokenGroups"); err != nil {
 		return nil, err
 	}
 	upn := e.Text("userPrincipalName")
@@ -116,6 +117,13 @@ func (s *server) holder(c *adldap.Conn, leaf *x509.Certificate, names adcert.SAN
 	}
 	if bits&uacDisabled != 0 {
 		return nil, unauthorized("account_disabled_in_domain", "The account of the certificate is disabled.", "Enable the account.")
+	}
+	expires, err := strconv.ParseUint(e.Text("accountExpires"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("accountExpires of %s: %w", e.DN, err)
+	}
+	if at := filetime.Time(expires); !at.IsZero() && !s.env.Now().Before(at) {
+		return nil, unauthorized("account_expired_in_domain", "The account of the certificate has expired.", "Extend it in the directory.")
 	}
 	v := &visitor{Service: s.out.URL, User: upn, Account: s.ntlm.NetBIOSDomain + `\` + e.Text("sAMAccountName"), SID: id, Authentication: spec.ServiceVPN}
 	for _, raw := range e.Values("tokenGroups") {

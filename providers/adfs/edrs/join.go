@@ -250,9 +250,12 @@ func (s *Service) writeDevice(ctx context.Context, c *adldap.Conn, svc *service,
 	values["msDS-DeviceTrustType"] = []string{trustDomain}
 	values["msDS-CloudIsManaged"] = []string{"FALSE"}
 	values["msDS-ApproximateLastLogonTimeStamp"] = []string{strconv.FormatUint(filetime.From(now), 10)}
-	found, err := c.List(svc.location, ldapmsg.And{ldapmsg.EqualTo("objectClass", addevice.Class), ldapmsg.Equal{Attribute: "msDS-DeviceID", Value: []byte(values["msDS-DeviceID"][0])}}, addevice.KeyAttribute)
+	found, err := c.List(svc.location, ldapmsg.And{ldapmsg.EqualTo("objectClass", addevice.Class), ldapmsg.Equal{Attribute: "msDS-DeviceID", Value: []byte(values["msDS-DeviceID"][0])}}, "msDS-IsEnabled", addevice.KeyAttribute)
 	if err != nil {
 		return err
+	}
+	if len(found) > 0 && strings.EqualFold(found[0].Text("msDS-IsEnabled"), "FALSE") {
+		return deviceDisabled()
 	}
 	dn, step, text := "CN="+who.id.String()+","+svc.location, "device_written", "The Enterprise DRS makes the device's object in Active Directory."
 	if len(found) == 0 {
@@ -280,6 +283,12 @@ func (s *Service) writeDevice(ctx context.Context, c *adldap.Conn, svc *service,
 	return nil
 }
 
+// deviceDisabled refuses a device that an administrator has switched off: it cannot
+// switch itself on.
+func deviceDisabled() error {
+	return refusal(drs.AuthorizationError, http.StatusBadRequest, "device_disabled", "Enable the device.", "The device is disabled.")
+}
+
 // leave removes the device whose certificate the TLS connection proves (MS-DVRJ
 // 3.1.5.1.2.3).
 func (s *Service) leave(w http.ResponseWriter, r *http.Request, device string) error {
@@ -301,6 +310,9 @@ func (s *Service) leave(w http.ResponseWriter, r *http.Request, device string) e
 	}
 	if now := s.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return refusal(drs.AuthenticationError, http.StatusUnauthorized, "device_certificate_expired", "", "The device certificate is not valid at this time.")
+	}
+	if !d.Enabled { // else it would come back enabled
+		return deviceDisabled()
 	}
 	if d.ID.String() != device {
 		return refusal(drs.AuthorizationError, http.StatusBadRequest, "device_mismatch", "", "The device certificate is of another device.")

@@ -21,6 +21,7 @@ import (
 	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/ngc"
+	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/web"
 )
 
@@ -107,7 +108,10 @@ func (s *Service) keyClaims(ctx context.Context, c *adfs.Claims) (device guid.GU
 	if device, err = guid.Parse(c.DeviceID); err != nil || device.IsZero() {
 		return device, claimsRefused("device_missing", "Ask for the token with the device's credential.", "The access token proves no device.")
 	}
-	if !slices.ContainsFunc(edrs.AMRMultiple(), func(method string) bool { return slices.Contains(c.AMR, method) }) {
+	// A Hello key and its gesture are two factors, too, but not one that was asked for
+	// to register a key.
+	gesture := (c.AuthMethod == adfs.MethodHello || c.AuthMethod == adfs.MethodCertificate) && c.MethodReferences == ""
+	if gesture || !slices.ContainsFunc(edrs.AMRMultiple(), func(method string) bool { return slices.Contains(c.AMR, method) }) {
 		return device, claimsRefused("mfa_missing", again, "The access token tells of no second factor.")
 	}
 	at, now := time.Unix(c.AuthTime, 0), s.Now()
@@ -162,12 +166,15 @@ const uacDisabled = 0x2 // of userAccountControl (MS-ADTS 2.2.16)
 // of a user: a new one takes the place of the old, as in a tenant. Keys that came
 // from a tenant stay.
 func (s *Service) writeKey(ctx context.Context, c *adldap.Conn, claims *adfs.Claims, device guid.GUID, req *drs.KeyRequest) (*edrs.KeyReply, error) {
-	u, err := c.First(ldapmsg.EqualTo("userPrincipalName", claims.UPN), "userAccountControl", "userPrincipalName", addevice.KeyAttribute)
+	u, err := c.First(ldapmsg.EqualTo("userPrincipalName", claims.UPN), "objectSid", "userAccountControl", "userPrincipalName", addevice.KeyAttribute)
 	if adldap.IsCode(err, ldapmsg.NoSuchObject) {
 		return nil, badRequest("user_not_found", "", "The user of the access token is not in Active Directory.")
 	}
 	if err != nil {
 		return nil, err
+	}
+	if id, err := sid.Decode(u.Bytes("objectSid")); claims.PrimarySID != "" && (err != nil || id.String() != claims.PrimarySID) {
+		return nil, badRequest("user_not_found", "", "The name in the access token is another user's by now.")
 	}
 	if bits, _ := strconv.ParseInt(u.Text("userAccountControl"), 10, 64); bits&uacDisabled != 0 {
 		return nil, badRequest("user_disabled", "Set enabled of the user.", "The user account is disabled.")

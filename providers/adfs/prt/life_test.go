@@ -180,6 +180,12 @@ func TestByRefreshToken(t *testing.T) {
 	if p := l.asked[len(l.asked)-1].Proof; p.DeviceID != deskID || p.MFATime != l.refresh.MFATime {
 		t.Errorf("%+v", p)
 	}
+	person := *l.refresh
+	l.refresh = &farm.Proof{UPN: "", SID: l.SID.String(), Method: adfs.MethodWindows, At: l.Now().Unix()}
+	if _, err := l.ask(l.desk, wire.Request{GrantType: oauth.GrantRefreshToken, RefreshToken: "good"}); !refused(err, adfs.InvalidGrant, "computer") {
+		t.Errorf("of a computer: %v", err)
+	}
+	l.refresh = &person
 	l.refresh.DeviceID = "22222222-0000-4000-8000-000000000001"
 	if _, err := l.ask(l.desk, wire.Request{GrantType: oauth.GrantRefreshToken, RefreshToken: "good"}); !refused(err, adfs.InvalidGrant, "another device") {
 		t.Errorf("of another device: %v", err)

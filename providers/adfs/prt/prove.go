@@ -80,7 +80,7 @@ func (s *Service) prove(ctx context.Context, conn *adldap.Conn, d *addevice.Devi
 	case oauth.GrantPassword:
 		return s.byPassword(ctx, d, c)
 	case oauth.GrantJWTBearer:
-		return s.byHello(ctx, conn, d, c)
+		return s.byAssertion(ctx, conn, d, c)
 	case oauth.GrantRefreshToken:
 		return s.byRefreshToken(ctx, d, c)
 	}
@@ -91,9 +91,6 @@ func (s *Service) byPassword(ctx context.Context, d *addevice.Device, c prt.Requ
 	a, err := s.Accounts.Password(ctx, c.Username, c.Password)
 	if err != nil {
 		return nil, nil, err
-	}
-	if a.Computer {
-		return nil, nil, invalidGrant("A computer gets no primary refresh token.")
 	}
 	p := farm.Proof{UPN: a.UPN, SID: a.SID.String(), AMR: []string{oauth.AMRPassword}, Method: adfs.MethodPassword, At: s.Now().Unix(), DeviceID: d.ID.String()}
 	return &primary{Proof: p, Credential: credentialPassword}, a, nil
@@ -116,11 +113,11 @@ func (s *Service) byRefreshToken(ctx context.Context, d *addevice.Device, c prt.
 	return &primary{Proof: own, Credential: credentialToken}, a, nil
 }
 
-// byHello verifies a Windows Hello for Business sign-in: the user by name, the key
-// among those in the user's msDS-KeyCredentialLink, its signature, and that the
-// nonce is that of the request around it (MS-OAPXBC 3.2.5.1.2.3).
-func (s *Service) byHello(ctx context.Context, conn *adldap.Conn, d *addevice.Device, c prt.Request) (*primary, *farm.Account, error) {
-	a, err := ngc.ParseAssertion(c.Assertion)
+// byAssertion verifies a sign-in by something that the user signed (MS-OAPXBC
+// 3.2.5.1.2.3): the user by name, what it was signed with as byHello and
+// byCertificate have it, and that the nonce is that of the request around it.
+func (s *Service) byAssertion(ctx context.Context, conn *adldap.Conn, d *addevice.Device, c prt.Request) (*primary, *farm.Account, error) {
+	a, err := ngc.ParseUserAssertion(c.Assertion)
 	if err != nil {
 		return nil, nil, adfs.NewError(adfs.InvalidRequest, "", "The assertion is malformed.")
 	}
@@ -131,39 +128,51 @@ func (s *Service) byHello(ctx context.Context, conn *adldap.Conn, d *addevice.De
 	if err != nil {
 		return nil, nil, err
 	}
-	key := keyOf(u, a.KeyID)
-	s.step(ctx, event.ActiveDirectory, ldap, "registered_keys_read", "AD FS looks for the key among those registered for the user in Active Directory.", map[string]any{
-		"object": u.DN, "attribute": addevice.KeyAttribute, "key_id": a.KeyID, "found": key != nil})
-	if key == nil {
-		return nil, nil, invalidGrant("The key of the assertion is not registered for the user in Active Directory.").WithHint("Wait for the synchronization of keys, or provision again.")
-	}
-	pub, err := key.PublicKey()
-	if err != nil {
-		return nil, nil, err
-	}
-	own, ok := pub.(*rsa.PublicKey)
-	if !ok || a.Token.VerifyRS256(own) != nil {
-		return nil, nil, invalidGrant("The assertion is not signed with the key that it names.")
-	}
-	if err := s.checkAssertion(a.Claims, c.RequestNonce); err != nil {
-		return nil, nil, err
-	}
-	if key.Device != nil && *key.Device != d.ID {
-		return nil, nil, invalidGrant("The key was registered on another device.")
-	}
 	id, err := sid.Decode(u.Bytes("objectSid"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("objectSid of %s: %w", u.DN, err)
 	}
-	s.step(ctx, event.CloudAP, https, "signature_verified", "AD FS verifies the signature with the user's registered public key.", map[string]any{"user": u.Text("userPrincipalName"), "key_id": a.KeyID})
-	// Possession of the key and the gesture that opens it are two factors, but not
-	// the fresh one that key registration asks for.
-	p := farm.Proof{UPN: u.Text("userPrincipalName"), SID: id.String(), AMR: []string{oauth.AMRRSA, oauth.AMRMFA}, Method: adfs.MethodHello, At: s.Now().Unix(), DeviceID: d.ID.String()}
-	account, err := s.Accounts.Standing(ctx, &p)
+	p := &primary{Proof: farm.Proof{UPN: u.Text("userPrincipalName"), SID: id.String(), At: s.Now().Unix(), DeviceID: d.ID.String()}}
+	if a.Certificate != nil {
+		err = s.byCertificate(ctx, conn, u, a, c.RequestNonce, p)
+	} else {
+		err = s.byHello(ctx, u, d, a, c.RequestNonce, p)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return &primary{Proof: p, Credential: credentialHello, KeyID: a.KeyID}, account, nil
+	account, err := s.Accounts.Standing(ctx, &p.Proof)
+	return p, account, err
+}
+
+// byHello verifies a Windows Hello for Business sign-in: the key is among those in
+// the user's msDS-KeyCredentialLink, and of this device.
+func (s *Service) byHello(ctx context.Context, u *adldap.Entry, d *addevice.Device, a *ngc.Assertion, nonce string, p *primary) error {
+	key := keyOf(u, a.KeyID)
+	s.step(ctx, event.ActiveDirectory, ldap, "registered_keys_read", "AD FS looks for the key among those registered for the user in Active Directory.", map[string]any{
+		"object": u.DN, "attribute": addevice.KeyAttribute, "key_id": a.KeyID, "found": key != nil})
+	if key == nil {
+		return invalidGrant("The key of the assertion is not registered for the user in Active Directory.").WithHint("Wait for the synchronization of keys, or provision again.")
+	}
+	pub, err := key.PublicKey()
+	if err != nil {
+		return err
+	}
+	own, ok := pub.(*rsa.PublicKey)
+	if !ok || a.Token.VerifyRS256(own) != nil {
+		return invalidGrant("The assertion is not signed with the key that it names.")
+	}
+	if err := s.checkAssertion(a.Claims, nonce); err != nil {
+		return err
+	}
+	if key.Device != nil && *key.Device != d.ID {
+		return invalidGrant("The key was registered on another device.")
+	}
+	s.step(ctx, event.CloudAP, https, "signature_verified", "AD FS verifies the signature with the user's registered public key.", map[string]any{"user": p.UPN, "key_id": a.KeyID})
+	// Possession of the key and the gesture that opens it are two factors, but not
+	// the fresh one that key registration asks for.
+	p.AMR, p.Method, p.Credential, p.KeyID = []string{oauth.AMRRSA, oauth.AMRMFA}, adfs.MethodHello, credentialHello, a.KeyID
+	return nil
 }
 
 // checkAssertion bounds an assertion by its own claims. Clients backdate iat.
@@ -181,7 +190,7 @@ func (s *Service) checkAssertion(c ngc.Claims, nonce string) error {
 }
 
 // userAttributes are read of a user.
-var userAttributes = []string{"objectSid", "userPrincipalName", "pwdLastSet", addevice.KeyAttribute}
+var userAttributes = []string{"objectSid", "userPrincipalName", "pwdLastSet", "sAMAccountName", attributeMappings, "whenCreated", addevice.KeyAttribute}
 
 // keyOf is a user's Hello key by its id, nil for none. A value that is no key is
 // passed over.
@@ -239,6 +248,10 @@ func (s *Service) standing(ctx context.Context, p *primary) (*farm.Account, erro
 	case credentialHello:
 		if keyOf(u, p.KeyID) == nil {
 			return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The key that the primary refresh token was made with is not registered any more.").WithHint("Provision Windows Hello again.")
+		}
+	case credentialCertificate:
+		if err := s.certificateStands(ctx, conn, u, p.X509); err != nil {
+			return nil, err
 		}
 	}
 	return a, nil

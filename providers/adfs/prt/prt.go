@@ -19,7 +19,6 @@ package prt
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -86,7 +85,7 @@ type Grant struct {
 type Certificates func(ctx context.Context, holder *farm.Account, p *farm.Proof, r *winhello.Request) ([]byte, error)
 
 // Service issues and takes. Certificates may be nil: the service is no
-// registration authority.
+// registration authority. Without Revocation nobody signs in by certificate.
 type Service struct {
 	Host         string // of the federation service
 	Directory    func(ctx context.Context) (*adldap.Conn, error)
@@ -95,6 +94,8 @@ type Service struct {
 	Tokens       Tokens
 	Once         Once
 	Certificates Certificates
+	Revocation   Revocation
+	Mapping      func() string // how a certificate names its account, as the domain has it: MappingFull, …; nil: full
 	NonceLife    time.Duration
 	Life         time.Duration // of a PRT; each renewal begins it anew
 	Now          func() time.Time
@@ -111,15 +112,17 @@ type primary struct {
 	Issued     int64  `json:"iat"` // Unix seconds
 	Expires    int64  `json:"exp"`
 	SessionKey []byte `json:"session_key"`
-	Credential string `json:"credential"`    // what it was made with
-	KeyID      string `json:"kid,omitempty"` // of credentialHello
+	Credential string `json:"credential"`     // what it was made with
+	KeyID      string `json:"kid,omitempty"`  // of credentialHello
+	X509       []byte `json:"x509,omitempty"` // of credentialCertificate: DER
 }
 
 // Credentials that a PRT is made with.
 const (
-	credentialPassword = "password"
-	credentialHello    = "hello"
-	credentialToken    = "token"
+	credentialPassword    = "password"
+	credentialHello       = "hello"
+	credentialToken       = "token"
+	credentialCertificate = "certificate"
 )
 
 // maxSkew is how far a time of a client may lie ahead, and maxLife how long a
@@ -197,6 +200,9 @@ func (s *Service) issue(w http.ResponseWriter, r *http.Request, t *jose.Token, c
 	p, a, err := s.prove(ctx, conn, d, c)
 	if err != nil {
 		return err
+	}
+	if a.Computer {
+		return invalidGrant("A computer gets no primary refresh token.")
 	}
 	transport, err := cng.ParseRSAPublic(d.TransportKey)
 	if err != nil {
@@ -378,77 +384,4 @@ func (s *Service) seal(ctx context.Context, w http.ResponseWriter, peer event.Ac
 	w.WriteHeader(http.StatusOK)
 	_, _ = io.WriteString(w, text) // the peer is gone when this fails
 	return nil
-}
-
-// ErrNoCredential is a credential of a browser that proves nothing. AD FS then
-// signs the user in as if there were none (MS-OAPXBC 3.2.5.2.1).
-var ErrNoCredential = errors.New("the credential proves nobody")
-
-// DeviceCredential reads x-ms-DeviceCredential: the id of the device that signed
-// it, which is one of the domain's and may be served (MS-OAPXBC 2.2.1.2).
-func (s *Service) DeviceCredential(ctx context.Context, text string) (string, error) {
-	t, err := jose.Parse(text)
-	if err != nil || len(t.Header.X5C) == 0 {
-		return "", ErrNoCredential
-	}
-	var c prt.Request
-	if t.Claims(&c) != nil || c.GrantType != "" && c.GrantType != oauth.GrantDeviceAuth {
-		return "", ErrNoCredential
-	}
-	id, err := s.deviceCredential(ctx, t, c.RequestNonce)
-	var refused *adfs.Error
-	if errors.As(err, &refused) {
-		err = ErrNoCredential
-	}
-	return id, err
-}
-
-func (s *Service) deviceCredential(ctx context.Context, t *jose.Token, nonce string) (string, error) {
-	cert, err := s.deviceSignature(t)
-	if err != nil {
-		return "", err
-	}
-	if err := s.takeNonce(ctx, nonce); err != nil {
-		return "", err
-	}
-	conn, err := s.Directory(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	d, err := s.deviceOf(ctx, conn, cert)
-	if err != nil {
-		return "", err
-	}
-	return d.ID.String(), nil
-}
-
-// Credential reads x-ms-RefreshTokenCredential: who is signed in, on which device.
-func (s *Service) Credential(ctx context.Context, text string) (*farm.Account, *farm.Proof, error) {
-	t, err := jose.Parse(text)
-	if err != nil {
-		return nil, nil, ErrNoCredential
-	}
-	var c prt.Request
-	if t.Claims(&c) != nil || !strings.EqualFold(c.IsPrimary, "true") {
-		return nil, nil, ErrNoCredential
-	}
-	p, err := s.open(c.RefreshToken)
-	if err == nil && prt.VerifyRequest(t, prt.Key(p.SessionKey)) == nil {
-		err = s.takeNonce(ctx, c.RequestNonce)
-	} else if err == nil {
-		err = ErrNoCredential
-	}
-	var a *farm.Account
-	if err == nil {
-		a, err = s.standing(ctx, p)
-	}
-	var refused *adfs.Error
-	if errors.As(err, &refused) {
-		err = ErrNoCredential
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return a, &p.Proof, nil
 }

@@ -82,7 +82,7 @@ func (l *lab) account(filter ldapmsg.Filter) (*farm.Account, error) {
 		return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeAccountValidation, "No such account, or it is disabled.")
 	}
 	id, err := sid.Decode(e.Bytes("objectSid"))
-	return &farm.Account{UPN: e.Text("userPrincipalName"), Name: e.Text("sAMAccountName"), NetBIOS: "CORP", DN: e.DN, SID: id, GUID: e.GUID}, err
+	return &farm.Account{UPN: e.Text("userPrincipalName"), Name: e.Text("sAMAccountName"), NetBIOS: "CORP", DN: e.DN, SID: id, GUID: e.GUID, Computer: strings.HasSuffix(e.Text("sAMAccountName"), "$")}, err
 }
 
 func (l *lab) Client(_ context.Context, id string) error {

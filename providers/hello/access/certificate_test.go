@@ -220,11 +220,7 @@ func TestPlannedThroughFederation(t *testing.T) {
 		{name: "no adapter", change: change(sts, func(s *spec.Federation) { s.MFA = spec.AdapterNone }), code: "federation_refused"},
 		{name: "never a second factor", change: change(sts, func(s *spec.Federation) { s.MFARule = spec.MFANever }), code: "mfa_required"},
 		{name: "none registered", change: change(alice, func(u *spec.User) { u.MFA = "none" }), code: "adapter_not_registered"},
-		{name: "none registered, and it would not count", change: func(o objects) {
-			change(tenant, func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Federated: "reject"} })(o)
-			change(alice, func(u *spec.User) { u.MFA = "none" })(o)
-		}, code: "mfa_not_registered"},
-		{name: "not accepted", change: change(tenant, func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Federated: "reject"} }), code: "mfa_required"},
+		{name: "not accepted: the tenant asks for its own", change: change(tenant, func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Federated: "reject"} })},
 		{name: "device not written back", facts: func(f *access.Facts) { f.Machines[desk].Written = false }, code: "no_enterprise_prt"},
 		{name: "no registration authority", change: change(sts, func(s *spec.Federation) { s.RegistrationAuthority = false }), code: "registration_authority_not_ready"},
 		{name: "agent certificate revoked", facts: func(f *access.Facts) { f.Federations[sts].Agent.Revoked = true }, code: "agent_certificate_unusable"},

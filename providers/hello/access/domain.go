@@ -183,6 +183,13 @@ func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code
 		}
 	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
 		return "key_not_synced", at.proof
+	default:
+		_, by := hello.Controllers(d.In)
+		for label, is := range by {
+			if strings.EqualFold(label, name) && hello.MisnamesKeys(is) {
+				return "key_name_mismatch", at.proof
+			}
+		}
 	}
 	return s.checkKDC(c, d), at.check
 }

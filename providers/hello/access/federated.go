@@ -38,32 +38,17 @@ func (s *signingIn) secondFactor() string {
 		}
 		return ""
 	}
-	tenant := s.world.Tenants[string(s.u.In.Tenant)]
-	behavior := ""
-	if tenant != nil && tenant.In.MFA != nil {
-		behavior = tenant.In.MFA.Federated
-	}
-	// P3 opens the tenant's page, which may ask for a factor of its own; in the others
-	// the federation service's word is all there is.
-	atTenant := s.route.Provision == hello.P3
-	never := sts.In.MFARule == spec.MFANever
+	// A tenant that does not count what the federation service verified (reject) asks
+	// for its own after that.
 	switch {
 	case !sts.In.Enabled:
 		return "federation_unreachable"
-	case behavior == "reject" && !registered:
-		return "mfa_not_registered"
-	case behavior == "reject" && atTenant:
-		return ""
-	case never && atTenant && behavior != "enforce" && registered:
-		return ""
-	case never:
+	case sts.In.MFARule == spec.MFANever:
 		return "mfa_required" // AD FS waives it
 	case sts.In.MFA == spec.AdapterNone:
 		return "federation_refused"
 	case !registered:
 		return "adapter_not_registered"
-	case behavior == "reject":
-		return "mfa_required" // what the federation service verified does not count
 	}
 	return ""
 }

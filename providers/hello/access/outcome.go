@@ -53,6 +53,7 @@ var outcomes = map[string]outcome{
 	"password_expired_on_prem":   {NewPassword, NextSignIn, Documented, "U3"},
 	"password_must_change":       {NewPassword, NextSignIn, Documented, "U3"},
 	"key_not_synced":             {WaitForSync, NextSync, Documented, ""},
+	"key_name_mismatch":          {AdminFix, NextTGT, Documented, "D3"},
 	"domain_refused":             {AdminFix, NextTGT, Inferred, ""},
 	"service_refused":            {AdminFix, NextTGT, Documented, ""},
 	"domain_hint_missing":        {Reprovision, NextTGT, Inferred, ""},

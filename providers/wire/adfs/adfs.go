@@ -71,13 +71,14 @@ func ResourceDRS(host string) string { return "urn:ms-drs:" + host }
 // Ways in which a user or computer was authenticated: the claim authmethod of
 // access tokens, wauth of WS-Federation, AuthenticationMethod of assertions.
 const (
-	MethodPassword   = saml.MethodPassword
-	MethodWindows    = saml.MethodWindows
-	MethodMultiple   = saml.MethodMultiple
-	MethodHello      = "urn:ietf:rfc:7519" // a signed assertion of a registered key; ours
-	AccountUser      = "User"
-	AccountComputer  = saml.AccountComputer // a domain joined computer
-	ScopeImpersonate = "user_impersonation"
+	MethodPassword    = saml.MethodPassword
+	MethodWindows     = saml.MethodWindows
+	MethodCertificate = saml.MethodX509
+	MethodMultiple    = saml.MethodMultiple
+	MethodHello       = "urn:ietf:rfc:7519" // a signed assertion of a registered key; ours
+	AccountUser       = "User"
+	AccountComputer   = saml.AccountComputer // a domain joined computer
+	ScopeImpersonate  = "user_impersonation"
 )
 
 // AMRWindows is the authentication method of integrated sign-in.

@@ -357,3 +357,17 @@ func FuzzMessages(f *testing.F) {
 		_, _ = VerifyAIK([][]byte{data}, x509.NewCertPool(), now)
 	})
 }
+
+// A chain that holds a key of a size nobody has is refused before any signature
+// is verified with it: each would take seconds.
+func TestHugeKeyInChain(t *testing.T) {
+	b := newBench(t, nil)
+	good := aikCertificate(t, b.ca, b.aik.Public())
+	huge := aikCertificate(t, b.ca, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), maxRSA, 1), E: 65537})
+	if _, err := VerifyAIK([][]byte{good}, b.ca.pool(), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := VerifyAIK([][]byte{good, huge}, b.ca.pool(), now); !errors.Is(err, ErrCertificate) {
+		t.Errorf("%v", err)
+	}
+}

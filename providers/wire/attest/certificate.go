@@ -2,6 +2,7 @@ package attest
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -108,8 +109,12 @@ func ParseTPM(cert *x509.Certificate) (tpm TPM, ok bool) {
 // ErrCertificate is wrapped by errors about EK and AIK certificates.
 var ErrCertificate = errors.New("certificate is not accepted")
 
-// maxChain bounds the certificates of one chain.
-const maxChain = 6
+const (
+	maxChain = 6 // certificates
+	// maxRSA bounds their keys, in bits, as crypto/tls does: a chain is a stranger's
+	// until it is verified, and that takes the longer the longer the keys are.
+	maxRSA = 8192
+)
 
 // VerifyEK checks a chain, leaf first, of an endorsement key certificate and
 // that it is for key.
@@ -138,6 +143,9 @@ func verify(chain [][]byte, roots *x509.CertPool, now time.Time, purpose asn1.Ob
 		var err error
 		if certs[i], err = x509.ParseCertificate(der); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+		}
+		if pub, ok := certs[i].PublicKey.(*rsa.PublicKey); ok && pub.N.BitLen() > maxRSA {
+			return nil, fmt.Errorf("%w: a key of %d bits", ErrCertificate, pub.N.BitLen())
 		}
 	}
 	leaf := certs[0]

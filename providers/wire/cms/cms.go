@@ -39,6 +39,11 @@ const (
 	maxAlgorithms   = 16
 	maxRecipients   = 8
 	maxChunks       = 64
+
+	// maxCertifiedRSA bounds the keys of certificates that a sender sends, in bits,
+	// as crypto/tls does: who looks for a path verifies signatures with them before
+	// anything is trusted, and the work grows with the square of their length.
+	maxCertifiedRSA = 8192
 )
 
 // What can be wrong with a message. Every error of this package wraps one.

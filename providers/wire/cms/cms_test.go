@@ -288,6 +288,9 @@ func TestRefused(t *testing.T) {
 		"thousands of certificates": edit(func(s *rawSigned, _ *rawInfo) {
 			s.Certificates = asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: bytes.Repeat(h.cert.Raw, 3000)}
 		}),
+		"certificate of a huge key": edit(func(s *rawSigned, _ *rawInfo) {
+			s.Certificates = asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: hugeKey(t)}
+		}),
 		"certificate that is none": edit(func(s *rawSigned, _ *rawInfo) {
 			s.Certificates = asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: []byte{0x30, 0}}
 		}),
@@ -297,6 +300,18 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// hugeKey is a certificate of an RSA key that would take seconds to verify with.
+func hugeKey(t testing.TB) []byte {
+	t.Helper()
+	above := ecHolder(t, elliptic.P256())
+	pub := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1<<18, 1), E: 1<<31 - 1}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "huge"}}, above.cert, pub, above.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func TestEnvelope(t *testing.T) {

@@ -13,6 +13,7 @@ func FuzzParseSignedData(f *testing.F) {
 	f.Add(sign(f, Signer{Key: h.key, Certificates: []*x509.Certificate{h.cert}}, "x"))
 	f.Add(ContentInfo(SignedDataOID, sign(f, Signer{Key: h.key, ID: Identifier{SubjectKeyID: []byte{1}}}, "x")))
 	r := rsaHolder(f, 2048)
+	f.Add(CertsOnly([]*x509.Certificate{h.cert}))
 	f.Fuzz(func(t *testing.T, der []byte) {
 		certs, bag := ParseCertificates(der)
 		d, err := ParseSignedData(der)

@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/subtle"
 	"crypto/x509"
 	stdasn1 "encoding/asn1"
@@ -133,6 +134,9 @@ func readCertificates(in *cryptobyte.String) ([]*x509.Certificate, error) {
 		cert, err := x509.ParseCertificate(one)
 		if err != nil {
 			return nil, fmt.Errorf("%w: certificate: %w", ErrSyntax, err)
+		}
+		if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok && pub.N.BitLen() > maxCertifiedRSA {
+			return nil, syntax("certificate of a key that is too long")
 		}
 		certs = append(certs, cert)
 	}

@@ -84,8 +84,11 @@ func (c ClientIdentity) Parse() (computer sid.SID, at time.Time, err error) {
 	return computer, at, nil
 }
 
-// Verify says whether a key signed the identity.
+// Verify says whether a key of at most maxRSABits signed the identity.
 func (c ClientIdentity) Verify(pub *rsa.PublicKey) error {
+	if bits := pub.N.BitLen(); bits > maxRSABits {
+		return fmt.Errorf("%w: a key of %d bits", ErrIdentity, bits)
+	}
 	sum := sha256.Sum256([]byte(c.Sid))
 	if err := rsa.VerifyPKCS1v15(pub, crypto.SHA256, sum[:], c.SignedBlob); err != nil {
 		return fmt.Errorf("%w: %w", ErrIdentity, err)

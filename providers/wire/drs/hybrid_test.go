@@ -2,8 +2,10 @@ package drs
 
 import (
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"testing"
 	"time"
 
@@ -30,6 +32,11 @@ func TestClientIdentity(t *testing.T) {
 	}
 	if err := c.Verify(&own.PublicKey); err != nil {
 		t.Error(err)
+	}
+	// The work of a huge key is not begun: its owner alone put it into the directory.
+	huge := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1<<18, 1), E: 1<<31 - 1}
+	if err := (ClientIdentity{Sid: c.Sid, SignedBlob: make([]byte, huge.Size())}).Verify(huge); !errors.Is(err, ErrIdentity) || errors.Is(err, rsa.ErrVerification) {
+		t.Errorf("a huge key: %v", err)
 	}
 	for name, change := range map[string]func(*ClientIdentity){
 		"another computer": func(c *ClientIdentity) { c.Sid = "S-1-5-21-1-2-3-1105" + c.Sid[19:] },

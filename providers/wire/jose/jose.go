@@ -140,8 +140,16 @@ func decode(s string) ([]byte, error) {
 // Claims decodes the payload into v.
 func (t *Token) Claims(v any) error { return strict.Unmarshal(t.Payload, v) }
 
+// maxRSA bounds the modulus of a key, in bits, as crypto/tls does: a key may come
+// with the token, in a certificate that nobody has judged yet, and the work grows
+// with its square.
+const maxRSA = 8192
+
 // VerifyRS256 checks the signature with an RSA key.
 func (t *Token) VerifyRS256(pub *rsa.PublicKey) error {
+	if bits := pub.N.BitLen(); bits > maxRSA {
+		return fmt.Errorf("%w: its key has %d bits, at most %d are taken", ErrSignature, bits, maxRSA)
+	}
 	return t.verify(jwt.SigningMethodRS256, pub)
 }
 

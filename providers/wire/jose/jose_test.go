@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -140,4 +141,26 @@ func FuzzParse(f *testing.F) {
 		var c map[string]any
 		_ = tok.Claims(&c)
 	})
+}
+
+// A key that comes with the token may be of any size; the work that it asks for is
+// bounded.
+func TestKeyTooLarge(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := SignRS256(key, Header{}, map[string]string{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := new(big.Int).Lsh(big.NewInt(1), 700_000)
+	n.Add(n, big.NewInt(1))
+	if err := token.VerifyRS256(&rsa.PublicKey{N: n, E: 1<<31 - 1}); !errors.Is(err, ErrSignature) || !strings.Contains(err.Error(), "700001 bits") {
+		t.Errorf("%v", err)
+	}
 }

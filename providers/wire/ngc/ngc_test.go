@@ -123,9 +123,52 @@ func FuzzParseStatement(f *testing.F) {
 
 func FuzzParseAssertion(f *testing.F) {
 	f.Add("eyJhbGciOiJSUzI1NiIsImtpZCI6ImsiLCJ1c2UiOiJuZ2MifQ.eyJpc3MiOiJhIn0.AAAA")
+	f.Add("eyJhbGciOiJSUzI1NiIsIng1YyI6IkFBQUEifQ.eyJpc3MiOiJhIn0.AAAA")
 	f.Fuzz(func(t *testing.T, s string) {
-		if a, err := ParseAssertion(s); err == nil && a.KeyID == "" {
+		if a, err := ParseAssertion(s); err == nil && (a.KeyID == "" || a.Certificate != nil) {
 			t.Fatal("an assertion without a key")
 		}
+		if a, err := ParseUserAssertion(s); err == nil && (a.KeyID == "") == (a.Certificate == nil) {
+			t.Fatal("an assertion by neither key nor certificate, or by both")
+		}
 	})
+}
+
+// An assertion is by a Hello key or by a certificate, never by both, and who takes
+// keys alone takes no certificate.
+func TestByCertificate(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(h jose.Header) string {
+		text, err := jose.SignRS256(key, h, Claims{Issuer: "alice@contoso.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	text, err := SignByCertificate(key, []byte("der"), Claims{Issuer: "alice@contoso.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseUserAssertion(text)
+	if err != nil || a.KeyID != "" || string(a.Certificate) != "der" || a.Claims.Issuer != "alice@contoso.com" || a.Token.VerifyRS256(&key.PublicKey) != nil {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := ParseAssertion(text); !errors.Is(err, ErrAssertion) {
+		t.Errorf("as one by a key: %v", err)
+	}
+	for name, h := range map[string]jose.Header{
+		"both":        {KeyID: "a2V5", Use: Use, X5C: jose.Chain{[]byte("der")}},
+		"with a kid":  {KeyID: "a2V5", X5C: jose.Chain{[]byte("der")}},
+		"with a use":  {Use: Use, X5C: jose.Chain{[]byte("der")}},
+		"empty":       {X5C: jose.Chain{{}}},
+		"neither":     {},
+		"without use": {KeyID: "a2V5"},
+	} {
+		if _, err := ParseUserAssertion(sign(h)); !errors.Is(err, ErrAssertion) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -44,6 +44,7 @@ const AudienceMicrosoftOnline = "urn:federation:MicrosoftOnline"
 const (
 	MethodPassword = "urn:oasis:names:tc:SAML:1.0:am:password"
 	MethodWindows  = "urn:federation:authentication:windows"
+	MethodX509     = "urn:oasis:names:tc:SAML:1.0:am:X509-PKI"
 	// MethodMultiple is a value of ClaimMethods: a second factor was verified.
 	MethodMultiple = "http://schemas.microsoft.com/claims/multipleauthn"
 )

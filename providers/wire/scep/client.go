@@ -116,7 +116,7 @@ func (c *Client) authorities(ctx context.Context) (ra *x509.Certificate, above [
 	if err != nil {
 		return nil, nil, err
 	}
-	certs, err := cms.ParseCertsOnly(der)
+	certs, err := cms.ParseCertificates(der)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,7 +165,7 @@ func (c *Client) open(reply []byte, ra *x509.Certificate, asked *about, key *rsa
 	if err != nil {
 		return nil, err
 	}
-	return cms.ParseCertsOnly(der)
+	return cms.ParseCertificates(der)
 }
 
 // chainOf finds the certificate of the requested key, and puts those above it in
@@ -177,17 +177,7 @@ func chainOf(asked *x509.CertificateRequest, certs []*x509.Certificate) ([]*x509
 	if i < 0 {
 		return nil, syntax("the answer has no certificate of the requested key")
 	}
-	out := []*x509.Certificate{certs[i]}
-	for at := certs[i]; !bytes.Equal(at.RawIssuer, at.RawSubject) && len(out) <= len(certs); at = out[len(out)-1] {
-		j := slices.IndexFunc(certs, func(c *x509.Certificate) bool {
-			return bytes.Equal(c.RawSubject, at.RawIssuer) && at.CheckSignatureFrom(c) == nil
-		})
-		if j < 0 {
-			break
-		}
-		out = append(out, certs[j])
-	}
-	return out, nil
+	return cms.Chain(certs[i], certs), nil
 }
 
 func (c *Client) do(ctx context.Context, operation string, message []byte) ([]byte, error) {
