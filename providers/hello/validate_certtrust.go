@@ -77,7 +77,7 @@ func (v *validation) registrationAuthority(t *DeclaredTrust) {
 			why, next = "it has no authority to ask", "Set authority"
 		}
 		v.warn(f.Addr, "registration_authority", "registration_authority_off", "No certificates by AD FS",
-			"%s has sign-in certificates registered by AD FS, and %s: nobody is provisioned by the trust (AdfsRaIsReady, event 7206), and no certificate is renewed. %s, or turn use_certificate_for_on_prem_auth off, which ends the flows with the key.", t.Addr, why, next)
+			"%s has sign-in certificates registered by AD FS, and %s: nobody is provisioned by the trust (AdfsRaIsReady, event 7206), and no certificate is renewed. %s, or turn use_certificate_for_on_prem_auth off: provisioning then ends once the key is registered.", t.Addr, why, next)
 	}
 }
 
@@ -95,6 +95,8 @@ func (v *validation) serviceOf(t *DeclaredTrust) *Federation {
 			v.problem(t.Addr, "federation", "trust_federation_not_adfs", "Not AD FS",
 				"Keys and certificates are registered by AD FS, and %s is another vendor's service. Name a federation of kind \"adfs\".", f.Addr)
 			return nil
+		case f.In.Domain == "":
+			return nil // the service says so
 		case f.In.Domain != t.In.Domain:
 			v.problem(t.Addr, "federation", "trust_federation_elsewhere", "AD FS of another domain",
 				"%s is AD FS of %s, and the trust is to %s. Name that of the trust's domain.", f.Addr, f.In.Domain, t.In.Domain)

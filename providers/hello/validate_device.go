@@ -211,7 +211,7 @@ func (v *validation) launch(e *Enrollment, d *Device, route Route, policy InForc
 			if !ok {
 				continue
 			}
-			p.Warning, p.Summary = true, "Enrollment no longer meets policy"
+			p.Warning, p.Summary = true, "Enrollment could not be provisioned again"
 			p.Detail = fmt.Sprintf("%s.%s %s", strings.TrimSuffix(c.Reason.Sentence, "."), because(policy, c.Name), text)
 		}
 		v.problems = append(v.problems, p)

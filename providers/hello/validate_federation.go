@@ -1,6 +1,7 @@
 package hello
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +100,41 @@ func (v *validation) federationHost(f *Federation, hosts map[string]string) {
 		v.problem(f.Addr, "host", "federation_host_taken", "Host of another service", "%s answers to %q already. Give each service a name of its own.", other, host)
 	}
 	hosts[host] = f.Addr
+	if other := v.answersTo(host); other != "" {
+		v.problem(f.Addr, "host", "federation_host_taken", "Host of another service", "%s answers to %q already. Give the federation service a name of its own.", other, host)
+	}
+}
+
+// tenantHosts is what the names of tenants' services end in.
+const tenantHosts = ".entra.test"
+
+// answersTo is what of the lab, beside federation services, answers to a host; ""
+// when nothing does.
+func (v *validation) answersTo(host string) string {
+	if strings.HasSuffix(host, tenantHosts) {
+		return "A tenant"
+	}
+	for _, addr := range sortedKeys(v.Domains) {
+		d := v.Domains[addr]
+		name, inside := strings.CutSuffix(host, "."+strings.ToLower(d.In.DNSName))
+		if !inside || !d.Knows("dns_name", "controller") {
+			continue
+		}
+		if controllers, _ := Controllers(d.In); slices.ContainsFunc(controllers, func(c string) bool { return strings.EqualFold(c, name) }) {
+			return "A controller of " + addr
+		}
+		for _, s := range sortedKeys(v.Syncs) {
+			if string(v.Syncs[s].In.Domain) == addr && name == connectServer {
+				return "The server of " + s
+			}
+		}
+		for _, s := range sortedKeys(v.Services) {
+			if string(v.Services[s].In.Domain) == addr && strings.EqualFold(ServiceName(s, v.Services[s].In), name) {
+				return s
+			}
+		}
+	}
+	return ""
 }
 
 func (v *validation) federationTimes(f *Federation) {

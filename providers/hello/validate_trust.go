@@ -48,7 +48,7 @@ func (v *validation) trusts() {
 func (v *validation) foreignSettings(addr string, t *DeclaredTrust, settings ...given) {
 	for _, s := range settings {
 		if s.is {
-			v.warn(addr, s.attribute, "trust_setting_unused", "Setting without effect", "%s is not of a trust of type %q. Remove it.", s.attribute, t.In.Type)
+			v.warn(addr, s.attribute, "trust_setting_unused", "Setting without effect", "%s means nothing to a trust of type %q. Remove it.", s.attribute, t.In.Type)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"strings"
 	"time"
 
 	"hellolab/providers/wire/adfs"
@@ -47,8 +48,10 @@ func (x *examination) agent(f *Federation) {
 		x.add(Error, "federation_agent", f.Addr, "", "Run `hellolab apply`.", "The registration authority has no enrollment agent certificate.")
 	case a.Revoked:
 		x.add(Error, "federation_agent", f.Addr, "", "Set registration_authority of "+f.Addr+" to false and apply, then to true and apply: it enrolls another one.", "The enrollment agent certificate has been revoked: no sign-in certificate is issued.")
+	case f.Status.AgentError != "" && !x.Now.Before(a.NotAfter):
+		x.add(Error, "federation_agent", f.Addr, "", "See that its authority issues the template, then run `hellolab apply`.", "The enrollment agent certificate expired on %s, so no sign-in certificate is issued, and was not renewed: %s.", stamp(a.NotAfter), strings.TrimSuffix(f.Status.AgentError, "."))
 	case !x.Now.Before(a.NotAfter):
-		x.add(Error, "federation_agent", f.Addr, "", "Run `hellolab apply`, which renews it.", "The enrollment agent certificate has expired on %s: no sign-in certificate is issued.", stamp(a.NotAfter))
+		x.add(Error, "federation_agent", f.Addr, "", "Run `hellolab apply`, which renews it.", "The enrollment agent certificate expired on %s: no sign-in certificate is issued.", stamp(a.NotAfter))
 	case !x.Now.Before(a.NotAfter.Add(-agentRenewal)):
 		x.add(Warning, "federation_agent", f.Addr, "", "Run `hellolab apply`, which renews it.", "The enrollment agent certificate ends on %s, and was not renewed.", stamp(a.NotAfter))
 	}

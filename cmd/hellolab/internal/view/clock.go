@@ -84,7 +84,7 @@ type Undone struct {
 
 // dueSteps are the steps that say what due work achieved; the rest of it, such
 // as signing in to a directory, is in the trace.
-var dueSteps = []string{"kdc_certificate_enrolled", "server_certificate_renewed", "revocation_list_published", "sync_cycle"}
+var dueSteps = []string{"kdc_certificate_enrolled", "agent_certificate_enrolled", "server_certificate_renewed", "revocation_list_published", "sync_cycle"}
 
 // HappenedBy says whether an event tells that due work is done.
 func HappenedBy(e event.Event) (Happened, bool) {
