@@ -1,11 +1,6 @@
 # AD FS of a domain: with an authority it is a certificate registration authority,
-<<<<<<< HEAD
-# too. Its name is sts. and the domain's. A tenant that is federated with it is
-# synchronized from its domain.
-=======
 # too. Its name is sts. and the domain's. A tenant that is federated with it has a
 # sync from its domain.
->>>>>>> hello
 federation "sts" {
   domain    = domain.corp
   authority = authority.issuing
@@ -18,29 +13,17 @@ federation "sts" {
 
 # Another vendor's service, with accounts of its own: those of the users of
 # tenants that are federated with it.
-<<<<<<< HEAD
-federation "idp" {
-=======
-federation "idp" {
->>>>>>> hello
+federation "okta" {
   kind = "third_party"
   host = "idp.example.com"
 }
 
-<<<<<<< HEAD
-# A second factor that the service verified counts.
-tenant "fabrikam" {
-  domains        = ["fabrikam.com"]
-  authentication = "federated"
-  federation     = federation.idp
-=======
 # A tenant whose users that service signs in. What it verified as a second factor
 # counts.
 tenant "fabrikam" {
   domains        = ["fabrikam.com"]
   authentication = "federated"
-  federation     = federation.idp
->>>>>>> hello
+  federation     = federation.okta
 
   mfa {
     federated_behavior = "accept"

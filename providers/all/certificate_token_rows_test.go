@@ -16,7 +16,7 @@ import (
 
 // TestTokenByCertificate: with certificate trust a session has the token of AD FS
 // before the domain knows the key: the certificate proves the user (MS-OAPXBC
-// 3.2.5.1.2.1.4). Reading R104.
+// 3.2.5.1.2.1.4). Reading R72.
 func TestTokenByCertificate(t *testing.T) {
 	seed.Proves(t, "A4-13", "A7")
 	off := false

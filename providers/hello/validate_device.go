@@ -133,7 +133,7 @@ func (v *validation) enrollment(e *Enrollment, u *User, d *Device, reported map[
 	route, problems := v.FlowFor(e)
 	v.problems = append(v.problems, problems...)
 	v.secondFactorService(t, e, route.Provision)
-	v.throughFederation(e, u, d, t, route)
+	v.throughFederation(e, u, d, route)
 	if route.Provision == "" || !v.policyKnown(u.Addr, d.Addr) || !d.Knows("tpm", "session") {
 		return
 	}

@@ -204,7 +204,7 @@ func (v *validation) federatedUser(addr string, u *User) {
 
 // throughFederation checks that the federation service of an enrollment that is to
 // be made can do its part in phase A, and on-premises also in phase C.
-func (v *validation) throughFederation(e *Enrollment, u *User, d *Device, t *Tenant, route Route) {
+func (v *validation) throughFederation(e *Enrollment, u *User, d *Device, route Route) {
 	f := v.Federations[v.TokenServiceOf(u)]
 	if f == nil || !route.Authentication.Federated() {
 		return
@@ -218,13 +218,9 @@ func (v *validation) throughFederation(e *Enrollment, u *User, d *Device, t *Ten
 			"Provisioning signs %s in through %s, which does not run. Set enabled = true there, and false once the user is enrolled: Hello sign-ins do not need it.", u.Addr, f.Addr)
 	}
 	onPremises := route.Deployment == OnPremises
-	behavior := ""
-	if t != nil && t.In.MFA != nil {
-		behavior = t.In.MFA.Federated
-	}
-	if (onPremises || behavior == "enforce") && !VerifiesFactors(f) {
+	if !VerifiesFactors(f) { // the tenant asks for its own only after the service's
 		v.problem(e.Addr, "user", "federation_without_second_factor", "No second factor",
-			"Provisioning needs two factors, %s verifies none, and nobody else is asked for one. Set mfa of the federation to \"builtin\" or \"third_party\", and mfa_rule to another than \"never\".", f.Addr)
+			"Provisioning needs two factors and asks %s for the second, which verifies none. Set mfa of the federation to \"builtin\" or \"third_party\", and mfa_rule to another than \"never\".", f.Addr)
 	}
 	if onPremises && v.RegistersAt(d) == "" && f.Knows("device_registration") {
 		v.problem(e.Addr, "device", "on_premises_needs_registration", "No device registration service",

@@ -151,7 +151,7 @@ func TestValidateFederation(t *testing.T) {
 			a.Domain, a.CommonName, a.NTAuth = "domain.lab", "Lab CA", true
 		}), func(f *spec.Federation) { f.Domain, f.Authority = "domain.lab", "authority.root" }), nil, []string{"federation.two authority federation_authority_elsewhere"}},
 		{"signing certificate zero", sts(federatedLab(), func(f *spec.Federation) { f.SigningVersion = 0 }), nil, []string{"federation.sts signing_version signing_version_malformed"}},
-		{"always a factor, and no adapter", sts(federatedLab(), func(f *spec.Federation) { f.MFA, f.MFARule = "none", "always" }), nil, []string{"federation.sts mfa_rule mfa_rule_without_adapter"}},
+		{"always a factor, and no adapter", sts(federatedLab(), func(f *spec.Federation) { f.MFA, f.MFARule = "none", "always" }), nil, []string{"enrollment.desk user federation_without_second_factor", "federation.sts mfa_rule mfa_rule_without_adapter"}},
 		{"no lifetimes", sts(federatedLab(), func(f *spec.Federation) {
 			f.Lifetimes = &spec.FederationLifetimes{Nonce: time.Minute, Assertion: time.Hour, AccessToken: time.Hour, PRT: time.Hour, SigningOverlap: time.Hour}
 		}), nil, []string{"federation.sts lifetimes.mfa lifetime_not_positive"}},
@@ -174,7 +174,9 @@ func TestValidateFederation(t *testing.T) {
 		{"it is down", sts(keyFederatedLab(), func(f *spec.Federation) { f.Enabled = false }), nil, []string{"enrollment.desk user federation_down"}},
 		{"it is down later", sts(keyFederatedLab(), func(f *spec.Federation) { f.Enabled = false }), all, nil},
 		{"down, and certificates wait", sts(federatedLab(), func(f *spec.Federation) { f.Enabled = false }), all, []string{"enrollment.desk device no_enterprise_prt?", "enrollment.desk device registration_authority_not_ready?"}},
-		{"no adapter, and the tenant asks", sts(keyFederatedLab(), func(f *spec.Federation) { f.MFA = "none" }), nil, nil},
+		{"no adapter", sts(keyFederatedLab(), func(f *spec.Federation) { f.MFA = "none" }), nil, []string{"enrollment.desk user federation_without_second_factor"}},
+		{"a factor that is never asked for", sts(keyFederatedLab(), func(f *spec.Federation) { f.MFARule = "never" }), nil, []string{"enrollment.desk user federation_without_second_factor"}},
+		{"no adapter, later", sts(keyFederatedLab(), func(f *spec.Federation) { f.MFA = "none" }), all, nil},
 		{"no adapter, and nobody asks", with(sts(keyFederatedLab(), func(f *spec.Federation) { f.MFA = "none" }), "tenant.contoso", func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Provider: "builtin", Federated: "enforce"} }), nil,
 			[]string{"enrollment.desk user federation_without_second_factor"}},
 		{"another vendor's adapter, P8", sts(keyFederatedLab(), func(f *spec.Federation) { f.MFA = "third_party" }), nil, []string{"federation.sts mfa third_party_mfa_unnamed?"}},

@@ -14,12 +14,11 @@ type groupObject = providers.Object[spec.Group, spec.GroupOut]
 // Group is the kind group: a security group of a tenant or of a domain.
 func Group() providers.Type {
 	return providers.Of(providers.Kind[spec.Group, spec.GroupOut]{
-		// Its one directory it refers to, and of others it knows nothing: an authority
-		// that names a group may be what a federation, and so a tenant, waits for.
-		Name: "group",
-		Doc:  "A security group.",
-		Home: func(in spec.Group) providers.Ref { return cmp.Or(in.Tenant, in.Domain) },
-		Key:  func(in spec.Group) string { return in.Name },
+		Name:  "group",
+		Doc:   "A security group.",
+		After: []string{"domain"}, // what a group may do may be what a tenant waits for: an authority, then a federation
+		Home:  func(in spec.Group) providers.Ref { return cmp.Or(in.Tenant, in.Domain) },
+		Key:   func(in spec.Group) string { return in.Name },
 		Find: func(ctx context.Context, env providers.Env, name string) (groupObject, error) {
 			o, err := declared[spec.Group, spec.GroupOut](env)
 			if err != nil {

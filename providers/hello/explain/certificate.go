@@ -88,9 +88,9 @@ func (e *explaining) throughFederation() []Condition {
 	case behavior == "enforce":
 		out = append(out, condition("second_factor_service", "The federation service verifies second factors, as the tenant demands.", verifies, "federated_mfa_missing"))
 	default:
-		c := condition("second_factor_service", "Somebody verifies second factors.", true, "")
-		if c.Why = "The federation service does."; behavior == "reject" || !verifies {
-			c.Why = "The tenant does, for itself."
+		c := condition("second_factor_service", "The federation service verifies second factors: it is asked for one first.", verifies, "adapter_missing")
+		if verifies && behavior == "reject" {
+			c.Why = "The tenant does not count it, and asks for its own after that."
 		}
 		out = append(out, c)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -286,4 +287,33 @@ func FuzzParseRequest(f *testing.F) {
 			r.Of(ca.cert)
 		}
 	})
+}
+
+// A certificate of a key of a size nobody has is refused before anything is
+// verified with it: that would take seconds.
+func TestHugeKey(t *testing.T) {
+	ca := authority(t, "ca")
+	cert := leaf(t, ca, 77)
+	huge, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(3)}, ca.cert, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), maxRSA, 1), E: 65537}, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	basic, _, err := open(sign(t, Answer{Status: Good, ProducedAt: now, ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, ask(t, cert, ca, nil), ca))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, ErrResponse} {
+		value, err := asn1.Marshal(basic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := asn1.Marshal(responseASN1{Bytes: responseBytes{oidBasic, value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseResponse(der, cert.cert, ca.cert, now); !errors.Is(err, want) {
+			t.Errorf("%d: %v", i, err)
+		}
+		basic.Certificates = append(basic.Certificates, asn1.RawValue{FullBytes: huge})
+	}
 }

@@ -160,8 +160,11 @@ func (e *StatusError) Error() string {
 // the key purpose OCSP signing and ExtNoCheck, in its life at that time), with
 // no less than SHA-256. ThisUpdate, NextUpdate and Nonce are the caller's to judge.
 func ParseResponse(der []byte, cert, issuer *x509.Certificate, at time.Time) (*Answer, error) {
-	_, data, err := open(der)
+	basic, data, err := open(der)
 	if err != nil {
+		return nil, err
+	}
+	if err := basic.checkKeys(); err != nil {
 		return nil, err
 	}
 	nonce, err := readExtensions(data.Extensions)
@@ -184,6 +187,23 @@ func ParseResponse(der []byte, cert, issuer *x509.Certificate, at time.Time) (*A
 	}
 	return &Answer{Status: Status(r.Status), RevokedAt: r.RevokedAt, Reason: crl.Reason(r.RevocationReason), ProducedAt: r.ProducedAt,
 		ThisUpdate: r.ThisUpdate, NextUpdate: r.NextUpdate, Nonce: nonce}, nil
+}
+
+// maxRSA bounds the keys of certificates in a response, in bits, as crypto/tls
+// does: its signature is verified with one before the issuer's word for it is.
+const maxRSA = 8192
+
+func (b *basicResponse) checkKeys() error {
+	for _, raw := range b.Certificates {
+		cert, err := x509.ParseCertificate(raw.FullBytes)
+		if err != nil {
+			return fmt.Errorf("%w: certificate: %w", ErrResponse, err)
+		}
+		if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok && pub.N.BitLen() > maxRSA {
+			return fmt.Errorf("%w: certificate of a key that is too long", ErrResponse)
+		}
+	}
+	return nil
 }
 
 // open reads the structures of a signed response.
