@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hellolab/cmd/hellolab/internal/doctor"
@@ -213,6 +214,9 @@ func (d *directories) authorities(ctx context.Context) ([]doctor.Authority, erro
 			return nil, err
 		}
 		a := doctor.Authority{Addr: o.Addr, Domain: string(o.In.Domain), Certificate: cert, NTAuth: o.In.NTAuth, OCSP: o.In.OCSP}
+		if c := o.In.CRL; c != nil && len(c.ReachableFrom) > 0 {
+			a.Hidden = !slices.Contains(c.ReachableFrom, "dc") && !slices.Contains(c.ReachableFrom, "onsite")
+		}
 		var responders []string
 		if o.Out.OCSPURL != "" {
 			responders = []string{o.Out.OCSPURL}

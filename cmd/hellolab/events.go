@@ -51,8 +51,8 @@ func (c *eventsCommand) run(ctx context.Context, s *session, args []string) erro
 	if err != nil {
 		return err
 	}
-	// What a check does happens to a copy of the device.
-	flows = slices.DeleteFunc(flows, func(f *journal.Flow) bool { return f.Operation() == "check" })
+	// What a check or a test does happens to a copy of the device.
+	flows = slices.DeleteFunc(flows, func(f *journal.Flow) bool { return f.Operation() == "check" || f.Operation() == "test" })
 	events, device := journal.Events(flows), args[0]
 	records := eventlog.Records(events, device, channels...)
 	if len(records) == 0 {

@@ -139,7 +139,7 @@ func manuals() map[string]manual {
 			detail: "Three logs of Windows, under Applications and Services Logs, Microsoft, Windows. user-device-registration: registration of the device and of Hello keys, each with what the service said when it refused. " +
 				"aad: authentication of users to the tenant, primary refresh tokens and refused tokens, each with the tenant's code; errors are in its Operational channel, the rest in the Analytic one. helloforbusiness: policy, prerequisites, provisioning and sign-ins of Windows Hello for Business. " +
 				"The oldest entry comes first, in lab time. " +
-				"Every entry comes of a recorded step, and names the flow for `hellolab trace`. Checks run on a copy of the device and leave none. " +
+				"Every entry comes of a recorded step, and names the flow for `hellolab trace`. Checks and tests run on a copy of the device and leave none. " +
 				"Recordings outlive the lab they were made in, and a device that is replaced under its name.",
 			examples: []string{"hellolab events device.laptop", "hellolab events -log=aad device.laptop", "hellolab events -json -log=helloforbusiness device.laptop"},
 		},

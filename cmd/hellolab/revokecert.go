@@ -97,6 +97,9 @@ func (c *revokeCertificateCommand) preview(ctx context.Context, s *session, digi
 		_, err := c.revoke(ctx, s, l, digits, why, true) // as it is once everybody has the list
 		return err == nil, err
 	})
+	if err == nil && !c.publish && c.impact != impactNone {
+		s.printf("That is once a revocation list says so, and nobody keeps an older one.\n\n")
+	}
 	if err != nil || c.autoApprove {
 		return err
 	}

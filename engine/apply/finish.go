@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,12 +166,17 @@ func (r *run) upToDate() (map[*object]bool, error) {
 
 // touched returns the records whose revisions this apply moved, with the
 // revisions they have now: what its own steps wrote is no drift. A record that
-// was not up to date before is left for the next refresh.
+// was not up to date before is left for the next refresh, and so is one with a part
+// in an object that was made or made anew beneath it: what it had there is gone.
 func (r *run) touched() ([]state.Object, error) {
 	var list []state.Object
-	done := map[addr.Instance]bool{}
+	done, made := map[addr.Instance]bool{}, map[string]bool{}
 	for i := range r.Plan.Steps {
-		done[r.Plan.Steps[i].Addr] = true
+		step := &r.Plan.Steps[i]
+		done[step.Addr] = true
+		if step.Action == plan.Create || step.Action == plan.Delete {
+			made[step.Addr.String()] = true
+		}
 	}
 	for _, kind := range r.Registry.Names() {
 		if r.Registry.Type(kind).Read == nil {
@@ -183,6 +189,9 @@ func (r *run) touched() ([]state.Object, error) {
 			now, err := r.Lab.Revisions(o.t, providers.Record{Addr: o.name, Kind: o.t.Name, ID: o.id, In: o.in, Out: o.out})
 			if err != nil {
 				return nil, err
+			}
+			if !done[o.addr] && slices.ContainsFunc(slices.Collect(maps.Keys(now)), func(section string) bool { return made[section] }) {
+				continue
 			}
 			if !maps.Equal(now, o.stored.ReadAt) {
 				renewed := *o.stored

@@ -15,6 +15,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/fedmeta"
 	"hellolab/providers/wire/saml"
 	"hellolab/providers/wire/web"
@@ -83,25 +84,35 @@ func putFederation(w providers.Writer, f *federation) error {
 }
 
 // federate returns what to know of the service that cfg names: what is known
-// already, or what its metadata says. Nil: cfg names none.
+// already, or what its metadata says where the service was made anew. Nil: cfg
+// names none.
 func federate(ctx context.Context, env providers.Env, cfg *config, known *federation) (*federation, error) {
 	if !cfg.federated() {
 		return nil, nil
-	}
-	if known != nil && known.Service == cfg.Federation {
-		return known, nil
 	}
 	service, err := providers.Resolve[spec.Federation, spec.FederationOut](env, providers.Ref(cfg.Federation))
 	if err != nil {
 		return nil, err
 	}
+	if known != nil && known.Service == cfg.Federation && known.of(service.Out) {
+		return known, nil
+	}
 	f := &federation{Service: cfg.Federation, Other: service.In.Kind == spec.FederationThirdParty, Metadata: (&url.URL{Scheme: "https", Host: service.Out.Host, Path: fedmeta.Path}).String()}
 	m, err := fetchMetadata(ctx, env, f.Metadata)
+	if err != nil && known != nil && known.Service == cfg.Federation && known.Metadata == f.Metadata {
+		return known, nil // it is read again within a day
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Federation, err)
 	}
 	f.Issuer = m.Issuer
 	return f, f.take(m, env.Now())
+}
+
+// of reports whether it is of the service as it is now, not of one that had its
+// name before: by its identifier, and a token-signing certificate that is known.
+func (f *federation) of(out spec.FederationOut) bool {
+	return saml.SameIssuer(f.Issuer, out.Issuer) && slices.ContainsFunc(f.Certificates, func(der []byte) bool { return strings.EqualFold(drs.Thumbprint(der), out.SigningThumbprint) })
 }
 
 func fetchMetadata(ctx context.Context, env providers.Env, address string) (*fedmeta.Metadata, error) {

@@ -52,7 +52,7 @@ var certificateReasons = []Reason{
 	// At the KDC.
 	{"certificate_untrusted", "0xC000038A", "STATUS_ISSUING_CA_UNTRUSTED", "The domain does not trust the sign-in certificate's authority for sign-ins.", "Publish the authority in NTAuth (ntauth = true), and see that its chain is complete."},
 	{"certificate_expired", "0xC000038D", "STATUS_SMARTCARD_CERT_EXPIRED", "The sign-in certificate, or one above it, is not in its life.", "Sign in with the password and the PIN behind it while the registration authority answers: the device asks for another one. It renews one by itself in the six weeks before the end."},
-	{"certificate_revoked", "0xC0000389", "STATUS_SMARTCARD_CERT_REVOKED", "The sign-in certificate, or one above it, is revoked.", "Enroll another one."},
+	{"certificate_revoked", "0xC0000389", "STATUS_SMARTCARD_CERT_REVOKED", "The sign-in certificate, or one above it, is revoked.", "Provision Hello anew, which brings another one: a destructive PIN reset (pin reset), or an apply with -replace of the enrollment."},
 	{"certificate_revocation_unknown", "0xC000038B", "STATUS_REVOCATION_OFFLINE_C", "The controller cannot learn whether the sign-in certificate is revoked.", "Let controllers reach the authority's lists (crl of the authority)."},
 	{"certificate_other_account", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain does not map the sign-in certificate to the account.", "Issue one that bears the account's security identifier: see strong_certificate_mapping of the domain."},
 	{"certificate_name_mismatch", "0xC00002F9", "STATUS_PKINIT_NAME_MISMATCH", "The sign-in certificate names another account than the request.", "Compare the certificate's UPN with the account's, and enroll another one after a change of name."},

@@ -137,6 +137,10 @@ func (v *validation) onPremises(t *DeclaredTrust) {
 	if f == nil {
 		return
 	}
+	if !f.In.DeviceRegistration && f.Knows("device_registration") {
+		v.warn(f.Addr, "device_registration", "registration_service_off", "No device registration service",
+			"%s has devices and keys registered by AD FS, whose registration service is off: nobody is provisioned, and keys that are registered stay good. Set device_registration = true.", t.Addr)
+	}
 	if !VerifiesFactors(f) {
 		v.problem(f.Addr, "mfa", "on_premises_needs_adapter", "No adapter for second factors",
 			"On-premises, users prove a second factor to AD FS before they are provisioned (%s), and it verifies none. Set mfa to \"builtin\" or \"third_party\", and mfa_rule to another than \"never\".", t.Addr)

@@ -190,8 +190,8 @@ func TestValidateFederation(t *testing.T) {
 		{"recent factor, P7", trust(onPremisesCertificateLab(), func(x *spec.Trust) { x.RecentMFA = true }), nil, []string{"trust.key accept_recent_mfa recent_mfa_unnamed?"}},
 
 		// On-premises.
-		{"no registration service", sts(onPremisesLab(), func(f *spec.Federation) { f.DeviceRegistration = false }), nil, []string{"enrollment.desk device on_premises_needs_registration"}},
-		{"no registration service later", sts(onPremisesLab(), func(f *spec.Federation) { f.DeviceRegistration = false }), all, nil},
+		{"no registration service", sts(onPremisesLab(), func(f *spec.Federation) { f.DeviceRegistration = false }), nil, []string{"enrollment.desk device on_premises_needs_registration", "federation.sts device_registration registration_service_off?"}},
+		{"no registration service later", sts(onPremisesLab(), func(f *spec.Federation) { f.DeviceRegistration = false }), all, []string{"federation.sts device_registration registration_service_off?"}},
 		{"no second factor", with(onPremisesLab(), "user.alice", func(u *spec.User) { u.MFA = "none" }), nil, []string{"enrollment.desk user no_mfa"}},
 		{"disabled in the domain", with(onPremisesLab(), "user.alice", func(u *spec.User) { u.EnabledInDomain = false }), nil, []string{"enrollment.desk user user_disabled"}},
 		{"disabled in a tenant that it has not", with(onPremisesLab(), "user.alice", func(u *spec.User) { u.EnabledInTenant = false }), nil, nil},

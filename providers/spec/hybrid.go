@@ -44,7 +44,7 @@ type SyncOut struct {
 	NextDeviceWriteback string `lab:"next_device_writeback,volatile" doc:"When the next one is due; empty when none runs by itself."`
 }
 
-// Trust is a Hello deployment between a tenant and a domain: infrastructure,
+// Trust is a Hello deployment in a domain, with a tenant or on-premises: infrastructure,
 // which policies turn on for people and devices.
 type Trust struct {
 	Type       string          `lab:"type,required,replace" enum:"key,certificate,cloud_kerberos" doc:"How a device proves a key to the domain: \"key\", the key itself, registered with the account; \"certificate\", a certificate of an enterprise CA for it; \"cloud_kerberos\", by a partial ticket that the tenant issues at the sign-in to it, with the key of a Kerberos server object in the domain (AzureADKerberos)."`

@@ -39,7 +39,7 @@ func Types() []providers.Type { return []providers.Type{Trust()} }
 func Trust() providers.Type {
 	return providers.Of(providers.Kind[spec.Trust, spec.TrustOut]{
 		Name:   "trust",
-		Doc:    "A deployment of Windows Hello for Business between a tenant and a domain, which policies turn on.",
+		Doc:    "A deployment of Windows Hello for Business in a domain, with a tenant or on-premises, which policies turn on.",
 		After:  []string{"tenant", "domain", "authority", "federation", "sync"},
 		Watch:  watch,
 		Key:    key,

@@ -83,8 +83,11 @@ func (e *explaining) throughFederation() []Condition {
 	}
 	switch verifies := hello.VerifiesFactors(f); {
 	case e.u.In.Tenant == "":
-		out = append(out, condition("second_factor_service", "The federation service verifies second factors.", verifies, "adapter_missing"),
-			condition("registration_service", "AD FS registers devices and keys.", e.world.RegistersAt(e.d) != "", "device_not_joined"))
+		registers := condition("registration_service", "AD FS registers devices and keys.", e.world.RegistersAt(e.d) != "", "device_not_joined")
+		if registers.Verdict != Met {
+			registers.Why, registers.Mend = "The Enterprise Device Registration Service of "+f.Addr+" is off.", "Set device_registration = true on it."
+		}
+		out = append(out, condition("second_factor_service", "The federation service verifies second factors.", verifies, "adapter_missing"), registers)
 	case behavior == "enforce":
 		out = append(out, condition("second_factor_service", "The federation service verifies second factors, as the tenant demands.", verifies, "federated_mfa_missing"))
 	default:

@@ -72,6 +72,10 @@ func (x *examination) revocation(a *Authority) {
 	} else if !a.Overdue.IsZero() {
 		x.add(Warning, "revocation_list_overdue", a.Addr, "", "`hellolab apply` publishes lists that are due.", "A revocation list should have been replaced on %s; it is good until %s.", stamp(a.Overdue), stamp(a.Lists.Until))
 	}
+	if a.Hidden {
+		x.add(Error, "revocation_hidden", a.Addr, code(krb.ErrRevocationUnavailable), "Add \"dc\" to reachable_from of its crl block, and apply.",
+			"Controllers do not reach its revocation lists and OCSP, and refuse sign-ins with certificates that it issued.")
+	}
 	if a.OCSP && !responder {
 		x.add(s, "ocsp", a.Addr, met, "See that the host of the authority answers and its lists are in order; without OCSP (ocsp = false) certificates name the lists alone.",
 			"The authority's OCSP responder is of no use: %s.", a.Responder.Cause)

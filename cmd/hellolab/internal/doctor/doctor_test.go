@@ -153,6 +153,7 @@ func TestFindings(t *testing.T) {
 		"stale, and no OCSP": {func(f *Facts, _ *pair) {
 			f.Authorities[0].Lists, f.Authorities[0].Responder, f.Authorities[0].OCSP = stale, gone, false
 		}, []string{"error revocation_lists authority.root KDC_ERR_REVOCATION_STATUS_UNKNOWN (73)"}},
+		"lists hidden":      {func(f *Facts, _ *pair) { f.Authorities[0].Hidden = true }, []string{"error revocation_hidden authority.root KDC_ERR_REVOCATION_STATUS_UNAVAILABLE (74)"}},
 		"list overdue":      {func(f *Facts, _ *pair) { f.Authorities[0].Overdue = now.Add(-time.Hour) }, []string{"warning revocation_list_overdue authority.root "}},
 		"enrollment silent": {func(f *Facts, _ *pair) { f.Authorities[0].Trouble = errors.New("x") }, []string{"error enrollment_silent authority.root "}},
 		"enrollment expired": {func(f *Facts, root *pair) {

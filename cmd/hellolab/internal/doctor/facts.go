@@ -99,6 +99,7 @@ type Authority struct {
 	Certificate *x509.Certificate
 	NTAuth      bool // as applied
 	OCSP        bool // as applied
+	Hidden      bool // controllers do not reach its lists and OCSP, as applied
 
 	Enrollment *x509.Certificate // of the enrollment service
 	Trouble    error             // of the enrollment service

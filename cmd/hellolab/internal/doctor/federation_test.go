@@ -29,6 +29,8 @@ func TestFederation(t *testing.T) {
 		{"no agent, with a reason", func(f *Federation) { f.Status.Agent, f.Status.AgentError = nil, "denied" }, "federation_agent", Error},
 		{"no agent wanted", func(f *Federation) { f.Status.Agent, f.Registers = nil, false }, "", ""},
 		{"agent ends", func(f *Federation) { f.Status.Agent.NotAfter = now.Add(60 * 24 * time.Hour) }, "federation_agent", Warning},
+		{"agent is revoked", func(f *Federation) { f.Status.Agent.Revoked = true }, "federation_agent", Error},
+		{"agent is over, with a reason", func(f *Federation) { f.Status.Agent.NotAfter, f.Status.AgentError = now, "denied." }, "federation_agent", Error},
 		{"agent is over", func(f *Federation) { f.Status.Agent.NotAfter = now }, "federation_agent", Error},
 	} {
 		f := good()
