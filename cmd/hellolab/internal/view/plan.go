@@ -102,7 +102,7 @@ func (r *planView) stages(stages []plan.Stage) {
 		name := strings.ReplaceAll(s.Name, "_", " ")
 		switch {
 		case !s.Runs:
-			skipped = append(skipped, fmt.Sprintf("  # %s: skipped. %s\n", name, s.Why))
+			skipped = append(skipped, fmt.Sprintf("  # %s: skipped. %s\n", Escape(name), Escape(s.Why)))
 		case s.Flow == "":
 			run = append(run, name)
 		default:
