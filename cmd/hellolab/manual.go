@@ -119,7 +119,7 @@ func manuals() map[string]manual {
 			examples: []string{"hellolab env", "hellolab env -json"},
 		},
 		"status": {
-			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. Fields the lab has no equal of are left out or blank: those of device management, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
+			detail:   "What the device believes, without asking anybody: joined or not, its certificate or those of its work accounts, the domain it is a member of, and for one user the Hello key, the primary refresh token, tickets, and whether Hello would be offered. Sections, labels and their columns are dsregcmd's, so that what reads its output reads this. The container that NgcSet tells of is a logical group of keys: there is no file and no registry key to look for. Fields the lab has no equal of are left out or blank: those of device management, and what is found only by asking (DeviceAuthStatus, KeySignTest, tests of the connection).",
 			examples: []string{"hellolab status device.laptop", "hellolab status device.laptop -user=user.alice", "hellolab status -json device.laptop"},
 		},
 		"explain": {

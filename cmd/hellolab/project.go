@@ -273,6 +273,14 @@ func (r *rules) Outdated(rec providers.Record, objects []providers.Record) (why 
 	return r.hello.Outdated(rec, objects)
 }
 
+func (r *rules) Stages(rec providers.Record, objects []providers.Record) []plan.Stage {
+	var out []plan.Stage
+	for _, s := range r.hello.Stages(rec, objects) {
+		out = append(out, plan.Stage{Name: s.Name, Flow: string(s.Flow), Runs: s.Runs, Why: s.Why})
+	}
+	return out
+}
+
 func (r *rules) Handovers(rec providers.Record, objects []providers.Record) []plan.Handover {
 	var out []plan.Handover
 	for _, h := range r.hello.Handovers(rec, objects) {

@@ -93,6 +93,15 @@ type resourceChange struct {
 	ActionReason plan.Reason `json:"action_reason,omitempty"`
 	Why          string      `json:"hellolab_why,omitempty"`
 	Handovers    []handover  `json:"hellolab_handovers,omitempty"`
+	Stages       []stage     `json:"hellolab_stages,omitempty"`
+}
+
+// stage is one that the made object goes through.
+type stage struct {
+	Name string `json:"name"`
+	Flow string `json:"flow,omitempty"`
+	Runs bool   `json:"runs"`
+	Why  string `json:"why,omitempty"`
 }
 
 // handover is what another object carries on once this one is made.
@@ -261,6 +270,9 @@ func changeOf(c *plan.Change) resourceChange {
 	}
 	for _, h := range c.Handovers {
 		doc.Handovers = append(doc.Handovers, handover(h))
+	}
+	for _, s := range c.Stages {
+		doc.Stages = append(doc.Stages, stage(s))
 	}
 	for _, p := range c.Replace {
 		doc.Change.ReplacePaths = append(doc.Change.ReplacePaths, pathOf(p))

@@ -47,6 +47,11 @@ type Handing interface {
 	Handovers(rec providers.Record, objects []providers.Record) []Handover
 }
 
+// Staging is what Rules may also know: the stages of an object that is made.
+type Staging interface {
+	Stages(rec providers.Record, objects []providers.Record) []Stage
+}
+
 // Problem is something that Rules found. Attribute is a dotted path, or empty
 // when the block as a whole is meant.
 type Problem struct {

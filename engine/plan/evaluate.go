@@ -49,16 +49,24 @@ func (p *planner) evaluate(ctx context.Context) hcl.Diagnostics {
 	return diags.Extend(p.validate())
 }
 
-// handOver notes of every object that is to be made what others carry on of it.
+// handOver notes of every object that is to be made what others carry on of it, and
+// the stages that it goes through.
 func (p *planner) handOver() {
-	rules, ok := p.req.Rules.(Handing)
-	if !ok {
+	handing, hands := p.req.Rules.(Handing)
+	staging, stages := p.req.Rules.(Staging)
+	if !hands && !stages {
 		return
 	}
 	recs := p.records()
 	for i, o := range p.order {
-		if o.anew() {
-			o.change.Handovers = rules.Handovers(recs[i], recs)
+		if !o.anew() {
+			continue
+		}
+		if hands {
+			o.change.Handovers = handing.Handovers(recs[i], recs)
+		}
+		if stages {
+			o.change.Stages = staging.Stages(recs[i], recs)
 		}
 	}
 }

@@ -71,6 +71,17 @@ type Change struct {
 	SensitiveBefore, SensitiveAfter []cty.Path
 	// Handovers are what others carry on once the object is made.
 	Handovers []Handover
+	// Stages are what the made object goes through, in order of time.
+	Stages []Stage
+}
+
+// Stage is one of an object's stages, which others perform and which a deployment
+// may leave out. It orders no steps.
+type Stage struct {
+	Name string // in words: "key_synchronization"
+	Flow string // that performs it, or flows with commas; "" where it has none of its own
+	Runs bool
+	Why  string // one sentence, of a stage that does not run; others may have one
 }
 
 // Handover is what another object carries on of one that is made, after the

@@ -35,7 +35,14 @@ func (handing) Handovers(rec providers.Record, objects []providers.Record) []pla
 	return []plan.Handover{{To: "machine.m", Stage: "opening", Flow: "X1", Waits: true, Text: "Later."}}
 }
 
-// What others carry on is told of what is made, and of nothing else.
+func (handing) Stages(rec providers.Record, objects []providers.Record) []plan.Stage {
+	if rec.Kind != "pass" || len(objects) == 0 {
+		return nil
+	}
+	return []plan.Stage{{Name: "printing", Runs: true}, {Name: "stamping", Why: "Nobody stamps."}}
+}
+
+// What others carry on, and the stages, are told of what is made, and of nothing else.
 func TestHandovers(t *testing.T) {
 	r := rig.New(t)
 	told := func(p *plan.Plan) (out []string) {
@@ -43,18 +50,21 @@ func TestHandovers(t *testing.T) {
 			for _, h := range c.Handovers {
 				out = append(out, string(c.Action)+" "+c.Addr.String()+" "+h.To)
 			}
+			for _, s := range c.Stages {
+				out = append(out, s.Name)
+			}
 		}
 		return out
 	}
 	r.Rules = handing{}
 	p, _ := r.MustPlan(t, base)
-	if diff := cmp.Diff([]string{"create pass.p machine.m"}, told(p)); diff != "" {
+	if diff := cmp.Diff([]string{"create pass.p machine.m", "printing", "stamping"}, told(p)); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)
 	}
 	r.MustApply(t, base)
 	r.Rules = handing{rules{outdated: "pass.p"}}
 	p, _ = r.MustPlan(t, base)
-	if diff := cmp.Diff([]string{"replace pass.p machine.m"}, told(p)); diff != "" {
+	if diff := cmp.Diff([]string{"replace pass.p machine.m", "printing", "stamping"}, told(p)); diff != "" {
 		t.Errorf("made anew (-want +got):\n%s", diff)
 	}
 	r.Rules = handing{}

@@ -47,6 +47,7 @@ type changeJSON struct {
 	SensitiveAfter  []string    `json:"sensitive_after,omitempty"`
 
 	Handovers []plan.Handover `json:"handovers,omitempty"`
+	Stages    []plan.Stage    `json:"stages,omitempty"`
 }
 
 type stepJSON struct {
@@ -234,7 +235,7 @@ func (c *coder) changes(list []plan.Change) []changeJSON {
 			Addr: ch.Addr.String(), Kind: ch.Kind, Action: ch.Action, Reason: ch.Reason, Why: ch.Why,
 			Before: c.pack(ch.Before, ty), After: c.pack(ch.After, ty),
 			Replace: printPaths(ch.Replace), Rebound: printPaths(ch.Rebound),
-			SensitiveBefore: printPaths(ch.SensitiveBefore), SensitiveAfter: printPaths(ch.SensitiveAfter), Handovers: ch.Handovers,
+			SensitiveBefore: printPaths(ch.SensitiveBefore), SensitiveAfter: printPaths(ch.SensitiveAfter), Handovers: ch.Handovers, Stages: ch.Stages,
 		})
 	}
 	return out
@@ -305,7 +306,7 @@ func (c *coder) decodeChanges(list []changeJSON) []plan.Change {
 			Addr: c.addr(ch.Addr), Kind: ch.Kind, Action: ch.Action, Reason: ch.Reason, Why: ch.Why,
 			Before: c.unpack(ch.Before, ty), After: c.unpack(ch.After, ty),
 			Replace: c.paths(ch.Replace), Rebound: c.paths(ch.Rebound),
-			SensitiveBefore: c.paths(ch.SensitiveBefore), SensitiveAfter: c.paths(ch.SensitiveAfter), Handovers: ch.Handovers,
+			SensitiveBefore: c.paths(ch.SensitiveBefore), SensitiveAfter: c.paths(ch.SensitiveAfter), Handovers: ch.Handovers, Stages: ch.Stages,
 		})
 	}
 	return out

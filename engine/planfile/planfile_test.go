@@ -95,6 +95,7 @@ func read(b, key []byte) (*planfile.File, error) {
 func TestRoundTrip(t *testing.T) {
 	r, f := saved(t)
 	f.Plan.Changes[0].Handovers = []plan.Handover{{To: "machine.m", Stage: "opening", Flow: "X1", Waits: true, Text: "Later."}}
+	f.Plan.Changes[0].Stages = []plan.Stage{{Name: "opening", Flow: "X1", Runs: true}, {Name: "closing", Why: "Nobody closes."}}
 	b := write(t, f)
 	got, err := read(b, key)
 	if err != nil {
@@ -102,6 +103,9 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if !cmp.Equal(got.Plan.Changes[0].Handovers, f.Plan.Changes[0].Handovers) {
 		t.Errorf("handovers: %+v", got.Plan.Changes[0].Handovers)
+	}
+	if !cmp.Equal(got.Plan.Changes[0].Stages, f.Plan.Changes[0].Stages) {
+		t.Errorf("stages: %+v", got.Plan.Changes[0].Stages)
 	}
 	if got.Program != f.Program || !bytes.Equal(got.JSON, f.JSON) || !cmp.Equal(got.Sources, f.Sources) || !got.Vars["word"].RawEquals(f.Vars["word"]) {
 		t.Errorf("read %+v", got)

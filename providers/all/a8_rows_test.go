@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
@@ -56,6 +57,7 @@ func TestA8(t *testing.T) {
 	s.phase("G").inOrder(t, "enterprise_prt_request", "device_found", "signature_verified", "enterprise_prt_issued", "enterprise_prt_cached")
 
 	t.Run("its token", func(t *testing.T) {
+		seed.Proves(t, "PRT-01")
 		rec := stored[prtState](l, desk, "enterpriseprt", l.sid("alice")+"|ngc")
 		if rec.SessionKey.Storage != ksp.TPM || rec.Tenant != stsHost || rec.Expires.Sub(rec.Obtained) != 7*24*time.Hour {
 			t.Errorf("%+v", rec)
@@ -71,7 +73,7 @@ func TestA8(t *testing.T) {
 			t.Errorf("status %+v, %v", status, err)
 		}
 		text := status.Text()
-		for _, line := range []string{"NgcSet : YES", "AzureAdPrt : NO", "EnterprisePrt : YES", "EnterprisePrtUpdateTime : ", "EnterprisePrtExpiryTime : ", "EnterprisePrtAuthority : https://" + stsHost + "/adfs"} {
+		for _, line := range []string{"NgcSet : YES", "AzureAdPrt : NO", "DomainTgt : YES", "EnterprisePrt : YES", "EnterprisePrtUpdateTime : ", "EnterprisePrtExpiryTime : ", "EnterprisePrtAuthority : https://" + stsHost + "/adfs"} {
 			if !strings.Contains(text, line) {
 				t.Errorf("no line %q in\n%s", line, text)
 			}

@@ -71,6 +71,7 @@ func TestFurtherCertificates(t *testing.T) {
 	l.Create(vpnCert, further(spec.PurposeVPN))
 	t.Run("tied to the authority", func(t *testing.T) {
 		seed.Proves(t, "CT-34")
+		seed.Proves(t, "KEY-10")
 		l.inOrder("pin_prompt", "key_released", "challenge_issued", "scep_profile", "csr_created", "certificate_request", "certificate_issued", "certificate_received", "certificate_installed")
 		kid := conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.KeyID
 		store := l.personalStore(laptop)
@@ -85,6 +86,7 @@ func TestFurtherCertificates(t *testing.T) {
 	})
 	t.Run("vpn", func(t *testing.T) {
 		seed.Proves(t, "CT-35")
+		seed.Proves(t, "COMP-25")
 		l.expect(byPINTo(gateway), "success")
 		e := l.lastEvent(event.Service, "access_granted")
 		if e.Message["user"] != "alice@contoso.com" || e.Message["authentication"] != spec.ServiceVPN {

@@ -50,7 +50,7 @@ func TestContainer(t *testing.T) {
 				t.Errorf("%s: %q", table, keys)
 			}
 		}
-		if e := l.find("container_created"); !strings.Contains(e.Text, "logical group of keys") {
+		if e := l.find("container_created"); !strings.Contains(e.Text, "a logical group of keys, and no file or registry key") {
 			t.Errorf("the trace says %q", e.Text)
 		}
 	})

@@ -88,6 +88,7 @@ func TestEnterpriseRegistration(t *testing.T) {
 	})
 	t.Run("in the domain alone", func(t *testing.T) {
 		seed.Proves(t, "DR-10", "DR")
+		seed.Proves(t, "DR-06", "DR")
 		id, err := guid.Parse(out.DeviceID)
 		if err != nil {
 			t.Fatal(err)

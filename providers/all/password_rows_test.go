@@ -10,12 +10,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers"
+	"hellolab/providers/adds/kdc"
 	"hellolab/providers/conformance/seed"
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/kerberos"
+	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/filetime"
+	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/ntlm"
 )
 
@@ -224,6 +227,27 @@ func TestExpiredPassword(t *testing.T) {
 		l.expect(reach(oldService), "success")
 		l.maxPasswordAge("42d")
 		l.expect(reach(oldService), "password_expired_on_prem")
+	})
+	t.Run("no expiration for one user", func(t *testing.T) {
+		seed.Proves(t, "POL-09")
+		c := l.administrator()
+		e, err := c.First(ldapmsg.EqualTo("sAMAccountName", "alice"), "userAccountControl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		control := e.Text("userAccountControl")
+		bits, err := strconv.ParseUint(control, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []struct{ control, code string }{
+			{strconv.FormatUint(bits|uint64(kdc.PasswordNeverExpires), 10), "success"}, {control, "password_expired_on_prem"},
+		} {
+			if err := c.Replace(e.DN, adldap.Attributes{"userAccountControl": {x.control}}); err != nil {
+				t.Fatal(err)
+			}
+			l.expect(reach(oldService), x.code)
+		}
 	})
 	t.Run("the user changes it", func(t *testing.T) {
 		seed.Proves(t, "PW-07")

@@ -87,6 +87,7 @@ func TestProfile(t *testing.T) {
 // log says why, and key trust goes on working with the key that is there.
 func TestNoPayload(t *testing.T) {
 	seed.Proves(t, "CE-08", "A4")
+	seed.Proves(t, "DBG-08", "A4")
 	l := newProfileLab(t, "")
 	logged := func() (n int) {
 		for _, r := range l.channel(laptop, eventlog.HelloForBusiness) {

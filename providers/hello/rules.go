@@ -54,18 +54,37 @@ func (r *Rules) Outdated(rec providers.Record, records []providers.Record) (why 
 
 // Handovers are what other objects carry on of rec once it is made.
 func (r *Rules) Handovers(rec providers.Record, records []providers.Record) []Handover {
-	if rec.Kind != "enrollment" {
-		return nil
-	}
-	w, err := r.read(records)
-	if err != nil {
-		return nil // Validate says so
-	}
-	e, err := enrollmentOf(rec)
-	if err != nil {
+	w, e := r.enrollment(rec, records)
+	if e == nil {
 		return nil
 	}
 	return w.Handovers(e)
+}
+
+// Stages are those that rec, an enrollment, goes through once it is made: see
+// Route.Stages. Other kinds have none.
+func (r *Rules) Stages(rec providers.Record, records []providers.Record) []Stage {
+	w, e := r.enrollment(rec, records)
+	if e == nil {
+		return nil
+	}
+	return w.Stages(e)
+}
+
+// enrollment reads rec as one; nil of another kind, and where Validate says why.
+func (r *Rules) enrollment(rec providers.Record, records []providers.Record) (*World, *Enrollment) {
+	if rec.Kind != "enrollment" {
+		return nil, nil
+	}
+	w, err := r.read(records)
+	if err != nil {
+		return nil, nil
+	}
+	e, err := enrollmentOf(rec)
+	if err != nil {
+		return nil, nil
+	}
+	return w, e
 }
 
 func (r *Rules) read(records []providers.Record) (*World, error) {

@@ -24,6 +24,28 @@ func (r Route) Stages() []Stage {
 	return stages
 }
 
+// Stages are those of an enrollment, with the flows that an Entra joined device
+// reaches the domain by, and that key synchronization belongs to. None where the
+// enrollment has no flow: Validate says why.
+func (w *World) Stages(e *Enrollment) []Stage {
+	route, _ := w.FlowFor(e)
+	if route.Provision == "" {
+		return nil
+	}
+	stages := route.Stages()
+	for i := range stages {
+		switch s := &stages[i]; s.Name {
+		case "key_synchronization":
+			s.Flow = route.SyncFlow()
+		case "authentication":
+			if route.Domain != "" && route.Domain != route.SignIn {
+				s.Flow += ", " + route.Domain
+			}
+		}
+	}
+	return stages
+}
+
 // WaitsForSync reports whether the key is of no use to the domain before
 // Connect has copied it there.
 func (r Route) WaitsForSync() bool {

@@ -94,6 +94,34 @@ func TestHandovers(t *testing.T) {
 	}
 }
 
+// An enrollment's stages name the flows that an Entra joined device and its key take
+// to the domain, and what it does without.
+func TestStagesOfEnrollment(t *testing.T) {
+	w := worldOf(t, hybridLab())
+	for name, want := range map[string]string{
+		"desk":   "device_registration DR, provisioning P4, key_synchronization P4, authentication A6",
+		"tablet": "device_registration DR, provisioning P1, key_synchronization A3, authentication A1, A3",
+	} {
+		var runs []string
+		for _, s := range w.Stages(w.Enrollments["enrollment."+name]) {
+			if s.Runs {
+				runs = append(runs, s.Name+" "+string(s.Flow))
+			} else if s.Name != "certificate_enrollment" || s.Why == "" {
+				t.Errorf("%s: %+v", name, s)
+			}
+		}
+		if got := strings.Join(runs, ", "); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	l := hybridLab()
+	with(l, "device.desk", func(d *spec.Device) { d.Join, d.Tenant, d.Domain = "none", "", "" })
+	w = worldOf(t, l)
+	if s := w.Stages(w.Enrollments["enrollment.desk"]); s != nil {
+		t.Errorf("without a flow: %+v", s)
+	}
+}
+
 // The handover says when the key comes.
 func TestHandoverWhen(t *testing.T) {
 	for want, change := range map[string]func(*spec.Sync){

@@ -80,7 +80,7 @@ func (p *provisioning) openContainer(ctx context.Context) error {
 	if err := p.protect(ctx, pin); err != nil {
 		return err
 	}
-	p.trace.step(event.Container, "", local, "container_created", "The container is there: a logical group of keys.",
+	p.trace.step(event.Container, "", local, "container_created", "The container is there: a logical group of keys, and no file or registry key.",
 		message{"container": p.container.ID, "protectors": len(p.container.Protectors), "storage": string(p.container.Storage)})
 	return nil
 }

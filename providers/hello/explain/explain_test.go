@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers"
+	"hellolab/providers/conformance/seed"
 	"hellolab/providers/hello"
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
@@ -123,6 +124,7 @@ func TestEveryShapeIsExplained(t *testing.T) {
 
 // The lists of each trust that provisioning and the first use of the domain need.
 func TestDeploymentListsByTrust(t *testing.T) {
+	seed.Proves(t, "PRE-06", "P3", "P4", "P5")
 	yes := true
 	for name, c := range map[string]struct {
 		policy spec.Policy

@@ -76,6 +76,7 @@ func (r *planView) change(c *plan.Change, drift bool) {
 	for _, h := range c.Handovers {
 		fmt.Fprintf(&r.b, "  # (%s)\n", Escape(strings.TrimSuffix(h.Text, ".")))
 	}
+	r.stages(c.Stages)
 	fmt.Fprintf(&r.b, "%s %s %s", r.symbol(sym), c.Kind, Quote(c.Addr.Name))
 	d := &differ{
 		b:         &r.b,
@@ -92,6 +93,28 @@ func (r *planView) change(c *plan.Change, drift bool) {
 	r.b.WriteString(" {\n")
 	d.body(1, c.Before, c.After, bodyOf(r.Registry, c.Kind), "")
 	r.b.WriteString("    }\n\n")
+}
+
+// stages tells those that run, in order, and then why others do not.
+func (r *planView) stages(stages []plan.Stage) {
+	var run, skipped []string
+	for _, s := range stages {
+		name := strings.ReplaceAll(s.Name, "_", " ")
+		switch {
+		case !s.Runs:
+			skipped = append(skipped, fmt.Sprintf("  # %s: skipped. %s\n", Escape(name), Escape(s.Why)))
+		case s.Flow == "":
+			run = append(run, name)
+		default:
+			run = append(run, name+" ("+s.Flow+")")
+		}
+	}
+	if len(run) > 0 {
+		fmt.Fprintf(&r.b, "  # %s\n", Escape(strings.Join(run, ", ")))
+	}
+	for _, line := range skipped {
+		r.b.WriteString(line)
+	}
 }
 
 func (r *planView) symbol(sym string) string {
