@@ -291,16 +291,20 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 }
 
 // possible are edits without those that end an apply: of people of whom Connect
-// carries nothing, for they are not in its scope, and of computers, or of one that
-// is to join where no controller is.
+// carries nothing, for they are not in its scope, and of computers, also while it is
+// staging, or of one that is to join where no controller is.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
-	away := false
+	away, staging := false, false
 	for _, rec := range l.planned(l.records(), edits) {
 		if at := rec.In; rec.Addr == desk && !at.GetAttr("network").IsNull() {
 			away = at.GetAttr("network").AsString() != "onsite"
-		} else if rec.Addr == "sync.hybrid" && !at.GetAttr("scope").IsNull() {
+		} else if rec.Addr == "sync.hybrid" {
+			staging = at.GetAttr("staging").RawEquals(cty.True)
+			if at.GetAttr("scope").IsNull() {
+				continue
+			}
 			for _, v := range at.GetAttr("scope").AsValueSlice() {
 				scope = append(scope, v.AsString())
 			}
@@ -308,7 +312,7 @@ func (l *previewLab) possible(edits []edit) []edit {
 	}
 	return slices.DeleteFunc(edits, func(e edit) bool {
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
-			e.anew && (away || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
+			e.anew && (away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})
 }
 

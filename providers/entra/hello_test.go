@@ -214,7 +214,7 @@ func TestHelloRefusals(t *testing.T) {
 		"quote in the kid":  {user, jose.Header{KeyID: "' or 1=1", Use: ngc.Use}, nil, oauth.HelloKeyNotFound},
 		"another's name":    {user, good, func(c *ngc.Claims) { c.Issuer = bobUPN }, oauth.HelloKeyNotFound},
 		"unknown name":      {user, good, func(c *ngc.Claims) { c.Issuer = "carol@contoso.com" }, oauth.UserAccountNotFound},
-		"own key in header": {someKeys()[keyOther], jose.Header{KeyID: kid, Use: ngc.Use, X5C: jose.Chain{d.cert}}, nil, oauth.HelloSignatureInvalid},
+		"own key in header": {someKeys()[keyOther], jose.Header{KeyID: kid, Use: ngc.Use, X5C: jose.Chain{d.cert}}, nil, oauth.RequestMalformed},
 		"expired":           {user, good, func(c *ngc.Claims) { c.Expires = prt.Time(b.Now().Unix()) }, oauth.GrantInvalid},
 		"negative times":    {user, good, func(c *ngc.Claims) { c.IssuedAt, c.Expires = -1, -1 }, oauth.GrantInvalid},
 		"far future":        {user, good, func(c *ngc.Claims) { c.IssuedAt += 3600; c.Expires += 7200 }, oauth.GrantInvalid},
