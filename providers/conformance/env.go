@@ -42,6 +42,7 @@ type Env struct {
 	asked     map[string]cty.Value // In of this run's objects, write-only values included
 	services  map[string]*service
 	opening   []string              // addresses in the order they opened
+	closing   bool                  // what a service still asks for while it closes is not opened again
 	addresses map[string]netip.Addr // of hosts
 	events    []event.Event
 	failpoint func(string)
@@ -287,6 +288,10 @@ func (e *Env) openHost(ctx context.Context, host string) error {
 		return fmt.Errorf("no host named %q in the lab", host)
 	}
 	e.mu.Lock()
+	if e.closing {
+		e.mu.Unlock()
+		return fmt.Errorf("open %s: the lab is closing", rec.Addr)
+	}
 	s := e.services[rec.Addr]
 	first := s == nil
 	if first {
@@ -355,8 +360,13 @@ func (e *Env) Restart() {
 func (e *Env) close() error {
 	e.mu.Lock()
 	order, services := e.opening, e.services
-	e.opening, e.services = nil, map[string]*service{}
+	e.opening, e.services, e.closing = nil, map[string]*service{}, true
 	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		e.closing = false
+		e.mu.Unlock()
+	}()
 	slices.Reverse(order)
 	for _, addr := range order {
 		s := services[addr]

@@ -275,10 +275,15 @@ func checkConcurrent(tb testing.TB, h Harness) {
 }
 
 // eachKill runs call in new labs, killed at one instant after the other, until
-// it comes through; and then in each lab where it did not.
+// it comes through; and then in each lab where it did not. A short run takes one
+// instant of four.
 func eachKill(tb testing.TB, h Harness, prepare func(*subject), call func(context.Context, *subject) error, then func(*subject, string)) {
 	tb.Helper()
-	for n := 1; ; n += max(1, h.Every) {
+	step := max(1, h.Every)
+	if testing.Short() {
+		step *= 4
+	}
+	for n := 1; ; n += step {
 		s := h.subject(tb)
 		prepare(s)
 		var err error
