@@ -168,13 +168,35 @@ func longNumber(s string) bool {
 	return len(s) > maxDigits && strings.Trim(s[:maxDigits], "0123456789+-.eEpP_") == ""
 }
 
-// numeric refuses text that is too long to become a number.
+// numeric refuses what is too long, too large or too small to reckon with: to add
+// one to a number of a billion digits takes as many.
 func numeric(m *Meter, v cty.Value) error {
+	over := unwieldy(v)
+	if over == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.end(over.What)
+}
+
+// unwieldy says why an operand is no number to reckon with; nil when it is one, or
+// no number at all.
+func unwieldy(v cty.Value) *Exceeded {
 	v, _ = v.Unmark()
-	if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && longNumber(v.AsString()) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.end("A text is too long to be a number.")
+	if !v.IsKnown() || v.IsNull() {
+		return nil
+	}
+	switch v.Type() {
+	case cty.Number:
+		return number(v)
+	case cty.String:
+		if longNumber(v.AsString()) {
+			return &Exceeded{"A text is too long to be a number."}
+		}
+		if n, err := cty.ParseNumberVal(v.AsString()); err == nil {
+			return number(n)
+		}
 	}
 	return nil
 }
