@@ -13,7 +13,7 @@ import (
 // TestExplanationsAgreeFederated is TestExplanationsAgreeWithDecisions in labs with
 // AD FS, by key and by certificate, with a tenant and without.
 func TestExplanationsAgreeFederated(t *testing.T) {
-	draws := uint64(6)
+	draws := uint64(12)
 	if testing.Short() {
 		draws = 2
 	}

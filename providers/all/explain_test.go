@@ -63,7 +63,7 @@ func disagrees(s explain.SignIn) string {
 // first condition that is not met is the reason of the verdict, and where the
 // verdict is success every one is met.
 func TestExplanationsAgreeWithDecisions(t *testing.T) {
-	draws := uint64(12)
+	draws := uint64(25)
 	if testing.Short() {
 		draws = 3
 	}
