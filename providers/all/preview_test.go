@@ -358,4 +358,11 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	func(r *rand.Rand) edit {
+		by := map[string]attrs{"dc1": {"os": word("windows-server-2019"), "build": pick(r, "17763.1457", "17763.1613", "17763.1637")}}
+		if r.IntN(2) == 0 {
+			by["dc2"] = attrs{"os": word("windows-server-2016"), "build": pick(r, "14393.3930", "14393.4104"), "writable": flip(r), "site": pick(r, "Default-First-Site-Name", "Branch")}
+		}
+		return controllers(by)
+	},
 }

@@ -83,6 +83,8 @@ type signingIn struct {
 	open  bool      // the session in Windows opened
 	weak  bool      // a controller does not take AES256
 	or    []End     // other ends, by chance
+
+	proven []string // controllers that give a ticket for the key
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.

@@ -143,7 +143,11 @@ func (e *explaining) release(d *hello.Domain) Condition {
 	names, by := hello.Controllers(d.In)
 	var has []string
 	for _, n := range names {
-		has = append(has, n+" has "+by[n].OS)
+		what := n + " has " + by[n].OS
+		if hello.DeletesKeys(by[n]) {
+			what += fmt.Sprintf(", of build %s, which deletes a key that has signed in", hello.BuildOf(by[n]))
+		}
+		has = append(has, what)
 	}
 	return Condition{Name: "controller_release", Needs: "The controllers have Windows Server 2016 or later.", Verdict: Met, Why: strings.Join(has, ", ") + "."}
 }
