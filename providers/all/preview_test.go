@@ -220,6 +220,9 @@ func (l *previewLab) draw(random *rand.Rand, kinds []func(*rand.Rand) edit, n in
 		if there == (e.make != nil) {
 			continue
 		}
+		if c, ok := e.make.(spec.Certificate); ok && !slices.ContainsFunc(records, func(r providers.Record) bool { return r.Addr == string(c.Enrollment) }) {
+			continue
+		}
 		if en, ok := e.make.(spec.Enrollment); ok && !slices.ContainsFunc(records, func(r providers.Record) bool { return r.Addr == string(en.Device) }) {
 			continue
 		}
@@ -358,4 +361,5 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	certifies, certifies, inContainer, inContainer,
 }
