@@ -220,6 +220,9 @@ func (l *previewLab) draw(random *rand.Rand, kinds []func(*rand.Rand) edit, n in
 		if there == (e.make != nil) {
 			continue
 		}
+		if c, ok := e.make.(spec.Certificate); ok && !slices.ContainsFunc(records, func(r providers.Record) bool { return r.Addr == string(c.Enrollment) }) {
+			continue
+		}
 		if en, ok := e.make.(spec.Enrollment); ok && !slices.ContainsFunc(records, func(r providers.Record) bool { return r.Addr == string(en.Device) }) {
 			continue
 		}
@@ -365,4 +368,5 @@ var kinds = []func(*rand.Rand) edit{
 		}
 		return controllers(by)
 	},
+	certifies, certifies, inContainer, inContainer,
 }

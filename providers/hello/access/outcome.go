@@ -78,6 +78,9 @@ var outcomes = map[string]outcome{
 	"certificate_purpose":            {AdminFix, NextTGT, Documented, ""},
 	"certificate_name_mismatch":      {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_other_account":      {Reprovision, NextTGT, Documented, "D6"},
+	"service_certificate_missing":    {AdminFix, AtOnce, Documented, ""},
+	"service_needs_hello":            {NoAction, AtOnce, Documented, ""},
+	"account_expired_in_domain":      {AdminFix, AtOnce, Inferred, ""},
 	"no_enterprise_prt":              {AdminFix, NextProvisioning, Documented, "Q3"},
 
 	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
@@ -121,6 +124,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 			v.When, v.At = PasswordEnds, s.ended
 		}
 	}
+	s.serviceRemarks(&v)
 	return v
 }
 
