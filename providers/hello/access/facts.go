@@ -130,6 +130,7 @@ type Ticket struct {
 type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
+	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
@@ -156,6 +157,8 @@ type Domain struct {
 	// Certificates are those that KDCs sign with, by computer name in lower case;
 	// a controller without one is absent.
 	Certificates map[string]*Certificate
+	// Protection is when AdminSDHolder's list was and is written to administrators.
+	Protection Timing
 }
 
 // Certificate is a KDC's.
@@ -190,7 +193,7 @@ func (f *Facts) clone() *Facts {
 		out.Accounts[k] = &a
 	}
 	for k, v := range f.Domains {
-		d := &Domain{Certificates: map[string]*Certificate{}}
+		d := &Domain{Certificates: map[string]*Certificate{}, Protection: v.Protection}
 		for n, c := range v.Certificates {
 			own := *c
 			d.Certificates[n] = &own

@@ -155,6 +155,8 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and key_export of %s is off.", sync.Addr), "C4")
 	case !sync.In.KeyRight:
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
+	case s.guarded(sync):
+		stop(fmt.Sprintf("The domain does not have the key, and refuses it from %s: AdminSDHolder protects %s, so its account inherits no right for Key Admins.", sync.Addr, s.user), "C5")
 	case !hello.InScope(sync.In.Scope, s.u.Out.DN):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
 	case hello.KeysPaused(sync.In) != "":

@@ -112,7 +112,7 @@ func (p *planning) objectsGo() {
 func (p *planning) domains() {
 	for addr := range p.is.Domains {
 		if p.Domains[addr] == nil {
-			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}, Protection: Timing{Last: p.Now, Next: p.Now.Add(protects.interval)}}
 		}
 	}
 }

@@ -91,6 +91,9 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	if t := p.is.Tenants[string(s.tenant())]; t != nil && t.In.Attestation == "required" && d.In.TPM == "none" {
 		return "attestation_failed"
 	}
+	if onPremises && a.Guarded {
+		return "registration_refused"
+	}
 	storage, _ := s.policy.KeyStorage(d.In.TPM)
 	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, storage == "software"
 	c.PINSet = p.Now
