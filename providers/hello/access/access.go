@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -291,14 +292,14 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	if code == "no_line_of_sight" {
 		code, letter = s.cachedLogon(), "A"
 	}
-	if code != "" {
+	if code != "" && code != mixed {
 		return s.conclude(flow, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	cloudless, last := s.token("F", "G")
 	switch {
 	case s.to.domain != "":
-		return s.conclude(flow, last, s.byTicket(live, last, s.partialNow(cloudless)))
+		return s.conclude(flow, last, cmp.Or(s.byTicket(live, last, s.partialNow(cloudless)), code))
 	case cloudless != "" && s.To == "":
 		v := s.refuse(flow, last, cloudless)
 		v.Word = Degraded
@@ -306,9 +307,9 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	case cloudless != "":
 		return s.refuse(flow, last, cloudless)
 	case s.to.application != nil:
-		return s.conclude(flow, "G", s.conditionalAccess(false))
+		return s.conclude(flow, "G", cmp.Or(s.conditionalAccess(false), code))
 	}
-	return success(string(flow))
+	return s.conclude(flow, last, code)
 }
 
 // a8 is flow A8: the domain's sign-in, and AD FS's token behind the desktop.
@@ -321,23 +322,23 @@ func (s *signingIn) a8() Verdict {
 	if code == "no_line_of_sight" {
 		code, letter = s.cachedLogon(), "A"
 	}
-	if code != "" {
+	if code != "" && code != mixed {
 		return s.conclude(hello.A8, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	last := "F"
 	if s.byKey() && s.nonceOfSTS() {
 		last = "G" // the key is proven over it
 	}
 	switch without := s.enterprise(); {
 	case s.to.domain != "":
-		return s.conclude(hello.A8, last, s.byTicket(live, last, ""))
+		return s.conclude(hello.A8, last, cmp.Or(s.byTicket(live, last, ""), code))
 	case without != "":
 		v := s.refuse(hello.A8, last, without)
 		v.Word = Degraded
 		return v
 	}
-	return success(string(hello.A8))
+	return s.conclude(hello.A8, last, code)
 }
 
 // byTicket goes to a domain with the ticket of the sign-in, or, when a cached

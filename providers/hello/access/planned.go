@@ -253,6 +253,9 @@ func (p *planning) devices() {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
+		if m.Enterprise != "" {
+			m.Written = d.In.EnabledInDomain // of the device object, too
+		}
 	}
 }
 
