@@ -39,10 +39,10 @@ func TestParseBuild(t *testing.T) {
 		"17763.1456": false, "17763.1457": true, "17763.1613": true, "17763.1614": false, "17763.1637": false, "20348.1500": false, "": false,
 	} {
 		no := false
-		if got := DeletesKeys(spec.Controller{OS: w2016, Build: build}); got != deletes {
+		if got := DeletesKeys(spec.Controller{OS: "windows-server-2016", Build: build}); got != deletes {
 			t.Errorf("%q deletes keys: %t", build, got)
 		}
-		if DeletesKeys(spec.Controller{OS: w2016, Build: build, Writable: &no}) {
+		if DeletesKeys(spec.Controller{OS: "windows-server-2016", Build: build, Writable: &no}) {
 			t.Errorf("%q deletes keys, read-only", build)
 		}
 	}
