@@ -92,9 +92,9 @@ var ofDomains = []effect{
 	}},
 	{row: "D4", change: "such a controller is of another site than the desk, and another read-only",
 		given: func(l *previewLab) { l.change(desk, attrs{"site": word("Default-First-Site-Name")}) }, edits: []edit{controllers(map[string]attrs{
-		"dc1": {}, "dc2": elsewhere(deletes), "dc3": {"os": deletes["os"], "build": deletes["build"], "writable": cty.False}})}, sees: []sees{
-		{on: desk, was: "allowed", is: "allowed"},
-	}},
+			"dc1": {}, "dc2": elsewhere(deletes), "dc3": {"os": deletes["os"], "build": deletes["build"], "writable": cty.False}})}, sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "D4", change: "the controller is of such a build, with cloud Kerberos trust", trust: byCloud, edits: []edit{controllers(map[string]attrs{"dc1": deletes})}, sees: []sees{{on: desk, was: "allowed", is: "allowed"}}},
 	{row: "D7", change: "the functional level is raised", edits: []edit{set(corp, attrs{"functional_level": word("2025")})}, sees: []sees{
 		{on: desk, to: corp, was: "allowed", is: "allowed"},

@@ -296,7 +296,7 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	if code != "" && code != mixed {
 		return s.conclude(flow, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	cloudless, last := s.token("F", "G")
 	switch {
 	case s.to.domain != "":
@@ -310,7 +310,7 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	case s.to.application != nil:
 		return s.conclude(flow, "G", cmp.Or(s.conditionalAccess(false), code))
 	}
-	return s.conclude(flow, "G", code)
+	return s.conclude(flow, last, code)
 }
 
 // a8 is flow A8: the domain's sign-in, and AD FS's token behind the desktop.
@@ -326,7 +326,7 @@ func (s *signingIn) a8() Verdict {
 	if code != "" && code != mixed {
 		return s.conclude(hello.A8, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	last := "F"
 	if s.byKey() && s.nonceOfSTS() {
 		last = "G" // the key is proven over it
