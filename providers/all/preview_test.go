@@ -358,4 +358,7 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "captive", "captive", "none")})
+	},
 }

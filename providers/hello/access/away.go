@@ -37,8 +37,9 @@ func (s *signingIn) cachedSession(code, letter string) Verdict {
 		return s.firstUse()
 	}
 	v := s.refuse(hello.A1, "E", code)
+	v.Action, v.When = OtherNetwork, NextToken
 	if s.To == "" {
-		v.Word, v.Action, v.When = Degraded, NoAction, NextToken
+		v.Word, v.Action = Degraded, NoAction
 		v.Sentence = "Cloud AP signs the user in by the sign-in that it keeps; tokens of the tenant come once it is reached."
 	}
 	return v
