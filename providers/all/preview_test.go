@@ -370,4 +370,7 @@ var kinds = []func(*rand.Rand) edit{
 		return controllers(by)
 	},
 	certifies, certifies, inContainer, inContainer,
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "captive", "captive", "none")})
+	},
 }

@@ -67,7 +67,7 @@ type Credential struct {
 	Certificates []*UserCertificate // for the key, to sign in with, in the order in which they came
 	Further      []*UserCertificate // for the key, for services that take one
 
-	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
+	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key; on an Entra joined device Cloud AP's
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none

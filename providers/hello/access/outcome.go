@@ -46,6 +46,8 @@ var outcomes = map[string]outcome{
 	"device_not_registered": {AdminFix, NextToken, Documented, "M4"},
 
 	"no_line_of_sight":           {LineOfSight, NextTGT, Documented, "Q1"},
+	"host_unreachable":           {OtherNetwork, NextSignIn, Documented, "Q2"},
+	"hello_ticket_expired":       {OtherNetwork, NextSignIn, Documented, "Q2"},
 	"cached_logon_missing":       {LineOfSight, NextSignIn, Documented, "Q1"},
 	"network_logon_forced":       {LineOfSight, NextSignIn, Documented, "Q1"},
 	"not_domain_account":         {AdminFix, NextTGT, Documented, ""},

@@ -97,6 +97,12 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	storage, _ := s.policy.KeyStorage(d.In.TPM)
 	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, storage == "software"
 	c.PINSet = p.Now
+	if d.In.Join == string(hello.EntraJoined) { // Cloud AP keeps what signs in without the tenant
+		c.CachedKey = &CachedLogon{At: p.Now, KeyID: c.KeyID}
+		if s.u.HasPassword {
+			c.CachedPassword = &CachedLogon{At: p.Now}
+		}
+	}
 	if e.PIN != nil {
 		c.PIN = *e.PIN
 	}
