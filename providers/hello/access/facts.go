@@ -128,6 +128,7 @@ type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
 	Absent     bool     // the tenant has no such account, though one is declared
+	DN         string   // in the domain, before a plan that gives the account another name
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
