@@ -358,4 +358,10 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	func(r *rand.Rand) edit {
+		if who := []string{"alice", "bo", "carl"}[r.IntN(3)]; who != "carl" {
+			return set("user."+who, attrs{"upn": cty.StringVal(who + pick(r, ".liddell", ".hargreaves").AsString() + "@contoso.com"), "sam_account_name": []cty.Value{cty.NullVal(cty.String), cty.StringVal(who)}[r.IntN(2)]})
+		}
+		return set("user.carl", attrs{"upn": pick(r, "charles@contoso.com", "carl@contoso.com")})
+	},
 }
