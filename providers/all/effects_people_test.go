@@ -80,7 +80,21 @@ var ofPeople = []effect{
 	{row: "U8", change: "the same, with cloud Kerberos trust", trust: byCloud, act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(desk)) }, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_found", then: "reprovision next_signin I"},
 	}},
-	{row: "U10", change: "a user principal name changes", why: "A user of another name is another account in the lab: the plan makes it anew, and its enrollments."},
+	{row: "U10", change: "a user principal name changes", edits: renamed, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: "service.web", was: "allowed", is: "allowed"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, to: strictApp, was: "allowed", is: "allowed"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "allowed"},
+	}},
+	{row: "U10", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: renamed, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+	}},
 	{row: "U11", change: "an eleventh user enrolls on a device", why: "A plan warns (`too_many_enrollments`), and no sign-in changes."},
 
 	{row: "Q1", change: "devices are off the domain's network, without cached logons",
@@ -117,3 +131,7 @@ var ofPeople = []effect{
 func bySwitch(l *previewLab) {
 	l.change("policy.hello", attrs{"trust": cty.NullVal(cty.String), "use_cloud_trust_for_on_prem_auth": cty.True})
 }
+
+// renamed gives alice another user principal name. Her account's name in the domain
+// follows.
+var renamed = []edit{set(alice, attrs{"upn": word("alicia@contoso.com")})}

@@ -373,4 +373,10 @@ var kinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit {
 		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "captive", "captive", "none")})
 	},
+	func(r *rand.Rand) edit {
+		if who := []string{"alice", "bo", "carl"}[r.IntN(3)]; who != "carl" {
+			return set("user."+who, attrs{"upn": cty.StringVal(who + pick(r, ".liddell", ".hargreaves").AsString() + "@contoso.com"), "sam_account_name": []cty.Value{cty.NullVal(cty.String), cty.StringVal(who)}[r.IntN(2)]})
+		}
+		return set("user.carl", attrs{"upn": pick(r, "charles@contoso.com", "carl@contoso.com")})
+	},
 }

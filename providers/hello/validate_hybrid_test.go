@@ -132,6 +132,14 @@ func TestValidateHybrid(t *testing.T) {
 		// Users in both.
 		{"no verified suffix", alice(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
 		{"alternate login id", alice(func(u *spec.User) { u.UPNOnPrem = "alice@corp.contoso.com" }), nil, nil},
+		{"alternate login id of a verified domain", alice(func(u *spec.User) { u.UPNOnPrem = "al@contoso.com" }), nil, []string{"user.alice upn_onprem upn_onprem_verified"}},
+		{"alternate login id of somebody else", func(l lab) {
+			zoe := l["user.alice"].(spec.User)
+			zoe.UPN, zoe.UPNOnPrem = "zoe@contoso.com", "Zoe@corp.local"
+			l["user.zoe"] = zoe
+			alice(func(u *spec.User) { u.UPNOnPrem = "zoe@corp.local" })(l)
+		}, nil, []string{"user.zoe upn_onprem upn_taken"}},
+		{"an account that every domain has", alice(func(u *spec.User) { u.SAMAccountName = "KRBTGT" }), nil, []string{"user.alice sam_account_name sam_account_name_taken"}},
 		{"alternate login id without suffix", alice(func(u *spec.User) { u.UPNOnPrem = "alice" }), nil, []string{"user.alice upn_onprem upn_malformed"}},
 		{"account name too long", alice(func(u *spec.User) { u.SAMAccountName = strings.Repeat("a", 21) }), nil, []string{"user.alice sam_account_name sam_account_name_malformed"}},
 		{"settings of an account that is not there", func(l lab) {

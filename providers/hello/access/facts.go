@@ -132,6 +132,7 @@ type Account struct {
 	DomainKeys []string // ids of those that the domain has
 	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
+	DN         string   // in the domain, before a plan that gives the account another name
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 

@@ -78,6 +78,7 @@ var outcomes = map[string]outcome{
 	"certificate_revoked":            {Reprovision, NextTGT, Documented, "U9"},
 	"certificate_revocation_unknown": {AdminFix, NextTGT, Documented, "K4"},
 	"certificate_purpose":            {AdminFix, NextTGT, Documented, ""},
+	"certificate_name_unknown":       {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_name_mismatch":      {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_other_account":      {Reprovision, NextTGT, Documented, "D6"},
 	"service_certificate_missing":    {AdminFix, AtOnce, Documented, ""},
@@ -135,7 +136,7 @@ func (s *signingIn) outOfScope(v *Verdict) {
 	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
 	switch {
 	case sync == nil:
-	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.u.Out.DN):
+	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
 	case v.Reason != "user_unknown" && !hello.InScope(sync.In.Scope, computer(s.world, s.d)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
@@ -159,7 +160,7 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
 	case s.guarded(sync):
 		stop(fmt.Sprintf("The domain does not have the key, and refuses it from %s: AdminSDHolder protects %s, so its account inherits no right for Key Admins.", sync.Addr, s.user), "C5")
-	case !hello.InScope(sync.In.Scope, s.u.Out.DN):
+	case !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
 	case hello.KeysPaused(sync.In) != "":
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")

@@ -165,7 +165,7 @@ func (p *planning) signInCertificate(u *hello.User, authority string) *UserCerti
 			ends = own
 		}
 	}
-	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: onPremUPN(u), SID: u.Out.SID, ForLogon: true}
+	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: hello.DomainUPN(u.In), SID: u.Out.SID, ForLogon: true}
 	if c.SID == "" {
 		c.SID = planned(u.Addr)
 	}

@@ -74,7 +74,7 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 		return "certificate_revoked"
 	case c.SID == "", c.SID != s.u.Out.SID && s.u.Out.SID != "" && c.SID != planned(s.user):
 		return "certificate_other_account"
-	case c.UPN != "" && !strings.EqualFold(c.UPN, onPremUPN(s.u)):
+	case c.UPN != "" && !strings.EqualFold(c.UPN, hello.DomainUPN(s.u.In)):
 		return "certificate_other_account"
 	case !s.u.In.EnabledInDomain:
 		return "account_disabled_in_domain"
