@@ -358,4 +358,8 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	func(r *rand.Rand) edit {
+		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
+	},
+	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
 }
