@@ -292,7 +292,8 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 
 // possible are edits without those that end an apply: of people of whom Connect
 // carries nothing, for they are not in its scope, of those who get another name and of
-// computers also while it is staging, or of one that is to join where no controller is.
+// computers also while it is staging, or of one that is to join where no controller is,
+// or that the tenant has no more.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
@@ -310,7 +311,11 @@ func (l *previewLab) possible(edits []edit) []edit {
 			}
 		}
 	}
+	machine := l.facts().Machines[desk]
 	return slices.DeleteFunc(edits, func(e edit) bool {
+		if _, tenant := e.set["enabled_in_tenant"]; e.addr == desk && tenant && machine != nil && machine.Absent {
+			return true
+		}
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
 			staging && renames(e) || e.anew && (away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})

@@ -379,4 +379,8 @@ var kinds = []func(*rand.Rand) edit{
 		}
 		return set("user.carl", attrs{"upn": pick(r, "charles@contoso.com", "carl@contoso.com")})
 	},
+	func(r *rand.Rand) edit {
+		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
+	},
+	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
 }
