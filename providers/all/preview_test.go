@@ -362,4 +362,5 @@ var kinds = []func(*rand.Rand) edit{
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
 	certifies, certifies, inContainer, inContainer,
+	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
 }

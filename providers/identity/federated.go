@@ -125,6 +125,18 @@ func (s *service) register(ctx context.Context, env providers.Env, in spec.User,
 	return s.SetAccount(ctx, env, a)
 }
 
+// renew is register of a user who has an account in the tenant. At a third party's
+// service that does not have the user yet, no account is made without a password:
+// the next refresh finds it missing (seen), and the plan sets one.
+func (s *service) renew(ctx context.Context, env providers.Env, in spec.User, immutableID, secret, password string) error {
+	if s.elsewhere() && password == "" {
+		if a, err := s.account(ctx, env); err != nil || a == nil {
+			return err
+		}
+	}
+	return s.register(ctx, env, in, immutableID, secret, password)
+}
+
 // follow moves what the service has of a user to another name, or away from a
 // service that is no more the user's.
 func (s *service) follow(ctx context.Context, env providers.Env, was spec.User) error {

@@ -262,7 +262,7 @@ func updateTenantUser(ctx context.Context, env providers.Env, o userObject, in s
 		err = at.follow(ctx, env, o.In)
 	}
 	if err == nil {
-		err = at.register(ctx, env, in, g.ImmutableID, a.totp, string(password))
+		err = at.renew(ctx, env, in, g.ImmutableID, a.totp, string(password))
 	}
 	return out, err
 }
