@@ -363,4 +363,5 @@ var kinds = []func(*rand.Rand) edit{
 	},
 	certifies, certifies, inContainer, inContainer,
 	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
+	func(*rand.Rand) edit { return set("trust.corp", attrs{"certificate_delivery": word("mdm_scep")}) },
 }

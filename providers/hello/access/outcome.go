@@ -120,6 +120,10 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		s.untilReread(&v)
 	case "wrong_password":
 		s.noPassword(&v)
+	case "certificate_missing":
+		if _, why := s.delivered(); why != "" {
+			v.Action, v.Sentence = AdminFix, why
+		}
 	}
 	if !s.ended.IsZero() {
 		switch code {
