@@ -383,4 +383,6 @@ var kinds = []func(*rand.Rand) edit{
 		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
 	},
 	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
+	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
+	func(*rand.Rand) edit { return set("trust.corp", attrs{"certificate_delivery": word("mdm_scep")}) },
 }

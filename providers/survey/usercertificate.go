@@ -74,6 +74,15 @@ func (s *survey) federations() error {
 			}
 		}
 		s.facts.Federations[o.Addr] = f
+		if o.In.Kind == spec.FederationThirdParty {
+			tenants, listErr := s.federatedWith(o.Addr)
+			if listErr != nil {
+				return listErr
+			}
+			if err := s.elsewhere(o, tenants); err != nil {
+				s.gap("The accounts of "+o.Addr, err)
+			}
+		}
 	}
 	return err
 }

@@ -153,6 +153,11 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 			}
 		}
 	}
+	for addr, held := range f.Tenants {
+		if sts := federatedTenant(c.world, c.world.Tenants[addr]); held.Stale && sts != nil && sts.In.Enabled {
+			note(held.Next)
+		}
+	}
 	c.cycles(note, f, c.protections(note, f))
 	return at, ok
 }

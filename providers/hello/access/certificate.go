@@ -153,12 +153,16 @@ func controllersReach(a *hello.Authority) bool {
 }
 
 // SignInCertificate is the certificate that a device shows a domain for a user's
-// key, nil without one, and the code for which the domain's controllers refuse it.
+// key, or gets at the very sign-in, nil without one, and the code for which the
+// domain's controllers refuse it.
 func (l *Lab) SignInCertificate(user, device, domain string) (c *UserCertificate, code string) {
 	s := &signingIn{pair: l.pair(user, device), Request: Request{User: user, Device: device, To: domain}}
 	d := l.world.Domains[domain]
 	if d == nil || s.d == nil || s.u == nil {
 		return nil, "certificate_missing"
+	}
+	if c, _ := s.delivered(); c != nil {
+		s.asked = c
 	}
 	if s.unknownName(d) {
 		return s.shown(), "certificate_name_unknown"

@@ -29,6 +29,9 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 			p.agent(w.Federations[addr], held)
 		}
 	}
+	for _, addr := range sorted(w.Tenants) {
+		p.reread(w.Tenants[addr])
+	}
 	return p.Facts
 }
 

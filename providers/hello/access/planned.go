@@ -33,10 +33,12 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.servers()
 	p.syncs()
 	p.federations()
+	p.tenants()
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
 	p.certificatesCome()
+	p.passwordless()
 	p.leaving()
 	return p.Facts
 }
@@ -203,10 +205,14 @@ func (p *planning) users() {
 		if a == nil {
 			a = &Account{PasswordSet: p.Now, MustChange: u.In.PasswordExpired, NoPassword: !u.HasPassword}
 			p.Accounts[addr], changed = a, true
+			p.givesPassword(u, a, true)
 		} else if was != nil {
 			changed = !reflect.DeepEqual(was.In, u.In)
 			if was.In.PasswordVersion != u.In.PasswordVersion || was.In.PasswordExpired != u.In.PasswordExpired {
 				a.PasswordSet, a.MustChange = p.Now, u.In.PasswordExpired
+			}
+			if was.In.PasswordVersion != u.In.PasswordVersion {
+				p.givesPassword(u, a, false)
 			}
 		}
 		if u.In.Domain == "" {
