@@ -366,4 +366,13 @@ var kinds = []func(*rand.Rand) edit{
 		}
 		return controllers(by)
 	},
+	func(r *rand.Rand) edit {
+		return settings([]time.Duration{24 * time.Hour, 400 * 24 * time.Hour}[r.IntN(2)], []providers.Ref{"group.staff", alice}[r.IntN(2)])
+	},
+	func(r *rand.Rand) edit {
+		if r.IntN(4) == 0 {
+			return edit{addr: "password_settings.staff", gone: true}
+		}
+		return set("password_settings.staff", map[string]cty.Value{"max_age": pick(r, "0s", "2d", "60d"), "applies_to": words([]string{"group.staff", "user.bo"}[r.IntN(2)])})
+	},
 }
