@@ -25,7 +25,7 @@ type previewLab struct{ *lab }
 const previewPassword = "First.pa55word"
 
 // planOrder is the order in which an apply goes through the kinds.
-var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment", "certificate"}
+var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "password_settings", "device", "policy", "application", "service", "enrollment", "certificate"}
 
 func newPreviewLab(t testing.TB, by ...providers.Ref) *previewLab {
 	trust := providers.Ref("trust.key")

@@ -385,4 +385,13 @@ var kinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
 	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
 	func(*rand.Rand) edit { return set("trust.corp", attrs{"certificate_delivery": word("mdm_scep")}) },
+	func(r *rand.Rand) edit {
+		return settings([]time.Duration{24 * time.Hour, 400 * 24 * time.Hour}[r.IntN(2)], []providers.Ref{"group.staff", alice}[r.IntN(2)])
+	},
+	func(r *rand.Rand) edit {
+		if r.IntN(4) == 0 {
+			return edit{addr: "password_settings.staff", gone: true}
+		}
+		return set("password_settings.staff", map[string]cty.Value{"max_age": pick(r, "0s", "2d", "60d"), "applies_to": words([]string{"group.staff", "user.bo"}[r.IntN(2)])})
+	},
 }

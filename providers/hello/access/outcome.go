@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -137,6 +138,9 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 			v.At, v.Sentence = s.ended, "The sign-in certificate has ended; a sign-in in the six weeks before has the registration authority renew it."
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
+			if policy, by := s.world.PasswordPolicyOf(s.user); s.world.Settings[by] != nil {
+				v.Sentence = fmt.Sprintf("The password has expired in the domain: %s has passwords end after %s.", by, providers.FormatDuration(policy.MaxAge))
+			}
 		}
 	}
 	s.serviceRemarks(&v)

@@ -243,29 +243,20 @@ func (p *planning) notRenamed(was, is *hello.User) {
 	}
 }
 
-// expiry is when a password ends by the domain's policy.
+// expiry is when a password ends by the policy on it, which may come to the user
+// from elsewhere than before: as the domain says it, where its age is the same.
 func (p *planning) expiry(u *hello.User, a *Account) time.Time {
-	d, was := p.is.Domains[string(u.In.Domain)], p.was.Domains[string(u.In.Domain)]
-	if d == nil || a.PasswordSet.IsZero() {
+	policy, by := p.is.PasswordPolicyOf(u.Addr)
+	if by == "" || a.PasswordSet.IsZero() {
 		return a.PasswordExpires
 	}
-	if was != nil && maxAge(was) == maxAge(d) && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
-		return a.PasswordExpires // as the domain says it
+	if was, had := p.was.PasswordPolicyOf(u.Addr); had != "" && was.MaxAge == policy.MaxAge && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
+		return a.PasswordExpires
 	}
-	if age := maxAge(d); age > 0 {
-		return a.PasswordSet.Add(age)
+	if policy.MaxAge > 0 {
+		return a.PasswordSet.Add(policy.MaxAge)
 	}
 	return time.Time{}
-}
-
-// usualAge is a domain's default policy (Windows Server).
-const usualAge = 42 * 24 * time.Hour
-
-func maxAge(d *hello.Domain) time.Duration {
-	if d.In.PasswordPolicy == nil {
-		return usualAge
-	}
-	return d.In.PasswordPolicy.MaxAge
 }
 
 func (p *planning) devices() {

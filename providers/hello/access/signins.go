@@ -156,6 +156,9 @@ func Unsettled(w *hello.World) (sentences []string) {
 	for _, addr := range sorted(w.Domains) {
 		note(addr, w.Domains[addr].Knows, "controller", "cached_logons", "force_network_logon", "password_policy")
 	}
+	for _, addr := range sorted(w.Settings) {
+		note(addr, w.Settings[addr].Knows, "applies_to", "precedence", "max_age")
+	}
 	for _, addr := range sorted(w.Authorities) {
 		note(addr, w.Authorities[addr].Knows, "crl", "template", "parent")
 	}
