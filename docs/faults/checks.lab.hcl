@@ -253,6 +253,17 @@ check "s29" {
   expect = "key_not_synced"
 }
 
+check "s31" {
+  after  = "31m"
+  faults = [fault.s31_protected_by_adminsdholder]
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "key_not_synced"
+}
+
 check "s33" {
   faults = [fault.s33_password_expired]
   sign_in {

@@ -124,6 +124,11 @@ fault "s29_sync_without_key_right" {
   target = sync.corp
 }
 
+fault "s31_protected_by_adminsdholder" {
+  kind   = "protected_by_adminsdholder"
+  target = user.alice
+}
+
 fault "s33_password_expired" {
   kind   = "password_expired"
   target = user.cleo
