@@ -1,6 +1,7 @@
 package hello
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,10 @@ func (v *validation) account(addr string, u *User) {
 	}
 	v.accounts[key] = addr
 }
+
+// DomainUPN is the user principal name of a user in their domain: as declared for
+// it, else that in the tenant.
+func DomainUPN(u spec.User) string { return cmp.Or(u.UPNOnPrem, u.UPN) }
 
 // SAMAccountName is the account name of a user in its domain: as declared, else
 // the part of the UPN before @.

@@ -371,6 +371,23 @@ func (w *World) GroupsOf(addr string) []string {
 	return slices.Sorted(maps.Keys(in))
 }
 
+// protectedGroups are those of the declared well-known groups whose members
+// AdminSDHolder protects (MS-ADTS 3.1.1.6.1.2).
+var protectedGroups = []string{"domain_admins", "enterprise_admins"}
+
+// Protected reports whether a domain protects a user by AdminSDHolder, by the groups
+// that are declared.
+func (w *World) Protected(user, domain string) bool {
+	u := w.Users[user]
+	if u == nil || string(u.In.Domain) != domain {
+		return false
+	}
+	return slices.ContainsFunc(w.GroupsOf(user), func(addr string) bool {
+		g := w.Groups[addr]
+		return g != nil && string(g.In.Domain) == domain && slices.Contains(protectedGroups, g.In.WellKnown)
+	})
+}
+
 // EnrollmentsOn returns the enrollments on a device, in address order. The
 // slice is not the caller's to change.
 func (w *World) EnrollmentsOn(device string) []*Enrollment { return w.on[device] }

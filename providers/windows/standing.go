@@ -169,14 +169,15 @@ func (s *standingReader) enterprise(sid, credential string) error {
 	return err
 }
 
-// certificates are those of the Personal store that are to sign in with a key.
+// certificates are those of the Personal store for a key: to sign in with, and for
+// services.
 func (s *standingReader) certificates(c *access.Credential, sid string, key container.UserKey) error {
 	for _, thumbprint := range key.Certificates {
 		rec, ok, err := load[storedCertificate](s.Reader, tablePersonal, sid+"|"+thumbprint)
 		if err != nil {
 			return err
 		}
-		if !ok || rec.KeyID != key.ID || rec.Purpose != PurposeSignIn {
+		if !ok || rec.KeyID != key.ID {
 			continue
 		}
 		chain, err := rec.certificates()
@@ -185,6 +186,11 @@ func (s *standingReader) certificates(c *access.Credential, sid string, key cont
 		}
 		one := &access.UserCertificate{Raw: chain[0].Raw, NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, UPN: kerberos.UPNIn(chain[0])}
 		one.Domain, _ = kerberos.HintIn(chain[0])
+		if rec.Purpose != PurposeSignIn {
+			one.Purpose = rec.Purpose
+			c.Further = append(c.Further, one)
+			continue
+		}
 		c.Certificates = append(c.Certificates, one)
 	}
 	return nil

@@ -50,6 +50,9 @@ func (s *SignIn) conclude() {
 func (e *explaining) wayConditions(to, domain string) []Condition {
 	near := e.inside(e.inSession())
 	lost, none := hello.Network(e.d.In.Network).Away()
+	if s := e.world.Services[to]; s != nil && hello.ServicePurpose(s.In) != "" && string(s.In.Domain) == domain {
+		to, domain = "", "" // it is reached by a certificate, not by what the sign-in brings
+	}
 	own := string(e.d.In.Domain)
 	var out []Condition
 	switch {
@@ -303,24 +306,29 @@ func (e *explaining) applicationConditions(a *hello.Application) []Condition {
 	return out
 }
 
-// hasCertificate reports whether a certificate of a purpose is declared for the
-// user's enrollment on the device.
-func (e *explaining) hasCertificate(purpose string) bool {
-	for _, c := range e.world.Certificates {
-		held := e.world.Enrollments[string(c.In.Enrollment)]
-		if c.In.Purpose == purpose && held != nil && string(held.In.User) == e.User && string(held.In.Device) == e.Device {
-			return true
-		}
+// containerConditions are those of a service that takes a certificate of the Hello
+// container: that there is one, and what comes of showing it.
+func (e *explaining) containerConditions(s *hello.Service) []Condition {
+	purpose := hello.ServicePurpose(s.In)
+	has := slices.ContainsFunc(e.credential.Further, func(c *access.UserCertificate) bool { return c.Purpose == purpose })
+	out := []Condition{condition("service_certificate", "The Hello container has a certificate for the service.", has, "service_certificate_missing")}
+	if !has {
+		return out
 	}
-	return false
+	code, partly := e.lab.AtService(e.User, e.Device, s.Addr)
+	takes := condition("service_takes_certificate", "The service, and the domain that it asks, take the certificate and let the user in.", code == "", code)
+	if partly {
+		takes.Verdict = Partly
+	}
+	return append(out, takes)
 }
 
 func (e *explaining) serviceConditions(s *hello.Service) []Condition {
 	allowed := len(s.In.Authorize) == 0 || slices.Contains(s.In.Authorize, providers.Ref(e.User)) ||
 		slices.ContainsFunc(e.world.GroupsOf(e.User), func(g string) bool { return slices.Contains(s.In.Authorize, providers.Ref(g)) })
 	lets := condition("authorized", "The service lets the user in.", allowed, "service_refused")
-	if purpose := hello.ServicePurpose(s.In); purpose != "" {
-		return []Condition{condition("service_certificate", "The Hello container has a certificate for the service.", e.hasCertificate(purpose), "service_certificate_missing"), lets}
+	if hello.ServicePurpose(s.In) != "" {
+		return e.containerConditions(s)
 	}
 	if s.In.Kind != spec.ServiceNTLM {
 		return []Condition{condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "domain_refused"), lets}
