@@ -154,6 +154,11 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 			}
 		}
 	}
+	for addr, held := range f.Tenants {
+		if sts := federatedTenant(c.world, c.world.Tenants[addr]); held.Stale && sts != nil && sts.In.Enabled {
+			note(held.Next)
+		}
+	}
 	c.cycles(note, f, c.protections(note, f))
 	return at, ok
 }
@@ -161,7 +166,7 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 // credential notes what of a credential has an end.
 func (c *calendar) credential(note func(time.Time), user, device string, k *Credential) {
 	note(k.Partial)
-	for _, c := range k.Certificates {
+	for _, c := range slices.Concat(k.Certificates, k.Further) {
 		note(c.NotAfter.Add(1)) // through its last instant it is good
 	}
 	if t := k.Ticket; t != nil {
