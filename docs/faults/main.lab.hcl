@@ -4,6 +4,9 @@
 tenant "contoso" {
   domains     = ["contoso.com"]
   attestation = "preferred"
+  lifecycle {
+    ignore_changes = [device_quota] # an administrator's, not these files'
+  }
 }
 
 domain "corp" {
@@ -59,7 +62,7 @@ variable "pin" {
 variable "late" {
   type        = bool
   default     = false
-  description = "Whether a further hybrid joined device is there."
+  description = "Whether further devices are there, one of each join."
 }
 
 user "alice" {
@@ -110,6 +113,13 @@ device "pad" {
   tenant    = tenant.contoso
   joined_by = user.bo
   tpm       = "none"
+}
+
+device "spare" {
+  enabled   = var.late
+  join      = "entra"
+  tenant    = tenant.contoso
+  joined_by = user.bo
 }
 
 device "late" {
