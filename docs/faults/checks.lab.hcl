@@ -406,6 +406,30 @@ check "s52_key" {
   expect = "cached_logon_missing"
 }
 
+# No fault: a key alone is no credential for Remote Desktop.
+check "s53" {
+  after = "31m"
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+    to     = [service.desktop]
+  }
+  expect = "service_certificate_missing"
+}
+
+# A certificate beside the key is, as a smart card's.
+check "s53_certificate" {
+  after = "31m"
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    to     = [service.desktop]
+  }
+  expect = "success"
+}
+
 # Deleted in the domain alone: a cycle brings it back.
 check "x_key_deleted_in_domain" {
   after  = "31m"

@@ -207,3 +207,18 @@ enrollment "dora_tab" {
   device = device.tab
   pin    = var.pin
 }
+
+# A desktop of the domain that is reached by Remote Desktop, and what it takes: a
+# certificate beside the key.
+
+service "desktop" {
+  domain = domain.corp
+  kind   = "rdp"
+  name   = "desktop01"
+}
+
+certificate "alice_laptop" {
+  enrollment = enrollment.alice_laptop
+  authority  = authority.issuing
+  purpose    = "rdp"
+}
