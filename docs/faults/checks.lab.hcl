@@ -105,6 +105,18 @@ check "s05" {
   expect = "kdc_certificate_unknown_revocation"
 }
 
+check "s06" {
+  after  = "31m"
+  faults = [fault.s06_delta_lists_refused]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "kdc_certificate_unknown_revocation"
+}
+
 check "s07" {
   after  = "31m"
   faults = [fault.s07_controller_outdated]

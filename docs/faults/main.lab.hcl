@@ -23,6 +23,7 @@ domain "corp" {
 authority "issuing" {
   domain      = domain.corp
   common_name = "Contoso Issuing CA"
+  ocsp        = false # its lists tell alone
 }
 
 sync "corp" {

@@ -84,6 +84,7 @@ type UserCertificate struct {
 	UPN       string // that it names; "" when it names none
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
+	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
 }
 
@@ -164,6 +165,7 @@ type Certificate struct {
 	ForKDC    bool // has the purpose of KDC authentication
 	ForServer bool // has that of server authentication
 	Named     bool // names the domain
+	Responder bool // names an OCSP responder
 	Revoked   bool
 }
 
