@@ -23,6 +23,8 @@ func federations() []providers.Fault {
 		service("registration_authority_off", "It is no certificate registration authority.", "registration_authority", cty.False),
 		service("device_registration_off", "Its Enterprise Device Registration Service does not answer.", "device_registration", cty.False),
 
+		service("scope_missing", "Windows' sign-in may not ask it for the scope ugs: the permission is missing, as AD FS of Windows Server 2019 can have it.", "ugs_scope", cty.False),
+
 		declared("not_in_ntauth", "The forest does not trust it for logon certificates: it is not in NTAuthCertificates.", "authority", map[string]cty.Value{"ntauth": cty.False}),
 		template("sign_in_template_off", "It does not issue sign-in certificates: the template "+hello.SignInTemplate+" is withdrawn.", hello.SignInTemplate, withdrawn),
 		template("agent_template_off", "It does not issue enrollment agent certificates: the template "+hello.AgentTemplate+" is withdrawn.", hello.AgentTemplate, withdrawn),
