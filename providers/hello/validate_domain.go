@@ -118,6 +118,7 @@ func (v *validation) authorities() {
 				}
 			}
 		}
+		v.deltaLists(addr, a)
 		if c := a.In.CRL; c != nil && a.Knows("crl.validity", "crl.delta", "crl.overlap") {
 			if c.Validity < time.Hour || c.Delta < 0 || c.Overlap < 0 || c.Delta >= c.Validity {
 				v.problem(addr, "crl", "crl_times", "Lists that cannot be", "A base list is good for an hour at least, and a delta list for less than the base list. Change validity or delta.")

@@ -90,6 +90,7 @@ type UserCertificate struct {
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
 	ForClient bool   // has that of client authentication
+	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
 }
 
@@ -183,6 +184,7 @@ type Certificate struct {
 	ForKDC    bool // has the purpose of KDC authentication
 	ForServer bool // has that of server authentication
 	Named     bool // names the domain
+	Responder bool // names an OCSP responder
 	Revoked   bool
 }
 
