@@ -32,6 +32,7 @@ func TestDomainUserConforms(t *testing.T) {
 		Kind: "user", Env: newDomain, In: func(n int) any { return user(n) },
 		Change: func(n int) any {
 			u := user(n)
+			u.UPN = fmt.Sprintf("renamed%d@fabrikam.com", n)
 			u.DisplayName, u.Groups, u.SAMAccountName = "Somebody else", nil, fmt.Sprintf("other%d", n)
 			u.EnabledInDomain, u.PasswordExpired = false, true
 			u.Password, u.PasswordVersion = providers.Secret(fmt.Sprintf("Second.pa55 %d", n)), 2

@@ -13,7 +13,7 @@ var classes = [...]Class{
 	{Name: "top", OID: "2.5.6.0", Kind: abstract, Must: []string{"objectClass", "objectCategory", "instanceType"}, May: []string{
 		"cn", "distinguishedName", "name", "objectGUID", "whenCreated", "whenChanged", "uSNCreated", "uSNChanged", "isDeleted", "description", "displayName",
 		"systemFlags", "showInAdvancedViewOnly", "isCriticalSystemObject", "canonicalName", "memberOf", "msDS-KeyCredentialLink-BL", "flags", "revision",
-		"adminCount", "serverReferenceBL", "wellKnownObjects", "fSMORoleOwner", "msDS-KrbTgtLinkBl"}},
+		"adminCount", "serverReferenceBL", "wellKnownObjects", "fSMORoleOwner", "msDS-KrbTgtLinkBl", attrDescriptor}},
 	{Name: "securityPrincipal", OID: msc + "6", Super: "top", Kind: auxiliary, May: []string{
 		"objectSid", "sAMAccountName", "sAMAccountType", "altSecurityIdentities", "tokenGroups", "msDS-KeyVersionNumber", "msDS-PrincipalName"}},
 	{Name: "person", OID: "2.5.6.6", Super: "top", Kind: structural, RDN: "cn", Must: []string{"cn"}, May: []string{"sn", "telephoneNumber", "userPassword"}, Parents: accounts},
@@ -63,7 +63,7 @@ var classes = [...]Class{
 		"pKIDefaultKeySpec", "pKIKeyUsage", "pKIMaxIssuingDepth", "pKICriticalExtensions", "pKIExpirationPeriod", "pKIOverlapPeriod", "pKIExtendedKeyUsage",
 		"pKIDefaultCSPs", "msPKI-RA-Signature", "msPKI-Enrollment-Flag", "msPKI-Private-Key-Flag", "msPKI-Certificate-Name-Flag", "msPKI-Minimal-Key-Size",
 		"msPKI-Template-Schema-Version", "msPKI-Template-Minor-Revision", "msPKI-Cert-Template-OID", "msPKI-Certificate-Application-Policy",
-		"msPKI-RA-Application-Policies", "nTSecurityDescriptor" /* in AD of every object: see rights */}, Parents: []string{"container"}},
+		"msPKI-RA-Application-Policies"}, Parents: []string{"container"}},
 	{Name: "cRLDistributionPoint", OID: "2.5.6.19", Super: "top", Category: "CRL-Distribution-Point", Kind: structural, RDN: "cn", Must: []string{"cn"},
 		May: []string{"authorityRevocationList", "certificateRevocationList", "deltaRevocationList"}, Parents: []string{"container"}},
 

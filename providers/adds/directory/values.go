@@ -29,6 +29,8 @@ func (d *Directory) values(r reader, o *object, a *Attribute) ([][]byte, error) 
 		return texts(o.Classes...), nil
 	case a.Name == "distinguishedName":
 		return texts(o.DN), nil
+	case a.Name == attrDescriptor:
+		return d.shownDescriptor(r, o)
 	}
 	return o.Values[a.Name], nil
 }

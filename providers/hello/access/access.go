@@ -79,11 +79,13 @@ type signingIn struct {
 	*pair
 	Request
 	to    target
-	ended time.Time // when what is over ended: a certificate, a password
-	typed bool      // the PIN opened the container
-	open  bool      // the session in Windows opened
-	weak  bool      // a controller does not take AES256
-	or    []End     // other ends, by chance
+	ended time.Time        // when what is over ended: a certificate, a password
+	asked *UserCertificate // that is shown to the domain, instead of the one to sign in with
+	typed bool             // the PIN opened the container
+	open  bool             // the session in Windows opened
+	apart string           // code for which the session has no token of the tenant's; "" when it has
+	weak  bool             // a controller does not take AES256
+	or    []End            // other ends, by chance
 
 	proven []string // controllers that give a ticket for the key
 }
@@ -105,9 +107,6 @@ func (l *Lab) Decide(r Request) Verdict {
 	}
 	if s.machine == nil {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
-	}
-	if s.to.service != nil && hello.ServicePurpose(s.to.service.In) != "" {
-		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What a service makes of a further certificate of the Hello container is not decided ahead.", Confidence: Ours}
 	}
 	v := s.flow()
 	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
@@ -218,7 +217,10 @@ func (s *signingIn) a1() Verdict {
 	if v, ok := s.release(hello.A1); !ok {
 		return v
 	}
-	if code, letter := s.token("B", "C"); code != "" {
+	switch code, letter := s.token("B", "C"); {
+	case outOfReach(code) && s.d.In.Join == string(hello.EntraJoined):
+		return s.cachedSession(code, letter)
+	case code != "":
 		return s.refuse(hello.A1, letter, code)
 	}
 	switch {
@@ -226,6 +228,9 @@ func (s *signingIn) a1() Verdict {
 		return s.conclude(hello.A1, "E", s.conditionalAccess(false))
 	case s.to.domain == "":
 		return success(string(hello.A1))
+	case s.byContainer() != "":
+		s.open = true
+		return s.conclude(hello.A1, "E", s.reachByCertificate("E"))
 	case s.route.Domain == "":
 		return s.refuse(hello.A1, "E", "domain_not_reached")
 	}
@@ -239,6 +244,10 @@ func (s *signingIn) firstUse() Verdict {
 		at.check = "B"
 	}
 	if s.byCertificate() {
+		if c, _ := s.delivered(); c != nil {
+			s.asked = c
+			defer func() { s.asked = nil }()
+		}
 		switch c := s.shown(); {
 		case c == nil:
 			return s.refuse(s.route.Domain, "A", "certificate_missing")
@@ -252,7 +261,7 @@ func (s *signingIn) firstUse() Verdict {
 	if s.byKey() && !s.byCertificate() && !s.hinted(s.to.domain) {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}
-	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
+	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partialNow(s.apart))
 	if code == "" || code == mixed {
 		letter, code = at.check, s.behind(code, at.check)
 	}
@@ -344,6 +353,10 @@ func (s *signingIn) a8() Verdict {
 // byTicket goes to a domain with the ticket of the sign-in, or, when a cached
 // logon opened the session, with that of an earlier one, or a new one.
 func (s *signingIn) byTicket(live bool, last, partial string) string {
+	if s.byContainer() != "" {
+		s.open = true
+		return s.reachByCertificate(last)
+	}
 	if s.to.domain != string(s.d.In.Domain) {
 		return "domain_not_reached"
 	}
@@ -377,8 +390,8 @@ func (s *signingIn) behind(code, letter string) string {
 func (s *signingIn) withoutToken() Verdict {
 	code := ""
 	switch {
-	case s.d.In.Network == string(hello.NoNetwork):
-		code = "no_line_of_sight"
+	case s.away() != "":
+		code = s.away()
 	case !s.u.In.EnabledInTenant:
 		code = "user_disabled"
 	default:

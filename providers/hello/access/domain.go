@@ -40,6 +40,8 @@ func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, 
 	switch now := s.facts.Now; {
 	case string(s.u.In.Domain) != domain:
 		return "not_domain_account", first
+	case s.byCertificate() && s.unknownName(d):
+		return "certificate_name_unknown", first
 	case !s.u.In.EnabledInDomain, s.account.Locked, !s.account.AccountExpires.IsZero() && !now.Before(s.account.AccountExpires):
 		return "account_disabled_in_domain", first
 	case !s.byKey():
@@ -265,11 +267,16 @@ func (s *signingIn) trusts(root *hello.Authority, member bool) bool {
 // reachesLists reports whether the device, on the domain's network, gets what an
 // authority publishes.
 func (s *signingIn) reachesLists(a *hello.Authority) bool {
-	from := []string{"onsite", "internet"}
-	if a.In.CRL != nil && a.In.CRL.ReachableFrom != nil {
-		from = a.In.CRL.ReachableFrom
-	}
+	from := publishes(a)
 	return slices.Contains(from, "onsite") || s.vpn() && slices.Contains(from, "internet")
+}
+
+// publishes is from where what an authority publishes is reached by devices.
+func publishes(a *hello.Authority) []string {
+	if a.In.CRL != nil && a.In.CRL.ReachableFrom != nil {
+		return a.In.CRL.ReachableFrom
+	}
+	return []string{"onsite", "internet"}
 }
 
 // cachedLogon is a sign-in by what LSASS kept; "" when it opens Windows.

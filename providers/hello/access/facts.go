@@ -19,6 +19,9 @@ type Facts struct {
 	Syncs    map[string]Schedule // syncs
 	// Federations are what federation services hold.
 	Federations map[string]*Federation
+	// Tenants are what federated tenants know of their federation services; a managed one
+	// is absent.
+	Tenants map[string]*Tenant
 	// Servers is why Kerberos server objects of cloud Kerberos trusts serve nobody, a
 	// code by the trust: objects that are deleted, keys that differ. "": they serve.
 	Servers map[string]string
@@ -29,7 +32,7 @@ type Facts struct {
 
 // NewFacts returns the facts of a lab that is empty.
 func NewFacts(now time.Time) *Facts {
-	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Servers: map[string]string{}}
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Tenants: map[string]*Tenant{}, Servers: map[string]string{}}
 }
 
 // Machine is what a device keeps.
@@ -65,8 +68,9 @@ type Credential struct {
 	Session  bool   // the user has a session, which keeps a tunnel up
 
 	Certificates []*UserCertificate // for the key, to sign in with, in the order in which they came
+	Further      []*UserCertificate // for the key, for services that take one
 
-	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
+	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key; on an Entra joined device Cloud AP's
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
@@ -74,8 +78,9 @@ type Credential struct {
 	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
 }
 
-// UserCertificate is a sign-in certificate in a user's Personal store.
+// UserCertificate is a certificate for the Hello key in a user's Personal store.
 type UserCertificate struct {
+	Purpose   string // of spec.Certificate; "" of one to sign in with
 	Raw       []byte // DER; nil of one that is only planned
 	Authority string // address of the authority that issued it; "" when the lab declares none such
 	NotBefore time.Time
@@ -84,6 +89,7 @@ type UserCertificate struct {
 	UPN       string // that it names; "" when it names none
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
+	ForClient bool   // has that of client authentication
 	Revoked   bool   // as the authority's lists tell
 }
 
@@ -92,6 +98,13 @@ type Federation struct {
 	// Agent is the enrollment agent certificate of its registration authority; nil without
 	// one.
 	Agent *AgentCertificate
+}
+
+// Tenant is what a federated tenant knows of its federation service: the metadata
+// that it read, which it reads again a day later.
+type Tenant struct {
+	Stale bool      // the service signs by a certificate that the tenant does not know
+	Next  time.Time // when it reads the metadata again; zero: not known
 }
 
 // AgentCertificate is an enrollment agent's.
@@ -127,7 +140,11 @@ type Ticket struct {
 type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
+	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
+	DN         string   // in the domain, before a plan that gives the account another name
+	NoSecret   bool     // the tenant has no password of it: none was set while another vendor's service had it
+	Elsewhere  bool     // another vendor's federation service has the account, with a password
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
@@ -153,6 +170,8 @@ type Domain struct {
 	// Certificates are those that KDCs sign with, by computer name in lower case;
 	// a controller without one is absent.
 	Certificates map[string]*Certificate
+	// Protection is when AdminSDHolder's list was and is written to administrators.
+	Protection Timing
 }
 
 // Certificate is a KDC's.
@@ -176,7 +195,7 @@ func (f *Facts) clone() *Facts {
 		m.Credentials = make(map[string]*Credential, len(v.Credentials))
 		for u, c := range v.Credentials {
 			own := *c
-			own.Certificates = slices.Clone(c.Certificates)
+			own.Certificates, own.Further = slices.Clone(c.Certificates), slices.Clone(c.Further)
 			m.Credentials[u] = &own
 		}
 		out.Machines[k] = &m
@@ -187,7 +206,7 @@ func (f *Facts) clone() *Facts {
 		out.Accounts[k] = &a
 	}
 	for k, v := range f.Domains {
-		d := &Domain{Certificates: map[string]*Certificate{}}
+		d := &Domain{Certificates: map[string]*Certificate{}, Protection: v.Protection}
 		for n, c := range v.Certificates {
 			own := *c
 			d.Certificates[n] = &own
@@ -197,6 +216,10 @@ func (f *Facts) clone() *Facts {
 	for k, v := range f.Federations {
 		own := *v
 		out.Federations[k] = &own
+	}
+	for k, v := range f.Tenants {
+		own := *v
+		out.Tenants[k] = &own
 	}
 	maps.Copy(out.Syncs, f.Syncs)
 	maps.Copy(out.Servers, f.Servers)

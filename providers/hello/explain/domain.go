@@ -215,6 +215,8 @@ func (e *explaining) withheld(s *hello.Sync) string {
 		return "key_export of " + s.Addr + " is off."
 	case !s.In.KeyRight:
 		return s.Addr + " may not write keys (key_writeback_right)."
+	case e.account.Guarded:
+		return e.User + " is protected by AdminSDHolder: its account inherits no right for Key Admins, and the domain refuses what " + s.Addr + " writes."
 	case !hello.InScope(s.In.Scope, e.u.Out.DN):
 		return e.User + " is not in the scope of " + s.Addr + "."
 	case hello.KeysPaused(s.In) != "":
