@@ -131,7 +131,11 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 		q.Gesture = r.Gesture
 	}
 	l.addFactor(r, &q)
-	if r.To != "" {
+	switch r.To {
+	case "":
+	case access.ToUnlock:
+		q.Unlock = true
+	default:
 		q.To = []string{r.To}
 	}
 	v, err := l.windows.SignIn(l.t.Context(), l.For(r.Device), q)

@@ -165,8 +165,40 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 			t.Errorf("%+v: %s", r, bad)
 		}
 	}
+	l.unlockAny(t, random)
 	if t.Failed() {
 		t.Logf("what was done (%s):\n%s", what, strings.Join(story, "\n"))
+	}
+}
+
+// unlockAny has sessions locked and unlocked, now and when their tokens are of age, and
+// compares each with what was decided of it.
+func (l *previewLab) unlockAny(t *testing.T, random *rand.Rand) {
+	t.Helper()
+	for _, wait := range []time.Duration{0, 5 * time.Hour} {
+		if wait > 0 {
+			l.Advance(wait)
+			l.due()
+		}
+		for range 3 {
+			all := signIns(l.world(l.records()))
+			r := all[random.IntN(len(all))]
+			if r.To = access.ToUnlock; access.Decide(l.world(l.records()), l.facts(), r).Word != access.None {
+				l.expectUnlock(t, r)
+			}
+		}
+	}
+}
+
+// expectUnlock has a session locked, and unlocks it as was decided.
+func (l *previewLab) expectUnlock(t *testing.T, r access.Request) {
+	t.Helper()
+	if err := l.windows.Lock(t.Context(), l.For(r.Device), r.User, r.Device); err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	p := access.Decide(l.world(l.records()), l.facts(), r)
+	if bad := agrees(p, l.try(r)); bad != "" {
+		t.Errorf("%+v: %s", r, bad)
 	}
 }
 

@@ -74,6 +74,7 @@ type Credential struct {
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
+	Token          *Token       // LSASS's primary refresh token by the key; nil: there is none
 	PRT            time.Time    // end of the primary refresh token; zero: there is none
 	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
 }
@@ -127,6 +128,9 @@ type CachedLogon struct {
 	KeyID string
 	Trust hello.Trust // by which the key was proven; "" is key trust
 }
+
+// Token is a primary refresh token.
+type Token struct{ Obtained, Ends time.Time }
 
 // Ticket is a ticket-granting ticket, and the tickets it brought.
 type Ticket struct {

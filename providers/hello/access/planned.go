@@ -82,7 +82,7 @@ func (p *planning) forget(e *hello.Enrollment) {
 	}
 	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
-		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
+		c.Session, c.Ticket, c.Partial, c.Token = false, nil, time.Time{}, nil
 	}
 }
 
