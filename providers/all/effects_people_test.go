@@ -108,7 +108,23 @@ var ofPeople = []effect{
 		{on: desk, was: "allowed", is: "allowed"},
 		{on: desk, to: corp, was: "allowed", is: "refused no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
 	}},
-	{row: "Q2", change: "the network has a captive portal", why: "A device's network has no captive portal."},
+	{row: "Q1", change: "devices are on no network", edits: []edit{set(desk, attrs{"network": word("none")}), set(laptop, attrs{"network": word("none")})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, by: "face", was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, to: tenantAddr, was: "allowed", is: "refused no_line_of_sight", then: "other_network next_token D"},
+		{on: desk, was: "allowed", is: "degraded no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
+	}},
+	{row: "Q2", change: "the network has a captive portal", edits: []edit{set(desk, attrs{"network": word("captive")}), set(laptop, attrs{"network": word("captive")})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+		{on: laptop, by: "face", was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "degraded host_unreachable", then: "- next_token D"},
+		{on: desk, was: "allowed", is: "degraded host_unreachable", then: "other_network next_signin D"},
+		{on: desk, to: tenantAddr, was: "allowed", is: "refused host_unreachable", then: "other_network next_signin D"},
+	}},
+	{row: "Q2", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{set(desk, attrs{"network": word("captive")})}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+	}},
 }
 
 // bySwitch has policy turn cloud Kerberos trust on without naming the trust.

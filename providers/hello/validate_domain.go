@@ -63,21 +63,32 @@ func (v *validation) cachedLogons(addr string, d *Domain) {
 }
 
 func (v *validation) passwordPolicy(addr string, d *Domain) {
-	p := d.In.PasswordPolicy
-	if p == nil {
-		return
+	if p := d.In.PasswordPolicy; p != nil {
+		v.passwordRules(addr, "password_policy.", *p, d.Knows)
 	}
+}
+
+// passwordRules checks a policy on passwords, whose attributes begin with prefix.
+func (v *validation) passwordRules(addr, prefix string, p spec.PasswordPolicy, knows func(...string) bool) {
 	for _, bound := range []struct {
 		name     string
 		n, below int
 	}{{"min_length", p.MinLength, 128}, {"history", p.History, 24}} {
-		path := "password_policy." + bound.name
-		if d.Knows(path) && (bound.n < 0 || bound.n > bound.below) {
+		path := prefix + bound.name
+		if knows(path) && (bound.n < 0 || bound.n > bound.below) {
 			v.problem(addr, path, "password_policy_range", "Out of range", "%s is %d, and Windows takes 0 to %d.", bound.name, bound.n, bound.below)
 		}
 	}
-	if d.Knows("password_policy.max_age", "password_policy.min_age") && p.MaxAge > 0 && p.MinAge >= p.MaxAge {
-		v.problem(addr, "password_policy.min_age", "password_ages", "Passwords expire before they may be changed",
+	for _, age := range []struct {
+		name string
+		d    time.Duration
+	}{{"max_age", p.MaxAge}, {"min_age", p.MinAge}} {
+		if age.d < 0 && knows(prefix+age.name) {
+			v.problem(addr, prefix+age.name, "password_policy_range", "Out of range", "%s is less than nothing. Give \"0s\", or a duration.", age.name)
+		}
+	}
+	if knows(prefix+"max_age", prefix+"min_age") && p.MaxAge > 0 && p.MinAge >= p.MaxAge {
+		v.problem(addr, prefix+"min_age", "password_ages", "Passwords expire before they may be changed",
 			"min_age is %s and max_age %s. Set min_age below max_age.", providers.FormatDuration(p.MinAge), providers.FormatDuration(p.MaxAge))
 	}
 }

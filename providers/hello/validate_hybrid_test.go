@@ -190,6 +190,12 @@ func TestValidateHybrid(t *testing.T) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network, d.TrustedRoots = "none", nil })
 			delete(l, "enrollment.tablet")
 		}, nil, []string{"device.tablet network join_off_network"}},
+		{"joined behind a portal", func(l lab) {
+			with(l, "device.tablet", func(d *spec.Device) { d.Network, d.TrustedRoots = "captive", nil })
+			delete(l, "enrollment.tablet")
+		}, nil, []string{"device.tablet network join_off_network"}},
+		{"enrolled behind a portal", tablet(func(d *spec.Device) { d.Network, d.TrustedRoots = "captive", nil }), []string{"device.tablet"},
+			[]string{"device.tablet trusted_roots kdc_root_not_trusted?", "enrollment.tablet device enrollment_off_network"}},
 		{"Entra joined away", tablet(func(d *spec.Device) { d.Network = "internet" }), nil, nil},
 		{"enrolled away", desk(func(d *spec.Device) { d.Network = "vpn" }), []string{"device.desk"}, []string{"enrollment.desk device enrollment_off_network"}},
 		{"taken away once enrolled", desk(func(d *spec.Device) { d.Network = "internet" }), all, nil},
@@ -262,6 +268,9 @@ func TestValidateHybrid(t *testing.T) {
 		}), nil, []string{"device.tablet strict_kdc_validation kdc_setting_unused?", "device.tablet trusted_roots kdc_setting_unused?", "enrollment.tablet user not_work_account"}},
 		{"roots of a device on no network", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network = "none" })
+		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
+		{"roots of a device behind a portal", func(l lab) {
+			with(l, "device.tablet", func(d *spec.Device) { d.Network = "captive" })
 		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
 		{"a personal device of someone in both", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) {

@@ -109,7 +109,7 @@ type Device struct {
 	Biometrics        []string           `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors, built in; a camera among them tells a picture from a person."`
 	Sensors           map[string]*Sensor `lab:"sensor,blocks" doc:"Sensors that are otherwise, labelled by name."`
 	Session           string             `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
-	Network           string             `lab:"network" default:"onsite" enum:"onsite,vpn,internet,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; on no network."`
+	Network           string             `lab:"network" default:"onsite" enum:"onsite,vpn,internet,captive,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; away behind a captive portal, at which nobody has signed in; on no network."`
 	Site              string             `lab:"site" doc:"Active Directory site it is in, when it is on the domain's network; found by the controller's answer when absent."`
 	TrustedRoots      []providers.Ref    `lab:"trusted_roots" ref:"authority" doc:"Authorities whose roots it trusts besides those of a domain that it is joined to, which come by themselves."`
 	StrictKDC         *bool              `lab:"strict_kdc_validation" doc:"Whether a KDC's certificate must be for KDC authentication and name the domain (reading R2). Unset: true when Entra joined, false when joined to the domain."`

@@ -83,7 +83,7 @@ func (c *cloudAP) renew(ctx context.Context, rec *prtRecord) error {
 	}
 	next.Expires = now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second)
 	err = c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		return errors.Join(put(w, at.table, next.key(), next), next.tickets.keep(w, next.SID))
+		return errors.Join(put(w, at.table, next.key(), next), c.renewCached(w, next), next.tickets.keep(w, next.SID))
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
@@ -57,6 +58,8 @@ type signingIn struct {
 	enterprise  *prtRecord // AD FS's; nil: the session has none
 	cloudless   error      // why the session has no primary refresh token, where it opened without one
 	verdict     *Verdict
+
+	gestureTaken time.Time // when the gesture opened the container
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }

@@ -10,11 +10,14 @@ import (
 )
 
 // Later returns the facts of a later time, or of the same when what is due by
-// now has been done: Connect's cycles run, controllers enroll and renew their
-// certificates. w is the lab that this happens in.
+// now has been done: administrators are protected, Connect's cycles run, controllers
+// enroll and renew their certificates. w is the lab that this happens in.
 func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 	p := &planning{Facts: f.clone(), is: w}
 	p.Now = at
+	for _, addr := range sorted(w.Domains) {
+		p.protect(w.Domains[addr])
+	}
 	for _, addr := range sorted(w.Syncs) {
 		p.run(w.Syncs[addr])
 	}
@@ -167,6 +170,9 @@ func (p *planning) keys(s *hello.Sync) {
 		u := p.is.Users[addr]
 		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
+		}
+		if a.Guarded {
+			continue // the domain refuses to take one, and to give one back
 		}
 		a.DomainKeys = a.DomainKeys[:0]
 		if !hello.InScope(s.In.Scope, p.placeOf(u)) {

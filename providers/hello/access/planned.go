@@ -25,6 +25,7 @@ const ticketLife = 10 * time.Hour
 // comes after these, so that its key waits for another.
 func Planned(f *Facts, was, is *hello.World) *Facts {
 	p := &planning{Facts: f.clone(), was: was, is: is, reached: map[string]bool{}}
+	p.certificatesGo()
 	p.enrollmentsGo()
 	p.objectsGo()
 	p.places()
@@ -35,6 +36,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
+	p.certificatesCome()
 	p.leaving()
 	return p.Facts
 }
@@ -76,7 +78,7 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
 		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates = "", nil, "", "", nil
+	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
 		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
 	}
@@ -121,7 +123,7 @@ func (p *planning) places() {
 func (p *planning) domains() {
 	for addr := range p.is.Domains {
 		if p.Domains[addr] == nil {
-			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}, Protection: Timing{Last: p.Now, Next: p.Now.Add(protects.interval)}}
 		}
 	}
 }
@@ -273,6 +275,9 @@ func (p *planning) devices() {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
+		if m.Enterprise != "" {
+			m.Written = d.In.EnabledInDomain // of the device object that AD FS registered, too
+		}
 	}
 }
 
