@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -11,6 +12,27 @@ import (
 
 // outdated is a controller below the floor of cloud Kerberos trust.
 var outdated = attrs{"os": word("windows-server-2019"), "build": word("17763.500")}
+
+// deletes is a controller that deletes a key that has signed in.
+var deletes = attrs{"os": word("windows-server-2019"), "build": word("17763.1457")}
+
+// elsewhere is a controller in another site.
+func elsewhere(a attrs) attrs {
+	a = maps.Clone(a)
+	a["site"] = word("Branch")
+	return a
+}
+
+// signsInOnce is a sign-in at the desk, once the controller is of a build that
+// deletes keys.
+func signsInOnce(t *testing.T, l *previewLab) {
+	t.Helper()
+	l.change(corp, controllers(map[string]attrs{"dc1": deletes}).set)
+	l.Restart()
+	if v := l.try(access.Request{User: alice, Device: desk, Gesture: "pin"}); v.Code != "success" {
+		t.Errorf("the first sign-in: %s", v.Code)
+	}
+}
 
 func syncing(a attrs) edit { return set("sync.hybrid", a) }
 
@@ -51,7 +73,29 @@ var ofDomains = []effect{
 		{on: laptop, was: "allowed", is: "allowed"},
 		{on: laptop, to: corp, was: "allowed", is: "refused key_name_mismatch", then: "admin_fix tgt_expiry D"},
 	}},
-	{row: "D4", change: "a controller of a build that deletes keys", why: "A controller of the lab writes nothing into an account at a sign-in. What is seen afterwards, row U7 shows."},
+	{row: "D4", change: "the controller is of a build that deletes keys", edits: []edit{controllers(map[string]attrs{"dc1": deletes})}, sees: []sees{
+		{on: desk, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "the same, after a sign-in on the desk", act: signsInOnce, sees: []sees{
+		{on: desk, was: "allowed", is: "refused key_not_synced", then: "wait_sync next_sync D"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "the same, after a cycle", act: func(t *testing.T, l *previewLab) { signsInOnce(t, l); l.Advance(31 * time.Minute); l.due() }, sees: []sees{
+		{on: desk, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "one of two controllers is of such a build", edits: []edit{controllers(map[string]attrs{"dc1": {}, "dc2": deletes})}, sees: []sees{
+		{on: desk, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "such a controller is of another site than the desk, and another read-only",
+		given: func(l *previewLab) { l.change(desk, attrs{"site": word("Default-First-Site-Name")}) }, edits: []edit{controllers(map[string]attrs{
+			"dc1": {}, "dc2": elsewhere(deletes), "dc3": {"os": deletes["os"], "build": deletes["build"], "writable": cty.False}})}, sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
+	{row: "D4", change: "the controller is of such a build, with cloud Kerberos trust", trust: byCloud, edits: []edit{controllers(map[string]attrs{"dc1": deletes})}, sees: []sees{{on: desk, was: "allowed", is: "allowed"}}},
 	{row: "D7", change: "the functional level is raised", edits: []edit{set(corp, attrs{"functional_level": word("2025")})}, sees: []sees{
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 	}},

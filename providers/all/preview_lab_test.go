@@ -291,8 +291,8 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 }
 
 // possible are edits without those that end an apply: of people of whom Connect
-// carries nothing, for they are not in its scope, and of computers, also while it is
-// staging, or of one that is to join where no controller is.
+// carries nothing, for they are not in its scope, of those who get another name and of
+// computers also while it is staging, or of one that is to join where no controller is.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
@@ -313,7 +313,7 @@ func (l *previewLab) possible(edits []edit) []edit {
 	unjoinable := l.unjoinable(edits)
 	return slices.DeleteFunc(edits, func(e edit) bool {
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
-			e.anew && (unjoinable || away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
+			staging && renames(e) || e.anew && (unjoinable || away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})
 }
 
@@ -331,6 +331,12 @@ func (l *previewLab) unjoinable(edits []edit) bool {
 	}
 	held := l.facts().Tenants[tenantAddr]
 	return held != nil && held.Stale || slices.ContainsFunc(edits, func(e edit) bool { return e.set != nil && e.set["signing_version"] != cty.NilVal })
+}
+
+// renames reports whether an edit gives somebody of both directories another name,
+// for which an apply waits in vain while Connect is staging.
+func renames(e edit) bool {
+	return e.set["upn"] != cty.NilVal && (e.addr == alice || e.addr == "user.bo")
 }
 
 // restOn are the enrollments on a device, by their places among the records.

@@ -33,7 +33,7 @@ func (w *Windows) Standing(env providers.Env, people map[string]string) (*access
 		}
 		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
 		for table, read := range map[string]func(sid, rest string) error{
-			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise,
+			tableEnrollment: s.key, tableCached: s.cached, tableCloudCache: s.cachedByCloud, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise,
 		} {
 			err := r.Scan(table, "", func(key string, _ []byte) error {
 				sid, rest, _ := strings.Cut(key, "|")
@@ -117,6 +117,18 @@ func (s *standingReader) key(sid, _ string) error {
 func (s *standingReader) cached(sid, credential string) error {
 	rec, _, err := load[cachedLogon](s.Reader, tableCached, sid+"|"+credential)
 	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID, Trust: rec.Trust}
+	if credential == byHello {
+		s.of(sid).CachedKey = logon
+	} else {
+		s.of(sid).CachedPassword = logon
+	}
+	return err
+}
+
+// cachedByCloud is what Cloud AP keeps where LSASS keeps nothing.
+func (s *standingReader) cachedByCloud(sid, credential string) error {
+	rec, _, err := load[cachedSignIn](s.Reader, tableCloudCache, sid+"|"+credential)
+	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID}
 	if credential == byHello {
 		s.of(sid).CachedKey = logon
 	} else {

@@ -83,8 +83,11 @@ type signingIn struct {
 	asked *UserCertificate // that is shown to the domain, instead of the one to sign in with
 	typed bool             // the PIN opened the container
 	open  bool             // the session in Windows opened
+	apart string           // code for which the session has no token of the tenant's; "" when it has
 	weak  bool             // a controller does not take AES256
 	or    []End            // other ends, by chance
+
+	proven []string // controllers that give a ticket for the key
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -214,7 +217,10 @@ func (s *signingIn) a1() Verdict {
 	if v, ok := s.release(hello.A1); !ok {
 		return v
 	}
-	if code, letter := s.token("B", "C"); code != "" {
+	switch code, letter := s.token("B", "C"); {
+	case outOfReach(code) && s.d.In.Join == string(hello.EntraJoined):
+		return s.cachedSession(code, letter)
+	case code != "":
 		return s.refuse(hello.A1, letter, code)
 	}
 	switch {
@@ -255,7 +261,7 @@ func (s *signingIn) firstUse() Verdict {
 	if s.byKey() && !s.byCertificate() && !s.hinted(s.to.domain) {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}
-	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
+	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partialNow(s.apart))
 	if code == "" || code == mixed {
 		letter, code = at.check, s.behind(code, at.check)
 	}
@@ -298,7 +304,7 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	if code != "" && code != mixed {
 		return s.conclude(flow, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	cloudless, last := s.token("F", "G")
 	switch {
 	case s.to.domain != "":
@@ -312,7 +318,7 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	case s.to.application != nil:
 		return s.conclude(flow, "G", cmp.Or(s.conditionalAccess(false), code))
 	}
-	return s.conclude(flow, "G", code)
+	return s.conclude(flow, last, code)
 }
 
 // a8 is flow A8: the domain's sign-in, and AD FS's token behind the desktop.
@@ -328,7 +334,7 @@ func (s *signingIn) a8() Verdict {
 	if code != "" && code != mixed {
 		return s.conclude(hello.A8, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	last := "F"
 	if s.byKey() && s.nonceOfSTS() {
 		last = "G" // the key is proven over it
@@ -384,8 +390,8 @@ func (s *signingIn) behind(code, letter string) string {
 func (s *signingIn) withoutToken() Verdict {
 	code := ""
 	switch {
-	case s.d.In.Network == string(hello.NoNetwork):
-		code = "no_line_of_sight"
+	case s.away() != "":
+		code = s.away()
 	case !s.u.In.EnabledInTenant:
 		code = "user_disabled"
 	default:

@@ -70,7 +70,7 @@ type Credential struct {
 	Certificates []*UserCertificate // for the key, to sign in with, in the order in which they came
 	Further      []*UserCertificate // for the key, for services that take one
 
-	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
+	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key; on an Entra joined device Cloud AP's
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
@@ -140,9 +140,11 @@ type Ticket struct {
 type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
+	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
 	NoSecret   bool     // the tenant has no password of it: none was set while another vendor's service had it
 	Elsewhere  bool     // another vendor's federation service has the account, with a password
+	DN         string   // in the domain, before a plan that gives the account another name
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
@@ -168,6 +170,8 @@ type Domain struct {
 	// Certificates are those that KDCs sign with, by computer name in lower case;
 	// a controller without one is absent.
 	Certificates map[string]*Certificate
+	// Protection is when AdminSDHolder's list was and is written to administrators.
+	Protection Timing
 }
 
 // Certificate is a KDC's.
@@ -202,7 +206,7 @@ func (f *Facts) clone() *Facts {
 		out.Accounts[k] = &a
 	}
 	for k, v := range f.Domains {
-		d := &Domain{Certificates: map[string]*Certificate{}}
+		d := &Domain{Certificates: map[string]*Certificate{}, Protection: v.Protection}
 		for n, c := range v.Certificates {
 			own := *c
 			d.Certificates[n] = &own

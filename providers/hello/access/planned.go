@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers/hello"
@@ -27,6 +28,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.certificatesGo()
 	p.enrollmentsGo()
 	p.objectsGo()
+	p.places()
 	p.domains()
 	p.servers()
 	p.syncs()
@@ -111,10 +113,19 @@ func (p *planning) objectsGo() {
 	}
 }
 
+// places notes where accounts are: one that the plan gives another name stays there.
+func (p *planning) places() {
+	for addr, a := range p.Accounts {
+		if u := p.was.Users[addr]; u != nil {
+			a.DN = u.Out.DN
+		}
+	}
+}
+
 func (p *planning) domains() {
 	for addr := range p.is.Domains {
 		if p.Domains[addr] == nil {
-			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}, Protection: Timing{Last: p.Now, Next: p.Now.Add(protects.interval)}}
 		}
 	}
 }
@@ -210,6 +221,7 @@ func (p *planning) users() {
 		a.PasswordExpires = p.expiry(u, a)
 		if changed && u.In.Tenant != "" {
 			p.unreached(u)
+			p.notRenamed(was, u)
 			p.cycle(p.is.SyncBetween(u.In.Tenant, u.In.Domain))
 		}
 	}
@@ -218,8 +230,16 @@ func (p *planning) users() {
 // unreached tells of a user who is changed and whom Connect does not carry: the
 // apply waits for it in vain, and ends.
 func (p *planning) unreached(u *hello.User) {
-	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, u.Out.DN) {
+	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, p.placeOf(u)) {
 		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is not in the scope of %s: an apply that changes it stops there.", u.Addr, s.Addr))
+	}
+}
+
+// notRenamed tells of a user whose new name Connect does not carry.
+func (p *planning) notRenamed(was, is *hello.User) {
+	s := p.is.SyncBetween(is.In.Tenant, is.In.Domain)
+	if s != nil && s.In.Staging && was != nil && !strings.EqualFold(was.In.UPN, is.In.UPN) {
+		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is in staging mode: an apply that gives %s another name changes it in the domain, and stops there.", s.Addr, is.Addr))
 	}
 }
 

@@ -48,7 +48,8 @@ func (s *SignIn) conclude() {
 // wayConditions are those between the lock screen and what the target asks for
 // itself, in the order of the flow.
 func (e *explaining) wayConditions(to, domain string) []Condition {
-	near, none := e.inside(e.inSession()), e.d.In.Network == string(hello.NoNetwork)
+	near := e.inside(e.inSession())
+	lost, none := hello.Network(e.d.In.Network).Away()
 	if s := e.world.Services[to]; s != nil && hello.ServicePurpose(s.In) != "" && string(s.In.Domain) == domain {
 		to, domain = "", "" // it is reached by a certificate, not by what the sign-in brings
 	}
@@ -56,7 +57,14 @@ func (e *explaining) wayConditions(to, domain string) []Condition {
 	var out []Condition
 	switch {
 	case !e.member():
-		out = e.tokenConditions()
+		switch {
+		case !none || e.shape.Join != hello.EntraJoined:
+			out = e.tokenConditions()
+		case to == "" || domain != "":
+			out = e.cachedSignIn(lost)
+		default:
+			out = append(e.cachedSignIn(lost), e.tokenConditions()...)
+		}
 		if domain != "" {
 			sight := e.lineOfSight(e.inside(e.inSession() || e.away()))
 			out = append(out, e.domainConditions(domain, &sight)...)
@@ -71,6 +79,8 @@ func (e *explaining) wayConditions(to, domain string) []Condition {
 		}
 	case near:
 		out = e.domainConditions(own, nil)
+	case e.route.SignIn == hello.A5 && lost == "host_unreachable":
+		out = []Condition{e.gestureTicket(lost)}
 	default:
 		out = []Condition{e.cachedLogon()}
 	}
@@ -226,8 +236,9 @@ func trustOf(kept *access.CachedLogon) hello.Trust {
 // tokenConditions are the tenant's: a primary refresh token by the key.
 func (e *explaining) tokenConditions() []Condition {
 	tenant := string(e.tenant())
+	code, lost := hello.Network(e.d.In.Network).Away()
 	out := []Condition{
-		condition("tenant_in_sight", "The device reaches the tenant.", e.d.In.Network != string(hello.NoNetwork), "no_line_of_sight"),
+		condition("tenant_in_sight", "The device reaches the tenant.", !lost, code),
 		condition("tenant_account", "The user has an account in the tenant of the sign-in.", tenant != "" && string(e.u.In.Tenant) == tenant, "user_unknown"),
 	}
 	if e.credential.KeyID != "" {
