@@ -228,8 +228,7 @@ func (p *planning) byProfile(s *signingIn, a *hello.Authority, template string) 
 // lists and its SCEP service.
 func (s *signingIn) reachesSCEP(a *hello.Authority) bool {
 	from := publishes(a)
-	switch s.d.In.Network {
-	case "", string(hello.OnSite):
+	if n := s.d.In.Network; n == "" || n == string(hello.OnSite) {
 		return slices.Contains(from, "onsite")
 	}
 	return slices.Contains(from, "internet") || s.inside(s.tunnel()) && slices.Contains(from, "onsite")
