@@ -402,4 +402,25 @@ var kinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit {
 		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "captive", "captive", "none")})
 	},
+	func(r *rand.Rand) edit {
+		if who := []string{"alice", "bo", "carl"}[r.IntN(3)]; who != "carl" {
+			return set("user."+who, attrs{"upn": cty.StringVal(who + pick(r, ".liddell", ".hargreaves").AsString() + "@contoso.com"), "sam_account_name": []cty.Value{cty.NullVal(cty.String), cty.StringVal(who)}[r.IntN(2)]})
+		}
+		return set("user.carl", attrs{"upn": pick(r, "charles@contoso.com", "carl@contoso.com")})
+	},
+	func(r *rand.Rand) edit {
+		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
+	},
+	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
+	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
+	func(*rand.Rand) edit { return set("trust.corp", attrs{"certificate_delivery": word("mdm_scep")}) },
+	func(r *rand.Rand) edit {
+		return settings([]time.Duration{24 * time.Hour, 400 * 24 * time.Hour}[r.IntN(2)], []providers.Ref{"group.staff", alice}[r.IntN(2)])
+	},
+	func(r *rand.Rand) edit {
+		if r.IntN(4) == 0 {
+			return edit{addr: "password_settings.staff", gone: true}
+		}
+		return set("password_settings.staff", map[string]cty.Value{"max_age": pick(r, "0s", "2d", "60d"), "applies_to": words([]string{"group.staff", "user.bo"}[r.IntN(2)])})
+	},
 }

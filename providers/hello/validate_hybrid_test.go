@@ -98,12 +98,12 @@ func TestValidateHybrid(t *testing.T) {
 		{"no sync", func(l lab) { delete(l, "sync.up") }, nil,
 			[]string{"device.desk domain hybrid_join_needs_sync", "trust.key domain trust_needs_sync", "user.alice domain user_in_both_needs_sync"}},
 		{"a sync of another tenant", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			with(l, "sync.up", func(s *spec.Sync) { s.Tenant = "tenant.fabrikam" })
 		}, nil, []string{"device.desk domain hybrid_join_needs_sync", "trust.key domain trust_needs_sync", "user.alice domain user_in_both_needs_sync"}},
 		{"two syncs", func(l lab) { l["sync.again"] = l["sync.up"] }, nil, []string{"sync.up domain sync_twice"}},
 		{"two syncs of one server", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			l["sync.zwei"] = spec.Sync{Tenant: "tenant.fabrikam", Domain: "domain.corp", Interval: time.Hour, Enabled: true, KeyExport: true, KeyRight: true}
 		}, nil, []string{"sync.zwei domain sync_server_taken"}},
 		{"no interval", sync(func(s *spec.Sync) { s.Interval = 0 }), nil, []string{"sync.up interval interval_not_positive"}},
@@ -132,6 +132,14 @@ func TestValidateHybrid(t *testing.T) {
 		// Users in both.
 		{"no verified suffix", alice(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
 		{"alternate login id", alice(func(u *spec.User) { u.UPNOnPrem = "alice@corp.contoso.com" }), nil, nil},
+		{"alternate login id of a verified domain", alice(func(u *spec.User) { u.UPNOnPrem = "al@contoso.com" }), nil, []string{"user.alice upn_onprem upn_onprem_verified"}},
+		{"alternate login id of somebody else", func(l lab) {
+			zoe := l["user.alice"].(spec.User)
+			zoe.UPN, zoe.UPNOnPrem = "zoe@contoso.com", "Zoe@corp.local"
+			l["user.zoe"] = zoe
+			alice(func(u *spec.User) { u.UPNOnPrem = "zoe@corp.local" })(l)
+		}, nil, []string{"user.zoe upn_onprem upn_taken"}},
+		{"an account that every domain has", alice(func(u *spec.User) { u.SAMAccountName = "KRBTGT" }), nil, []string{"user.alice sam_account_name sam_account_name_taken"}},
 		{"alternate login id without suffix", alice(func(u *spec.User) { u.UPNOnPrem = "alice" }), nil, []string{"user.alice upn_onprem upn_malformed"}},
 		{"account name too long", alice(func(u *spec.User) { u.SAMAccountName = strings.Repeat("a", 21) }), nil, []string{"user.alice sam_account_name sam_account_name_malformed"}},
 		{"settings of an account that is not there", func(l lab) {

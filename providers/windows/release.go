@@ -24,7 +24,7 @@ func (m *machine) releaseBySensor(ctx context.Context, user person, c *container
 	if err != nil {
 		return nil, err
 	}
-	secret, err := tpl.Match(shown)
+	secret, err := m.shows(user, tpl, shown)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,8 @@ type signingIn struct {
 	policy  hello.InForce
 	to      []target
 
-	kid string
+	kid     string
+	keyName string // that the key has in the container: whose it was when it was made
 
 	domainHint  string              // of the key's metadata: the DNS name of the user's domain
 	certificate []*x509.Certificate // for the key, with certificate trust: what LSASS shows the domain; nil: there is none
@@ -213,7 +214,7 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
-	s.kid = key.ID
+	s.kid, s.keyName = key.ID, key.Name
 	if s.domainHint, err = s.hintIn(key, s.user); err != nil {
 		return err
 	}

@@ -147,6 +147,7 @@ func (p *provision) domain() {
 		}
 		p.add(c.rdn+","+cfg.DN(), c.class, values)
 	}
+	p.add(cfg.passwordSettings(), classPasswordSettingsContainer, attrs{"isCriticalSystemObject": "TRUE"})
 	if p.err == nil {
 		// MS-ADTS 6.1.1.4.
 		was := root.clone()

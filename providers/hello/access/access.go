@@ -256,6 +256,10 @@ func (s *signingIn) firstUse() Verdict {
 		at.check = "B"
 	}
 	if s.byCertificate() {
+		if c, _ := s.delivered(); c != nil {
+			s.asked = c
+			defer func() { s.asked = nil }()
+		}
 		switch c := s.shown(); {
 		case c == nil:
 			return s.refuse(s.route.Domain, "A", "certificate_missing")

@@ -42,7 +42,7 @@ const (
 // happened before.
 func (f *Facts) Ahead(w *hello.World, until time.Time) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
-		c := &calendar{world: w, lives: map[[2]string]time.Duration{}, idle: map[string]bool{}}
+		c := &calendar{world: w, lives: map[[2]string]time.Duration{}, idle: map[string]bool{}, admins: map[string][]string{}}
 		for n := 0; ; n++ {
 			at, ok := c.next(f)
 			if !ok || at.After(until) {
@@ -99,10 +99,11 @@ func renewed(was, is *Facts) (out []Renewal) {
 
 // calendar finds the instants at which facts change.
 type calendar struct {
-	world *hello.World
-	lives map[[2]string]time.Duration // of PINs by user and device, which do not change
-	idle  map[string]bool             // syncs that have nothing to carry, and will not by time alone
-	users []string                    // whom the instant that was found concerns; "" is everybody
+	world  *hello.World
+	lives  map[[2]string]time.Duration // of PINs by user and device, which do not change
+	idle   map[string]bool             // syncs that have nothing to carry, and will not by time alone
+	admins map[string][]string         // by domain, whom AdminSDHolder protects
+	users  []string                    // whom the instant that was found concerns; "" is everybody
 }
 
 // next is the first such instant after the facts' own.
@@ -151,6 +152,11 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 			if p.agent(c.world.Federations[addr], after.Federations[addr]); after.Federations[addr].Agent != held.Agent {
 				note(renewal)
 			}
+		}
+	}
+	for addr, held := range f.Tenants {
+		if sts := federatedTenant(c.world, c.world.Tenants[addr]); held.Stale && sts != nil && sts.In.Enabled {
+			note(held.Next)
 		}
 	}
 	c.cycles(note, f, c.protections(note, f))

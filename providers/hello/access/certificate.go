@@ -1,7 +1,8 @@
 package access
 
 import (
-	"cmp"
+	"crypto/x509"
+	"encoding/pem"
 	"slices"
 	"strings"
 
@@ -60,8 +61,8 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 		s.or = append(s.or, End{})
 		return "certificate_revoked"
 	}
-	for _, a := range chain {
-		if !controllersReach(a) {
+	for i, a := range chain {
+		if !controllersReach(a) || hello.DeltaListsRefused(a.In) && !asks(chain, i, c.Responder) {
 			s.or = append(s.or, End{})
 			return "certificate_revocation_unknown"
 		}
@@ -70,7 +71,7 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 	case !c.ForLogon:
 		return "certificate_purpose"
 	case c.UPN != "" && !named:
-		return "certificate_name_mismatch"
+		return s.ofAnother(c, d)
 	case c.SID != "" && s.u.Out.SID != "" && c.SID != s.u.Out.SID && c.SID != planned(s.user):
 		return "certificate_other_account"
 	case c.SID == "" && (!named || d.In.Mapping != "none" && d.In.Mapping != "compatibility"):
@@ -100,13 +101,40 @@ func (s *signingIn) over(chain []*hello.Authority) bool {
 	})
 }
 
-// onPremUPN is a user's principal name in the domain.
-func onPremUPN(u *hello.User) string { return cmp.Or(u.In.UPNOnPrem, u.In.UPN) }
+// unknownName reports whether a device asks for a ticket, by the name in the user's
+// certificate, that no account of the domain bears (any more). The KDC says so
+// before it looks at the certificate.
+func (s *signingIn) unknownName(d *hello.Domain) bool {
+	c := s.shown()
+	return c != nil && c.UPN != "" && !c.names(s.u, d) && s.bearer(c, d) == nil
+}
+
+// bearer is the user of a domain whom a certificate names; nil for nobody.
+func (s *signingIn) bearer(c *UserCertificate, d *hello.Domain) *hello.User {
+	for _, addr := range sorted(s.world.Users) {
+		if u := s.world.Users[addr]; string(u.In.Domain) == d.Addr && c.names(u, d) {
+			return u
+		}
+	}
+	return nil
+}
+
+// ofAnother is what comes of a certificate that names another account, to which the
+// domain maps it or not. Who would be signed in as another is not (ours).
+func (s *signingIn) ofAnother(c *UserCertificate, d *hello.Domain) string {
+	switch {
+	case s.bearer(c, d) == nil:
+		return "certificate_name_unknown"
+	case c.SID != "" || d.In.Mapping != "none" && d.In.Mapping != "compatibility":
+		return "certificate_other_account"
+	}
+	return "certificate_name_mismatch"
+}
 
 // names reports whether a certificate names a user: by the user principal name, or
 // by the one that every account has without being given it.
 func (c *UserCertificate) names(u *hello.User, d *hello.Domain) bool {
-	return c.UPN != "" && (strings.EqualFold(c.UPN, onPremUPN(u)) || strings.EqualFold(c.UPN, hello.SAMAccountName(u.In)+"@"+d.In.DNSName))
+	return c.UPN != "" && (strings.EqualFold(c.UPN, hello.DomainUPN(u.In)) || strings.EqualFold(c.UPN, hello.SAMAccountName(u.In)+"@"+d.In.DNSName))
 }
 
 // chainOf are an authority and those above it, the root last; nil for one that the
@@ -121,18 +149,40 @@ func (s *signingIn) chainOf(authority string) (chain []*hello.Authority) {
 	return chain
 }
 
+// asks reports whether a responder is asked about what the authority at place i of a
+// chain issued, and not its lists: the leaf names one, or the certificate of the
+// authority below does.
+func asks(chain []*hello.Authority, i int, leaf bool) bool {
+	if i == 0 {
+		return leaf
+	}
+	block, _ := pem.Decode([]byte(chain[i-1].Out.Certificate))
+	if block == nil { // not made yet
+		return chain[i].In.OCSP
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && len(c.OCSPServer) > 0
+}
+
 // controllersReach reports whether controllers get what an authority publishes.
 func controllersReach(a *hello.Authority) bool {
 	return a.In.CRL == nil || a.In.CRL.ReachableFrom == nil || slices.Contains(a.In.CRL.ReachableFrom, "dc")
 }
 
 // SignInCertificate is the certificate that a device shows a domain for a user's
-// key, nil without one, and the code for which the domain's controllers refuse it.
+// key, or gets at the very sign-in, nil without one, and the code for which the
+// domain's controllers refuse it.
 func (l *Lab) SignInCertificate(user, device, domain string) (c *UserCertificate, code string) {
 	s := &signingIn{pair: l.pair(user, device), Request: Request{User: user, Device: device, To: domain}}
 	d := l.world.Domains[domain]
 	if d == nil || s.d == nil || s.u == nil {
 		return nil, "certificate_missing"
+	}
+	if c, _ := s.delivered(); c != nil {
+		s.asked = c
+	}
+	if s.unknownName(d) {
+		return s.shown(), "certificate_name_unknown"
 	}
 	return s.shown(), s.checkClient(d)
 }

@@ -40,6 +40,8 @@ func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, 
 	switch now := s.facts.Now; {
 	case string(s.u.In.Domain) != domain:
 		return "not_domain_account", first
+	case s.byCertificate() && s.unknownName(d):
+		return "certificate_name_unknown", first
 	case !s.u.In.EnabledInDomain, s.account.Locked, !s.account.AccountExpires.IsZero() && !now.Before(s.account.AccountExpires):
 		return "account_disabled_in_domain", first
 	case !s.byKey():
@@ -227,8 +229,8 @@ func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
 		return "kdc_certificate_revoked"
 	}
 	if s.d.In.RevocationUnknown != "allow" {
-		for _, a := range chain {
-			if !s.reachesLists(a) {
+		for i, a := range chain {
+			if !s.reachesLists(a) || hello.DeltaListsRefused(a.In) && !asks(chain, i, c.Responder) {
 				return "kdc_certificate_unknown_revocation"
 			}
 		}

@@ -29,6 +29,9 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 			p.agent(w.Federations[addr], held)
 		}
 	}
+	for _, addr := range sorted(w.Tenants) {
+		p.reread(w.Tenants[addr])
+	}
 	return p.Facts
 }
 
@@ -133,7 +136,7 @@ func (p *planning) accounts(s *hello.Sync) {
 		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
 		}
-		if a.Absent = !hello.InScope(s.In.Scope, u.Out.DN); a.Absent {
+		if a.Absent = !hello.InScope(s.In.Scope, p.placeOf(u)); a.Absent {
 			a.TenantKeys = nil
 		}
 	}
@@ -175,7 +178,7 @@ func (p *planning) keys(s *hello.Sync) {
 			continue // the domain refuses to take one, and to give one back
 		}
 		a.DomainKeys = a.DomainKeys[:0]
-		if !hello.InScope(s.In.Scope, u.Out.DN) {
+		if !hello.InScope(s.In.Scope, p.placeOf(u)) {
 			continue // Connect takes its keys back
 		}
 		for _, k := range a.TenantKeys {
@@ -264,7 +267,7 @@ func (p *planning) enrolled(d *hello.Domain, have *Certificate, template string)
 	kerberos := template == spec.TemplateKerberosAuthentication
 	return &Certificate{
 		Template: template, Authority: from[0].Addr, NotBefore: p.Now.Add(-backdate), NotAfter: ends,
-		ForKDC: kerberos, ForServer: true, Named: kerberos,
+		ForKDC: kerberos, ForServer: true, Named: kerberos, Responder: from[0].In.OCSP,
 	}
 }
 

@@ -165,9 +165,20 @@ func (p *planning) signInCertificate(u *hello.User, authority string) *UserCerti
 			ends = own
 		}
 	}
-	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: onPremUPN(u), SID: u.Out.SID, ForLogon: true}
+	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: hello.DomainUPN(u.In), SID: u.Out.SID, ForLogon: true}
 	if c.SID == "" {
 		c.SID = planned(u.Addr)
+	}
+	if a := p.is.Authorities[authority]; a != nil {
+		c.Responder = a.In.OCSP
+		if t := a.In.Templates[hello.SignInTemplate]; t != nil {
+			if t.UPN != nil && !*t.UPN {
+				c.UPN = ""
+			}
+			if t.SID != nil && !*t.SID {
+				c.SID = ""
+			}
+		}
 	}
 	if home := p.is.Domains[string(u.In.Domain)]; home != nil {
 		c.Domain = strings.ToLower(home.In.DNSName)

@@ -74,7 +74,7 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 		return "certificate_revoked"
 	case c.SID == "", c.SID != s.u.Out.SID && s.u.Out.SID != "" && c.SID != planned(s.user):
 		return "certificate_other_account"
-	case c.UPN != "" && !strings.EqualFold(c.UPN, onPremUPN(s.u)):
+	case c.UPN != "" && !strings.EqualFold(c.UPN, hello.DomainUPN(s.u.In)):
 		return "certificate_other_account"
 	case !s.u.In.EnabledInDomain:
 		return "account_disabled_in_domain"
@@ -89,12 +89,6 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 func (s *signingIn) remoteDesktop(c *UserCertificate, letter string) string {
 	s.asked = c
 	defer func() { s.asked = nil }()
-	if c.UPN != "" && !c.names(s.u, s.world.Domains[s.to.domain]) {
-		if s.inside(s.tunnel()) {
-			return "not_domain_account" // nobody has that name
-		}
-		return "no_line_of_sight"
-	}
 	code, _ := s.domainSignIn(s.to.domain, s.inside(s.tunnel()), letters{letter, letter, letter})
 	switch {
 	case code != "" && code != mixed:
@@ -125,7 +119,7 @@ func (s *signingIn) serviceRemarks(v *Verdict) {
 		anew(fmt.Sprintf("The %s certificate has ended, and no device renews it: have it made anew (apply -replace).", purpose))
 	case "certificate_revoked":
 		anew(fmt.Sprintf("The %s certificate is revoked: have it made anew (apply -replace).", purpose))
-	case "certificate_other_account", "certificate_name_mismatch":
+	case "certificate_other_account", "certificate_name_mismatch", "certificate_name_unknown":
 		anew(fmt.Sprintf("The %s certificate does not map to the account: have it made anew (apply -replace).", purpose))
 	}
 	if s.to.service.In.Kind == spec.ServiceVPN && v.When == NextTGT {

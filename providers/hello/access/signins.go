@@ -39,6 +39,66 @@ func (l *Lab) SignIns() iter.Seq[Request] {
 	}
 }
 
+// ByPassword are the sign-ins by password, to Windows and the tenant, of people with a
+// Hello credential in some tenants. They are worth a look where it changes who checks
+// passwords, or what comes of it: Hello needs none of that.
+func (l *Lab) ByPassword(tenants map[string]bool) iter.Seq[Request] {
+	return func(yield func(Request) bool) {
+		for _, addr := range sorted(l.world.Enrollments) {
+			e := l.world.Enrollments[addr]
+			u := l.world.Users[string(e.In.User)]
+			if u == nil || l.world.Devices[string(e.In.Device)] == nil || !tenants[string(u.In.Tenant)] {
+				continue
+			}
+			for _, to := range []string{"", string(u.In.Tenant)} {
+				if !yield(Request{User: string(e.In.User), Device: string(e.In.Device), To: to, Gesture: ByPassword}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// PasswordsMove are the tenants whose users' passwords are checked elsewhere in another
+// lab, or otherwise: by another service, one that runs or does not, one that signs by a
+// certificate that the tenant knows or does not.
+func (l *Lab) PasswordsMove(then *Lab) map[string]bool {
+	moved := map[string]bool{}
+	for _, addr := range sorted(then.world.Tenants) {
+		if t := l.world.Tenants[addr]; t != nil && l.checkedBy(t) != then.checkedBy(then.world.Tenants[addr]) {
+			moved[addr] = true
+		}
+	}
+	return moved
+}
+
+// checker is who checks the passwords of a tenant's users; zero: the tenant itself.
+type checker struct {
+	service string
+	runs    bool
+	rule    string
+	stale   bool
+}
+
+func (l *Lab) checkedBy(t *hello.Tenant) checker {
+	sts := federatedTenant(l.world, t)
+	if sts == nil {
+		return checker{}
+	}
+	held := l.facts.Tenants[t.Addr]
+	return checker{sts.Addr, sts.In.Enabled, sts.In.MFARule, held != nil && held.Stale}
+}
+
+// Stale are the tenants that do not know the certificate by which their federation
+// services sign.
+func (l *Lab) Stale() map[string]bool {
+	stale := map[string]bool{}
+	for addr, held := range l.facts.Tenants {
+		stale[addr] = held.Stale
+	}
+	return stale
+}
+
 // targets are where a user can want to go, Windows first.
 func (l *Lab) targets(u *hello.User) []string {
 	out := []string{""}
@@ -99,6 +159,9 @@ func Unsettled(w *hello.World) (sentences []string) {
 	}
 	for _, addr := range sorted(w.Domains) {
 		note(addr, w.Domains[addr].Knows, "controller", "cached_logons", "force_network_logon", "password_policy")
+	}
+	for _, addr := range sorted(w.Settings) {
+		note(addr, w.Settings[addr].Knows, "applies_to", "precedence", "max_age")
 	}
 	for _, addr := range sorted(w.Authorities) {
 		note(addr, w.Authorities[addr].Knows, "crl", "template", "parent")

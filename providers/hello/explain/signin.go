@@ -349,7 +349,7 @@ func (e *explaining) serviceConditions(s *hello.Service) []Condition {
 	return []Condition{
 		condition("ntlm_material", "The sign-in brought what NTLM answers with.", !e.account.NoPassword, "ntlm_without_password"),
 		condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "service_refused"),
-		condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code),
+		e.byPolicy(condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code)),
 		condition("not_protected", "The user is not in Protected Users, whom NTLM refuses.", !protected, "service_refused"),
 		lets,
 	}
