@@ -358,4 +358,8 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	func(r *rand.Rand) edit {
+		builtIn := []cty.Value{cty.ListValEmpty(cty.String), words("face")}
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"biometrics": builtIn[r.IntN(2)], "sensor": cty.MapVal(attrs{"web": block(attrs{"kind": pick(r, "face", "fingerprint"), "external": flip(r)})})})
+	},
 }
