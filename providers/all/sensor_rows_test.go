@@ -200,8 +200,16 @@ func TestBiometricDatabases(t *testing.T) {
 		l.expect(by("fingerprint", alice, desktop), "biometric_failed")
 		l.windows.Hands = nil
 	})
-	t.Run("never leaves", l.neverLeaves)
-	t.Run("the PIN is left", l.thePINIsLeft)
+	t.Run("never leaves", func(t *testing.T) {
+		seed.Proves(t, "BIO-01")
+		seed.Proves(t, "BIO-03")
+		seed.Proves(t, "BIO-04")
+		l.neverLeaves(t)
+	})
+	t.Run("the PIN is left", func(t *testing.T) {
+		seed.Proves(t, "BIO-12")
+		l.thePINIsLeft(t)
+	})
 	t.Run("earlier versions", l.earlierVersions)
 	t.Run("how it ends", func(t *testing.T) {
 		l.Delete("enrollment.alice_desk")
@@ -214,9 +222,6 @@ func TestBiometricDatabases(t *testing.T) {
 // neverLeaves looks for templates, samples and what the databases have in all that
 // was sent, in the directory, and in what the lab tells of it.
 func (l *sensorLab) neverLeaves(t *testing.T) {
-	seed.Proves(t, "BIO-01")
-	seed.Proves(t, "BIO-03")
-	seed.Proves(t, "BIO-04")
 	var told bytes.Buffer
 	for _, e := range l.Events() {
 		b, err := json.Marshal(e)
@@ -286,7 +291,6 @@ func (l *sensorLab) neverLeaves(t *testing.T) {
 // thePINIsLeft: whatever becomes of sensors and their databases, the PIN signs in,
 // and a gesture says why it does not.
 func (l *sensorLab) thePINIsLeft(t *testing.T) {
-	seed.Proves(t, "BIO-12")
 	refused := func(r windows.Request, code string) {
 		t.Helper()
 		if v := l.expect(r, code); v.Phase != "A" || !strings.Contains(v.Reason.Hint, "Use the PIN") {
