@@ -296,6 +296,38 @@ check "s37" {
   expect = "not_work_account"
 }
 
+# Cloud AP tries for 126 seconds, and the ticket of the gesture lives 120.
+check "s41" {
+  faults = [fault.s41_captive_portal]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "hello_ticket_expired"
+}
+
+check "s41_hybrid" {
+  faults = [fault.s41_hybrid_captive_portal]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+  }
+  expect = "hello_ticket_expired"
+}
+
+# A password has no ticket that ends: Cloud AP then takes the sign-in that it keeps.
+check "s41_password" {
+  faults = [fault.s41_password_captive_portal]
+  sign_in {
+    user     = user.alice
+    device   = device.laptop
+    password = var.password
+  }
+  expect = "success"
+}
+
 check "s42" {
   faults = [fault.s42_deleted_in_tenant]
   sign_in {
@@ -486,14 +518,26 @@ check "x_controller_outdated" {
   expect = "dc_not_found"
 }
 
+# Cloud AP keeps the sign-in; there are no tokens without a network.
 check "x_offline" {
   faults = [fault.offline]
   sign_in {
     user   = user.alice
     device = device.laptop
     pin    = var.pin
+    to     = [tenant.contoso]
   }
   expect = "no_line_of_sight"
+}
+
+check "x_offline_windows" {
+  faults = [fault.offline_windows]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "success"
 }
 
 # For two hours from the cycle on: an hour later it is down
@@ -504,6 +548,7 @@ check "x_outage" {
     user   = user.alice
     device = device.laptop
     pin    = var.pin
+    to     = [tenant.contoso]
   }
   expect = "host_unreachable"
 }

@@ -139,6 +139,21 @@ fault "s36_remote_session" {
   target = device.desk
 }
 
+fault "s41_captive_portal" {
+  kind   = "captive_portal"
+  target = device.laptop
+}
+
+fault "s41_hybrid_captive_portal" {
+  kind   = "captive_portal"
+  target = device.tab
+}
+
+fault "s41_password_captive_portal" {
+  kind   = "captive_portal"
+  target = device.laptop
+}
+
 fault "s42_deleted_in_tenant" {
   kind   = "deleted_in_tenant"
   target = device.laptop
@@ -231,6 +246,11 @@ fault "controller_outdated" {
 }
 
 fault "offline" {
+  kind   = "offline"
+  target = device.laptop
+}
+
+fault "offline_windows" {
   kind   = "offline"
   target = device.laptop
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers/hello/access"
 )
 
 const strictApp = "application.strict"
@@ -78,7 +80,21 @@ var ofPeople = []effect{
 	{row: "U8", change: "the same, with cloud Kerberos trust", trust: byCloud, act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(desk)) }, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_found", then: "reprovision next_signin I"},
 	}},
-	{row: "U10", change: "a user principal name changes", why: "A user of another name is another account in the lab: the plan makes it anew, and its enrollments."},
+	{row: "U10", change: "a user principal name changes", edits: renamed, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: "service.web", was: "allowed", is: "allowed"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, to: strictApp, was: "allowed", is: "allowed"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "allowed"},
+	}},
+	{row: "U10", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: renamed, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+	}},
 	{row: "U11", change: "an eleventh user enrolls on a device", why: "A plan warns (`too_many_enrollments`), and no sign-in changes."},
 
 	{row: "Q1", change: "devices are off the domain's network, without cached logons",
@@ -92,10 +108,30 @@ var ofPeople = []effect{
 		{on: desk, was: "allowed", is: "allowed"},
 		{on: desk, to: corp, was: "allowed", is: "refused no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
 	}},
-	{row: "Q2", change: "the network has a captive portal", why: "A device's network has no captive portal."},
+	{row: "Q1", change: "devices are on no network", edits: []edit{set(desk, attrs{"network": word("none")}), set(laptop, attrs{"network": word("none")})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, by: "face", was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, to: tenantAddr, was: "allowed", is: "refused no_line_of_sight", then: "other_network next_token D"},
+		{on: desk, was: "allowed", is: "degraded no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
+	}},
+	{row: "Q2", change: "the network has a captive portal", edits: []edit{set(desk, attrs{"network": word("captive")}), set(laptop, attrs{"network": word("captive")})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+		{on: laptop, by: "face", was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "degraded host_unreachable", then: "- next_token D"},
+		{on: desk, was: "allowed", is: "degraded host_unreachable", then: "other_network next_signin D"},
+		{on: desk, to: tenantAddr, was: "allowed", is: "refused host_unreachable", then: "other_network next_signin D"},
+	}},
+	{row: "Q2", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{set(desk, attrs{"network": word("captive")})}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+	}},
 }
 
 // bySwitch has policy turn cloud Kerberos trust on without naming the trust.
 func bySwitch(l *previewLab) {
 	l.change("policy.hello", attrs{"trust": cty.NullVal(cty.String), "use_cloud_trust_for_on_prem_auth": cty.True})
 }
+
+// renamed gives alice another user principal name. Her account's name in the domain
+// follows.
+var renamed = []edit{set(alice, attrs{"upn": word("alicia@contoso.com")})}

@@ -96,9 +96,10 @@ type keptDraw struct {
 // kinds of edits there are, so that new ones go to the end of the list.
 var kept = []keptDraw{
 	{477, 29}, {1089, 29}, // a device disabled in the tenant alone was thought to be enabled by the next cycle
-	{408, 29},  // an update that changes nothing ran a cycle
-	{6020, 34}, // who left Connect's scope and came back is another account of the same name
-	{6046, 34}, // a controller refuses the ticket that another has sealed with AES256
+	{408, 29},         // an update that changes nothing ran a cycle
+	{6020, 34},        // who left Connect's scope and came back is another account of the same name
+	{6046, 34},        // a controller refuses the ticket that another has sealed with AES256
+	{1, 35}, {10, 35}, // where some controllers have no certificate, what the target refuses was left out
 	{7090, 34}, // a cycle within an apply carried what the plan had not come to
 }
 
@@ -218,6 +219,9 @@ func (l *previewLab) draw(random *rand.Rand, kinds []func(*rand.Rand) edit, n in
 			}
 		}
 		if there == (e.make != nil) {
+			continue
+		}
+		if c, ok := e.make.(spec.Certificate); ok && !slices.ContainsFunc(records, func(r providers.Record) bool { return r.Addr == string(c.Enrollment) }) {
 			continue
 		}
 		if en, ok := e.make.(spec.Enrollment); ok && !slices.ContainsFunc(records, func(r providers.Record) bool { return r.Addr == string(en.Device) }) {
@@ -358,6 +362,27 @@ var kinds = []func(*rand.Rand) edit{
 		return set("sync.hybrid", map[string]cty.Value{"interval": pick(r, "30m", "45m", "6h"), "enabled": flip(r), "device_writeback": flip(r),
 			"key_export_schedule": cty.ObjectVal(map[string]cty.Value{"enabled": flip(r), "interval": pick(r, "10m", "50m", "1d")})})
 	},
+	func(r *rand.Rand) edit {
+		by := map[string]attrs{"dc1": {"os": word("windows-server-2019"), "build": pick(r, "17763.1457", "17763.1613", "17763.1637")}}
+		if r.IntN(2) == 0 {
+			by["dc2"] = attrs{"os": word("windows-server-2016"), "build": pick(r, "14393.3930", "14393.4104"), "writable": flip(r), "site": pick(r, "Default-First-Site-Name", "Branch")}
+		}
+		return controllers(by)
+	},
+	certifies, certifies, inContainer, inContainer,
+	func(r *rand.Rand) edit {
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "captive", "captive", "none")})
+	},
+	func(r *rand.Rand) edit {
+		if who := []string{"alice", "bo", "carl"}[r.IntN(3)]; who != "carl" {
+			return set("user."+who, attrs{"upn": cty.StringVal(who + pick(r, ".liddell", ".hargreaves").AsString() + "@contoso.com"), "sam_account_name": []cty.Value{cty.NullVal(cty.String), cty.StringVal(who)}[r.IntN(2)]})
+		}
+		return set("user.carl", attrs{"upn": pick(r, "charles@contoso.com", "carl@contoso.com")})
+	},
+	func(r *rand.Rand) edit {
+		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
+	},
+	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
 	func(r *rand.Rand) edit {
 		builtIn := []cty.Value{cty.ListValEmpty(cty.String), words("face")}
 		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"biometrics": builtIn[r.IntN(2)], "sensor": cty.MapVal(attrs{"web": block(attrs{"kind": pick(r, "face", "fingerprint"), "external": flip(r)})})})

@@ -92,6 +92,7 @@ var generalReasons = []Reason{
 
 	// The network.
 	{"host_unreachable", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "The identity provider cannot be reached.", "Check the device's network and that the service is up."},
+	{"hello_ticket_expired", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "The sign-in took longer than the ticket of a Hello gesture lives.", "The tenant does not answer: use another network, or none, by which Cloud AP signs in at once by the sign-in that it keeps; a password waits as long as it takes."},
 	{"tls_failed", "0x80072F8F", "ERROR_WINHTTP_SECURE_FAILURE", "No trusted TLS connection to the service could be made.", "Compare the lab's clock with the validity of its certificates."},
 	{"reply_invalid", "0x80090308", "SEC_E_INVALID_TOKEN", "The tenant's reply was changed on its way, or is for another device.", "Read the trace: something else answered in the tenant's place."},
 	{"server_error", "0x801C0006", "", "The service failed inside.", "Read the trace: the step before names the service."},

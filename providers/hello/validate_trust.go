@@ -194,6 +194,8 @@ func (v *validation) kdcSettings(d *Device) {
 		unused("a device with join = \"" + d.In.Join + "\" signs in to no domain")
 	case d.In.Network == string(NoNetwork) && d.Knows("network") && join == EntraJoined:
 		unused("the device is on no network")
+	case d.In.Network == string(Captive) && d.Knows("network") && join == EntraJoined:
+		unused("the device is behind a captive portal")
 	}
 }
 

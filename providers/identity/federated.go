@@ -103,13 +103,14 @@ func anchorOf(ctx context.Context, env providers.Env, c *graph.Client, user stri
 	return newAnchor(env)
 }
 
-// register makes what the service has of a user what is declared. secret is that of
-// the authenticator app, as text; password is "" where it stays.
-func (s *service) register(ctx context.Context, env providers.Env, in spec.User, immutableID, secret, password string) error {
+// register makes what the service has of a user what is declared. former is the name
+// that it knew the user by, "" for the same; secret is that of the authenticator app,
+// as text; password is "" where it stays.
+func (s *service) register(ctx context.Context, env providers.Env, in spec.User, former, immutableID, secret, password string) error {
 	if s == nil {
 		return nil
 	}
-	a := adfs.Account{UPN: s.name, MFA: secret != ""}
+	a := adfs.Account{UPN: s.name, Former: former, MFA: secret != ""}
 	if secret != "" {
 		var err error
 		if a.TOTPSecret, err = sas.ParseTOTPSecret(secret); err != nil {
@@ -120,19 +121,29 @@ func (s *service) register(ctx context.Context, env providers.Env, in spec.User,
 	case s.thirdParty:
 		a.ImmutableID, a.Name, a.Password = immutableID, displayName(in), password
 	case secret == "":
+		if former != "" {
+			if err := s.DeleteAccount(ctx, env, former); err != nil {
+				return err
+			}
+		}
 		return s.DeleteAccount(ctx, env, s.name)
 	}
 	return s.SetAccount(ctx, env, a)
 }
 
-// follow moves what the service has of a user to another name, or away from a
-// service that is no more the user's.
-func (s *service) follow(ctx context.Context, env providers.Env, was spec.User) error {
+// follow takes what is known of a user away from a service that is no more theirs.
+// One that still is knew them by the former name, "" for the same.
+func (s *service) follow(ctx context.Context, env providers.Env, was spec.User) (former string, err error) {
 	before, err := serviceOf(env, was)
-	if err != nil || before == nil || s != nil && before.Host == s.Host && strings.EqualFold(before.name, s.name) {
-		return err
+	switch {
+	case err != nil || before == nil:
+		return "", err
+	case s == nil || before.Host != s.Host:
+		return "", before.DeleteAccount(ctx, env, before.name)
+	case strings.EqualFold(before.name, s.name):
+		return "", nil
 	}
-	return before.DeleteAccount(ctx, env, before.name)
+	return before.name, nil
 }
 
 // leave takes away what the service has of a user.

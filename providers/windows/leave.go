@@ -45,7 +45,7 @@ func (m *machine) unregister(ctx context.Context) error {
 	return m.env.Section.Update(ctx, func(w providers.Writer) error {
 		err := put(w, tableMachine, "record", m.rec)
 		err = errors.Join(err, forgetTemplates(w))
-		for _, table := range []string{tableContainer, tableSensor, tableModule, tableEnrollment, tableSession, tablePRT, tableEnterprise, tableWAM, tableKerberos, tableCloud, tableCached, tablePersonal} {
+		for _, table := range []string{tableContainer, tableSensor, tableModule, tableEnrollment, tableSession, tablePRT, tableEnterprise, tableWAM, tableKerberos, tableCloud, tableCached, tableCloudCache, tablePersonal} {
 			var keys []string
 			err = errors.Join(err, w.Scan(table, "", func(key string, _ []byte) error {
 				keys = append(keys, key)

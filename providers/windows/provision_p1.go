@@ -195,7 +195,13 @@ func (p *provisioning) register(ctx context.Context, ask func(context.Context) (
 	}
 	p.made.EntryID, p.made.Registered, p.receipt, p.hint = reply.entry, true, reply.receipt, reply.hint
 	p.made.Receipt, p.made.Hint = reply.receipt, reply.hint
-	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, p.made) })
+	cache, err := p.provisionCache()
+	if err != nil {
+		return err
+	}
+	err = p.env.Section.Update(ctx, func(w providers.Writer) error {
+		return errors.Join(put(w, tableEnrollment, p.user.sid, p.made), cache(w))
+	})
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,11 @@ func reasonOf(err error) hello.Reason {
 		r, _ := hello.ReasonFor("no_line_of_sight")
 		return r
 	}
+	var unanswered *position.Unanswered
+	if errors.As(err, &unanswered) {
+		r, _ := hello.ReasonFor("host_unreachable")
+		return r
+	}
 	var token *oauth.Error
 	if errors.As(err, &token) {
 		return worded(token.Code.ID(), token.Name, token.Sentence, token.Hint)

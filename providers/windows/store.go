@@ -26,6 +26,7 @@ const (
 	tableKerberos   = "kerberos"
 	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
+	tableCloudCache = "cloudcache"
 	tableEnterprise = "enterpriseprt"
 	tablePersonal   = "personal"
 )

@@ -58,6 +58,7 @@
 //	session     SID                   sessionRecord: who is signed in, locked or not
 //	personal    SID "|" thumbprint    storedCertificate: the user's Personal store
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
+//	cloudcache   SID|credential       cachedSignIn: what signs a user in without the tenant
 //	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
 //	enterpriseprt SID "|" credential  prtRecord: AD FS's
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in; SID "|" provider of one in a flow

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hellolab/providers/event"
+	"hellolab/providers/wire/sid"
 )
 
 // journal gathers what is told of a change to key credentials: who, of which
@@ -37,6 +38,15 @@ func (j *journal) event(o *object, step, text string) event.Event {
 		At: j.d.now(), Actor: event.ActiveDirectory, Protocol: "LDAP", Step: step, Text: text,
 		Message: map[string]any{"object": o.DN, "requester": j.who.Name, "requester_sid": j.who.SID.String(), "from": j.who.From},
 	}
+}
+
+// unlisted says why an object's list grants somebody no write of its keys.
+func (d *Directory) unlisted(who *Requester, o *object) string {
+	keys := who.in(d.sid.Account(sid.RIDKeyAdmins), d.sid.Account(sid.RIDEnterpriseKeyAdmins))
+	if own, err := d.ownDescriptor(o); err == nil && own.Protected && keys {
+		return "the account inherits no rights, as AdminSDHolder protects it, and its own list grants key administrators none"
+	}
+	return "the requester is neither an administrator nor a key administrator"
 }
 
 func (j *journal) refused(o *object, why string) {

@@ -153,14 +153,14 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 			}
 		}
 	}
-	c.cycles(note, f)
+	c.cycles(note, f, c.protections(note, f))
 	return at, ok
 }
 
 // credential notes what of a credential has an end.
 func (c *calendar) credential(note func(time.Time), user, device string, k *Credential) {
 	note(k.Partial)
-	for _, c := range k.Certificates {
+	for _, c := range slices.Concat(k.Certificates, k.Further) {
 		note(c.NotAfter.Add(1)) // through its last instant it is good
 	}
 	if t := k.Ticket; t != nil {
@@ -193,15 +193,15 @@ func (c *calendar) credential(note func(time.Time), user, device string, k *Cred
 }
 
 // cycles notes those of Connect that carry something; of others nobody would
-// know.
-func (c *calendar) cycles(note func(time.Time), f *Facts) {
+// know. In the domains that wake, one that has nothing to carry may have later.
+func (c *calendar) cycles(note func(time.Time), f *Facts, wakes map[string]bool) {
 	for addr, s := range c.world.Syncs {
 		if c.idle[addr] {
 			continue
 		}
 		at, then := f.Syncs[addr], f.clone()
 		p := &planning{Facts: then, is: c.world}
-		c.idle[addr] = true
+		c.idle[addr] = !wakes[string(s.In.Domain)]
 		if keys := keysOf(s); keys.on && keys.enabled {
 			p.keys(s)
 			if !sameKeys(f, then) {

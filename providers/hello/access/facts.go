@@ -66,8 +66,9 @@ type Credential struct {
 	Session  bool   // the user has a session, which keeps a tunnel up
 
 	Certificates []*UserCertificate // for the key, to sign in with, in the order in which they came
+	Further      []*UserCertificate // for the key, for services that take one
 
-	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
+	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key; on an Entra joined device Cloud AP's
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
@@ -75,8 +76,9 @@ type Credential struct {
 	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
 }
 
-// UserCertificate is a sign-in certificate in a user's Personal store.
+// UserCertificate is a certificate for the Hello key in a user's Personal store.
 type UserCertificate struct {
+	Purpose   string // of spec.Certificate; "" of one to sign in with
 	Raw       []byte // DER; nil of one that is only planned
 	Authority string // address of the authority that issued it; "" when the lab declares none such
 	NotBefore time.Time
@@ -85,6 +87,7 @@ type UserCertificate struct {
 	UPN       string // that it names; "" when it names none
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
+	ForClient bool   // has that of client authentication
 	Revoked   bool   // as the authority's lists tell
 }
 
@@ -128,7 +131,9 @@ type Ticket struct {
 type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
+	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
+	DN         string   // in the domain, before a plan that gives the account another name
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
@@ -154,6 +159,8 @@ type Domain struct {
 	// Certificates are those that KDCs sign with, by computer name in lower case;
 	// a controller without one is absent.
 	Certificates map[string]*Certificate
+	// Protection is when AdminSDHolder's list was and is written to administrators.
+	Protection Timing
 }
 
 // Certificate is a KDC's.
@@ -177,7 +184,7 @@ func (f *Facts) clone() *Facts {
 		m.Credentials = make(map[string]*Credential, len(v.Credentials))
 		for u, c := range v.Credentials {
 			own := *c
-			own.Certificates = slices.Clone(c.Certificates)
+			own.Certificates, own.Further = slices.Clone(c.Certificates), slices.Clone(c.Further)
 			m.Credentials[u] = &own
 		}
 		out.Machines[k] = &m
@@ -188,7 +195,7 @@ func (f *Facts) clone() *Facts {
 		out.Accounts[k] = &a
 	}
 	for k, v := range f.Domains {
-		d := &Domain{Certificates: map[string]*Certificate{}}
+		d := &Domain{Certificates: map[string]*Certificate{}, Protection: v.Protection}
 		for n, c := range v.Certificates {
 			own := *c
 			d.Certificates[n] = &own

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"hellolab/providers/hello"
@@ -47,6 +48,8 @@ var outcomes = map[string]outcome{
 	"device_not_registered": {AdminFix, NextToken, Documented, "M4"},
 
 	"no_line_of_sight":           {LineOfSight, NextTGT, Documented, "Q1"},
+	"host_unreachable":           {OtherNetwork, NextSignIn, Documented, "Q2"},
+	"hello_ticket_expired":       {OtherNetwork, NextSignIn, Documented, "Q2"},
 	"cached_logon_missing":       {LineOfSight, NextSignIn, Documented, "Q1"},
 	"network_logon_forced":       {LineOfSight, NextSignIn, Documented, "Q1"},
 	"not_domain_account":         {AdminFix, NextTGT, Documented, ""},
@@ -77,8 +80,12 @@ var outcomes = map[string]outcome{
 	"certificate_revoked":            {Reprovision, NextTGT, Documented, "U9"},
 	"certificate_revocation_unknown": {AdminFix, NextTGT, Documented, "K4"},
 	"certificate_purpose":            {AdminFix, NextTGT, Documented, ""},
+	"certificate_name_unknown":       {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_name_mismatch":      {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_other_account":      {Reprovision, NextTGT, Documented, "D6"},
+	"service_certificate_missing":    {AdminFix, AtOnce, Documented, ""},
+	"service_needs_hello":            {NoAction, AtOnce, Documented, ""},
+	"account_expired_in_domain":      {AdminFix, AtOnce, Inferred, ""},
 	"no_enterprise_prt":              {AdminFix, NextProvisioning, Documented, "Q3"},
 
 	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
@@ -122,6 +129,7 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 			v.When, v.At = PasswordEnds, s.ended
 		}
 	}
+	s.serviceRemarks(&v)
 	return v
 }
 
@@ -130,7 +138,7 @@ func (s *signingIn) outOfScope(v *Verdict) {
 	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
 	switch {
 	case sync == nil:
-	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.u.Out.DN):
+	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
 	case v.Reason != "user_unknown" && !hello.InScope(sync.In.Scope, computer(s.world, s.d)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
@@ -152,13 +160,21 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and key_export of %s is off.", sync.Addr), "C4")
 	case !sync.In.KeyRight:
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
-	case !hello.InScope(sync.In.Scope, s.u.Out.DN):
+	case s.guarded(sync):
+		stop(fmt.Sprintf("The domain does not have the key, and refuses it from %s: AdminSDHolder protects %s, so its account inherits no right for Key Admins.", sync.Addr, s.user), "C5")
+	case !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
 	case hello.KeysPaused(sync.In) != "":
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
 	default:
 		v.At = s.facts.Syncs[sync.Addr].Keys.Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
+		if d := s.world.Domains[s.keyDomain()]; d != nil {
+			if again := deleting(d, s.found(d, every)); len(again) > 0 {
+				v.Rule = "D4"
+				v.Sentence = fmt.Sprintf("The domain gets the key with the next cycle of Connect, and loses it with the next sign-in: %s.", theyDelete(d, again))
+			}
+		}
 	}
 }
 
@@ -173,6 +189,8 @@ func (s *signingIn) remarks(v *Verdict) {
 		return
 	}
 	switch {
+	case s.lost() != "":
+		v.Word, v.Reason, v.Rule, v.When, v.Action, v.Sentence = AtRisk, "key_deleted_at_sign_in", "D4", NextSignIn, AdminFix, s.lost()
 	case !s.policy.UsePassportForWork.Value:
 		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "policy_disabled", "E1", Inferred, NextSignIn, Enroll
 		v.Sentence = "Policy turns Hello off: Windows removes credentials when it enforces that, and no document says when."
@@ -184,6 +202,45 @@ func (s *signingIn) remarks(v *Verdict) {
 	case v.NewPIN:
 		v.Reason, v.Sentence, v.Rule, v.Confidence, v.When, v.Action = "change_pin_prompt", sentence, rule, confidence, NextPINSignIn, ChangePIN
 	}
+}
+
+// lost says that this sign-in is the last one with the key, which a controller
+// deletes; "" when it keeps it.
+func (s *signingIn) lost() string {
+	d := s.world.Domains[s.keyDomain()]
+	if d == nil {
+		return ""
+	}
+	by := deleting(d, s.proven)
+	if len(by) == 0 {
+		return ""
+	}
+	chance, sync := "", s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
+	if len(by) < len(s.proven) {
+		chance = " Another controller that the device may find keeps it."
+	}
+	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.u.Out.DN) {
+		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", theyDelete(d, by), chance)
+	}
+	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", theyDelete(d, by), chance)
+}
+
+// theyDelete is the part of a sentence about controllers that delete keys.
+func theyDelete(d *hello.Domain, names []string) string {
+	_, by := hello.Controllers(d.In)
+	var out []string
+	for _, n := range names {
+		out = append(out, fmt.Sprintf("%s is of build %s", n, hello.BuildOf(by[n])))
+	}
+	return strings.Join(out, ", ") + ", which deletes a key that has signed in"
+}
+
+// keyDomain is the domain that the sign-in shows its key to.
+func (s *signingIn) keyDomain() string {
+	if s.to.domain != "" {
+		return s.to.domain
+	}
+	return string(s.d.In.Domain)
 }
 
 // pinDue is why Windows asks for a new PIN, "" when it does not.

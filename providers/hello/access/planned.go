@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers/hello"
@@ -24,8 +25,10 @@ const ticketLife = 10 * time.Hour
 // comes after these, so that its key waits for another.
 func Planned(f *Facts, was, is *hello.World) *Facts {
 	p := &planning{Facts: f.clone(), was: was, is: is, reached: map[string]bool{}}
+	p.certificatesGo()
 	p.enrollmentsGo()
 	p.objectsGo()
+	p.places()
 	p.domains()
 	p.servers()
 	p.syncs()
@@ -33,6 +36,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
+	p.certificatesCome()
 	p.leaving()
 	return p.Facts
 }
@@ -74,7 +78,7 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
 		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Sensed, c.Barred, c.Domain, c.Certificates = "", nil, nil, "", "", nil
+	c.KeyID, c.Gestures, c.Sensed, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
 		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
 	}
@@ -107,10 +111,19 @@ func (p *planning) objectsGo() {
 	}
 }
 
+// places notes where accounts are: one that the plan gives another name stays there.
+func (p *planning) places() {
+	for addr, a := range p.Accounts {
+		if u := p.was.Users[addr]; u != nil {
+			a.DN = u.Out.DN
+		}
+	}
+}
+
 func (p *planning) domains() {
 	for addr := range p.is.Domains {
 		if p.Domains[addr] == nil {
-			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}, Protection: Timing{Last: p.Now, Next: p.Now.Add(protects.interval)}}
 		}
 	}
 }
@@ -202,6 +215,7 @@ func (p *planning) users() {
 		a.PasswordExpires = p.expiry(u, a)
 		if changed && u.In.Tenant != "" {
 			p.unreached(u)
+			p.notRenamed(was, u)
 			p.cycle(p.is.SyncBetween(u.In.Tenant, u.In.Domain))
 		}
 	}
@@ -210,8 +224,16 @@ func (p *planning) users() {
 // unreached tells of a user who is changed and whom Connect does not carry: the
 // apply waits for it in vain, and ends.
 func (p *planning) unreached(u *hello.User) {
-	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, u.Out.DN) {
+	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, p.placeOf(u)) {
 		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is not in the scope of %s: an apply that changes it stops there.", u.Addr, s.Addr))
+	}
+}
+
+// notRenamed tells of a user whose new name Connect does not carry.
+func (p *planning) notRenamed(was, is *hello.User) {
+	s := p.is.SyncBetween(is.In.Tenant, is.In.Domain)
+	if s != nil && s.In.Staging && was != nil && !strings.EqualFold(was.In.UPN, is.In.UPN) {
+		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is in staging mode: an apply that gives %s another name changes it in the domain, and stops there.", s.Addr, is.Addr))
 	}
 }
 
@@ -253,6 +275,9 @@ func (p *planning) devices() {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
+		if m.Enterprise != "" {
+			m.Written = d.In.EnabledInDomain // of the device object that AD FS registered, too
+		}
 	}
 }
 

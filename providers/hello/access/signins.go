@@ -51,7 +51,7 @@ func (l *Lab) targets(u *hello.User) []string {
 	}
 	for _, addr := range sorted(l.world.Services) {
 		s := l.world.Services[addr]
-		if s.In.Domain == u.In.Domain && hello.ServicePurpose(s.In) == "" { // a preview says nothing of services that take a certificate of the container
+		if s.In.Domain == u.In.Domain {
 			out = append(out, addr)
 		}
 	}
@@ -86,6 +86,9 @@ func Unsettled(w *hello.World) (sentences []string) {
 	}
 	for _, addr := range sorted(w.Services) {
 		note(addr, w.Services[addr].Knows, "domain", "authorize", "enabled")
+	}
+	for _, addr := range sorted(w.Certificates) {
+		note(addr, w.Certificates[addr].Knows, "enrollment", "authority", "purpose")
 	}
 	for _, addr := range sorted(w.Syncs) {
 		note(addr, w.Syncs[addr].Knows, "interval", "enabled", "staging", "key_export", "key_writeback_right", "scope")

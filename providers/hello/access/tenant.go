@@ -24,8 +24,8 @@ func (s *signingIn) registrationOf() string {
 // token is the tenant's part: a nonce, then the proof. code is "" when it
 // issues a primary refresh token; letter is the phase that ended it.
 func (s *signingIn) token(nonce, proof string) (code, letter string) {
-	if s.d.In.Network == string(hello.NoNetwork) {
-		return "no_line_of_sight", nonce
+	if code := s.away(); code != "" {
+		return code, nonce
 	}
 	inTenant := s.u.In.Tenant == s.tenant()
 	if !s.byKey() {

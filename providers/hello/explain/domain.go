@@ -143,7 +143,11 @@ func (e *explaining) release(d *hello.Domain) Condition {
 	names, by := hello.Controllers(d.In)
 	var has []string
 	for _, n := range names {
-		has = append(has, n+" has "+by[n].OS)
+		what := n + " has " + by[n].OS
+		if hello.DeletesKeys(by[n]) {
+			what += fmt.Sprintf(", of build %s, which deletes a key that has signed in", hello.BuildOf(by[n]))
+		}
+		has = append(has, what)
 	}
 	return Condition{Name: "controller_release", Needs: "The controllers have Windows Server 2016 or later.", Verdict: Met, Why: strings.Join(has, ", ") + "."}
 }
@@ -210,6 +214,8 @@ func (e *explaining) withheld(s *hello.Sync) string {
 		return "key_export of " + s.Addr + " is off."
 	case !s.In.KeyRight:
 		return s.Addr + " may not write keys (key_writeback_right)."
+	case e.account.Guarded:
+		return e.User + " is protected by AdminSDHolder: its account inherits no right for Key Admins, and the domain refuses what " + s.Addr + " writes."
 	case !hello.InScope(s.In.Scope, e.u.Out.DN):
 		return e.User + " is not in the scope of " + s.Addr + "."
 	case hello.KeysPaused(s.In) != "":

@@ -103,7 +103,7 @@ func nowWord(v impact.Verdict) string {
 
 // doing is what people have to do, as part of a line.
 var doing = map[string]string{
-	"change_pin": "change PIN", "wait_sync": "wait for sync", "needs_dc_line_of_sight": "go on site", "use_pin": "use the PIN",
+	"change_pin": "change PIN", "wait_sync": "wait for sync", "needs_dc_line_of_sight": "go on site", "use_pin": "use the PIN", "other_network": "use another network",
 	"reprovision": "provision anew", "change_password": "change password", "enroll": "provision",
 }
 
