@@ -423,4 +423,8 @@ var kinds = []func(*rand.Rand) edit{
 		}
 		return set("password_settings.staff", map[string]cty.Value{"max_age": pick(r, "0s", "2d", "60d"), "applies_to": words([]string{"group.staff", "user.bo"}[r.IntN(2)])})
 	},
+	func(r *rand.Rand) edit {
+		builtIn := []cty.Value{cty.ListValEmpty(cty.String), words("face")}
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"biometrics": builtIn[r.IntN(2)], "sensor": cty.MapVal(attrs{"web": block(attrs{"kind": pick(r, "face", "fingerprint"), "external": flip(r)})})})
+	},
 }

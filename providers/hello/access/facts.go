@@ -55,13 +55,14 @@ type Machine struct {
 
 // Credential is what a device keeps of a user.
 type Credential struct {
-	KeyID    string         // of the Hello key for the tenant; "" without one
-	DeviceID string         // that the key was registered from
-	Created  time.Time      // of the key
-	Domain   string         // DNS name of the user's domain in the key's metadata; "" without one
-	Unhinted bool           // the metadata are of a version that noted no domain: the user's own counts
-	Gestures []string       // besides the PIN
-	PIN      hello.PINShape // zero where it is not known
+	KeyID    string              // of the Hello key for the tenant; "" without one
+	DeviceID string              // that the key was registered from
+	Created  time.Time           // of the key
+	Domain   string              // DNS name of the user's domain in the key's metadata; "" without one
+	Unhinted bool                // the metadata are of a version that noted no domain: the user's own counts
+	Gestures []string            // besides the PIN
+	Sensed   map[string][]string // by gesture: names of the sensors that have a template, as package hello names them
+	PIN      hello.PINShape      // zero where it is not known
 	PINSet   time.Time
 	Barred   string // code of the reason that keeps the PIN from being taken; "" when nothing does
 	Software bool   // the key is not in a TPM
