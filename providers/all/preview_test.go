@@ -165,8 +165,40 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 			t.Errorf("%+v: %s", r, bad)
 		}
 	}
+	l.unlockAny(t, random)
 	if t.Failed() {
 		t.Logf("what was done (%s):\n%s", what, strings.Join(story, "\n"))
+	}
+}
+
+// unlockAny has sessions locked and unlocked, now and when their tokens are of age, and
+// compares each with what was decided of it.
+func (l *previewLab) unlockAny(t *testing.T, random *rand.Rand) {
+	t.Helper()
+	for _, wait := range []time.Duration{0, 5 * time.Hour} {
+		if wait > 0 {
+			l.Advance(wait)
+			l.due()
+		}
+		for range 3 {
+			all := signIns(l.world(l.records()))
+			r := all[random.IntN(len(all))]
+			if r.To = access.ToUnlock; access.Decide(l.world(l.records()), l.facts(), r).Word != access.None {
+				l.expectUnlock(t, r)
+			}
+		}
+	}
+}
+
+// expectUnlock has a session locked, and unlocks it as was decided.
+func (l *previewLab) expectUnlock(t *testing.T, r access.Request) {
+	t.Helper()
+	if err := l.windows.Lock(t.Context(), l.For(r.Device), r.User, r.Device); err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	p := access.Decide(l.world(l.records()), l.facts(), r)
+	if bad := agrees(p, l.try(r)); bad != "" {
+		t.Errorf("%+v: %s", r, bad)
 	}
 }
 
@@ -378,5 +410,20 @@ var kinds = []func(*rand.Rand) edit{
 			return set("user."+who, attrs{"upn": cty.StringVal(who + pick(r, ".liddell", ".hargreaves").AsString() + "@contoso.com"), "sam_account_name": []cty.Value{cty.NullVal(cty.String), cty.StringVal(who)}[r.IntN(2)]})
 		}
 		return set("user.carl", attrs{"upn": pick(r, "charles@contoso.com", "carl@contoso.com")})
+	},
+	func(r *rand.Rand) edit {
+		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
+	},
+	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
+	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
+	func(*rand.Rand) edit { return set("trust.corp", attrs{"certificate_delivery": word("mdm_scep")}) },
+	func(r *rand.Rand) edit {
+		return settings([]time.Duration{24 * time.Hour, 400 * 24 * time.Hour}[r.IntN(2)], []providers.Ref{"group.staff", alice}[r.IntN(2)])
+	},
+	func(r *rand.Rand) edit {
+		if r.IntN(4) == 0 {
+			return edit{addr: "password_settings.staff", gone: true}
+		}
+		return set("password_settings.staff", map[string]cty.Value{"max_age": pick(r, "0s", "2d", "60d"), "applies_to": words([]string{"group.staff", "user.bo"}[r.IntN(2)])})
 	},
 }

@@ -187,10 +187,13 @@ func registerBoth(ctx context.Context, env providers.Env, was *spec.User, in spe
 			return err
 		}
 	}
-	if was == nil || was.PasswordVersion != in.PasswordVersion {
+	if was == nil {
+		return at.register(ctx, env, in, "", u.ImmutableID, secret, string(in.Password))
+	}
+	if was.PasswordVersion != in.PasswordVersion {
 		password = string(in.Password)
 	}
-	return at.register(ctx, env, in, former, u.ImmutableID, secret, password)
+	return at.renew(ctx, env, in, former, u.ImmutableID, secret, password)
 }
 
 // setGroups makes the memberships in one directory what is declared.

@@ -44,8 +44,8 @@ func (s *signingIn) reachByCertificate(letter string) string {
 		return "domain_not_reached"
 	case s.to.service.In.Kind == spec.ServiceRDP:
 		return s.remoteDesktop(c, letter)
-	case s.d.In.Network == string(hello.NoNetwork):
-		return "no_line_of_sight"
+	case s.away() != "":
+		return s.away()
 	}
 	return s.gateway(c, d)
 }
@@ -214,6 +214,8 @@ func (p *planning) furtherCertificate(in *hello.Certificate) (code string) {
 func (p *planning) byProfile(s *signingIn, a *hello.Authority, template string) string {
 	ends := endOf(a)
 	switch t := a.In.Templates[template]; {
+	case s.away() != "":
+		return s.away()
 	case !s.reachesSCEP(a):
 		return "no_line_of_sight"
 	case t != nil && !t.Enabled, !ends.IsZero() && !p.Now.Before(ends):
@@ -227,8 +229,6 @@ func (p *planning) byProfile(s *signingIn, a *hello.Authority, template string) 
 func (s *signingIn) reachesSCEP(a *hello.Authority) bool {
 	from := publishes(a)
 	switch s.d.In.Network {
-	case string(hello.NoNetwork):
-		return false
 	case "", string(hello.OnSite):
 		return slices.Contains(from, "onsite")
 	}

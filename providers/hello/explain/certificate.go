@@ -15,6 +15,8 @@ func (e *explaining) certificateHeld(d *hello.Domain) []Condition {
 	cert, code := e.lab.SignInCertificate(e.User, e.Device, d.Addr)
 	c := condition("sign_in_certificate", "The user has a sign-in certificate for the key.", cert != nil, "certificate_missing")
 	switch {
+	case cert != nil && cert.Raw == nil && e.shape.Delivery == hello.MDMDelivery && e.held.Applied:
+		c.Why = "Device management delivers one at the sign-in, before the device goes to the domain."
 	case cert != nil && !cert.NotAfter.IsZero():
 		c.Why = fmt.Sprintf("It ends on %s.", cert.NotAfter.UTC().Format(time.RFC3339))
 	case cert == nil && e.shape.Delivery == hello.MDMDelivery:
