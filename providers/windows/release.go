@@ -19,19 +19,29 @@ func (m *machine) releaseBySensor(ctx context.Context, user person, c *container
 	if err != nil {
 		return nil, err
 	}
-	tpl, err := m.template(ctx, at, m.holder(user))
+	tpl, found, err := m.earlierTemplate(ctx, string(g), m.holder(user))
+	who := m.earlierName(user)
+	if !found && err == nil {
+		who = m.holder(user)
+		tpl, err = m.template(ctx, at, who)
+	}
 	if err != nil {
 		return nil, err
 	}
-	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), m.face(user)))
+	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), who))
 	if err != nil {
 		return nil, err
 	}
-	secret, err := m.shows(user, tpl, shown)
+	secret, err := tpl.Match(shown)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(secret)
+	if found {
+		if err := m.takeIn(ctx, at, m.holder(user), secret); err != nil {
+			return nil, err
+		}
+	}
 	return c.Release(ctx, m.ksp, g, secret)
 }
 
