@@ -46,6 +46,11 @@ fault "s05_revocation_unreachable" {
   target = authority.issuing
 }
 
+fault "s06_delta_lists_refused" {
+  kind   = "delta_lists_refused"
+  target = authority.issuing
+}
+
 fault "s07_controller_outdated" {
   kind   = "controller_outdated"
   target = domain.corp

@@ -36,6 +36,9 @@ func signsInOnce(t *testing.T, l *previewLab) {
 
 func syncing(a attrs) edit { return set("sync.hybrid", a) }
 
+// noPlus is that a web server refuses the names of delta lists.
+var noPlus = set("authority.issuing", attrs{"crl": block(attrs{"validity": word("7d"), "delta": word("1d"), "overlap": word("12h"), "double_escaping": cty.False})})
+
 // waits is a new key that Connect does not bring, for a row's reason.
 func waits(action, row string) []sees {
 	return []sees{
@@ -123,6 +126,22 @@ var ofDomains = []effect{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+	{row: "K3", change: "the web server of the lists refuses delta lists, and certificates name no responder",
+		given: func(l *previewLab) {
+			l.change("authority.issuing", attrs{"ocsp": cty.False})
+			l.change(corp, template("none").set) // to have a certificate that names none
+			l.change(corp, template("kerberos_authentication").set)
+		},
+		edits: []edit{noPlus},
+		act:   func(_ *testing.T, l *previewLab) { l.Restart() },
+		sees: []sees{
+			{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
+			{on: laptop, was: "allowed", is: "allowed"},
+		}},
+	{row: "K3", change: "the same, and they name one",
+		edits: []edit{noPlus},
+		act:   func(_ *testing.T, l *previewLab) { l.Restart() },
+		sees:  []sees{{on: laptop, to: corp, was: "allowed", is: "allowed"}}},
 	{row: "K5", change: "a device does not trust the root any more", edits: []edit{set(laptop, attrs{"trusted_roots": cty.ListValEmpty(cty.String)})}, sees: []sees{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_untrusted", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
@@ -138,7 +157,13 @@ var ofDomains = []effect{
 	{row: "C2", change: "the same, after two hours", edits: []edit{syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 121 * time.Minute, sees: []sees{
 		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
 	}},
-	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need. A timeline says when one would be asked for."},
+	{row: "C3", change: "nothing is synchronized for seven days, and one is enrolled", edits: []edit{syncing(attrs{"enabled": cty.False}), makesBo}, ahead: 8 * day, sees: append(waits("admin_fix", "C1"),
+		sees{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"})},
+	{row: "C3", change: "the same, and then a cycle runs: one of the lab's reads everything", act: func(_ *testing.T, l *previewLab) { l.Advance(8 * day); l.cycle() },
+		given: func(l *previewLab) { l.change("sync.hybrid", attrs{"enabled": cty.False}); l.Create(boDesk, makesBo.make) }, sees: []sees{
+			{user: "user.bo", on: desk, was: "refused key_not_synced", is: "allowed"},
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C5", change: "AdminSDHolder comes to protect a user: the key that the domain has", edits: []edit{administers(alice)}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "allowed"},

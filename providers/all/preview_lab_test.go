@@ -131,7 +131,14 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 		q.Gesture = r.Gesture
 	}
 	l.addFactor(r, &q)
-	if r.To != "" {
+	switch r.To {
+	case "":
+	case access.ToUnlock:
+		q.Unlock = true
+		if err := l.windows.Lock(l.t.Context(), l.For(r.Device), r.User, r.Device); err != nil {
+			l.t.Fatalf("%+v: %v", r, err)
+		}
+	default:
 		q.To = []string{r.To}
 	}
 	v, err := l.windows.SignIn(l.t.Context(), l.For(r.Device), q)

@@ -166,6 +166,10 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 // credential notes what of a credential has an end.
 func (c *calendar) credential(note func(time.Time), user, device string, k *Credential) {
 	note(k.Partial)
+	if t, d := k.Token, c.world.Devices[device]; t != nil && k.Session && d != nil {
+		note(t.Obtained.Add(RenewalOf(c.world, d) + 1)) // more than that
+		note(t.Ends)
+	}
 	for _, c := range slices.Concat(k.Certificates, k.Further) {
 		note(c.NotAfter.Add(1)) // through its last instant it is good
 	}

@@ -24,6 +24,8 @@ var outcomes = map[string]outcome{
 	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
 	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
 	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
+	"sensor_missing":             {UseThePIN, NextUnlock, Documented, ""},
+	"biometric_lost":             {UseThePIN, NextUnlock, Documented, ""},
 	"sensor_blocked":             {UseThePIN, NextUnlock, Documented, "B3"},
 	"anti_spoofing_missing":      {UseThePIN, NextUnlock, Documented, "B2"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
@@ -260,7 +262,7 @@ func (s *signingIn) lost() string {
 	if len(by) < len(s.proven) {
 		chance = " Another controller that the device may find keeps it."
 	}
-	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.u.Out.DN) {
+	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)) {
 		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", theyDelete(d, by), chance)
 	}
 	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", theyDelete(d, by), chance)
