@@ -1,6 +1,9 @@
 package access
 
 import (
+	"slices"
+	"strings"
+
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -14,9 +17,14 @@ func (s *signingIn) passwordElsewhere() string {
 		return ""
 	}
 	sts := s.world.Federations[string(t.In.Federation)]
+	_, suffix, _ := strings.Cut(s.u.In.UPN, "@")
 	switch {
+	case !slices.ContainsFunc(t.In.Domains, func(d string) bool { return strings.EqualFold(d, suffix) }):
+		return "upn_suffix_unknown"
 	case sts == nil, !sts.In.Enabled:
 		return "federation_unreachable"
+	case sts.In.Passwords != nil && !*sts.In.Passwords:
+		return "federation_without_password_endpoint"
 	case sts.In.Kind == spec.FederationThirdParty:
 		return ""
 	case s.u.In.Domain != sts.In.Domain, !s.u.In.EnabledInDomain, s.account.Locked, s.passwordOver(),
