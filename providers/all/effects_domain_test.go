@@ -36,6 +36,9 @@ func signsInOnce(t *testing.T, l *previewLab) {
 
 func syncing(a attrs) edit { return set("sync.hybrid", a) }
 
+// noPlus is that a web server refuses the names of delta lists.
+var noPlus = set("authority.issuing", attrs{"crl": block(attrs{"validity": word("7d"), "delta": word("1d"), "overlap": word("12h"), "double_escaping": cty.False})})
+
 // waits is a new key that Connect does not bring, for a row's reason.
 func waits(action, row string) []sees {
 	return []sees{
@@ -123,6 +126,22 @@ var ofDomains = []effect{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+	{row: "K3", change: "the web server of the lists refuses delta lists, and certificates name no responder",
+		given: func(l *previewLab) {
+			l.change("authority.issuing", attrs{"ocsp": cty.False})
+			l.change(corp, template("none").set) // to have a certificate that names none
+			l.change(corp, template("kerberos_authentication").set)
+		},
+		edits: []edit{noPlus},
+		act:   func(_ *testing.T, l *previewLab) { l.Restart() },
+		sees: []sees{
+			{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
+			{on: laptop, was: "allowed", is: "allowed"},
+		}},
+	{row: "K3", change: "the same, and they name one",
+		edits: []edit{noPlus},
+		act:   func(_ *testing.T, l *previewLab) { l.Restart() },
+		sees:  []sees{{on: laptop, to: corp, was: "allowed", is: "allowed"}}},
 	{row: "K5", change: "a device does not trust the root any more", edits: []edit{set(laptop, attrs{"trusted_roots": cty.ListValEmpty(cty.String)})}, sees: []sees{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_untrusted", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
@@ -146,7 +165,21 @@ var ofDomains = []effect{
 			{on: desk, was: "allowed", is: "allowed"},
 		}},
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
-	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab, and Connect writes keys by its membership in Key Admins, which no single account takes from it."},
+	{row: "C5", change: "AdminSDHolder comes to protect a user: the key that the domain has", edits: []edit{administers(alice)}, ahead: 3 * time.Hour, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+	}},
+	{row: "C5", change: "AdminSDHolder comes to protect a user before the cycle that would bring the new key", edits: []edit{administers("user.bo"), syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C5", change: "one is enrolled whom AdminSDHolder protects", given: protectsBo, edits: []edit{makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C5", change: "the same, and its list lets Key Admins write", given: protectsBo, edits: []edit{set(corp, attrs{"adminsdholder_key_admins": cty.True}), makesBo}, ahead: 3 * time.Hour, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
+	}},
+	{row: "C5", change: "one is enrolled who was an administrator: what AdminSDHolder took is not given back", given: func(l *previewLab) {
+		protectsBo(l)
+		l.change("group.admins", administers().set)
+		l.Advance(2 * time.Hour)
+		l.due()
+	}, edits: []edit{makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_synced", then: "admin_fix next_sync D"},
 		{on: desk, by: access.ByPassword, was: "allowed", is: "degraded device_unknown", then: "admin_fix prt_renewal D"},
@@ -163,6 +196,21 @@ var ofDomains = []effect{
 		{on: desk, was: "allowed", is: "allowed"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+}
+
+// administers is an edit that makes people administrators of the domain.
+func administers(people ...string) edit {
+	if len(people) == 0 {
+		return set("group.admins", attrs{"members": cty.ListValEmpty(cty.String)})
+	}
+	return set("group.admins", attrs{"members": words(people...)})
+}
+
+// protectsBo has AdminSDHolder protect bo.
+func protectsBo(l *previewLab) {
+	l.change("group.admins", administers("user.bo").set)
+	l.Advance(time.Hour)
+	l.due()
 }
 
 // leavesScope is a scope without the people and the computers.

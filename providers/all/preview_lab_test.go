@@ -25,7 +25,7 @@ type previewLab struct{ *lab }
 const previewPassword = "First.pa55word"
 
 // planOrder is the order in which an apply goes through the kinds.
-var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment", "certificate"}
+var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "password_settings", "device", "policy", "application", "service", "enrollment", "certificate"}
 
 func newPreviewLab(t testing.TB, by ...providers.Ref) *previewLab {
 	trust := providers.Ref("trust.key")
@@ -131,7 +131,14 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 		q.Gesture = r.Gesture
 	}
 	l.addFactor(r, &q)
-	if r.To != "" {
+	switch r.To {
+	case "":
+	case access.ToUnlock:
+		q.Unlock = true
+		if err := l.windows.Lock(l.t.Context(), l.For(r.Device), r.User, r.Device); err != nil {
+			l.t.Fatalf("%+v: %v", r, err)
+		}
+	default:
 		q.To = []string{r.To}
 	}
 	v, err := l.windows.SignIn(l.t.Context(), l.For(r.Device), q)
@@ -292,7 +299,8 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 
 // possible are edits without those that end an apply: of people of whom Connect
 // carries nothing, for they are not in its scope, of those who get another name and of
-// computers also while it is staging, or of one that is to join where no controller is.
+// computers also while it is staging, or of one that is to join where no controller is,
+// or that the tenant has no more.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
@@ -310,11 +318,21 @@ func (l *previewLab) possible(edits []edit) []edit {
 			}
 		}
 	}
+	machine := l.facts().Machines[desk]
 	unjoinable := l.unjoinable(edits)
 	return slices.DeleteFunc(edits, func(e edit) bool {
+		if _, tenant := e.set["enabled_in_tenant"]; e.addr == desk && tenant && machine != nil && machine.Absent {
+			return true
+		}
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
 			staging && renames(e) || e.anew && (unjoinable || away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})
+}
+
+// renames reports whether an edit gives somebody of both directories another name,
+// for which an apply waits in vain while Connect is staging.
+func renames(e edit) bool {
+	return e.set["upn"] != cty.NilVal && (e.addr == alice || e.addr == "user.bo")
 }
 
 // unjoinable reports whether no computer can join by what AD FS says of it: it is
@@ -331,12 +349,6 @@ func (l *previewLab) unjoinable(edits []edit) bool {
 	}
 	held := l.facts().Tenants[tenantAddr]
 	return held != nil && held.Stale || slices.ContainsFunc(edits, func(e edit) bool { return e.set != nil && e.set["signing_version"] != cty.NilVal })
-}
-
-// renames reports whether an edit gives somebody of both directories another name,
-// for which an apply waits in vain while Connect is staging.
-func renames(e edit) bool {
-	return e.set["upn"] != cty.NilVal && (e.addr == alice || e.addr == "user.bo")
 }
 
 // restOn are the enrollments on a device, by their places among the records.

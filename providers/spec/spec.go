@@ -19,6 +19,7 @@ type Tenant struct {
 	Authentication string           `lab:"authentication" default:"managed" enum:"managed,federated" doc:"Who checks passwords: the tenant itself, or a federation service."`
 	Federation     providers.Ref    `lab:"federation" ref:"federation" doc:"The federation service of a tenant whose authentication is \"federated\"; its domains are federated with it."`
 	Attestation    string           `lab:"attestation" default:"preferred" enum:"required,preferred,off" doc:"Whether a Hello key must prove that it was made in a TPM."`
+	DeviceQuota    int              `lab:"device_quota" default:"50" doc:"How many devices a user may have joined to, or registered with, the tenant (userDeviceQuota; Microsoft Entra's default). Hybrid joined devices do not count, and those that are over a lower quota stay."`
 	ReplyCipher    string           `lab:"reply_cipher" default:"cbc" enum:"cbc,gcm" doc:"How replies to a primary refresh token are encrypted: as recorded from the cloud, or as the specification has it (reading R17)."`
 	MFA            *TenantMFA       `lab:"mfa,block" doc:"Who verifies second factors."`
 	Lifetimes      *TenantLifetimes `lab:"lifetimes,block" doc:"How long what the tenant issues stays good."`
@@ -123,6 +124,7 @@ type Device struct {
 type Sensor struct {
 	Kind         string `lab:"kind,required" enum:"face,fingerprint" doc:"What it senses."`
 	External     bool   `lab:"external" doc:"Whether it is plugged in. Enhanced Sign-in Security, which is on unless policy says otherwise, blocks it on Windows 11."`
+	MatchOnChip  bool   `lab:"match_on_chip" doc:"Of a fingerprint reader: whether it matches on its own module and keeps templates there. Its database on the device stays empty."`
 	AntiSpoofing *bool  `lab:"anti_spoofing" default:"true" doc:"Of a camera: whether it tells a picture from a person, which policy can demand."`
 }
 

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"slices"
 	"strings"
 
@@ -59,8 +61,8 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 		s.or = append(s.or, End{})
 		return "certificate_revoked"
 	}
-	for _, a := range chain {
-		if !controllersReach(a) {
+	for i, a := range chain {
+		if !controllersReach(a) || hello.DeltaListsRefused(a.In) && !asks(chain, i, c.Responder) {
 			s.or = append(s.or, End{})
 			return "certificate_revocation_unknown"
 		}
@@ -145,6 +147,21 @@ func (s *signingIn) chainOf(authority string) (chain []*hello.Authority) {
 		}
 	}
 	return chain
+}
+
+// asks reports whether a responder is asked about what the authority at place i of a
+// chain issued, and not its lists: the leaf names one, or the certificate of the
+// authority below does.
+func asks(chain []*hello.Authority, i int, leaf bool) bool {
+	if i == 0 {
+		return leaf
+	}
+	block, _ := pem.Decode([]byte(chain[i-1].Out.Certificate))
+	if block == nil { // not made yet
+		return chain[i].In.OCSP
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && len(c.OCSPServer) > 0
 }
 
 // controllersReach reports whether controllers get what an authority publishes.

@@ -55,13 +55,14 @@ type Machine struct {
 
 // Credential is what a device keeps of a user.
 type Credential struct {
-	KeyID    string         // of the Hello key for the tenant; "" without one
-	DeviceID string         // that the key was registered from
-	Created  time.Time      // of the key
-	Domain   string         // DNS name of the user's domain in the key's metadata; "" without one
-	Unhinted bool           // the metadata are of a version that noted no domain: the user's own counts
-	Gestures []string       // besides the PIN
-	PIN      hello.PINShape // zero where it is not known
+	KeyID    string              // of the Hello key for the tenant; "" without one
+	DeviceID string              // that the key was registered from
+	Created  time.Time           // of the key
+	Domain   string              // DNS name of the user's domain in the key's metadata; "" without one
+	Unhinted bool                // the metadata are of a version that noted no domain: the user's own counts
+	Gestures []string            // besides the PIN
+	Sensed   map[string][]string // by gesture: names of the sensors that have a template, as package hello names them
+	PIN      hello.PINShape      // zero where it is not known
 	PINSet   time.Time
 	Barred   string // code of the reason that keeps the PIN from being taken; "" when nothing does
 	Software bool   // the key is not in a TPM
@@ -74,6 +75,7 @@ type Credential struct {
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
+	Token          *Token       // LSASS's primary refresh token by the key; nil: there is none
 	PRT            time.Time    // end of the primary refresh token; zero: there is none
 	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
 }
@@ -90,6 +92,7 @@ type UserCertificate struct {
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
 	ForClient bool   // has that of client authentication
+	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
 	// RevokedBy is of one that is revoked, which no list says yet, when nobody goes by an
 	// older list any more; zero of any other.
@@ -130,6 +133,9 @@ type CachedLogon struct {
 	Trust hello.Trust // by which the key was proven; "" is key trust
 }
 
+// Token is a primary refresh token.
+type Token struct{ Obtained, Ends time.Time }
+
 // Ticket is a ticket-granting ticket, and the tickets it brought.
 type Ticket struct {
 	Realm    string
@@ -145,9 +151,9 @@ type Account struct {
 	DomainKeys []string // ids of those that the domain has
 	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
+	DN         string   // in the domain, before a plan that gives the account another name
 	NoSecret   bool     // the tenant has no password of it: none was set while another vendor's service had it
 	Elsewhere  bool     // another vendor's federation service has the account, with a password
-	DN         string   // in the domain, before a plan that gives the account another name
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
@@ -186,6 +192,7 @@ type Certificate struct {
 	ForKDC    bool // has the purpose of KDC authentication
 	ForServer bool // has that of server authentication
 	Named     bool // names the domain
+	Responder bool // names an OCSP responder
 	Revoked   bool
 	RevokedBy time.Time // as of a UserCertificate
 	Serial    string    // number, hexadecimal in small letters; "" of one that is only planned

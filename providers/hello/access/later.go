@@ -267,7 +267,7 @@ func (p *planning) enrolled(d *hello.Domain, have *Certificate, template string)
 	kerberos := template == spec.TemplateKerberosAuthentication
 	return &Certificate{
 		Template: template, Authority: from[0].Addr, NotBefore: p.Now.Add(-backdate), NotAfter: ends,
-		ForKDC: kerberos, ForServer: true, Named: kerberos,
+		ForKDC: kerberos, ForServer: true, Named: kerberos, Responder: from[0].In.OCSP,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -23,6 +24,8 @@ var outcomes = map[string]outcome{
 	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
 	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
 	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
+	"sensor_missing":             {UseThePIN, NextUnlock, Documented, ""},
+	"biometric_lost":             {UseThePIN, NextUnlock, Documented, ""},
 	"sensor_blocked":             {UseThePIN, NextUnlock, Documented, "B3"},
 	"anti_spoofing_missing":      {UseThePIN, NextUnlock, Documented, "B2"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
@@ -137,6 +140,9 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 			v.At, v.Sentence = s.ended, "The sign-in certificate has ended; a sign-in in the six weeks before has the registration authority renew it."
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
+			if policy, by := s.world.PasswordPolicyOf(s.user); s.world.Settings[by] != nil {
+				v.Sentence = fmt.Sprintf("The password has expired in the domain: %s has passwords end after %s.", by, providers.FormatDuration(policy.MaxAge))
+			}
 		}
 	}
 	s.serviceRemarks(&v)
@@ -256,7 +262,7 @@ func (s *signingIn) lost() string {
 	if len(by) < len(s.proven) {
 		chance = " Another controller that the device may find keeps it."
 	}
-	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.u.Out.DN) {
+	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)) {
 		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", theyDelete(d, by), chance)
 	}
 	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", theyDelete(d, by), chance)

@@ -80,9 +80,9 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
 		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, "", "", nil, nil
+	c.KeyID, c.Gestures, c.Sensed, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
-		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
+		c.Session, c.Ticket, c.Partial, c.Token = false, nil, time.Time{}, nil
 	}
 }
 
@@ -243,29 +243,20 @@ func (p *planning) notRenamed(was, is *hello.User) {
 	}
 }
 
-// expiry is when a password ends by the domain's policy.
+// expiry is when a password ends by the policy on it, which may come to the user
+// from elsewhere than before: as the domain says it, where its age is the same.
 func (p *planning) expiry(u *hello.User, a *Account) time.Time {
-	d, was := p.is.Domains[string(u.In.Domain)], p.was.Domains[string(u.In.Domain)]
-	if d == nil || a.PasswordSet.IsZero() {
+	policy, by := p.is.PasswordPolicyOf(u.Addr)
+	if by == "" || a.PasswordSet.IsZero() {
 		return a.PasswordExpires
 	}
-	if was != nil && maxAge(was) == maxAge(d) && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
-		return a.PasswordExpires // as the domain says it
+	if was, had := p.was.PasswordPolicyOf(u.Addr); had != "" && was.MaxAge == policy.MaxAge && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
+		return a.PasswordExpires
 	}
-	if age := maxAge(d); age > 0 {
-		return a.PasswordSet.Add(age)
+	if policy.MaxAge > 0 {
+		return a.PasswordSet.Add(policy.MaxAge)
 	}
 	return time.Time{}
-}
-
-// usualAge is a domain's default policy (Windows Server).
-const usualAge = 42 * 24 * time.Hour
-
-func maxAge(d *hello.Domain) time.Duration {
-	if d.In.PasswordPolicy == nil {
-		return usualAge
-	}
-	return d.In.PasswordPolicy.MaxAge
 }
 
 func (p *planning) devices() {

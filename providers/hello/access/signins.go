@@ -10,7 +10,8 @@ import (
 
 // SignIns are those that people with a Hello credential can try: for each
 // enrollment, by PIN and by each of its gestures, to Windows, the tenant and its
-// applications, and the user's domain and its services.
+// applications, and the user's domain and its services; and the unlock of a session
+// where that ends otherwise than the sign-in.
 func (l *Lab) SignIns() iter.Seq[Request] {
 	return func(yield func(Request) bool) {
 		to := map[[2]providers.Ref][]string{}
@@ -25,6 +26,9 @@ func (l *Lab) SignIns() iter.Seq[Request] {
 				to[key] = l.targets(u)
 			}
 			for _, g := range append([]string{"pin"}, e.In.Gestures...) {
+				if l.Unlocks(string(e.In.User), string(e.In.Device), g) && !yield(Request{User: string(e.In.User), Device: string(e.In.Device), To: ToUnlock, Gesture: g}) {
+					return
+				}
 				for _, t := range to[key] {
 					if !yield(Request{User: string(e.In.User), Device: string(e.In.Device), To: t, Gesture: g}) {
 						return
@@ -155,6 +159,9 @@ func Unsettled(w *hello.World) (sentences []string) {
 	}
 	for _, addr := range sorted(w.Domains) {
 		note(addr, w.Domains[addr].Knows, "controller", "cached_logons", "force_network_logon", "password_policy")
+	}
+	for _, addr := range sorted(w.Settings) {
+		note(addr, w.Settings[addr].Knows, "applies_to", "precedence", "max_age")
 	}
 	for _, addr := range sorted(w.Authorities) {
 		note(addr, w.Authorities[addr].Knows, "crl", "template", "parent")
