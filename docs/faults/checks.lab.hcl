@@ -105,6 +105,18 @@ check "s05" {
   expect = "kdc_certificate_unknown_revocation"
 }
 
+check "s06" {
+  after  = "31m"
+  faults = [fault.s06_delta_lists_refused]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "kdc_certificate_unknown_revocation"
+}
+
 check "s07" {
   after  = "31m"
   faults = [fault.s07_controller_outdated]
@@ -245,6 +257,17 @@ check "s27" {
 check "s29" {
   after  = "31m"
   faults = [fault.s29_sync_without_key_right]
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "key_not_synced"
+}
+
+check "s31" {
+  after  = "31m"
+  faults = [fault.s31_protected_by_adminsdholder]
   sign_in {
     user   = user.alice
     device = device.desk
@@ -436,6 +459,30 @@ check "s52_key" {
     pin    = var.pin
   }
   expect = "cached_logon_missing"
+}
+
+# No fault: a key alone is no credential for Remote Desktop.
+check "s53" {
+  after = "31m"
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+    to     = [service.desktop]
+  }
+  expect = "service_certificate_missing"
+}
+
+# A certificate beside the key is, as a smart card's.
+check "s53_certificate" {
+  after = "31m"
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    to     = [service.desktop]
+  }
+  expect = "success"
 }
 
 # Deleted in the domain alone: a cycle brings it back.

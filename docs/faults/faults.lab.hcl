@@ -46,6 +46,11 @@ fault "s05_revocation_unreachable" {
   target = authority.issuing
 }
 
+fault "s06_delta_lists_refused" {
+  kind   = "delta_lists_refused"
+  target = authority.issuing
+}
+
 fault "s07_controller_outdated" {
   kind   = "controller_outdated"
   target = domain.corp
@@ -122,6 +127,11 @@ fault "s27_misconfigured" {
 fault "s29_sync_without_key_right" {
   kind   = "sync_without_key_right"
   target = sync.corp
+}
+
+fault "s31_protected_by_adminsdholder" {
+  kind   = "protected_by_adminsdholder"
+  target = user.alice
 }
 
 fault "s33_password_expired" {

@@ -7,6 +7,12 @@ fault "registration_down" {
   host   = tenant.contoso.registration_host
 }
 
+fault "one_device" {
+  kind   = "misconfigured"
+  target = tenant.contoso
+  set    = { device_quota = 1 }
+}
+
 fault "point_missing" {
   kind   = "connection_point_missing"
   target = domain.corp
@@ -97,6 +103,18 @@ run "s08_cycle" {
     device = device.desk
     pin    = var.pin
   }
+}
+
+# Bo has a device already.
+run "one_too_many" {
+  variables {
+    late = true
+  }
+  plan_options {
+    target = [device.spare]
+  }
+  faults = [fault.one_device]
+  expect = "device_quota"
 }
 
 run "hide_the_point" {

@@ -52,6 +52,9 @@ type settings struct {
 // adfs says whether the service is AD FS, which has a domain.
 func (s *settings) adfs() bool { return s.In.Kind == spec.FederationADFS }
 
+// userGroups says whether Windows' sign-in may ask for the scope ugs.
+func (s *settings) userGroups() bool { return s.In.UserGroups == nil || *s.In.UserGroups }
+
 // sealer encrypts what the service hands out.
 func (s *settings) sealer(env providers.Env) *sealed.Sealer {
 	return sealed.New("federation", nil, s.Master, randomness(env))

@@ -36,6 +36,9 @@ func signsInOnce(t *testing.T, l *previewLab) {
 
 func syncing(a attrs) edit { return set("sync.hybrid", a) }
 
+// noPlus is that a web server refuses the names of delta lists.
+var noPlus = set("authority.issuing", attrs{"crl": block(attrs{"validity": word("7d"), "delta": word("1d"), "overlap": word("12h"), "double_escaping": cty.False})})
+
 // waits is a new key that Connect does not bring, for a row's reason.
 func waits(action, row string) []sees {
 	return []sees{
@@ -123,6 +126,22 @@ var ofDomains = []effect{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+	{row: "K3", change: "the web server of the lists refuses delta lists, and certificates name no responder",
+		given: func(l *previewLab) {
+			l.change("authority.issuing", attrs{"ocsp": cty.False})
+			l.change(corp, template("none").set) // to have a certificate that names none
+			l.change(corp, template("kerberos_authentication").set)
+		},
+		edits: []edit{noPlus},
+		act:   func(_ *testing.T, l *previewLab) { l.Restart() },
+		sees: []sees{
+			{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_unknown_revocation", then: "admin_fix tgt_expiry D"},
+			{on: laptop, was: "allowed", is: "allowed"},
+		}},
+	{row: "K3", change: "the same, and they name one",
+		edits: []edit{noPlus},
+		act:   func(_ *testing.T, l *previewLab) { l.Restart() },
+		sees:  []sees{{on: laptop, to: corp, was: "allowed", is: "allowed"}}},
 	{row: "K5", change: "a device does not trust the root any more", edits: []edit{set(laptop, attrs{"trusted_roots": cty.ListValEmpty(cty.String)})}, sees: []sees{
 		{on: laptop, to: corp, was: "allowed", is: "refused kdc_certificate_untrusted", then: "admin_fix tgt_expiry D"},
 		{on: laptop, was: "allowed", is: "allowed"},

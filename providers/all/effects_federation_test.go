@@ -113,6 +113,9 @@ var ofFederation = []effect{
 			l.change(corp, attrs{"strong_certificate_mapping": word("none")})
 			l.replaceCertificate(desk, l.issue(desk, func(i *issuing) { i.template.Enrollment |= ca.NoSecurityExtension }))
 		}, sees: certificateFails("certificate_other_account", "reprovision next_signin D")},
+	{row: "D6", change: "the template of sign-in certificates leaves the identifier out, and one is enrolled", in: inCertificateTrust, edits: []edit{
+		set("authority.issuing", attrs{"template": cty.MapVal(attrs{"WHFBAuthentication": block(attrs{"enabled": cty.True, "security_identifier": cty.False})})}), makesBo},
+		sees: and(sees{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused certificate_other_account", then: "reprovision next_signin D", row: "D6"})},
 	{row: "K4", change: "controllers cannot read the lists, and keep none", in: inCertificateTrust, edits: []edit{set("authority.issuing", attrs{"crl": block(attrs{"reachable_from": words("onsite", "internet")})})},
 		act:  func(_ *testing.T, l *previewLab) { l.Restart() },
 		sees: certificateFails("certificate_revocation_unknown", "admin_fix next_signin D")},

@@ -6,7 +6,9 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"hellolab/providers"
 	"hellolab/providers/hello/access"
+	"hellolab/providers/spec"
 )
 
 const strictApp = "application.strict"
@@ -46,15 +48,36 @@ var ofPeople = []effect{
 		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password next_signin D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+	{row: "U3", change: "a group gets password settings of a day, two days ago", trust: byCloud, edits: []edit{settings(24*time.Hour, "group.staff")}, ahead: 2 * day, sees: []sees{
+		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password password_age D"},
+		{on: laptop, was: "allowed", is: "allowed"},
+	}},
+	{row: "U3", change: "the same, with key trust", edits: []edit{settings(24*time.Hour, "group.staff")}, ahead: 2 * day, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: "service.old", was: "allowed", is: "refused password_expired_on_prem", then: "change_password password_age D"},
+	}},
+	{row: "U3", change: "nobody changes a password for fifty days", trust: byCloud, act: func(_ *testing.T, l *previewLab) { l.Advance(50 * day); l.due() }, sees: []sees{
+		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password password_age D"},
+	}},
+	{row: "U3", change: "the same, with password settings of the user's that let it live", trust: byCloud,
+		given: func(l *previewLab) { l.Create("password_settings.staff", settings(24*time.Hour, "group.staff").make) },
+		edits: []edit{{addr: "password_settings.alice", make: spec.PasswordSettings{Domain: corp, Precedence: 99, AppliesTo: []providers.Ref{alice}, MaxAge: 400 * day}}}, ahead: 50 * day, sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "U4", change: "a user is disabled in the domain", edits: []edit{set(alice, attrs{"enabled_in_domain": cty.False})}, sees: []sees{
 		{on: desk, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix next_signin I", grace: true},
 		{on: laptop, to: corp, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix tgt_expiry I"},
 	}},
 	{row: "U5", change: "a user is disabled in the tenant", edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
 		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: access.ToUnlock, was: "allowed", is: "allowed"},
 		{on: desk, was: "allowed", is: "degraded user_disabled", then: "admin_fix prt_renewal D"},
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 		{on: desk, to: tenantAddr, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+	}},
+	{row: "U5", change: "the same, five hours later", ahead: 5 * time.Hour, edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: access.ToUnlock, was: "allowed", is: "refused user_disabled", then: "admin_fix next_unlock D"},
 	}},
 	{row: "U6", change: "a device is disabled in the tenant", edits: []edit{set(desk, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
 		{on: desk, was: "allowed", is: "degraded key_device_disabled", then: "admin_fix prt_renewal D"},
@@ -125,6 +148,11 @@ var ofPeople = []effect{
 	{row: "Q2", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{set(desk, attrs{"network": word("captive")})}, sees: []sees{
 		{on: desk, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
 	}},
+}
+
+// settings are password settings with a greatest age.
+func settings(age time.Duration, to ...providers.Ref) edit {
+	return edit{addr: "password_settings.staff", make: spec.PasswordSettings{Domain: corp, Precedence: 10, AppliesTo: to, MaxAge: age, MinAge: time.Hour}}
 }
 
 // bySwitch has policy turn cloud Kerberos trust on without naming the trust.

@@ -7,6 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers/adcs"
+	"hellolab/providers/spec"
 	"hellolab/providers/wire/crl"
 )
 
@@ -51,6 +52,24 @@ var ofServices = []effect{
 	{row: "U4", change: "a user with certificates for services is disabled in the domain", given: withContainerServices(laptop), edits: []edit{set(alice, attrs{"enabled_in_domain": cty.False})}, ahead: time.Minute, sees: []sees{
 		{on: laptop, to: gateway, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix immediate I"},
 		{on: laptop, to: remote, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix tgt_expiry I"},
+		{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"},
+	}},
+}
+
+// byProfile declares a certificate trust whose certificates device management delivers.
+func byProfile(l *previewLab) {
+	l.Create("trust.certificate", spec.Trust{Type: spec.TrustCertificate, Tenant: tenantAddr, Domain: corp, Authority: "authority.issuing", Delivery: "mdm_scep"})
+}
+
+// ofProfiles are the rows of sign-in certificates that device management delivers.
+var ofProfiles = []effect{
+	{row: "T4", change: "trust: key to certificate by device management, and one is enrolled: the certificate comes with the first sign-in", in: inFederatedKeyTrust, given: byProfile,
+		edits: []edit{trusts("trust.certificate"), {addr: "enrollment.bo_laptop", make: enrollment("user.bo", laptop)}}, sees: []sees{
+			{on: laptop, to: corp, was: "allowed", is: "allowed"},
+			{user: "user.bo", on: laptop, to: corp, was: "refused no_hello_credential", is: "allowed"},
+		}},
+	{row: "T4", change: "the same, and the template of its profile is not issued", in: inFederatedKeyTrust, given: byProfile, edits: []edit{trusts("trust.certificate"), issues("WHFBDeviceAuthentication", false)}, sees: []sees{
+		{on: laptop, to: corp, was: "allowed", is: "refused certificate_missing", then: "admin_fix next_signin D"},
 		{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"},
 	}},
 }

@@ -165,8 +165,37 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 			t.Errorf("%+v: %s", r, bad)
 		}
 	}
+	l.unlockAny(t, random)
 	if t.Failed() {
 		t.Logf("what was done (%s):\n%s", what, strings.Join(story, "\n"))
+	}
+}
+
+// unlockAny has sessions locked and unlocked, now and when their tokens are of age, and
+// compares each with what was decided of it.
+func (l *previewLab) unlockAny(t *testing.T, random *rand.Rand) {
+	t.Helper()
+	for _, wait := range []time.Duration{0, 5 * time.Hour} {
+		if wait > 0 {
+			l.Advance(wait)
+			l.due()
+		}
+		for range 3 {
+			all := signIns(l.world(l.records()))
+			r := all[random.IntN(len(all))]
+			if r.To = access.ToUnlock; access.Decide(l.world(l.records()), l.facts(), r).Word != access.None {
+				l.expectUnlock(t, r)
+			}
+		}
+	}
+}
+
+// expectUnlock unlocks a session, which ends as was decided.
+func (l *previewLab) expectUnlock(t *testing.T, r access.Request) {
+	t.Helper()
+	p := access.Decide(l.world(l.records()), l.facts(), r)
+	if bad := agrees(p, l.try(r)); bad != "" {
+		t.Errorf("%+v: %s", r, bad)
 	}
 }
 
@@ -383,6 +412,17 @@ var kinds = []func(*rand.Rand) edit{
 		return administers([][]string{nil, {alice}, {alice, "user.bo"}}[r.IntN(3)]...)
 	},
 	func(r *rand.Rand) edit { return set(corp, attrs{"adminsdholder_key_admins": flip(r)}) },
+	func(r *rand.Rand) edit { return set(adfs, attrs{"signing_version": whole(int64(2 + r.IntN(2)))}) },
+	func(*rand.Rand) edit { return set("trust.corp", attrs{"certificate_delivery": word("mdm_scep")}) },
+	func(r *rand.Rand) edit {
+		return settings([]time.Duration{24 * time.Hour, 400 * 24 * time.Hour}[r.IntN(2)], []providers.Ref{"group.staff", alice}[r.IntN(2)])
+	},
+	func(r *rand.Rand) edit {
+		if r.IntN(4) == 0 {
+			return edit{addr: "password_settings.staff", gone: true}
+		}
+		return set("password_settings.staff", map[string]cty.Value{"max_age": pick(r, "0s", "2d", "60d"), "applies_to": words([]string{"group.staff", "user.bo"}[r.IntN(2)])})
+	},
 	func(r *rand.Rand) edit {
 		builtIn := []cty.Value{cty.ListValEmpty(cty.String), words("face")}
 		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"biometrics": builtIn[r.IntN(2)], "sensor": cty.MapVal(attrs{"web": block(attrs{"kind": pick(r, "face", "fingerprint"), "external": flip(r)})})})

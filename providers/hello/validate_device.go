@@ -11,6 +11,14 @@ import (
 const enrollmentsPerDevice = 10
 
 func (v *validation) devices() {
+	owned := map[string]int{} // devices of a user that are there, or come before
+	for _, addr := range sortedKeys(v.Devices) {
+		if d := v.Devices[addr]; d.Exists() && d.Knows("join", "joined_by", "tenant") {
+			for _, by := range v.ownersOf(d) {
+				owned[by]++
+			}
+		}
+	}
 	for _, addr := range sortedKeys(v.Devices) {
 		d := v.Devices[addr]
 		if !d.Knows("join") {
@@ -28,9 +36,48 @@ func (v *validation) devices() {
 		default:
 			v.unlock(d)
 		}
+		v.quota(d, owned)
 		if n := len(v.EnrollmentsOn(addr)); n > enrollmentsPerDevice {
 			v.warn(addr, "", "too_many_enrollments", "Too many enrollments",
 				"%d users are enrolled on this device, and Windows supports %d. Spread them over more devices.", n, enrollmentsPerDevice)
+		}
+	}
+}
+
+// ownersOf are the users whose device it becomes in its tenant, towards their quota: who
+// joins it, or the work accounts that register it. A hybrid joined device has none.
+func (v *validation) ownersOf(d *Device) (users []string) {
+	switch JoinType(d.In.Join) {
+	case EntraJoined:
+		if by, ok := v.Joiner(d.Addr); ok {
+			users = append(users, by)
+		}
+	case Registered:
+		for _, by := range d.In.WorkAccounts {
+			users = append(users, string(by))
+		}
+	}
+	return users
+}
+
+// quota warns unless the tenant takes one more device of those whose it becomes. It
+// counts the device among owned, which has those that are there.
+func (v *validation) quota(d *Device, owned map[string]int) {
+	if d.Exists() || !d.Knows("joined_by", "tenant", "work_accounts") {
+		return
+	}
+	for _, by := range v.ownersOf(d) {
+		u := v.Users[by]
+		if u == nil || !u.Knows("tenant") {
+			continue
+		}
+		t := v.Tenants[string(u.In.Tenant)]
+		if t == nil || !t.Knows("device_quota") {
+			continue
+		}
+		if owned[by]++; owned[by] > t.In.DeviceQuota {
+			v.warn(d.Addr, "", "device_quota", "Too many devices of one user",
+				"With this device %s has %d, and device_quota of %s is %d: the tenant will refuse to register it (0x801C000E). Let another user join it, remove a device, or raise the quota.", by, owned[by], t.Addr, t.In.DeviceQuota)
 		}
 	}
 }

@@ -79,14 +79,6 @@ func (v *validation) passwordRules(addr, prefix string, p spec.PasswordPolicy, k
 			v.problem(addr, path, "password_policy_range", "Out of range", "%s is %d, and Windows takes 0 to %d.", bound.name, bound.n, bound.below)
 		}
 	}
-	for _, age := range []struct {
-		name string
-		d    time.Duration
-	}{{"max_age", p.MaxAge}, {"min_age", p.MinAge}} {
-		if age.d < 0 && knows(prefix+age.name) {
-			v.problem(addr, prefix+age.name, "password_policy_range", "Out of range", "%s is less than nothing. Give \"0s\", or a duration.", age.name)
-		}
-	}
 	if knows(prefix+"max_age", prefix+"min_age") && p.MaxAge > 0 && p.MinAge >= p.MaxAge {
 		v.problem(addr, prefix+"min_age", "password_ages", "Passwords expire before they may be changed",
 			"min_age is %s and max_age %s. Set min_age below max_age.", providers.FormatDuration(p.MinAge), providers.FormatDuration(p.MaxAge))
@@ -118,6 +110,7 @@ func (v *validation) authorities() {
 				}
 			}
 		}
+		v.deltaLists(addr, a)
 		if c := a.In.CRL; c != nil && a.Knows("crl.validity", "crl.delta", "crl.overlap") {
 			if c.Validity < time.Hour || c.Delta < 0 || c.Overlap < 0 || c.Delta >= c.Validity {
 				v.problem(addr, "crl", "crl_times", "Lists that cannot be", "A base list is good for an hour at least, and a delta list for less than the base list. Change validity or delta.")

@@ -98,12 +98,12 @@ func TestValidateHybrid(t *testing.T) {
 		{"no sync", func(l lab) { delete(l, "sync.up") }, nil,
 			[]string{"device.desk domain hybrid_join_needs_sync", "trust.key domain trust_needs_sync", "user.alice domain user_in_both_needs_sync"}},
 		{"a sync of another tenant", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			with(l, "sync.up", func(s *spec.Sync) { s.Tenant = "tenant.fabrikam" })
 		}, nil, []string{"device.desk domain hybrid_join_needs_sync", "trust.key domain trust_needs_sync", "user.alice domain user_in_both_needs_sync"}},
 		{"two syncs", func(l lab) { l["sync.again"] = l["sync.up"] }, nil, []string{"sync.up domain sync_twice"}},
 		{"two syncs of one server", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			l["sync.zwei"] = spec.Sync{Tenant: "tenant.fabrikam", Domain: "domain.corp", Interval: time.Hour, Enabled: true, KeyExport: true, KeyRight: true}
 		}, nil, []string{"sync.zwei domain sync_server_taken"}},
 		{"no interval", sync(func(s *spec.Sync) { s.Interval = 0 }), nil, []string{"sync.up interval interval_not_positive"}},

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,9 +76,9 @@ func serviceOf(env providers.Env, in spec.User) (*service, error) {
 // the tenant then has none.
 func (s *service) elsewhere() bool { return s != nil && s.thirdParty }
 
-// account returns what the service has of the user, nil for nothing.
-func (s *service) account(ctx context.Context, env providers.Env) (*adfs.Account, error) {
-	a, err := s.Account(ctx, env, s.name)
+// account returns what the service has of the user by a name, nil for nothing.
+func (s *service) account(ctx context.Context, env providers.Env, name string) (*adfs.Account, error) {
+	a, err := s.Account(ctx, env, name)
 	var none *adfs.NotFound
 	if errors.As(err, &none) {
 		return nil, nil
@@ -131,6 +132,18 @@ func (s *service) register(ctx context.Context, env providers.Env, in spec.User,
 	return s.SetAccount(ctx, env, a)
 }
 
+// renew is register of a user who has an account in the tenant. At a third party's
+// service that does not have the user yet, no account is made without a password:
+// the next refresh finds it missing (seen), and the plan sets one.
+func (s *service) renew(ctx context.Context, env providers.Env, in spec.User, former, immutableID, secret, password string) error {
+	if s.elsewhere() && password == "" {
+		if a, err := s.account(ctx, env, cmp.Or(former, s.name)); err != nil || a == nil {
+			return err
+		}
+	}
+	return s.register(ctx, env, in, former, immutableID, secret, password)
+}
+
 // follow takes what is known of a user away from a service that is no more theirs.
 // One that still is knew them by the former name, "" for the same.
 func (s *service) follow(ctx context.Context, env providers.Env, was spec.User) (former string, err error) {
@@ -161,7 +174,7 @@ func (s *service) seen(ctx context.Context, env providers.Env, o *userObject, im
 	if s == nil {
 		return nil
 	}
-	a, err := s.account(ctx, env)
+	a, err := s.account(ctx, env, s.name)
 	if err != nil {
 		return err
 	}

@@ -181,16 +181,18 @@ func registerBoth(ctx context.Context, env providers.Env, was *spec.User, in spe
 	if err != nil {
 		return err
 	}
-	former, password := "", ""
-	if was != nil {
-		if former, err = at.follow(ctx, env, *was); err != nil {
-			return err
-		}
+	if was == nil {
+		return at.register(ctx, env, in, "", u.ImmutableID, secret, string(in.Password))
 	}
-	if was == nil || was.PasswordVersion != in.PasswordVersion {
+	former, err := at.follow(ctx, env, *was)
+	if err != nil {
+		return err
+	}
+	password := ""
+	if was.PasswordVersion != in.PasswordVersion {
 		password = string(in.Password)
 	}
-	return at.register(ctx, env, in, former, u.ImmutableID, secret, password)
+	return at.renew(ctx, env, in, former, u.ImmutableID, secret, password)
 }
 
 // setGroups makes the memberships in one directory what is declared.

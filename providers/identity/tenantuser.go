@@ -263,7 +263,7 @@ func updateTenantUser(ctx context.Context, env providers.Env, o userObject, in s
 	}
 	former, err := at.follow(ctx, env, o.In)
 	if err == nil {
-		err = at.register(ctx, env, in, former, g.ImmutableID, a.totp, string(password))
+		err = at.renew(ctx, env, in, former, g.ImmutableID, a.totp, string(password))
 	}
 	return out, err
 }

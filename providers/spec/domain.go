@@ -87,6 +87,7 @@ type AuthorityTemplate struct {
 	Enroll  []providers.Ref `lab:"enroll" ref:"group,user" doc:"Who may enroll besides those whom Windows lets."`
 	Subject *bool           `lab:"subject" doc:"Whether certificates bear the distinguished name of the account as their subject; as Windows has it when absent. Kerberos clients find the domain by it, or by the UPN."`
 	UPN     *bool           `lab:"upn" doc:"Whether they bear the user principal name as an alternative name; as Windows has it when absent."`
+	SID     *bool           `lab:"security_identifier" doc:"Whether they bear the account's security identifier, by which domains map them strongly (KB5014754); as Windows has it when absent."`
 	For     []providers.Ref `lab:"on_behalf_of" ref:"group,user" doc:"For whom enrollment agents may ask by it (restricted enrollment agents); for anybody who may enroll when absent, for nobody when empty."`
 }
 
@@ -95,6 +96,7 @@ type AuthorityCRL struct {
 	Validity      time.Duration `lab:"validity" default:"7d" doc:"How long a base list is good."`
 	Delta         time.Duration `lab:"delta" default:"1d" doc:"How long a delta list is good; \"0s\": none is published."`
 	ReachableFrom []string      `lab:"reachable_from" enum:"onsite,internet,dc" doc:"From where the lists and OCSP are reached; from everywhere when absent."`
+	DoubleEscape  *bool         `lab:"double_escaping" default:"true" doc:"Whether its web server serves files whose names have a plus sign, as those of delta lists do (IIS: allowDoubleEscaping). Without, it answers 404 for them, and the base list alone says too little: who has no OCSP to ask does not learn whether a certificate is revoked."`
 	Overlap       time.Duration `lab:"overlap" default:"12h" doc:"How much longer than to the next publication a list is good."`
 }
 

@@ -19,6 +19,7 @@ type Tenant struct {
 	Authentication string           `lab:"authentication" default:"managed" enum:"managed,federated" doc:"Who checks passwords: the tenant itself, or a federation service."`
 	Federation     providers.Ref    `lab:"federation" ref:"federation" doc:"The federation service of a tenant whose authentication is \"federated\"; its domains are federated with it."`
 	Attestation    string           `lab:"attestation" default:"preferred" enum:"required,preferred,off" doc:"Whether a Hello key must prove that it was made in a TPM."`
+	DeviceQuota    int              `lab:"device_quota" default:"50" doc:"How many devices a user may have joined to, or registered with, the tenant (userDeviceQuota; Microsoft Entra's default). Hybrid joined devices do not count, and those that are over a lower quota stay."`
 	ReplyCipher    string           `lab:"reply_cipher" default:"cbc" enum:"cbc,gcm" doc:"How replies to a primary refresh token are encrypted: as recorded from the cloud, or as the specification has it (reading R17)."`
 	MFA            *TenantMFA       `lab:"mfa,block" doc:"Who verifies second factors."`
 	Lifetimes      *TenantLifetimes `lab:"lifetimes,block" doc:"How long what the tenant issues stays good."`

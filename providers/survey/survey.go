@@ -152,12 +152,16 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 			continue
 		}
 		delete(unseen, a)
+		a.NoSecret = u.PasswordChanged == ""
 		for _, k := range u.HelloKeys {
 			a.TenantKeys = append(a.TenantKeys, access.Key{ID: k.KeyIdentifier, DeviceID: k.DeviceID})
 		}
 	}
 	for a := range unseen {
 		a.Absent = true
+	}
+	if err := s.trusted(c, t); err != nil {
+		return err
 	}
 	return s.registered(c, t.Addr)
 }

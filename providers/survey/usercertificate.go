@@ -30,6 +30,7 @@ func (s *survey) userCertificates() {
 
 func (s *survey) userCertificate(leaf *x509.Certificate, c *access.UserCertificate) {
 	c.ForClient = adcert.HasEKU(leaf, adcert.EKUClientAuth)
+	c.Responder = len(leaf.OCSPServer) > 0
 	c.ForLogon = adcert.HasEKU(leaf, adcert.EKUKPClientAuth, adcert.EKUSmartCardLogon)
 	if id, ok, err := adcert.SID(leaf); ok && err == nil {
 		c.SID = id.String()
@@ -74,6 +75,15 @@ func (s *survey) federations() error {
 			}
 		}
 		s.facts.Federations[o.Addr] = f
+		if o.In.Kind == spec.FederationThirdParty {
+			tenants, listErr := s.federatedWith(o.Addr)
+			if listErr != nil {
+				return listErr
+			}
+			if err := s.elsewhere(o, tenants); err != nil {
+				s.gap("The accounts of "+o.Addr, err)
+			}
+		}
 	}
 	return err
 }

@@ -76,7 +76,7 @@ type issuer struct {
 func (c *cloudAP) at() issuer {
 	if c.sts != nil {
 		host := c.sts.Out.Host
-		return issuer{event.STS, "AD FS", host, adfs.Issuer(host), host, "https://" + host + adfsToken, "openid aza", "bearer", tableEnterprise}
+		return issuer{event.STS, "AD FS", host, adfs.Issuer(host), host, "https://" + host + adfsToken, "openid aza ugs", "bearer", tableEnterprise}
 	}
 	t := c.tenant
 	return issuer{event.EntraID, "the tenant", t.TenantID, t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", "Bearer", tablePRT}

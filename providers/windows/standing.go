@@ -157,8 +157,12 @@ func (s *standingReader) partial(sid, _ string) error {
 // one that ends last.
 func (s *standingReader) primary(sid, credential string) error {
 	rec, _, err := load[prtRecord](s.Reader, tablePRT, sid+"|"+credential)
-	if c := s.of(sid); rec.Expires.After(c.PRT) {
+	c := s.of(sid)
+	if rec.Expires.After(c.PRT) {
 		c.PRT = rec.Expires
+	}
+	if credential == byHello {
+		c.Token = &access.Token{Obtained: rec.Obtained, Ends: rec.Expires}
 	}
 	return err
 }

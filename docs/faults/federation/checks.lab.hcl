@@ -11,6 +11,17 @@ check "s34" {
   expect = "certificate_missing"
 }
 
+# AD FS knows the device and refuses what its sign-in asks for (events 1021 and 362).
+check "s09" {
+  faults = [fault.s09_scope_missing]
+  provision {
+    user   = user.bo
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "no_enterprise_prt"
+}
+
 check "s47" {
   faults = [fault.s47_not_in_ntauth]
   sign_in {

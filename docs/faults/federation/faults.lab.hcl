@@ -1,5 +1,10 @@
 # The faults of the scenarios.
 
+fault "s09_scope_missing" {
+  kind   = "scope_missing"
+  target = federation.sts
+}
+
 fault "s47_not_in_ntauth" {
   kind   = "not_in_ntauth"
   target = authority.issuing

@@ -147,7 +147,8 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 	}
 	if ground == noRight {
 		if a.Name == attrKeys {
-			log.refused(o, d.unlisted(who, o))
+			why, hint := d.unlisted(who, o)
+			log.refused(o, why, hint)
 		}
 		return accessDenied("You may not write %s of %s.", a.Name, o.DN)
 	}
@@ -171,7 +172,7 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 	}
 	if ground == validated {
 		if err := d.validateOwn(o, a, was, now); err != nil {
-			log.refused(o, "a computer may not write such a value of itself")
+			log.refused(o, "a computer may not write such a value of itself", hintKeys)
 			return err
 		}
 	}

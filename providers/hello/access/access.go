@@ -14,7 +14,8 @@ import (
 const ByPassword = "password"
 
 // Request is a sign-in. Targets are addresses of the tenant, its applications,
-// domains and their services; "" is Windows itself.
+// domains and their services; "" is Windows itself, ToUnlock the user's session on
+// the device, which is locked.
 type Request struct {
 	User    string
 	Device  string
@@ -87,6 +88,8 @@ type signingIn struct {
 	weak  bool             // a controller does not take AES256
 	or    []End            // other ends, by chance
 
+	unlock bool // of a session, not a sign-in
+
 	proven []string // controllers that give a ticket for the key
 }
 
@@ -105,12 +108,16 @@ func (l *Lab) Decide(r Request) Verdict {
 	if s.to, there = s.target(); !there || s.u == nil || s.d == nil {
 		return Verdict{Word: None, Reason: "no_hello_credential", Confidence: Documented}
 	}
+	if s.unlock = s.To == ToUnlock; s.unlock {
+		s.To = ""
+	}
 	if s.machine == nil {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
 	}
 	v := s.flow()
 	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
 	s.remarks(&v)
+	s.unlockRemarks(&v)
 	return v
 }
 
@@ -121,6 +128,8 @@ func (s *signingIn) target() (t target, ok bool) {
 	switch {
 	case s.To == "":
 		return t, true
+	case s.To == ToUnlock:
+		return t, s.u != nil && s.d != nil && (s.machine == nil || s.locked())
 	case w.Tenants[s.To] != nil:
 		return target{tenant: true}, s.u != nil && string(s.tenant()) == s.To
 	case w.Applications[s.To] != nil:
@@ -214,6 +223,9 @@ func (s *signingIn) a1() Verdict {
 	if v, ok := s.release(hello.A1); !ok {
 		return v
 	}
+	if code, goesOn := s.goesOn(); goesOn {
+		return s.conclude(hello.A1, "B", code)
+	}
 	switch code, letter := s.token("B", "C"); {
 	case outOfReach(code) && s.d.In.Join == string(hello.EntraJoined):
 		return s.cachedSession(code, letter)
@@ -241,6 +253,10 @@ func (s *signingIn) firstUse() Verdict {
 		at.check = "B"
 	}
 	if s.byCertificate() {
+		if c, _ := s.delivered(); c != nil {
+			s.asked = c
+			defer func() { s.asked = nil }()
+		}
 		switch c := s.shown(); {
 		case c == nil:
 			return s.refuse(s.route.Domain, "A", "certificate_missing")
@@ -299,6 +315,9 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	}
 	s.open = true // by some controllers only, when they differ
 	cloudless, last := s.token("F", "G")
+	if code, goesOn := s.goesOn(); goesOn {
+		cloudless, last = code, "F"
+	}
 	switch {
 	case s.to.domain != "":
 		return s.conclude(flow, last, cmp.Or(s.byTicket(live, last, s.partialNow(cloudless)), code))

@@ -31,6 +31,8 @@ func (s *signingIn) cachedSession(code, letter string) Verdict {
 	}
 	s.open, s.apart = true, code
 	switch {
+	case s.byContainer() != "":
+		return s.conclude(hello.A1, "E", s.reachByCertificate("E"))
 	case s.to.domain != "" && s.route.Domain == "":
 		return s.refuse(hello.A1, "E", "domain_not_reached")
 	case s.to.domain != "":

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"slices"
 	"strings"
 
@@ -59,8 +61,8 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 		s.or = append(s.or, End{})
 		return "certificate_revoked"
 	}
-	for _, a := range chain {
-		if !controllersReach(a) {
+	for i, a := range chain {
+		if !controllersReach(a) || hello.DeltaListsRefused(a.In) && !asks(chain, i, c.Responder) {
 			s.or = append(s.or, End{})
 			return "certificate_revocation_unknown"
 		}
@@ -147,18 +149,37 @@ func (s *signingIn) chainOf(authority string) (chain []*hello.Authority) {
 	return chain
 }
 
+// asks reports whether a responder is asked about what the authority at place i of a
+// chain issued, and not its lists: the leaf names one, or the certificate of the
+// authority below does.
+func asks(chain []*hello.Authority, i int, leaf bool) bool {
+	if i == 0 {
+		return leaf
+	}
+	block, _ := pem.Decode([]byte(chain[i-1].Out.Certificate))
+	if block == nil { // not made yet
+		return chain[i].In.OCSP
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && len(c.OCSPServer) > 0
+}
+
 // controllersReach reports whether controllers get what an authority publishes.
 func controllersReach(a *hello.Authority) bool {
 	return a.In.CRL == nil || a.In.CRL.ReachableFrom == nil || slices.Contains(a.In.CRL.ReachableFrom, "dc")
 }
 
 // SignInCertificate is the certificate that a device shows a domain for a user's
-// key, nil without one, and the code for which the domain's controllers refuse it.
+// key, or gets at the very sign-in, nil without one, and the code for which the
+// domain's controllers refuse it.
 func (l *Lab) SignInCertificate(user, device, domain string) (c *UserCertificate, code string) {
 	s := &signingIn{pair: l.pair(user, device), Request: Request{User: user, Device: device, To: domain}}
 	d := l.world.Domains[domain]
 	if d == nil || s.d == nil || s.u == nil {
 		return nil, "certificate_missing"
+	}
+	if c, _ := s.delivered(); c != nil {
+		s.asked = c
 	}
 	if s.unknownName(d) {
 		return s.shown(), "certificate_name_unknown"

@@ -10,6 +10,9 @@ func (s *signingIn) a5() Verdict {
 		return v
 	}
 	cloudless, letter := s.token("A", "C")
+	if code, goesOn := s.goesOn(); goesOn && s.facts.Now.Before(s.credential.Partial) {
+		cloudless, letter = code, "B"
+	}
 	switch {
 	case cloudless != "" && !outOfReach(cloudless):
 		return s.conclude(hello.A5, letter, cloudless)

@@ -229,8 +229,8 @@ func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
 		return "kdc_certificate_revoked"
 	}
 	if s.d.In.RevocationUnknown != "allow" {
-		for _, a := range chain {
-			if !s.reachesLists(a) {
+		for i, a := range chain {
+			if !s.reachesLists(a) || hello.DeltaListsRefused(a.In) && !asks(chain, i, c.Responder) {
 				return "kdc_certificate_unknown_revocation"
 			}
 		}

@@ -11,7 +11,7 @@ import (
 // gets one.
 func (s *signingIn) enterprise() string {
 	switch {
-	case !s.nonceOfSTS(), !s.machine.Written:
+	case !s.nonceOfSTS(), !s.machine.Written, !hello.GivesUserGroups(s.world.FederationOn(s.d.In.Domain)):
 		return "no_enterprise_prt"
 	case !s.u.In.EnabledInDomain, s.account.Locked:
 		return "no_enterprise_prt"

@@ -19,6 +19,9 @@ type Facts struct {
 	Syncs    map[string]Schedule // syncs
 	// Federations are what federation services hold.
 	Federations map[string]*Federation
+	// Tenants are what federated tenants know of their federation services; a managed one
+	// is absent.
+	Tenants map[string]*Tenant
 	// Servers is why Kerberos server objects of cloud Kerberos trusts serve nobody, a
 	// code by the trust: objects that are deleted, keys that differ. "": they serve.
 	Servers map[string]string
@@ -29,7 +32,7 @@ type Facts struct {
 
 // NewFacts returns the facts of a lab that is empty.
 func NewFacts(now time.Time) *Facts {
-	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Servers: map[string]string{}}
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Tenants: map[string]*Tenant{}, Servers: map[string]string{}}
 }
 
 // Machine is what a device keeps.
@@ -72,6 +75,7 @@ type Credential struct {
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
+	Token          *Token       // LSASS's primary refresh token by the key; nil: there is none
 	PRT            time.Time    // end of the primary refresh token; zero: there is none
 	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
 }
@@ -88,6 +92,7 @@ type UserCertificate struct {
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
 	ForClient bool   // has that of client authentication
+	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
 }
 
@@ -96,6 +101,13 @@ type Federation struct {
 	// Agent is the enrollment agent certificate of its registration authority; nil without
 	// one.
 	Agent *AgentCertificate
+}
+
+// Tenant is what a federated tenant knows of its federation service: the metadata
+// that it read, which it reads again a day later.
+type Tenant struct {
+	Stale bool      // the service signs by a certificate that the tenant does not know
+	Next  time.Time // when it reads the metadata again; zero: not known
 }
 
 // AgentCertificate is an enrollment agent's.
@@ -118,6 +130,9 @@ type CachedLogon struct {
 	Trust hello.Trust // by which the key was proven; "" is key trust
 }
 
+// Token is a primary refresh token.
+type Token struct{ Obtained, Ends time.Time }
+
 // Ticket is a ticket-granting ticket, and the tickets it brought.
 type Ticket struct {
 	Realm    string
@@ -134,6 +149,8 @@ type Account struct {
 	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
 	DN         string   // in the domain, before a plan that gives the account another name
+	NoSecret   bool     // the tenant has no password of it: none was set while another vendor's service had it
+	Elsewhere  bool     // another vendor's federation service has the account, with a password
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
@@ -172,6 +189,7 @@ type Certificate struct {
 	ForKDC    bool // has the purpose of KDC authentication
 	ForServer bool // has that of server authentication
 	Named     bool // names the domain
+	Responder bool // names an OCSP responder
 	Revoked   bool
 }
 
@@ -205,6 +223,10 @@ func (f *Facts) clone() *Facts {
 	for k, v := range f.Federations {
 		own := *v
 		out.Federations[k] = &own
+	}
+	for k, v := range f.Tenants {
+		own := *v
+		out.Tenants[k] = &own
 	}
 	maps.Copy(out.Syncs, f.Syncs)
 	maps.Copy(out.Servers, f.Servers)

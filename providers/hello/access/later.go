@@ -29,6 +29,9 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 			p.agent(w.Federations[addr], held)
 		}
 	}
+	for _, addr := range sorted(w.Tenants) {
+		p.reread(w.Tenants[addr])
+	}
 	return p.Facts
 }
 
@@ -264,7 +267,7 @@ func (p *planning) enrolled(d *hello.Domain, have *Certificate, template string)
 	kerberos := template == spec.TemplateKerberosAuthentication
 	return &Certificate{
 		Template: template, Authority: from[0].Addr, NotBefore: p.Now.Add(-backdate), NotAfter: ends,
-		ForKDC: kerberos, ForServer: true, Named: kerberos,
+		ForKDC: kerberos, ForServer: true, Named: kerberos, Responder: from[0].In.OCSP,
 	}
 }
 

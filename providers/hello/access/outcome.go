@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
 
 // outcome is what a refusal means for the people.
@@ -72,6 +74,7 @@ var outcomes = map[string]outcome{
 
 	"federation_unreachable": {AdminFix, AtOnce, Documented, "Q3"},
 	"wrong_password":         {AdminFix, NextSignIn, Inferred, ""},
+	"assertion_refused":      {NoAction, AtOnce, Documented, "Q3"},
 
 	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
 	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},
@@ -119,6 +122,16 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 	if s.weak && code == "domain_refused" {
 		v.Rule, v.Confidence, v.Sentence = "D8", Documented, "No controller takes AES256, and cloud Kerberos trust needs it."
 	}
+	switch code {
+	case "assertion_refused":
+		s.untilReread(&v)
+	case "wrong_password":
+		s.noPassword(&v)
+	case "certificate_missing":
+		if _, why := s.delivered(); why != "" {
+			v.Action, v.Sentence = AdminFix, why
+		}
+	}
 	if !s.ended.IsZero() {
 		switch code {
 		case "kdc_no_certificate":
@@ -127,6 +140,9 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 			v.At, v.Sentence = s.ended, "The sign-in certificate has ended; a sign-in in the six weeks before has the registration authority renew it."
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
+			if policy, by := s.world.PasswordPolicyOf(s.user); s.world.Settings[by] != nil {
+				v.Sentence = fmt.Sprintf("The password has expired in the domain: %s has passwords end after %s.", by, providers.FormatDuration(policy.MaxAge))
+			}
 		}
 	}
 	s.serviceRemarks(&v)
@@ -142,6 +158,33 @@ func (s *signingIn) outOfScope(v *Verdict) {
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
 	case v.Reason != "user_unknown" && !hello.InScope(sync.In.Scope, computer(s.world, s.d)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
+	}
+}
+
+// noPassword says of a right password why it is none: nobody has one where it is
+// checked.
+func (s *signingIn) noPassword(v *Verdict) {
+	t := s.world.Tenants[string(s.tenant())]
+	sts := federatedTenant(s.world, t)
+	switch {
+	case t == nil:
+	case sts == nil && s.account.NoSecret:
+		v.Sentence = fmt.Sprintf("%s has no password of the user, until password_version is raised.", t.Addr)
+	case sts != nil && sts.In.Kind == spec.FederationThirdParty && !s.account.Elsewhere:
+		v.Sentence = fmt.Sprintf("%s has no account of the user, until password_version is raised.", sts.Addr)
+	}
+}
+
+// untilReread says when the tenant reads the metadata of its federation service again,
+// and with it the token-signing certificate.
+func (s *signingIn) untilReread(v *Verdict) {
+	t := s.world.Tenants[string(s.tenant())]
+	if t == nil || s.facts.Tenants[t.Addr] == nil {
+		return
+	}
+	v.Sentence = fmt.Sprintf("%s signs by a certificate that %s does not know yet.", t.In.Federation, t.Addr)
+	if next := s.facts.Tenants[t.Addr].Next; next.After(s.facts.Now) {
+		v.Sentence = fmt.Sprintf("%s signs by a certificate that %s does not know before it reads the service's metadata again, at %s.", t.In.Federation, t.Addr, next.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -219,7 +262,7 @@ func (s *signingIn) lost() string {
 	if len(by) < len(s.proven) {
 		chance = " Another controller that the device may find keeps it."
 	}
-	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.u.Out.DN) {
+	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)) {
 		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", theyDelete(d, by), chance)
 	}
 	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", theyDelete(d, by), chance)

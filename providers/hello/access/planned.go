@@ -33,10 +33,12 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.servers()
 	p.syncs()
 	p.federations()
+	p.tenants()
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
 	p.certificatesCome()
+	p.passwordless()
 	p.leaving()
 	return p.Facts
 }
@@ -80,7 +82,7 @@ func (p *planning) forget(e *hello.Enrollment) {
 	}
 	c.KeyID, c.Gestures, c.Sensed, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
-		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
+		c.Session, c.Ticket, c.Partial, c.Token = false, nil, time.Time{}, nil
 	}
 }
 
@@ -203,10 +205,14 @@ func (p *planning) users() {
 		if a == nil {
 			a = &Account{PasswordSet: p.Now, MustChange: u.In.PasswordExpired, NoPassword: !u.HasPassword}
 			p.Accounts[addr], changed = a, true
+			p.givesPassword(u, a, true)
 		} else if was != nil {
 			changed = !reflect.DeepEqual(was.In, u.In)
 			if was.In.PasswordVersion != u.In.PasswordVersion || was.In.PasswordExpired != u.In.PasswordExpired {
 				a.PasswordSet, a.MustChange = p.Now, u.In.PasswordExpired
+			}
+			if was.In.PasswordVersion != u.In.PasswordVersion {
+				p.givesPassword(u, a, false)
 			}
 		}
 		if u.In.Domain == "" {
@@ -237,29 +243,20 @@ func (p *planning) notRenamed(was, is *hello.User) {
 	}
 }
 
-// expiry is when a password ends by the domain's policy.
+// expiry is when a password ends by the policy on it, which may come to the user
+// from elsewhere than before: as the domain says it, where its age is the same.
 func (p *planning) expiry(u *hello.User, a *Account) time.Time {
-	d, was := p.is.Domains[string(u.In.Domain)], p.was.Domains[string(u.In.Domain)]
-	if d == nil || a.PasswordSet.IsZero() {
+	policy, by := p.is.PasswordPolicyOf(u.Addr)
+	if by == "" || a.PasswordSet.IsZero() {
 		return a.PasswordExpires
 	}
-	if was != nil && maxAge(was) == maxAge(d) && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
-		return a.PasswordExpires // as the domain says it
+	if was, had := p.was.PasswordPolicyOf(u.Addr); had != "" && was.MaxAge == policy.MaxAge && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
+		return a.PasswordExpires
 	}
-	if age := maxAge(d); age > 0 {
-		return a.PasswordSet.Add(age)
+	if policy.MaxAge > 0 {
+		return a.PasswordSet.Add(policy.MaxAge)
 	}
 	return time.Time{}
-}
-
-// usualAge is a domain's default policy (Windows Server).
-const usualAge = 42 * 24 * time.Hour
-
-func maxAge(d *hello.Domain) time.Duration {
-	if d.In.PasswordPolicy == nil {
-		return usualAge
-	}
-	return d.In.PasswordPolicy.MaxAge
 }
 
 func (p *planning) devices() {

@@ -21,8 +21,8 @@ func (p *planning) protect(d *hello.Domain) {
 	if !due {
 		return
 	}
-	for addr, a := range p.Accounts {
-		if p.is.Protected(addr, d.Addr) {
+	for _, user := range p.is.ProtectedIn(d.Addr) {
+		if a := p.Accounts[user]; a != nil {
 			a.Guarded = !d.In.ProtectedKeys
 		}
 	}
@@ -37,8 +37,8 @@ func (c *calendar) protections(note func(time.Time), f *Facts) map[string]bool {
 		if held == nil {
 			continue
 		}
-		for user, a := range f.Accounts {
-			if c.world.Protected(user, addr) && a.Guarded == d.In.ProtectedKeys {
+		for _, user := range c.protected(addr) {
+			if a := f.Accounts[user]; a != nil && a.Guarded == d.In.ProtectedKeys {
 				note(held.Protection.Next)
 				changes[addr] = true
 				break
@@ -46,6 +46,16 @@ func (c *calendar) protections(note func(time.Time), f *Facts) map[string]bool {
 		}
 	}
 	return changes
+}
+
+// protected are the administrators of a domain, who do not change.
+func (c *calendar) protected(domain string) []string {
+	users, ok := c.admins[domain]
+	if !ok {
+		users = c.world.ProtectedIn(domain)
+		c.admins[domain] = users
+	}
+	return users
 }
 
 // guarded reports whether the domain refuses the user's key when a sync would write

@@ -172,6 +172,17 @@ func (p *planning) signInCertificate(u *hello.User, authority string) *UserCerti
 	if c.SID == "" {
 		c.SID = planned(u.Addr)
 	}
+	if a := p.is.Authorities[authority]; a != nil {
+		c.Responder = a.In.OCSP
+		if t := a.In.Templates[hello.SignInTemplate]; t != nil {
+			if t.UPN != nil && !*t.UPN {
+				c.UPN = ""
+			}
+			if t.SID != nil && !*t.SID {
+				c.SID = ""
+			}
+		}
+	}
 	if home := p.is.Domains[string(u.In.Domain)]; home != nil {
 		c.Domain = strings.ToLower(home.In.DNSName)
 	}

@@ -44,8 +44,8 @@ func (s *signingIn) reachByCertificate(letter string) string {
 		return "domain_not_reached"
 	case s.to.service.In.Kind == spec.ServiceRDP:
 		return s.remoteDesktop(c, letter)
-	case s.d.In.Network == string(hello.NoNetwork):
-		return "no_line_of_sight"
+	case s.away() != "":
+		return s.away()
 	}
 	return s.gateway(c, d)
 }
@@ -89,12 +89,6 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 func (s *signingIn) remoteDesktop(c *UserCertificate, letter string) string {
 	s.asked = c
 	defer func() { s.asked = nil }()
-	if c.UPN != "" && !c.names(s.u, s.world.Domains[s.to.domain]) {
-		if s.inside(s.tunnel()) {
-			return "not_domain_account" // nobody has that name
-		}
-		return "no_line_of_sight"
-	}
 	code, _ := s.domainSignIn(s.to.domain, s.inside(s.tunnel()), letters{letter, letter, letter})
 	switch {
 	case code != "" && code != mixed:
@@ -125,7 +119,7 @@ func (s *signingIn) serviceRemarks(v *Verdict) {
 		anew(fmt.Sprintf("The %s certificate has ended, and no device renews it: have it made anew (apply -replace).", purpose))
 	case "certificate_revoked":
 		anew(fmt.Sprintf("The %s certificate is revoked: have it made anew (apply -replace).", purpose))
-	case "certificate_other_account", "certificate_name_mismatch":
+	case "certificate_other_account", "certificate_name_mismatch", "certificate_name_unknown":
 		anew(fmt.Sprintf("The %s certificate does not map to the account: have it made anew (apply -replace).", purpose))
 	}
 	if s.to.service.In.Kind == spec.ServiceVPN && v.When == NextTGT {
@@ -220,6 +214,8 @@ func (p *planning) furtherCertificate(in *hello.Certificate) (code string) {
 func (p *planning) byProfile(s *signingIn, a *hello.Authority, template string) string {
 	ends := endOf(a)
 	switch t := a.In.Templates[template]; {
+	case s.away() != "":
+		return s.away()
 	case !s.reachesSCEP(a):
 		return "no_line_of_sight"
 	case t != nil && !t.Enabled, !ends.IsZero() && !p.Now.Before(ends):
@@ -232,10 +228,7 @@ func (p *planning) byProfile(s *signingIn, a *hello.Authority, template string) 
 // lists and its SCEP service.
 func (s *signingIn) reachesSCEP(a *hello.Authority) bool {
 	from := publishes(a)
-	switch s.d.In.Network {
-	case string(hello.NoNetwork):
-		return false
-	case "", string(hello.OnSite):
+	if n := s.d.In.Network; n == "" || n == string(hello.OnSite) {
 		return slices.Contains(from, "onsite")
 	}
 	return slices.Contains(from, "internet") || s.inside(s.tunnel()) && slices.Contains(from, "onsite")

@@ -70,7 +70,7 @@ func TestServicesThatTakeCertificates(t *testing.T) {
 		{name: "revoked", change: func(c *access.UserCertificate) { c.Revoked = true }, gate: "certificate_revoked", host: "certificate_revoked", rule: "U9"},
 		{name: "not in NTAuth", world: change("authority.ca", func(a *spec.Authority) { a.NTAuth = false }), gate: "certificate_untrusted", host: "certificate_untrusted", rule: "D5"},
 		{name: "of nobody the domain knows", change: func(c *access.UserCertificate) { c.Authority = "" }, gate: "certificate_untrusted", host: "service_refused", rule: "D5"}, // the key is registered, and not enough
-		{name: "another name", change: func(c *access.UserCertificate) { c.UPN = "al@contoso.com" }, gate: "certificate_other_account", host: "not_domain_account", rule: "D6"},
+		{name: "another name", change: func(c *access.UserCertificate) { c.UPN = "al@contoso.com" }, gate: "certificate_other_account", host: "certificate_name_unknown", rule: "D6"},
 		{name: "no identifier", change: func(c *access.UserCertificate) { c.SID = "" }, gate: "certificate_other_account", host: "certificate_other_account", rule: "D6"},
 		{name: "lists that no controller reads", world: change("authority.ca", func(a *spec.Authority) { a.CRL = &spec.AuthorityCRL{ReachableFrom: []string{"onsite", "internet"}} }),
 			host: "certificate_revocation_unknown"},

@@ -37,8 +37,15 @@ func (s *signingIn) token(nonce, proof string) (code, letter string) {
 			return "device_unknown", proof
 		case !s.enabledInTenant():
 			return "device_disabled", proof
+		}
+		here := s.passwordHere()
+		switch {
+		case here == "assertion_refused": // before anybody is looked for
+			return here, proof
 		case !inTenant, s.account.Absent:
 			return "user_unknown", proof
+		case here != "":
+			return here, proof
 		case !s.u.In.EnabledInTenant:
 			return "user_disabled", proof
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -234,8 +235,27 @@ func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
 		key = failed(key, code)
 	}
 	return []Condition{e.exchanges(d), e.aes(d), key, e.accountEnabled(),
-		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem"),
+		e.byPolicy(condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem")),
 		e.revealed()}
+}
+
+// byPolicy adds to the condition of a password whose the policy on it is, where it is
+// not the domain's.
+func (e *explaining) byPolicy(c Condition) Condition {
+	policy, by := e.world.PasswordPolicyOf(e.User)
+	switch {
+	case e.world.Settings[by] == nil:
+		return c
+	case policy.MaxAge == 0:
+		c.Why += " By " + by + " the password does not expire."
+	default:
+		c.Why += fmt.Sprintf(" By %s a password expires after %s.", by, providers.FormatDuration(policy.MaxAge))
+	}
+	if at := e.account.PasswordExpires; !at.IsZero() {
+		c.Why += fmt.Sprintf(" This one does on %s.", at.UTC().Format(time.RFC3339))
+	}
+	c.Why = strings.TrimSpace(c.Why)
+	return c
 }
 
 // exchanges is a controller that takes partial tickets; the locator looks for one

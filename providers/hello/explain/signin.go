@@ -23,6 +23,10 @@ func (e *explaining) signIn(to string) SignIn {
 		s.Conditions = []Condition{{Name: "deployment", Needs: "The deployment is one that Windows Hello for Business has.", Verdict: NotMet, Code: "unsupported_deployment", Why: e.no.Reason, Mend: e.no.Hint}}
 		return s
 	}
+	if to == access.ToUnlock {
+		s.Conditions = append(e.credentialConditions(), e.unlockConditions(v)...)
+		return s
+	}
 	s.Conditions = slices.Concat(e.credentialConditions(), e.wayConditions(to, e.domainOf(to)), e.targetConditions(to))
 	if v.Word == access.Unknown && !e.unread {
 		s.conclude()
@@ -345,7 +349,7 @@ func (e *explaining) serviceConditions(s *hello.Service) []Condition {
 	return []Condition{
 		condition("ntlm_material", "The sign-in brought what NTLM answers with.", !e.account.NoPassword, "ntlm_without_password"),
 		condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "service_refused"),
-		condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code),
+		e.byPolicy(condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code)),
 		condition("not_protected", "The user is not in Protected Users, whom NTLM refuses.", !protected, "service_refused"),
 		lets,
 	}

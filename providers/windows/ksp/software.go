@@ -16,6 +16,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hellolab/providers/wire/rsakey"
 	"io"
 )
 
@@ -162,7 +163,7 @@ func (s *SoftwareProvider) CreateKey(_ context.Context, use Use, auth []byte) (K
 	var public crypto.PublicKey
 	switch use {
 	case Sign, UserSign, Decrypt:
-		k, err := rsa.GenerateKey(s.rand, 2048)
+		k, err := rsakey.New(s.rand, 2048)
 		if err != nil {
 			return Key{}, err
 		}

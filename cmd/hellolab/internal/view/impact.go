@@ -187,7 +187,7 @@ func clause(s string) string {
 type names map[string]string
 
 func namesOf(r *impact.Report) names {
-	n, taken := names{"": "Windows"}, map[string]string{}
+	n, taken := names{"": "Windows", "unlock": "unlock"}, map[string]string{}
 	for _, row := range r.Rows {
 		for _, addr := range slices.Concat(row.Users(), row.Devices(), row.To) {
 			if addr == "" || n[addr] != "" {
