@@ -2,7 +2,6 @@ package adds
 
 import (
 	"context"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -20,6 +19,7 @@ import (
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/krbclient"
+	"hellolab/providers/wire/rsakey"
 )
 
 // templateNames are the templates of spec.KDCCertificate by their names in the
@@ -154,7 +154,7 @@ func (a *autoenrollment) signIn(ctx context.Context) (*adldap.Conn, error) {
 }
 
 func (a *autoenrollment) enroll(ctx context.Context, client *enroll.Client, s enroll.Service, template string) error {
-	key, err := rsa.GenerateKey(a.env.Rand, keyBits)
+	key, err := rsakey.New(a.env.Rand, keyBits)
 	if err != nil {
 		return err
 	}

@@ -70,9 +70,14 @@ var ofPeople = []effect{
 	}},
 	{row: "U5", change: "a user is disabled in the tenant", edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
 		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: access.ToUnlock, was: "allowed", is: "allowed"},
 		{on: desk, was: "allowed", is: "degraded user_disabled", then: "admin_fix prt_renewal D"},
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 		{on: desk, to: tenantAddr, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+	}},
+	{row: "U5", change: "the same, five hours later", ahead: 5 * time.Hour, edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: access.ToUnlock, was: "allowed", is: "refused user_disabled", then: "admin_fix next_unlock D"},
 	}},
 	{row: "U6", change: "a device is disabled in the tenant", edits: []edit{set(desk, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
 		{on: desk, was: "allowed", is: "degraded key_device_disabled", then: "admin_fix prt_renewal D"},

@@ -264,7 +264,11 @@ func effectTable() string {
 			if r.Gesture != "pin" {
 				who += " by " + r.Gesture
 			}
-			if r.To != "" {
+			switch r.To {
+			case "":
+			case access.ToUnlock:
+				who += ", unlocking"
+			default:
 				who += " to " + r.To
 			}
 			if s.grace {

@@ -135,6 +135,9 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 	case "":
 	case access.ToUnlock:
 		q.Unlock = true
+		if err := l.windows.Lock(l.t.Context(), l.For(r.Device), r.User, r.Device); err != nil {
+			l.t.Fatalf("%+v: %v", r, err)
+		}
 	default:
 		q.To = []string{r.To}
 	}

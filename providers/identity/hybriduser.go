@@ -181,15 +181,14 @@ func registerBoth(ctx context.Context, env providers.Env, was *spec.User, in spe
 	if err != nil {
 		return err
 	}
-	former, password := "", ""
-	if was != nil {
-		if former, err = at.follow(ctx, env, *was); err != nil {
-			return err
-		}
-	}
 	if was == nil {
 		return at.register(ctx, env, in, "", u.ImmutableID, secret, string(in.Password))
 	}
+	former, err := at.follow(ctx, env, *was)
+	if err != nil {
+		return err
+	}
+	password := ""
 	if was.PasswordVersion != in.PasswordVersion {
 		password = string(in.Password)
 	}

@@ -124,6 +124,7 @@ type Device struct {
 type Sensor struct {
 	Kind         string `lab:"kind,required" enum:"face,fingerprint" doc:"What it senses."`
 	External     bool   `lab:"external" doc:"Whether it is plugged in. Enhanced Sign-in Security, which is on unless policy says otherwise, blocks it on Windows 11."`
+	MatchOnChip  bool   `lab:"match_on_chip" doc:"Of a fingerprint reader: whether it matches on its own module and keeps templates there. Its database on the device stays empty."`
 	AntiSpoofing *bool  `lab:"anti_spoofing" default:"true" doc:"Of a camera: whether it tells a picture from a person, which policy can demand."`
 }
 

@@ -237,14 +237,14 @@ func (p *provisioning) exit(context.Context) error {
 // keep writes container, templates and how far provisioning came, before the
 // registration service hears of the key.
 func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
-	records, err := p.templateRecords(ctx, p.templates)
+	entries, err := p.entries(ctx, p.templates)
 	if err != nil {
 		return err
 	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
 		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec), dropCertificates(w, p.user.sid, rec.KeyID)}
-		for _, r := range records {
-			errs = append(errs, putTemplate(w, r))
+		for _, e := range entries {
+			errs = append(errs, putTemplate(w, e))
 		}
 		return errors.Join(errs...)
 	})

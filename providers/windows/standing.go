@@ -108,6 +108,9 @@ func (s *standingReader) key(sid, _ string) error {
 			c.Gestures = append(c.Gestures, string(p.Gesture))
 		}
 	}
+	if c.Sensed, err = sensedAt(s.Reader, holder); err != nil {
+		return err
+	}
 	if err := held.Gate.Admit(""); err != nil {
 		c.Barred = reasonOf(err).Code
 	}

@@ -201,11 +201,8 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 		return s.refuse(flow, "A", "no_hello_credential"), false
 	}
 	if g != hello.FactorPIN {
-		switch {
-		case s.sensorRefused() != "":
-			return s.refuse(flow, "A", s.sensorRefused()), false
-		case !slices.Contains(c.Gestures, g):
-			return s.refuse(flow, "A", "gesture_not_enrolled"), false
+		if code := s.sensorRefused(g); code != "" {
+			return s.refuse(flow, "A", code), false
 		}
 	}
 	presented, enough := s.factors(g)

@@ -34,7 +34,7 @@ func (s *signingIn) delivered() (c *UserCertificate, why string) {
 	switch code := p.byProfile(s, a, profileTemplate); {
 	case s.u.In.Domain == "":
 		return nil, "The user has no account in the domain, for which certificates are issued."
-	case code == "no_line_of_sight":
+	case outOfReach(code):
 		return nil, fmt.Sprintf("The device does not reach the SCEP service of %s, from which its sign-in certificate comes.", a.Addr)
 	case code != "":
 		return nil, fmt.Sprintf("%s does not issue by the template %s, of which the sign-in certificate is.", a.Addr, profileTemplate)

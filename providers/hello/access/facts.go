@@ -55,13 +55,14 @@ type Machine struct {
 
 // Credential is what a device keeps of a user.
 type Credential struct {
-	KeyID    string         // of the Hello key for the tenant; "" without one
-	DeviceID string         // that the key was registered from
-	Created  time.Time      // of the key
-	Domain   string         // DNS name of the user's domain in the key's metadata; "" without one
-	Unhinted bool           // the metadata are of a version that noted no domain: the user's own counts
-	Gestures []string       // besides the PIN
-	PIN      hello.PINShape // zero where it is not known
+	KeyID    string              // of the Hello key for the tenant; "" without one
+	DeviceID string              // that the key was registered from
+	Created  time.Time           // of the key
+	Domain   string              // DNS name of the user's domain in the key's metadata; "" without one
+	Unhinted bool                // the metadata are of a version that noted no domain: the user's own counts
+	Gestures []string            // besides the PIN
+	Sensed   map[string][]string // by gesture: names of the sensors that have a template, as package hello names them
+	PIN      hello.PINShape      // zero where it is not known
 	PINSet   time.Time
 	Barred   string // code of the reason that keeps the PIN from being taken; "" when nothing does
 	Software bool   // the key is not in a TPM
@@ -93,6 +94,9 @@ type UserCertificate struct {
 	ForClient bool   // has that of client authentication
 	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
+	// RevokedBy is of one that is revoked, which no list says yet, when nobody goes by an
+	// older list any more; zero of any other.
+	RevokedBy time.Time
 }
 
 // Federation is what a federation service holds.
@@ -190,7 +194,17 @@ type Certificate struct {
 	Named     bool // names the domain
 	Responder bool // names an OCSP responder
 	Revoked   bool
+	RevokedBy time.Time // as of a UserCertificate
+	Serial    string    // number, hexadecimal in small letters; "" of one that is only planned
 }
+
+// revoked reports whether it is, as lists tell that controllers and devices have by a
+// time.
+func (c *Certificate) revoked(at time.Time) bool { return c.Revoked || by(c.RevokedBy, at) }
+
+func (c *UserCertificate) revoked(at time.Time) bool { return c.Revoked || by(c.RevokedBy, at) }
+
+func by(revoked, at time.Time) bool { return !revoked.IsZero() && !at.Before(revoked) }
 
 // clone copies what Planned and Later change.
 func (f *Facts) clone() *Facts {

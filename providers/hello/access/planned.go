@@ -80,7 +80,7 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
 		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, "", "", nil, nil
+	c.KeyID, c.Gestures, c.Sensed, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
 		c.Session, c.Ticket, c.Partial, c.Token = false, nil, time.Time{}, nil
 	}

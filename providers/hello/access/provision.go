@@ -78,10 +78,13 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	if _, ok := s.policy.KeyStorage(d.In.TPM); !ok {
 		return "tpm_missing"
 	}
+	sensed := map[string][]string{}
 	for _, g := range e.In.Gestures {
-		if code := s.policy.SensorRefused(d.In, g); code != "" {
+		sensor, code := s.policy.ForEnrollment(d.In, g)
+		if code != "" {
 			return code
 		}
+		sensed[g] = []string{sensor.Name}
 	}
 	if e.PIN != nil {
 		if broken := s.policy.PIN().Check(*e.PIN); len(broken) > 0 {
@@ -95,7 +98,7 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 		return "registration_refused"
 	}
 	storage, _ := s.policy.KeyStorage(d.In.TPM)
-	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, storage == "software"
+	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Sensed, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, sensed, storage == "software"
 	c.PINSet = p.Now
 	if d.In.Join == string(hello.EntraJoined) { // Cloud AP keeps what signs in without the tenant
 		c.CachedKey = &CachedLogon{At: p.Now, KeyID: c.KeyID}

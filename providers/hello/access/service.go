@@ -69,7 +69,7 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 		return "certificate_expired"
 	case !chain[0].In.NTAuth:
 		return "certificate_untrusted"
-	case c.Revoked:
+	case c.revoked(now):
 		s.or = append(s.or, End{}) // it goes on by lists that it has until they end
 		return "certificate_revoked"
 	case c.SID == "", c.SID != s.u.Out.SID && s.u.Out.SID != "" && c.SID != planned(s.user):
@@ -228,8 +228,7 @@ func (p *planning) byProfile(s *signingIn, a *hello.Authority, template string) 
 // lists and its SCEP service.
 func (s *signingIn) reachesSCEP(a *hello.Authority) bool {
 	from := publishes(a)
-	switch s.d.In.Network {
-	case "", string(hello.OnSite):
+	if n := s.d.In.Network; n == "" || n == string(hello.OnSite) {
 		return slices.Contains(from, "onsite")
 	}
 	return slices.Contains(from, "internet") || s.inside(s.tunnel()) && slices.Contains(from, "onsite")

@@ -26,7 +26,7 @@ func (s *signingIn) factors(gesture string) (presented []string, ok bool) {
 	if gesture == hello.FactorPIN {
 		others = nil
 		for _, g := range s.credential.Gestures {
-			if s.policy.SensorRefused(s.d.In, g) == "" {
+			if s.sensorRefused(g) == "" {
 				others = append(others, g)
 			}
 		}

@@ -198,7 +198,7 @@ func (e *explaining) pinLooks() *Condition {
 func (e *explaining) unlockFactors() Condition {
 	owned := []string{hello.FactorPIN}
 	for _, g := range e.credential.Gestures {
-		if e.policy.SensorRefused(e.d.In, g) == "" {
+		if _, code := e.policy.ForSignIn(e.d.In, g, true, e.credential.Sensed[g]); code == "" {
 			owned = append(owned, g)
 		}
 	}
