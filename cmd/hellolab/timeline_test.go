@@ -205,7 +205,7 @@ func (a *aging) timeline(ahead time.Duration) (t *view.Timeline) {
 			}
 		}
 		// Who is passed over as not concerned is not.
-		all := impact.Follow(side{access.New(w, facts)}, facts.Now, everybody, until)
+		all := impact.Follow(side{Lab: access.New(w, facts)}, facts.Now, everybody, until)
 		for i := range t.Events {
 			t.Events[i].Mend = ""
 		}

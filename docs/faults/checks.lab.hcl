@@ -105,6 +105,18 @@ check "s05" {
   expect = "kdc_certificate_unknown_revocation"
 }
 
+check "s06" {
+  after  = "31m"
+  faults = [fault.s06_delta_lists_refused]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    to     = [domain.corp]
+  }
+  expect = "kdc_certificate_unknown_revocation"
+}
+
 check "s07" {
   after  = "31m"
   faults = [fault.s07_controller_outdated]
@@ -253,6 +265,17 @@ check "s29" {
   expect = "key_not_synced"
 }
 
+check "s31" {
+  after  = "31m"
+  faults = [fault.s31_protected_by_adminsdholder]
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "key_not_synced"
+}
+
 check "s33" {
   faults = [fault.s33_password_expired]
   sign_in {
@@ -294,6 +317,62 @@ check "s37" {
     pin    = var.pin
   }
   expect = "not_work_account"
+}
+
+# Cloud AP tries for 126 seconds, and the ticket of the gesture lives 120.
+check "s41" {
+  faults = [fault.s41_captive_portal]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "hello_ticket_expired"
+}
+
+check "s41_hybrid" {
+  faults = [fault.s41_hybrid_captive_portal]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+  }
+  expect = "hello_ticket_expired"
+}
+
+# A password has no ticket that ends: Cloud AP then takes the sign-in that it keeps.
+check "s41_password" {
+  faults = [fault.s41_password_captive_portal]
+  sign_in {
+    user     = user.alice
+    device   = device.laptop
+    password = var.password
+  }
+  expect = "success"
+}
+
+# No fault: a new key would be of no use before it is synchronized.
+check "s40" {
+  after = "31m"
+  provision {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+    reset  = true
+  }
+  expect = "pin_reset_not_allowed"
+}
+
+# The tenant's device goes on: there the key is new at once.
+check "s40_entra" {
+  after = "31m"
+  provision {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    reset  = true
+  }
+  expect = "success"
 }
 
 check "s42" {
@@ -406,6 +485,30 @@ check "s52_key" {
   expect = "cached_logon_missing"
 }
 
+# No fault: a key alone is no credential for Remote Desktop.
+check "s53" {
+  after = "31m"
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+    to     = [service.desktop]
+  }
+  expect = "service_certificate_missing"
+}
+
+# A certificate beside the key is, as a smart card's.
+check "s53_certificate" {
+  after = "31m"
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    to     = [service.desktop]
+  }
+  expect = "success"
+}
+
 # Deleted in the domain alone: a cycle brings it back.
 check "x_key_deleted_in_domain" {
   after  = "31m"
@@ -486,14 +589,26 @@ check "x_controller_outdated" {
   expect = "dc_not_found"
 }
 
+# Cloud AP keeps the sign-in; there are no tokens without a network.
 check "x_offline" {
   faults = [fault.offline]
   sign_in {
     user   = user.alice
     device = device.laptop
     pin    = var.pin
+    to     = [tenant.contoso]
   }
   expect = "no_line_of_sight"
+}
+
+check "x_offline_windows" {
+  faults = [fault.offline_windows]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "success"
 }
 
 # For two hours from the cycle on: an hour later it is down
@@ -504,6 +619,7 @@ check "x_outage" {
     user   = user.alice
     device = device.laptop
     pin    = var.pin
+    to     = [tenant.contoso]
   }
   expect = "host_unreachable"
 }

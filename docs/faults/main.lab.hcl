@@ -4,6 +4,9 @@
 tenant "contoso" {
   domains     = ["contoso.com"]
   attestation = "preferred"
+  lifecycle {
+    ignore_changes = [device_quota] # an administrator's, not these files'
+  }
 }
 
 domain "corp" {
@@ -20,6 +23,7 @@ domain "corp" {
 authority "issuing" {
   domain      = domain.corp
   common_name = "Contoso Issuing CA"
+  ocsp        = false # its lists tell alone
 }
 
 sync "corp" {
@@ -59,7 +63,7 @@ variable "pin" {
 variable "late" {
   type        = bool
   default     = false
-  description = "Whether a further hybrid joined device is there."
+  description = "Whether further devices are there, one of each join."
 }
 
 user "alice" {
@@ -110,6 +114,13 @@ device "pad" {
   tenant    = tenant.contoso
   joined_by = user.bo
   tpm       = "none"
+}
+
+device "spare" {
+  enabled   = var.late
+  join      = "entra"
+  tenant    = tenant.contoso
+  joined_by = user.bo
 }
 
 device "late" {
@@ -196,4 +207,19 @@ enrollment "dora_tab" {
   user   = user.dora
   device = device.tab
   pin    = var.pin
+}
+
+# A desktop of the domain that is reached by Remote Desktop, and what it takes: a
+# certificate beside the key.
+
+service "desktop" {
+  domain = domain.corp
+  kind   = "rdp"
+  name   = "desktop01"
+}
+
+certificate "alice_laptop" {
+  enrollment = enrollment.alice_laptop
+  authority  = authority.issuing
+  purpose    = "rdp"
 }

@@ -16,6 +16,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/adcs/ces"
+	"hellolab/providers/hello"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/scep"
@@ -80,6 +81,10 @@ func open(_ context.Context, env providers.Env, _ authorityObject) (providers.Se
 	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.TrimSuffix(r.URL.Path, "/") == scep.Path || strings.HasPrefix(r.URL.Path, scep.Path+"/") {
 			enrollDevice.ServeHTTP(w, r)
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, ca.PathLists) && strings.Contains(r.URL.Path, "+") && !hello.DoubleEscaping(set.In) {
+			http.NotFound(w, r) // 404.11 of IIS
 			return
 		}
 		lists.ServeHTTP(w, r)

@@ -47,6 +47,13 @@ func (s *settings) templates() ([]ca.Template, error) {
 		t := &all[i]
 		t.Enroll, t.OnBehalfOf = append(t.Enroll, granted[t.Name]...), restricted[t.Name]
 		t.Names = named(named(t.Names, ca.SubjectRequireDirectoryPath, change.Subject), ca.AltRequireUPN, change.UPN)
+		switch {
+		case change.SID == nil:
+		case *change.SID:
+			t.Enrollment &^= ca.NoSecurityExtension
+		default:
+			t.Enrollment |= ca.NoSecurityExtension
+		}
 		if !change.Enabled {
 			all = slices.Delete(all, i, i+1)
 		}

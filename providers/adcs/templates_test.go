@@ -76,17 +76,20 @@ func TestTemplateBlocks(t *testing.T) {
 	for name, c := range map[string]struct {
 		block        *spec.AuthorityTemplate
 		subject, upn bool
+		nobody       bool // no security identifier
 		refused      ca.Code
 	}{
-		"as Windows has it":   {nil, true, true, 0},
-		"both, said":          {&spec.AuthorityTemplate{Subject: &yes, UPN: &yes}, true, true, 0},
-		"the subject alone":   {&spec.AuthorityTemplate{UPN: &no}, true, false, 0},
-		"the UPN alone":       {&spec.AuthorityTemplate{Subject: &no}, false, true, 0},
-		"neither":             {&spec.AuthorityTemplate{Subject: &no, UPN: &no}, false, false, 0},
-		"for a group of hers": {&spec.AuthorityTemplate{For: []providers.Ref{"group.staff"}}, true, true, 0},
-		"for herself":         {&spec.AuthorityTemplate{For: []providers.Ref{"user.alice"}}, true, true, 0},
-		"for others":          {&spec.AuthorityTemplate{For: []providers.Ref{"group.others"}}, false, false, ca.CodeRestricted},
-		"for nobody":          {&spec.AuthorityTemplate{For: []providers.Ref{}}, false, false, ca.CodeRestricted},
+		"as Windows has it":   {nil, true, true, false, 0},
+		"both, said":          {&spec.AuthorityTemplate{Subject: &yes, UPN: &yes}, true, true, false, 0},
+		"the subject alone":   {&spec.AuthorityTemplate{UPN: &no}, true, false, false, 0},
+		"the UPN alone":       {&spec.AuthorityTemplate{Subject: &no}, false, true, false, 0},
+		"neither":             {&spec.AuthorityTemplate{Subject: &no, UPN: &no}, false, false, false, 0},
+		"for a group of hers": {&spec.AuthorityTemplate{For: []providers.Ref{"group.staff"}}, true, true, false, 0},
+		"for herself":         {&spec.AuthorityTemplate{For: []providers.Ref{"user.alice"}}, true, true, false, 0},
+		"for others":          {&spec.AuthorityTemplate{For: []providers.Ref{"group.others"}}, false, false, false, ca.CodeRestricted},
+		"for nobody":          {&spec.AuthorityTemplate{For: []providers.Ref{}}, false, false, false, ca.CodeRestricted},
+		"no identifier":       {&spec.AuthorityTemplate{SID: &no}, true, true, true, 0},
+		"an identifier, said": {&spec.AuthorityTemplate{SID: &yes}, true, true, false, 0},
 	} {
 		e.Update(issuing, authority(c.block))
 		issued, err := sts.client.Submit(t.Context(), sts.service, request)
@@ -103,6 +106,9 @@ func TestTemplateBlocks(t *testing.T) {
 		names, err := adcert.Names(issued.Chain[0])
 		if err != nil || (issued.Chain[0].Subject.CommonName == "alice") != c.subject || (len(names.UPNs) == 1) != c.upn {
 			t.Errorf("%s: %s, %+v, %v", name, issued.Chain[0].Subject, names, err)
+		}
+		if _, found, err := adcert.SID(issued.Chain[0]); err != nil || found == c.nobody {
+			t.Errorf("%s: identifier %v, %v", name, found, err)
 		}
 	}
 }

@@ -197,8 +197,11 @@ type target struct {
 
 func (t target) has(word string) bool { return slices.Contains(t.scope, word) }
 
+// scopeUserGroups is what Windows' sign-in asks for besides a primary refresh token.
+const scopeUserGroups = "ugs"
+
 // plainScopes may be asked for besides a resource.
-var plainScopes = []string{"openid", "profile", "email", "offline_access", "aza", "ugs", "logon_cert", "winhello_cert", "allatclaims", "vpn_cert", adfs.ScopeImpersonate}
+var plainScopes = []string{"openid", "profile", "email", "offline_access", "aza", scopeUserGroups, "logon_cert", "winhello_cert", "allatclaims", "vpn_cert", adfs.ScopeImpersonate}
 
 // targetOf reads resource and scope: a resource is named by the parameter, or by
 // a word "resource/permission" of the scope (MS-OIDCE 3.2.5). A request that names

@@ -166,12 +166,18 @@ func (a accounts) Standing(ctx context.Context, p *farm.Proof) (*farm.Account, e
 type tokens struct{ *server }
 
 // Client implements prt.Tokens.
-func (t tokens) Client(_ context.Context, id string) error {
+func (t tokens) Client(_ context.Context, id, scope string) error {
 	app, err := t.application(id)
-	if err == nil && app == nil {
-		err = unknownClient()
+	switch {
+	case err != nil:
+		return err
+	case app == nil:
+		return unknownClient()
+	case !t.set.userGroups() && strings.EqualFold(id, oauth.ClientCloudAP) && slices.Contains(strings.Fields(scope), scopeUserGroups):
+		return adfs.NewError(adfs.UnauthorizedClient, adfs.CodeScopeDenied, "Received invalid OAuth request. The client '%s' is forbidden to access the resource with scope '%s'.", oauth.ClientCloudAP, scopeUserGroups).
+			WithHint("Give the client the scope: Set-AdfsApplicationPermission (ugs_scope of the federation).")
 	}
-	return err
+	return nil
 }
 
 // Redeem implements prt.Tokens.

@@ -9,10 +9,10 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/adfs/edrs"
-	"hellolab/providers/adfs/seal"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/sealed"
 	"hellolab/providers/wire/web"
 	"hellolab/providers/wire/wstrust"
 )
@@ -27,7 +27,7 @@ type server struct {
 	log     *slog.Logger
 	set     *settings
 	keys    signers
-	seal    *seal.Sealer
+	seal    *sealed.Sealer
 	replays *krb.ReplayCache
 	self    *krb.ReplayCache // of the service's own sign-ins to itself
 	parts
@@ -121,9 +121,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
 		s.exchange(w)
 	case path == strings.ToLower(adfs.PathFederationMetadata) && get:
 		s.describe(w, r)
-	case path == adfs.PathUserNameMixed && post:
+	case path == adfs.PathUserNameMixed && post && s.set.passwords():
 		s.trust(w, r, wstrust.Trust13, false)
-	case path == adfs.PathUserNameMixed2005 && post:
+	case path == adfs.PathUserNameMixed2005 && post && s.set.passwords():
 		s.trust(w, r, wstrust.Trust2005, false)
 	case path == adfs.PathWindowsTransport && post && s.set.adfs():
 		s.trust(w, r, wstrust.Trust13, true)

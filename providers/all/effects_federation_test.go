@@ -113,6 +113,9 @@ var ofFederation = []effect{
 			l.change(corp, attrs{"strong_certificate_mapping": word("none")})
 			l.replaceCertificate(desk, l.issue(desk, func(i *issuing) { i.template.Enrollment |= ca.NoSecurityExtension }))
 		}, sees: certificateFails("certificate_other_account", "reprovision next_signin D")},
+	{row: "D6", change: "the template of sign-in certificates leaves the identifier out, and one is enrolled", in: inCertificateTrust, edits: []edit{
+		set("authority.issuing", attrs{"template": cty.MapVal(attrs{"WHFBAuthentication": block(attrs{"enabled": cty.True, "security_identifier": cty.False})})}), makesBo},
+		sees: and(sees{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "refused certificate_other_account", then: "reprovision next_signin D", row: "D6"})},
 	{row: "K4", change: "controllers cannot read the lists, and keep none", in: inCertificateTrust, edits: []edit{set("authority.issuing", attrs{"crl": block(attrs{"reachable_from": words("onsite", "internet")})})},
 		act:  func(_ *testing.T, l *previewLab) { l.Restart() },
 		sees: certificateFails("certificate_revocation_unknown", "admin_fix next_signin D")},
@@ -129,6 +132,13 @@ var ofFederation = []effect{
 		{on: desk, was: "allowed", is: "refused no_hello_credential", then: "enroll next_signin D", row: "-"},
 	}},
 	{row: "C6", change: "device write-back is off: what was written stays", in: inCertificateTrust, edits: []edit{syncing(attrs{"device_writeback": cty.False})}, ahead: 31 * time.Minute, sees: goOn},
+	{row: "U10", change: "the same, with key trust and AD FS", in: inFederatedKeyTrust, edits: renamed, sees: and(sees{on: laptop, by: access.ByPassword, was: "allowed", is: "allowed"})},
+	{row: "U10", change: "the same, with certificate trust", in: inCertificateTrust, edits: renamed, sees: append(certificateFails("certificate_name_unknown", "reprovision next_signin I"),
+		sees{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"})},
+	{row: "U10", change: "the same, and Hello is provisioned anew, which brings another certificate", in: inCertificateTrust,
+		edits: append([]edit{{addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, renamed...), sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "U9", change: "a sign-in certificate is revoked, and the lists say so", in: inCertificateTrust, act: func(t *testing.T, l *previewLab) {
 		for _, c := range l.personalStore(desk) {
 			serial, ok := new(big.Int).SetString(c.Serial, 16)

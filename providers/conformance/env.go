@@ -102,6 +102,9 @@ func (e *Env) Advance(d time.Duration) {
 	e.now = e.now.Add(d)
 }
 
+// Wait implements providers.Waiter.
+func (e *Env) Wait(d time.Duration) { e.Advance(d) }
+
 // For returns what the kind of addr works with for that object.
 func (e *Env) For(addr string) providers.Env {
 	section := addr
@@ -125,6 +128,7 @@ func (e *Env) For(addr string) providers.Env {
 		Now:       e.Now,
 		Rand:      e.rand,
 		Network:   e.net,
+		Waiter:    e,
 		Address:   e.address,
 		PKI:       e.pki,
 		Section:   e.store.section(section),

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -177,7 +178,6 @@ func tokenUser(r providers.Reader, c *accessClaims) (*user, error) {
 const (
 	maxDRSBody     = 256 << 10
 	deviceLife     = 10 * 365 * 24 * time.Hour // MS-DVRJ 4.1
-	deviceQuota    = 50                        // Microsoft Entra's default per user
 	maxDisplayName = 256
 )
 
@@ -233,7 +233,7 @@ func (s *server) join(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		d.Owner = u.ID
-		if err := checkQuota(w, u.ID); err != nil {
+		if err := checkQuota(w, u.ID, s.cfg.DeviceQuota); err != nil {
 			return err
 		}
 		return putDevice(w, d)
@@ -312,10 +312,13 @@ func isControl(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd
 }
 
-func checkQuota(r providers.Reader, owner string) error {
+// checkQuota refuses an owner who has as many devices as the tenant allows. Those of
+// a hybrid join have no owner.
+func checkQuota(r providers.Reader, owner string, quota int) error {
+	quota = cmp.Or(quota, defaultDeviceQuota)
 	owned, err := below(r, tableOwned, owner+"/")
-	if err == nil && len(owned) >= deviceQuota {
-		err = drsRefusal(drs.AuthorizationError, http.StatusForbidden, "device_quota", "Remove devices that are not in use.", "The user has joined %d devices, which is the limit.", deviceQuota)
+	if err == nil && len(owned) >= quota {
+		err = drsRefusal(drs.AuthorizationError, http.StatusForbidden, "device_quota", "Remove devices that are not in use.", "The user has joined %d devices, which is the limit.", quota)
 	}
 	return err
 }

@@ -161,7 +161,7 @@ func TestDeviceQuota(t *testing.T) {
 	s := b.server()
 	owner := b.lookup(aliceUPN).ID
 	b.must(s.env.Section.Update(t.Context(), func(w providers.Writer) error {
-		for n := range deviceQuota {
+		for n := range defaultDeviceQuota {
 			if err := putDevice(w, &device{ID: fmt.Sprintf("o%d", n), DeviceID: fmt.Sprintf("d%d", n), Owner: owner}); err != nil {
 				return err
 			}

@@ -47,6 +47,7 @@ type config struct {
 	Domains       []string  `json:"domains"` // lower case
 	Written       []string  `json:"written"` // as the author spells them
 	Attestation   string    `json:"attestation"`
+	DeviceQuota   int       `json:"device_quota,omitempty"`  // devices of one owner; absent: defaultDeviceQuota
 	MFA           string    `json:"mfa"`                     // provider of second factors: mfaBuiltin or mfaThirdParty
 	FederatedMFA  string    `json:"federated_mfa,omitempty"` // spec.TenantMFA.Federated
 	HasMFA        bool      `json:"has_mfa"`                 // whether the author wrote the block

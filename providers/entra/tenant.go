@@ -281,11 +281,16 @@ const (
 	defaultPRT         = 14 * 24 * time.Hour
 	defaultPRTRenewal  = 4 * time.Hour
 
+	defaultDeviceQuota = 50 // of spec.Tenant
+
 	maxLifetime = 10 * 365 * 24 * time.Hour
 )
 
 func (c *config) set(in spec.Tenant, domains []string) error {
 	c.Domains, c.Written, c.Attestation, c.ReplyCipher = domains, in.Domains, in.Attestation, in.ReplyCipher
+	if c.DeviceQuota = cmp.Or(in.DeviceQuota, defaultDeviceQuota); c.DeviceQuota < 0 {
+		return fmt.Errorf("device_quota is %d; a user has at least one device", c.DeviceQuota)
+	}
 	if c.Federation = ""; in.Authentication == authenticationFederated {
 		if c.Federation = string(in.Federation); c.Federation == "" {
 			return errors.New("a federated tenant needs its federation")
@@ -315,7 +320,7 @@ func (c *config) set(in spec.Tenant, domains []string) error {
 }
 
 func (c *config) in() spec.Tenant {
-	in := spec.Tenant{Domains: c.Written, Authentication: authenticationManaged, Attestation: c.Attestation, ReplyCipher: c.ReplyCipher}
+	in := spec.Tenant{Domains: c.Written, Authentication: authenticationManaged, Attestation: c.Attestation, ReplyCipher: c.ReplyCipher, DeviceQuota: cmp.Or(c.DeviceQuota, defaultDeviceQuota)}
 	if c.federated() {
 		in.Authentication, in.Federation = authenticationFederated, providers.Ref(c.Federation)
 	}

@@ -137,7 +137,7 @@ func (w *World) AlwaysPrompts(flow Flow, user, device string) bool {
 // device management. What is not known yet counts as given.
 func (w *World) planCertificates(f *Facts, u *User, d *Device) {
 	sts := w.FederationOn(HomeDomain(u, d))
-	f.EnterprisePRT = sts != nil && (sts.In.Enabled || !sts.Knows("enabled")) && w.knownToSTS(u, d, sts) || sts == nil && !w.federationsKnown()
+	f.EnterprisePRT = sts != nil && (sts.In.Enabled || !sts.Knows("enabled")) && GivesUserGroups(sts) && w.knownToSTS(u, d, sts) || sts == nil && !w.federationsKnown()
 	t, certain := w.CertificateTrustOf(u, d)
 	f.MDMCertificate = !certain || t != nil && (t.In.Delivery == string(MDMDelivery) || !t.Knows("certificate_delivery"))
 	ra := w.RegistrationAuthorityOf(u, d)
@@ -151,6 +151,12 @@ func (w *World) planCertificates(f *Facts, u *User, d *Device) {
 	default:
 		f.Template = t != nil
 	}
+}
+
+// GivesUserGroups reports whether a federation service lets Windows' sign-in ask for
+// the scope ugs, without which it issues no primary refresh token.
+func GivesUserGroups(f *Federation) bool {
+	return f.In.UserGroups == nil || *f.In.UserGroups || !f.Knows("ugs_scope")
 }
 
 // federationsKnown reports whether it is known of every federation service whose

@@ -64,6 +64,8 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 		return "application", spec.ApplicationOut{}
 	case spec.Federation:
 		return "federation", spec.FederationOut{}
+	case spec.PasswordSettings:
+		return "password_settings", spec.PasswordSettingsOut{}
 	case spec.Certificate:
 		return "certificate", spec.CertificateOut{}
 	}
@@ -83,7 +85,7 @@ func worldOf(t testing.TB, objects map[string]any, made ...string) *World {
 // goodLab is a lab without problems: one tenant, user, device, enrollment.
 func goodLab() map[string]any {
 	return map[string]any{
-		"tenant.contoso": spec.Tenant{Domains: []string{"contoso.com"}, Authentication: "managed", Attestation: "preferred"},
+		"tenant.contoso": spec.Tenant{Domains: []string{"contoso.com"}, Authentication: "managed", Attestation: "preferred", DeviceQuota: 50},
 		"user.alice": spec.User{UPN: "alice@contoso.com", Tenant: "tenant.contoso", Password: providers.Secret("correct horse"),
 			PasswordVersion: 1, MFA: "totp", EnabledInTenant: true},
 		"device.laptop": spec.Device{Join: "entra", Tenant: "tenant.contoso", OS: "windows-11-24h2", TPM: "2.0",
@@ -97,7 +99,7 @@ func goodLab() map[string]any {
 // with her enrollments, and bo, who is in the tenant alone.
 func hybridLab() map[string]any {
 	return map[string]any{
-		"tenant.contoso": spec.Tenant{Domains: []string{"contoso.com"}, Authentication: "managed", Attestation: "preferred"},
+		"tenant.contoso": spec.Tenant{Domains: []string{"contoso.com"}, Authentication: "managed", Attestation: "preferred", DeviceQuota: 50},
 		"domain.corp":    spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", FunctionalLevel: "2016", Mapping: "full", CachedLogons: 10},
 		"authority.root": spec.Authority{Domain: "domain.corp", CommonName: "Corp CA", NTAuth: true, OCSP: true},
 		"sync.up":        spec.Sync{Tenant: "tenant.contoso", Domain: "domain.corp", Interval: 30 * time.Minute, Enabled: true, KeyExport: true, KeyRight: true},

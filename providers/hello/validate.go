@@ -34,6 +34,7 @@ func Validate(w *World) []Problem {
 	v.authorities()
 	v.users()
 	v.groups()
+	v.passwordSettings()
 	v.devices()
 	v.policies()
 	v.enrollments()
@@ -92,6 +93,10 @@ func (v *validation) tenants() {
 		}
 		v.federatedTenant(addr, t)
 		v.lifetimes(addr, t)
+		if t.In.DeviceQuota < 1 && t.Knows("device_quota") {
+			v.problem(addr, "device_quota", "device_quota_too_low", "Nobody could join a device",
+				"A quota of %d lets no user join a device. Give at least 1.", t.In.DeviceQuota)
+		}
 	}
 }
 

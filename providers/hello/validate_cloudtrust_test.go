@@ -65,7 +65,7 @@ func TestValidateServerObject(t *testing.T) {
 			with(l, "trust.cloud", func(t *spec.Trust) { t.Denied = []providers.Ref{} })
 		}, []string{"trust.cloud denied cloud_trust_denies_too_few?"}},
 		{"two tenants", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			l["trust.second"] = spec.Trust{Type: "cloud_kerberos", Tenant: "tenant.fabrikam", Domain: "domain.corp", KeyVersion: 1}
 		}, []string{"trust.second  trust_not_turned_on?", "trust.second domain cloud_trust_twice", "trust.second domain trust_needs_sync"}},
 		{"twice for one tenant", func(l lab) { l["trust.again"] = l["trust.cloud"] }, []string{"trust.again  trust_not_turned_on?", "trust.cloud domain trust_twice"}},

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"hellolab/providers/spec"
 )
 
 // enrollmentsPerDevice is how many users a device supports (Windows Hello for
@@ -13,6 +11,14 @@ import (
 const enrollmentsPerDevice = 10
 
 func (v *validation) devices() {
+	owned := map[string]int{} // devices of a user that are there, or come before
+	for _, addr := range sortedKeys(v.Devices) {
+		if d := v.Devices[addr]; d.Exists() && d.Knows("join", "joined_by", "tenant") {
+			for _, by := range v.ownersOf(d) {
+				owned[by]++
+			}
+		}
+	}
 	for _, addr := range sortedKeys(v.Devices) {
 		d := v.Devices[addr]
 		if !d.Knows("join") {
@@ -30,9 +36,48 @@ func (v *validation) devices() {
 		default:
 			v.unlock(d)
 		}
+		v.quota(d, owned)
 		if n := len(v.EnrollmentsOn(addr)); n > enrollmentsPerDevice {
 			v.warn(addr, "", "too_many_enrollments", "Too many enrollments",
 				"%d users are enrolled on this device, and Windows supports %d. Spread them over more devices.", n, enrollmentsPerDevice)
+		}
+	}
+}
+
+// ownersOf are the users whose device it becomes in its tenant, towards their quota: who
+// joins it, or the work accounts that register it. A hybrid joined device has none.
+func (v *validation) ownersOf(d *Device) (users []string) {
+	switch JoinType(d.In.Join) {
+	case EntraJoined:
+		if by, ok := v.Joiner(d.Addr); ok {
+			users = append(users, by)
+		}
+	case Registered:
+		for _, by := range d.In.WorkAccounts {
+			users = append(users, string(by))
+		}
+	}
+	return users
+}
+
+// quota warns unless the tenant takes one more device of those whose it becomes. It
+// counts the device among owned, which has those that are there.
+func (v *validation) quota(d *Device, owned map[string]int) {
+	if d.Exists() || !d.Knows("joined_by", "tenant", "work_accounts") {
+		return
+	}
+	for _, by := range v.ownersOf(d) {
+		u := v.Users[by]
+		if u == nil || !u.Knows("tenant") {
+			continue
+		}
+		t := v.Tenants[string(u.In.Tenant)]
+		if t == nil || !t.Knows("device_quota") {
+			continue
+		}
+		if owned[by]++; owned[by] > t.In.DeviceQuota {
+			v.warn(d.Addr, "", "device_quota", "Too many devices of one user",
+				"With this device %s has %d, and device_quota of %s is %d: the tenant will refuse to register it (0x801C000E). Let another user join it, remove a device, or raise the quota.", by, owned[by], t.Addr, t.In.DeviceQuota)
 		}
 	}
 }
@@ -254,9 +299,9 @@ func (v *validation) gestures(e *Enrollment, d *Device, policy InForce) {
 		}
 		switch code := policy.SensorRefused(d.In, g); {
 		case code == "":
-		case !slices.ContainsFunc(Sensors(d.In), func(s spec.Sensor) bool { return s.Kind == g }):
-			v.problem(e.Addr, "gestures", "gesture_without_sensor", "No sensor for the gesture",
-				"%s has no sensor for %q. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)
+		case !slices.ContainsFunc(Sensors(d.In), func(s Sensor) bool { return s.Kind == g }):
+			v.report(e, "gestures", "gesture_without_sensor", "No sensor for the gesture",
+				"%s has no sensor for %q, so it cannot be used; the PIN can. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)
 		case code == "biometrics_disabled":
 			v.report(e, "gestures", "biometrics_disabled", "Biometrics are off",
 				"Biometric gestures are off by %s, so %q cannot be used; the PIN can. Leave the gesture out, or set use_biometrics = true.", policy.sensorPolicy(code), g)

@@ -98,12 +98,12 @@ func TestValidateHybrid(t *testing.T) {
 		{"no sync", func(l lab) { delete(l, "sync.up") }, nil,
 			[]string{"device.desk domain hybrid_join_needs_sync", "trust.key domain trust_needs_sync", "user.alice domain user_in_both_needs_sync"}},
 		{"a sync of another tenant", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			with(l, "sync.up", func(s *spec.Sync) { s.Tenant = "tenant.fabrikam" })
 		}, nil, []string{"device.desk domain hybrid_join_needs_sync", "trust.key domain trust_needs_sync", "user.alice domain user_in_both_needs_sync"}},
 		{"two syncs", func(l lab) { l["sync.again"] = l["sync.up"] }, nil, []string{"sync.up domain sync_twice"}},
 		{"two syncs of one server", func(l lab) {
-			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+			l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 			l["sync.zwei"] = spec.Sync{Tenant: "tenant.fabrikam", Domain: "domain.corp", Interval: time.Hour, Enabled: true, KeyExport: true, KeyRight: true}
 		}, nil, []string{"sync.zwei domain sync_server_taken"}},
 		{"no interval", sync(func(s *spec.Sync) { s.Interval = 0 }), nil, []string{"sync.up interval interval_not_positive"}},
@@ -132,6 +132,14 @@ func TestValidateHybrid(t *testing.T) {
 		// Users in both.
 		{"no verified suffix", alice(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
 		{"alternate login id", alice(func(u *spec.User) { u.UPNOnPrem = "alice@corp.contoso.com" }), nil, nil},
+		{"alternate login id of a verified domain", alice(func(u *spec.User) { u.UPNOnPrem = "al@contoso.com" }), nil, []string{"user.alice upn_onprem upn_onprem_verified"}},
+		{"alternate login id of somebody else", func(l lab) {
+			zoe := l["user.alice"].(spec.User)
+			zoe.UPN, zoe.UPNOnPrem = "zoe@contoso.com", "Zoe@corp.local"
+			l["user.zoe"] = zoe
+			alice(func(u *spec.User) { u.UPNOnPrem = "zoe@corp.local" })(l)
+		}, nil, []string{"user.zoe upn_onprem upn_taken"}},
+		{"an account that every domain has", alice(func(u *spec.User) { u.SAMAccountName = "KRBTGT" }), nil, []string{"user.alice sam_account_name sam_account_name_taken"}},
 		{"alternate login id without suffix", alice(func(u *spec.User) { u.UPNOnPrem = "alice" }), nil, []string{"user.alice upn_onprem upn_malformed"}},
 		{"account name too long", alice(func(u *spec.User) { u.SAMAccountName = strings.Repeat("a", 21) }), nil, []string{"user.alice sam_account_name sam_account_name_malformed"}},
 		{"settings of an account that is not there", func(l lab) {
@@ -182,6 +190,12 @@ func TestValidateHybrid(t *testing.T) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network, d.TrustedRoots = "none", nil })
 			delete(l, "enrollment.tablet")
 		}, nil, []string{"device.tablet network join_off_network"}},
+		{"joined behind a portal", func(l lab) {
+			with(l, "device.tablet", func(d *spec.Device) { d.Network, d.TrustedRoots = "captive", nil })
+			delete(l, "enrollment.tablet")
+		}, nil, []string{"device.tablet network join_off_network"}},
+		{"enrolled behind a portal", tablet(func(d *spec.Device) { d.Network, d.TrustedRoots = "captive", nil }), []string{"device.tablet"},
+			[]string{"device.tablet trusted_roots kdc_root_not_trusted?", "enrollment.tablet device enrollment_off_network"}},
 		{"Entra joined away", tablet(func(d *spec.Device) { d.Network = "internet" }), nil, nil},
 		{"enrolled away", desk(func(d *spec.Device) { d.Network = "vpn" }), []string{"device.desk"}, []string{"enrollment.desk device enrollment_off_network"}},
 		{"taken away once enrolled", desk(func(d *spec.Device) { d.Network = "internet" }), all, nil},
@@ -254,6 +268,9 @@ func TestValidateHybrid(t *testing.T) {
 		}), nil, []string{"device.tablet strict_kdc_validation kdc_setting_unused?", "device.tablet trusted_roots kdc_setting_unused?", "enrollment.tablet user not_work_account"}},
 		{"roots of a device on no network", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network = "none" })
+		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
+		{"roots of a device behind a portal", func(l lab) {
+			with(l, "device.tablet", func(d *spec.Device) { d.Network = "captive" })
 		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
 		{"a personal device of someone in both", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) {
@@ -343,7 +360,7 @@ func TestValidateHybrid(t *testing.T) {
 			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}
 			delete(l, "enrollment.desk")
 			delete(l, "trust.key")
-		}, nil, []string{"enrollment.tablet device cloud_trust_missing?", "policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
+		}, nil, []string{"policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
 		{"cloud switch in user scope", func(l lab) {
 			l["policy.u"] = spec.Policy{Source: "gpo", Scope: "user", UseCloudTrustForOnPremAuth: ptr(true)}
 		}, nil, []string{"policy.u use_cloud_trust_for_on_prem_auth device_only_setting"}},

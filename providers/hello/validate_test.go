@@ -44,7 +44,7 @@ func TestValidate(t *testing.T) {
 		return func(l lab) { l["policy.p"] = p }
 	}
 	fabrikam := func(l lab) {
-		l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed"}
+		l["tenant.fabrikam"] = spec.Tenant{Domains: []string{"fabrikam.com"}, Authentication: "managed", DeviceQuota: 50}
 	}
 	mdm := spec.Policy{Source: "mdm", Scope: "device"}
 	const alice = providers.Ref("user.alice")
@@ -73,7 +73,7 @@ func TestValidate(t *testing.T) {
 			with(l, "tenant.fabrikam", func(x *spec.Tenant) { x.Domains = []string{"fabrikam.com", "Contoso.com"} })
 		}, nil, []string{"tenant.fabrikam domains domain_claimed_twice"}},
 		{"federated", tenant(func(x *spec.Tenant) { x.Authentication = "federated" }), nil,
-			[]string{"enrollment.alice_laptop device adfs_without_domain", "tenant.contoso federation federation_missing"}},
+			[]string{"tenant.contoso federation federation_missing"}},
 		{"lifetimes", tenant(func(x *spec.Tenant) {
 			x.Lifetimes = &spec.TenantLifetimes{Nonce: 0, MFA: 0, AccessToken: time.Hour, PRT: time.Hour, PRTRenewal: time.Hour}
 		}), nil, []string{"tenant.contoso lifetimes.mfa lifetime_not_positive", "tenant.contoso lifetimes.nonce lifetime_not_positive", "tenant.contoso lifetimes.prt_renewal renewal_after_expiry?"}},
@@ -364,5 +364,33 @@ func TestThirdPartyMFAByFlow(t *testing.T) {
 		if got := len(v.problems) == 1 && v.problems[0].Warning; got != warned || len(v.problems) > 1 {
 			t.Errorf("%s: %+v", flow, v.problems)
 		}
+	}
+}
+
+// A plan warns of a user's device beyond the quota, which the tenant will refuse; those that are there stay when the quota is lowered.
+func TestQuotaOfDevices(t *testing.T) {
+	lab := goodLab()
+	tenant := lab["tenant.contoso"].(spec.Tenant)
+	tenant.DeviceQuota = 1
+	lab["tenant.contoso"] = tenant
+	lab["device.second"] = spec.Device{Join: "entra", Tenant: "tenant.contoso", JoinedBy: "user.alice", TPM: "2.0"}
+	rules := func() (names []string) {
+		for _, p := range Validate(worldOf(t, lab)) {
+			names = append(names, p.Addr+" "+p.Rule)
+		}
+		return names
+	}
+	if got := rules(); !slices.Equal(got, []string{"device.second device_quota"}) {
+		t.Errorf("%q", got)
+	}
+	tenant.DeviceQuota = 2
+	lab["tenant.contoso"] = tenant
+	if got := rules(); got != nil {
+		t.Errorf("two are fine: %q", got)
+	}
+	tenant.DeviceQuota = 0
+	lab["tenant.contoso"] = tenant
+	if got := rules(); !slices.Contains(got, "tenant.contoso device_quota_too_low") {
+		t.Errorf("%q", got)
 	}
 }

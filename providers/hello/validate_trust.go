@@ -176,6 +176,24 @@ func (v *validation) lists(t *DeclaredTrust) {
 	}
 }
 
+// DoubleEscaping reports whether an authority's web server serves delta lists, whose
+// names have a plus sign.
+func DoubleEscaping(a spec.Authority) bool {
+	return a.CRL == nil || a.CRL.DoubleEscape == nil || *a.CRL.DoubleEscape
+}
+
+// DeltaListsRefused reports whether who reads an authority's lists is sent for delta
+// lists that its web server refuses.
+func DeltaListsRefused(a spec.Authority) bool { return !DoubleEscaping(a) && a.CRL.Delta > 0 }
+
+// deltaLists warns of an authority whose delta lists nobody gets.
+func (v *validation) deltaLists(addr string, a *Authority) {
+	if a.Knows("crl.double_escaping", "crl.delta", "ocsp") && DeltaListsRefused(a.In) && !a.In.OCSP {
+		v.warn(addr, "crl.double_escaping", "delta_lists_refused", "Delta lists are refused",
+			"Its lists name delta lists, its web server answers 404 for them, and no responder is there to be asked instead: whoever asks does not learn whether its certificates are revoked (0xC000040C, 0xC000038B). Set double_escaping = true, or ocsp = true, or publish no delta lists (delta = \"0s\").")
+	}
+}
+
 // kdcSettings checks a device's settings about KDCs: that there is one to be
 // judged, and that an Entra joined device trusts an authority of the domain.
 func (v *validation) kdcSettings(d *Device) {
@@ -194,6 +212,8 @@ func (v *validation) kdcSettings(d *Device) {
 		unused("a device with join = \"" + d.In.Join + "\" signs in to no domain")
 	case d.In.Network == string(NoNetwork) && d.Knows("network") && join == EntraJoined:
 		unused("the device is on no network")
+	case d.In.Network == string(Captive) && d.Knows("network") && join == EntraJoined:
+		unused("the device is behind a captive portal")
 	}
 }
 
@@ -207,13 +227,14 @@ func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, polic
 		v.once("shadow "+cloud.Origin.Policy, cloud.Origin.Policy, "use_cloud_trust_for_on_prem_auth", "certificate_shadows_cloud_trust", "Switch without effect",
 			"%s turns certificate trust on, too, which wins over cloud Kerberos trust on %s. Turn one of them off.", certificate.Origin.Policy, d.Addr)
 	}
-	if cloud.Value && !certificate.Value && cloud.Origin.Level == DeviceCSP && use.Value && use.Origin.Level == UserCSP {
+	if policy.splitScopes() && !certificate.Value {
 		v.once("split "+cloud.Origin.Policy, cloud.Origin.Policy, "use_cloud_trust_for_on_prem_auth", "trust_scope_split", "Switches in two scopes",
-			"%s turns Hello on in user scope, and the cloud trust stands in device scope; administrators report that Windows then does not use it. Set use_passport_for_work in device scope, too.", use.Origin.Policy)
+			"%s turns Hello on in user scope, and the cloud trust stands in device scope; administrators report that Windows then does not use it, and so it is in the lab: the key itself is proven. Set use_passport_for_work in device scope, too.", use.Origin.Policy)
 	}
 	v.cloudTrust(e, u, route, policy)
 	v.certificateMissing(e, u, d, route, policy)
 	v.privileged(e, u, d, route)
+	v.protectedKey(e, u, d, route)
 	// Entra joined devices get no roots from the domain.
 	if (route.Domain == A3 || route.Domain == A4) && u.In.Domain != "" && d.Knows("trusted_roots") && !v.trustsRootOf(d, u.In.Domain) {
 		v.once("roots "+d.Addr, d.Addr, "trusted_roots", "kdc_root_not_trusted", "The domain's root is not trusted",

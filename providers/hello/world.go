@@ -30,6 +30,7 @@ type World struct {
 	Trusts       map[string]*DeclaredTrust
 	Federations  map[string]*Federation
 	Certificates map[string]*Certificate
+	Settings     map[string]*PasswordSettings
 
 	memberOf map[string][]string      // user, device or group -> groups it is directly in
 	on       map[string][]*Enrollment // device -> enrollments, in address order
@@ -67,6 +68,9 @@ type (
 	Sync        = Declared[spec.Sync, spec.SyncOut]
 	Federation  = Declared[spec.Federation, spec.FederationOut]
 	Certificate = Declared[spec.Certificate, spec.CertificateOut]
+
+	// PasswordSettings is a policy on the passwords of some accounts.
+	PasswordSettings = Declared[spec.PasswordSettings, spec.PasswordSettingsOut]
 
 	// DeclaredTrust is a block of kind trust. Trust is the vocabulary's word for
 	// what it declares.
@@ -139,6 +143,7 @@ func NewWorld(records []providers.Record) (*World, error) {
 		Trusts:       map[string]*DeclaredTrust{},
 		Federations:  map[string]*Federation{},
 		Certificates: map[string]*Certificate{},
+		Settings:     map[string]*PasswordSettings{},
 		memberOf:     map[string][]string{},
 		on:           map[string][]*Enrollment{},
 	}
@@ -237,6 +242,8 @@ func (w *World) add(rec providers.Record) (err error) {
 		w.Federations[rec.Addr], err = declared[spec.Federation, spec.FederationOut](rec)
 	case "certificate":
 		w.Certificates[rec.Addr], err = declared[spec.Certificate, spec.CertificateOut](rec)
+	case "password_settings":
+		w.Settings[rec.Addr], err = declared[spec.PasswordSettings, spec.PasswordSettingsOut](rec)
 	case "user":
 		var d *Declared[spec.User, spec.UserOut]
 		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {

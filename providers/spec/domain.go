@@ -15,6 +15,7 @@ type Domain struct {
 	ClientAuthEKU   bool                   `lab:"accept_client_auth_eku" doc:"Let certificates sign in whose only fitting purpose is client authentication (reading R12)."`
 	CachedLogons    int                    `lab:"cached_logons" default:"10" doc:"How many users' last sign-ins a computer keeps, to sign them in away from the domain (Windows' default); 0: none."`
 	ForceNetwork    time.Duration          `lab:"force_network_logon" default:"0s" doc:"How old a cached sign-in may be before a controller must be reached; \"0s\": any age."`
+	ProtectedKeys   bool                   `lab:"adminsdholder_key_admins" doc:"Whether AdminSDHolder's list lets Key Admins write the keys of whom it protects, administrators: what Microsoft has prepared for dual enrollment. Without it, a key that an administrator registers an hour after becoming one is never written to the domain."`
 	PasswordPolicy  *PasswordPolicy        `lab:"password_policy,block" doc:"The default domain policy on passwords."`
 	Controllers     map[string]*Controller `lab:"controller,blocks" doc:"Domain controllers, labelled by computer name; one named dc1 when there is none."`
 	Interop         *DomainInterop         `lab:"interop,block" doc:"What Windows does not do, and some clients need."`
@@ -86,6 +87,7 @@ type AuthorityTemplate struct {
 	Enroll  []providers.Ref `lab:"enroll" ref:"group,user" doc:"Who may enroll besides those whom Windows lets."`
 	Subject *bool           `lab:"subject" doc:"Whether certificates bear the distinguished name of the account as their subject; as Windows has it when absent. Kerberos clients find the domain by it, or by the UPN."`
 	UPN     *bool           `lab:"upn" doc:"Whether they bear the user principal name as an alternative name; as Windows has it when absent."`
+	SID     *bool           `lab:"security_identifier" doc:"Whether they bear the account's security identifier, by which domains map them strongly (KB5014754); as Windows has it when absent."`
 	For     []providers.Ref `lab:"on_behalf_of" ref:"group,user" doc:"For whom enrollment agents may ask by it (restricted enrollment agents); for anybody who may enroll when absent, for nobody when empty."`
 }
 
@@ -94,6 +96,7 @@ type AuthorityCRL struct {
 	Validity      time.Duration `lab:"validity" default:"7d" doc:"How long a base list is good."`
 	Delta         time.Duration `lab:"delta" default:"1d" doc:"How long a delta list is good; \"0s\": none is published."`
 	ReachableFrom []string      `lab:"reachable_from" enum:"onsite,internet,dc" doc:"From where the lists and OCSP are reached; from everywhere when absent."`
+	DoubleEscape  *bool         `lab:"double_escaping" default:"true" doc:"Whether its web server serves files whose names have a plus sign, as those of delta lists do (IIS: allowDoubleEscaping). Without, it answers 404 for them, and the base list alone says too little: who has no OCSP to ask does not learn whether a certificate is revoked."`
 	Overlap       time.Duration `lab:"overlap" default:"12h" doc:"How much longer than to the next publication a list is good."`
 }
 

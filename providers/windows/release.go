@@ -6,29 +6,40 @@ import (
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/sensor"
 )
 
-// releaseBySensor has a look or a touch open a user's container.
-func (m *machine) releaseBySensor(ctx context.Context, user person, c *container.Container, g container.Gesture) (*container.Released, error) {
-	tpl, ok, err := m.template(ctx, string(g), m.holder(user))
+// releaseBySensor has a look or a touch open a user's container, at the sensor that
+// policy lets be used.
+func (m *machine) releaseBySensor(ctx context.Context, user person, c *container.Container, g container.Gesture, policy hello.InForce) (*container.Released, error) {
+	at, err := m.sensorFor(policy, user, c, string(g))
 	if err != nil {
 		return nil, err
 	}
-	if !ok || !c.Has(g) {
-		return nil, fmt.Errorf("%w: %s", container.ErrNoProtector, g)
+	tpl, earlier, err := m.earlierTemplate(ctx, string(g), m.holder(user))
+	if !earlier && err == nil {
+		tpl, err = m.template(ctx, at, m.holder(user))
+	}
+	if err != nil {
+		return nil, err
 	}
 	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), m.face(user)))
 	if err != nil {
 		return nil, err
 	}
-	secret, err := tpl.Match(shown)
+	secret, err := m.shows(user, tpl, shown)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(secret)
+	if earlier {
+		if err := m.takeIn(ctx, at, user, secret); err != nil {
+			return nil, err
+		}
+	}
 	return c.Release(ctx, m.ksp, g, secret)
 }
 

@@ -8,7 +8,7 @@ import (
 
 // Paths of the authority's web server, as IIS has them.
 const (
-	pathLists = "/CertEnroll/"
+	PathLists = "/CertEnroll/"
 	pathOCSP  = "/ocsp"
 )
 
@@ -27,13 +27,13 @@ func (c Config) FileName() string {
 	return b.String()
 }
 
-// Names of the files under pathLists.
+// Names of the files under PathLists.
 func (c Config) baseFile() string        { return c.FileName() + ".crl" }
 func (c Config) deltaFile() string       { return c.FileName() + "+.crl" }
 func (c Config) certificateFile() string { return c.Host + "_" + c.FileName() + ".crt" }
 
 func (c Config) web(file string) string {
-	return "http://" + c.Host + pathLists + url.PathEscape(file)
+	return "http://" + c.Host + PathLists + url.PathEscape(file)
 }
 
 // listAddresses are where the base list is, or the delta list.

@@ -56,7 +56,7 @@ func (c *CA) serve(w http.ResponseWriter, r *http.Request) (kind string, body []
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return "", nil, httpStatus(http.StatusMethodNotAllowed)
 	}
-	file, ok := strings.CutPrefix(r.URL.Path, pathLists)
+	file, ok := strings.CutPrefix(r.URL.Path, PathLists)
 	config := c.Config()
 	switch {
 	case ok && strings.EqualFold(file, config.certificateFile()):

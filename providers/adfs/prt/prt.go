@@ -55,8 +55,8 @@ type Accounts interface {
 
 // Tokens are the token service's. What they refuse is an *adfs.Error.
 type Tokens interface {
-	// Client refuses a client that is not registered.
-	Client(ctx context.Context, id string) error
+	// Client refuses a client that is not registered, or that may not ask for a scope.
+	Client(ctx context.Context, id, scope string) error
 	// Redeem is the proof of a refresh token of a client, which is used up.
 	Redeem(ctx context.Context, client, refreshToken string) (*farm.Proof, error)
 	// Issue makes an access token and an id token; without a resource, an id token
@@ -194,7 +194,7 @@ func (s *Service) issue(w http.ResponseWriter, r *http.Request, t *jose.Token, c
 	if err != nil {
 		return err
 	}
-	if err := s.Tokens.Client(ctx, c.ClientID); err != nil {
+	if err := s.Tokens.Client(ctx, c.ClientID, c.Scope); err != nil {
 		return err
 	}
 	p, a, err := s.prove(ctx, conn, d, c)
@@ -272,7 +272,7 @@ func (s *Service) use(w http.ResponseWriter, r *http.Request, t *jose.Token, c *
 	if err != nil {
 		return err
 	}
-	if err := s.Tokens.Client(ctx, c.ClientID); err != nil {
+	if err := s.Tokens.Client(ctx, c.ClientID, c.Scope); err != nil {
 		return err
 	}
 	peer := event.WAM

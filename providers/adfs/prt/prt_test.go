@@ -85,7 +85,7 @@ func (l *lab) account(filter ldapmsg.Filter) (*farm.Account, error) {
 	return &farm.Account{UPN: e.Text("userPrincipalName"), Name: e.Text("sAMAccountName"), NetBIOS: "CORP", DN: e.DN, SID: id, GUID: e.GUID, Computer: strings.HasSuffix(e.Text("sAMAccountName"), "$")}, err
 }
 
-func (l *lab) Client(_ context.Context, id string) error {
+func (l *lab) Client(_ context.Context, id, _ string) error {
 	if id != oauth.ClientCloudAP && id != oauth.ClientBroker {
 		return adfs.NewError(adfs.InvalidClient, adfs.CodeClientUnknown, "Unknown.")
 	}

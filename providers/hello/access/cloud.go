@@ -10,13 +10,23 @@ func (s *signingIn) a5() Verdict {
 		return v
 	}
 	cloudless, letter := s.token("A", "C")
-	if cloudless != "" && cloudless != "no_line_of_sight" {
+	renewed, goesOn := s.goesOn()
+	if goesOn = goesOn && s.facts.Now.Before(s.credential.Partial); goesOn {
+		cloudless, letter = renewed, "B"
+	}
+	switch {
+	case cloudless != "" && !outOfReach(cloudless):
 		return s.conclude(hello.A5, letter, cloudless)
+	case s.waits(cloudless):
+		return s.refuse(hello.A5, letter, ticketExpired)
 	}
 	domain := string(s.d.In.Domain)
 	live := s.inside(s.machine.session())
-	code := ""
-	switch partial := s.partialNow(cloudless); {
+	code, partial := "", s.partialNow(cloudless)
+	if goesOn {
+		partial = "" // the session has its own
+	}
+	switch {
 	case cloudless != "" && partial != "":
 		live, code = false, s.cachedLogon()
 	case !s.hinted(domain):

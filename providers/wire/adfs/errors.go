@@ -52,6 +52,7 @@ const (
 	CodeRedirectToken     = "MSIS9609"
 	CodeResource          = "MSIS9602"
 	CodeResourceDenied    = "MSIS9605"
+	CodeScopeDenied       = "MSIS9368" // the client may not ask for the scope
 	CodeCredentials       = "MSIS9659" // user name or password
 	CodeInteraction       = "MSIS9462"
 	CodeHelloKey          = "MSIS9711" // the key of a certificate request is not the user's
