@@ -160,7 +160,10 @@ var ofDomains = []effect{
 	{row: "C3", change: "nothing is synchronized for seven days, and one is enrolled", edits: []edit{syncing(attrs{"enabled": cty.False}), makesBo}, ahead: 8 * day, sees: append(waits("admin_fix", "C1"),
 		sees{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"})},
 	{row: "C3", change: "the same, and then a cycle runs: one of the lab's reads everything", act: func(_ *testing.T, l *previewLab) { l.Advance(8 * day); l.cycle() },
-		given: func(l *previewLab) { l.change("sync.hybrid", attrs{"enabled": cty.False}); l.Create(boDesk, makesBo.make) }, sees: []sees{
+		given: func(l *previewLab) {
+			l.change("sync.hybrid", attrs{"enabled": cty.False})
+			l.Create(boDesk, makesBo.make)
+		}, sees: []sees{
 			{user: "user.bo", on: desk, was: "refused key_not_synced", is: "allowed"},
 			{on: desk, was: "allowed", is: "allowed"},
 		}},

@@ -54,7 +54,7 @@ func TestTraffic(t *testing.T) {
 	if err != nil || len(faces.Records) != 1 {
 		t.Fatalf("%+v, %v", faces, err)
 	}
-	secrets["the template"], secrets["the sample"] = faces.Records[0].Data, sensor.Sample("face", "alice@contoso.com")
+	secrets["the template"], secrets["the sample"] = faces.Records[0].Data, sensor.Sample("face", l.sid("alice"))
 	for _, form := range []string{"RSA2", "RSA3", "PRIVATE KEY"} {
 		secrets["a private key as "+form] = []byte(form)
 	}

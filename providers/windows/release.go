@@ -19,7 +19,10 @@ func (m *machine) releaseBySensor(ctx context.Context, user person, c *container
 	if err != nil {
 		return nil, err
 	}
-	tpl, err := m.template(ctx, at, m.holder(user))
+	tpl, earlier, err := m.earlierTemplate(ctx, string(g), m.holder(user))
+	if !earlier && err == nil {
+		tpl, err = m.template(ctx, at, m.holder(user))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +35,11 @@ func (m *machine) releaseBySensor(ctx context.Context, user person, c *container
 		return nil, err
 	}
 	defer clear(secret)
+	if earlier {
+		if err := m.takeIn(ctx, at, user, secret); err != nil {
+			return nil, err
+		}
+	}
 	return c.Release(ctx, m.ksp, g, secret)
 }
 

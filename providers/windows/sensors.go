@@ -249,13 +249,9 @@ func (m *machine) sensorFor(policy hello.InForce, user person, c *container.Cont
 	return s, nil
 }
 
-// template reads what a sensor has of a person. One of an earlier version, which
-// lies outside of the sensor's database, is taken into it.
+// template reads what a sensor has of a person.
 func (m *machine) template(ctx context.Context, s hello.Sensor, holder string) (sensor.Template, error) {
 	if t, ok, err := view[sensor.Template](m.env.Section, tableModule, moduleKey(s, holder)); ok || err != nil {
-		return t, err
-	}
-	if t, ok, err := m.earlierTemplate(ctx, s, holder); ok || err != nil {
 		return t, err
 	}
 	file, ok, err := viewFile(m.env.Section, databaseKey(s))
@@ -283,42 +279,44 @@ func (m *machine) template(ctx context.Context, s hello.Sensor, holder string) (
 }
 
 // earlierTemplate finds a template that lies where versions kept it before each
-// sensor had a file: in a database of its kind, or before that in clear. It
-// moves to the sensor at which it is used first.
-func (m *machine) earlierTemplate(ctx context.Context, s hello.Sensor, holder string) (t sensor.Template, ok bool, err error) {
-	key := s.Kind + "|" + holder
-	was, ok, err := view[json.RawMessage](m.env.Section, tableSensor, key)
+// sensor had a file: in a database of its kind, or before that in clear.
+func (m *machine) earlierTemplate(ctx context.Context, gesture, holder string) (t sensor.Template, ok bool, err error) {
+	kept, ok, err := view[json.RawMessage](m.env.Section, tableSensor, gesture+"|"+holder)
 	if err != nil || !ok {
 		return t, false, err
 	}
 	var r sensor.EarlierRecord
-	if err = json.Unmarshal(was, &r); err == nil && len(r.Data) > 0 {
-		var d sensor.Earlier
-		if d, _, err = view[sensor.Earlier](m.env.Section, tableEarlier, s.Kind); err == nil {
-			t, err = d.Decrypt(ctx, m.ksp, r)
-		}
-	} else if err == nil {
-		err = json.Unmarshal(was, &t)
+	if err := json.Unmarshal(kept, &r); err != nil {
+		return t, false, fmt.Errorf("%w: %w", sensor.ErrEarlier, err)
 	}
+	if len(r.Data) == 0 {
+		err = json.Unmarshal(kept, &t)
+		return t, err == nil, err
+	}
+	d, _, err := view[sensor.Earlier](m.env.Section, tableEarlier, gesture)
 	if err != nil {
 		return t, false, err
+	}
+	t, err = d.Decrypt(ctx, m.ksp, r)
+	return t, err == nil, err
+}
+
+// takeIn moves a template of an earlier version to the sensor at which it was just
+// used: of what the sensor sees of the person now, for the secret that it gave.
+func (m *machine) takeIn(ctx context.Context, s hello.Sensor, user person, secret []byte) error {
+	holder := m.holder(user)
+	t, err := sensor.EnrollFor(m.env.Rand, s.Kind, holder, sensor.Sample(s.Kind, m.face(user)), secret)
+	if err != nil {
+		return err
 	}
 	all, err := m.entries(ctx, []taken{{s, t}})
 	if err != nil {
-		return t, false, err
+		return err
 	}
-	err = m.env.Section.Record(ctx, func(w providers.Writer) error {
-		now, _, err := w.Get(tableSensor, key)
-		if err != nil {
+	return m.env.Section.Record(ctx, func(w providers.Writer) error {
+		if _, ok, err := w.Get(tableSensor, s.Kind+"|"+holder); err != nil || !ok { // somebody else was faster
 			return err
-		}
-		if now != nil && !bytes.Equal(now, was) {
-			return errors.New("the template was replaced meanwhile")
-		}
-		if now == nil { // somebody else was faster
-			return nil
 		}
 		return putTemplate(w, all[0])
 	})
-	return t, err == nil, err
 }

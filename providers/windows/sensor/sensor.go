@@ -52,7 +52,8 @@ func ParseTemplate(kind, sid string, b []byte) (Template, error) {
 	return Template{Kind: kind, SID: sid, Salt: b[:saltSize:saltSize], Wrapped: b[saltSize:]}, nil
 }
 
-// Sample is what the sensor of a kind sees of a person.
+// Sample is what the sensor of a kind sees of a person, by what never changes of
+// them: a SID.
 func Sample(kind, person string) []byte {
 	s := sha256.Sum256([]byte("trait\x00" + kind + "\x00" + strings.ToLower(person)))
 	return s[:]
@@ -60,19 +61,27 @@ func Sample(kind, person string) []byte {
 
 // Enroll makes a template of a sample, and the secret it guards.
 func Enroll(rand io.Reader, kind, sid string, sample []byte) (Template, []byte, error) {
-	fresh := make([]byte, saltSize+SecretSize)
-	if _, err := io.ReadFull(rand, fresh); err != nil {
+	secret := make([]byte, SecretSize)
+	if _, err := io.ReadFull(rand, secret); err != nil {
 		return Template{}, nil, fmt.Errorf("enroll %s: %w", kind, err)
 	}
-	t := Template{Kind: kind, SID: sid, Salt: fresh[:saltSize:saltSize]}
-	secret := fresh[saltSize:]
+	t, err := EnrollFor(rand, kind, sid, sample, secret)
+	return t, secret, err
+}
+
+// EnrollFor makes a template of a sample that guards a secret which there is.
+func EnrollFor(rand io.Reader, kind, sid string, sample, secret []byte) (Template, error) {
+	t := Template{Kind: kind, SID: sid, Salt: make([]byte, saltSize)}
+	if _, err := io.ReadFull(rand, t.Salt); err != nil {
+		return Template{}, fmt.Errorf("enroll %s: %w", kind, err)
+	}
 	aead, err := t.cipher(sample)
 	if err != nil {
-		return Template{}, nil, err
+		return Template{}, err
 	}
 	// The key is used once, for this message: its nonce may be constant.
 	t.Wrapped = aead.Seal(nil, make([]byte, aead.NonceSize()), secret, t.additional())
-	return t, secret, nil
+	return t, nil
 }
 
 // Match returns the secret when sample is of the enrolled person, else ErrNoMatch.
