@@ -171,13 +171,15 @@ func (w *World) federationsKnown() bool {
 }
 
 // knownToSTS reports whether AD FS finds a device in the domain's directory:
-// registered there by itself, or written back by Connect.
+// registered there by itself, or written back by Connect. Of a device that is there
+// already it counts as given: what was written stays, whatever is declared now, and a
+// preview asks the domain.
 func (w *World) knownToSTS(u *User, d *Device, sts *Federation) bool {
 	if d.In.Join == string(DomainJoined) {
 		return sts.In.DeviceRegistration || !sts.Knows("device_registration")
 	}
 	s := w.SyncBetween(u.In.Tenant, HomeDomain(u, d))
-	return s != nil && (s.In.DeviceWriteback && !s.In.Staging || !s.Knows("device_writeback", "staging"))
+	return s != nil && (d.Exists() && d.In.Join == string(HybridJoined) || s.In.DeviceWriteback && !s.In.Staging || !s.Knows("device_writeback", "staging"))
 }
 
 // issues reports whether an authority issues by a template, as far as is

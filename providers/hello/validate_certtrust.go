@@ -162,7 +162,7 @@ func (v *validation) writtenBack(addr string, s *Sync) {
 		case s.In.Staging:
 			v.warn(addr, "staging", "devices_not_written", "Devices stay in the tenant", "AD FS issues enterprise tokens to devices in the domain, and in staging mode none is written there. No sign-in certificate is issued to new ones.")
 		case !s.In.DeviceWriteback && s.Knows("device_writeback"):
-			v.warn(addr, "device_writeback", "devices_not_written", "Devices stay in the tenant", "AD FS issues enterprise tokens, which sign-in certificates are asked for with, to devices in the domain only. Set device_writeback = true (it needs Entra ID P1).")
+			v.warn(addr, "device_writeback", "devices_not_written", "Devices stay in the tenant", "AD FS issues enterprise tokens, which sign-in certificates are asked for with, to devices in the domain only, and none that joins from now on is written there; those that were are known to it further on. Set device_writeback = true (it needs Entra ID P1).")
 		}
 		return
 	}

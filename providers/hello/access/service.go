@@ -72,6 +72,9 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 	case c.revoked(now):
 		s.or = append(s.or, End{}) // it goes on by lists that it has until they end
 		return "certificate_revoked"
+	case s.unlisted(chain, c):
+		s.or = append(s.or, End{})
+		return "certificate_revocation_unknown"
 	case c.SID == "", c.SID != s.u.Out.SID && s.u.Out.SID != "" && c.SID != planned(s.user):
 		return "certificate_other_account"
 	case c.UPN != "" && !strings.EqualFold(c.UPN, hello.DomainUPN(s.u.In)):
@@ -82,6 +85,17 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 		return "account_expired_in_domain"
 	}
 	return s.letsIn(s.to.service)
+}
+
+// unlisted reports whether nobody learns if a certificate is revoked, or one above it:
+// delta lists are refused, and no responder is named instead.
+func (s *signingIn) unlisted(chain []*hello.Authority, c *UserCertificate) bool {
+	for i, a := range chain {
+		if hello.DeltaListsRefused(a.In) && !asks(chain, i, c.Responder) {
+			return true
+		}
+	}
+	return false
 }
 
 // remoteDesktop is a sign-in to the domain by the certificate, and the ticket that it

@@ -74,6 +74,8 @@ func TestServicesThatTakeCertificates(t *testing.T) {
 		{name: "no identifier", change: func(c *access.UserCertificate) { c.SID = "" }, gate: "certificate_other_account", host: "certificate_other_account", rule: "D6"},
 		{name: "lists that no controller reads", world: change("authority.ca", func(a *spec.Authority) { a.CRL = &spec.AuthorityCRL{ReachableFrom: []string{"onsite", "internet"}} }),
 			host: "certificate_revocation_unknown"},
+		{name: "delta lists that nobody gets", world: change("authority.ca", func(a *spec.Authority) { a.CRL = &spec.AuthorityCRL{Delta: time.Hour, DoubleEscape: new(false)} }),
+			gate: "certificate_revocation_unknown", host: "certificate_revocation_unknown", rule: "K4"},
 		{name: "no KDC certificate", facts: func(f *access.Facts) { f.Domains[corp].Certificates = nil }, host: "kdc_no_certificate"},
 		{name: "disabled account", world: user(func(u *spec.User) { u.EnabledInDomain = false }), gate: "account_disabled_in_domain", host: "account_disabled_in_domain", rule: "U4"},
 		{name: "expired account", facts: func(f *access.Facts) { f.Accounts[alice].AccountExpires = now }, gate: "account_expired_in_domain", host: "account_disabled_in_domain"},
