@@ -117,6 +117,7 @@ type Env struct {
 	Now     func() time.Time // lab time, monotonic within a run
 	Rand    io.Reader        // safe for concurrent use
 	Network Network
+	Waiter  Waiter // nil: nobody waits
 	// Address returns the loopback address on which outside clients meet a host
 	// of the lab while it is served: what a DNS server of the lab answers. It is
 	// the host's for life, and assigned when it is first asked for. ErrNoHost.
@@ -155,6 +156,10 @@ type Network interface {
 	// What a reader's buffer has no room for is cut off. Writers never wait.
 	ListenPacket(host string, port int) (net.PacketConn, error)
 }
+
+// Waiter lets lab time pass, as it does for a machine that waits in vain for an
+// answer. Wait returns at once, with lab time moved on.
+type Waiter interface{ Wait(time.Duration) }
 
 // Root names an authority that stands outside every system of the lab.
 type Root string

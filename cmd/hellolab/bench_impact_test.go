@@ -32,7 +32,7 @@ func BenchmarkImpact(b *testing.B) {
 		before := memory.TotalAlloc
 		began := time.Now()
 		then := access.Planned(facts, was, is).Later(is, facts.Now)
-		r := impact.Compare(side{access.New(was, facts)}, side{access.New(is, then)}, facts.Now)
+		r := impact.Compare(side{Lab: access.New(was, facts)}, side{Lab: access.New(is, then)}, facts.Now)
 		b.ReportMetric(time.Since(began).Seconds(), "s/impact")
 		runtime.ReadMemStats(&memory)
 		b.ReportMetric(float64(memory.TotalAlloc-before)/(1<<20), "MB/impact") // all that was ever allocated

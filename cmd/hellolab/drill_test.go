@@ -164,7 +164,7 @@ func (a *aging) compared(step func(*lab.Lab) error) (r *impact.Report) {
 		}
 		is, after, err := a.signIns(a.t.Context(), l)
 		if err == nil {
-			r = impact.Compare(side{access.New(was, before)}, side{access.New(is, after)}, after.Now)
+			r = impact.Compare(side{Lab: access.New(was, before)}, side{Lab: access.New(is, after)}, after.Now)
 		}
 		return err
 	})

@@ -86,11 +86,12 @@ func newDueLab(t *testing.T, files string) *dueLab {
 	at := time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
 	d.now.Store(&at)
 	log := slog.New(slog.DiscardHandler)
-	sys := newSystems(log, rand.Reader)
+	random := newReady(t)
+	sys := newSystems(log, random)
 	t.Cleanup(func() { sys.Close() })
 	sys.registry = providers.NewRegistry(renewalKind(&d.calls, &d.fails))
 	d.session = &session{in: strings.NewReader(""), out: &d.out, err: &d.err, now: func() time.Time { return *d.now.Load() },
-		rand: rand.Reader, log: log, systems: sys, dir: t.TempDir()}
+		rand: random, log: log, systems: sys, dir: t.TempDir()}
 	d.write(t, files)
 	return d
 }

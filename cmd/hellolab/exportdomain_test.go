@@ -39,7 +39,7 @@ domain "lab" {
 func newShippedLab(t *testing.T, files string) *dueLab {
 	t.Helper()
 	d := newDueLab(t, files)
-	shipped := newSystems(d.log, rand.Reader)
+	shipped := newSystems(d.log, d.rand)
 	t.Cleanup(func() { shipped.Close() })
 	d.registry = shipped.registry
 	if err := d.apply(t); err != nil {

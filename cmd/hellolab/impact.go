@@ -26,14 +26,19 @@ const (
 )
 
 // side is a lab before or after a plan, for engine/impact.
-type side struct{ *access.Lab }
+type side struct {
+	*access.Lab
+	passwords map[string]bool // tenants of whom sign-ins by password are looked at, too
+}
 
 // SignIns implements impact.Side.
 func (s side) SignIns() iter.Seq[impact.SignIn] {
 	return func(yield func(impact.SignIn) bool) {
-		for r := range s.Lab.SignIns() {
-			if !yield(impact.SignIn{User: r.User, Device: r.Device, To: r.To, Gesture: r.Gesture}) {
-				return
+		for _, all := range []iter.Seq[access.Request]{s.Lab.SignIns(), s.Lab.ByPassword(s.passwords)} {
+			for r := range all {
+				if !yield(impact.SignIn{User: r.User, Device: r.Device, To: r.To, Gesture: r.Gesture}) {
+					return
+				}
 			}
 		}
 	}
@@ -87,7 +92,9 @@ func (s *session) impactOf(ctx context.Context, f *planFlags, base state.Base, p
 	}
 	now := facts.Later(was, facts.Now)
 	then := access.Planned(facts, was, is).Later(is, facts.Now).Later(is, at)
-	report := impact.Compare(side{access.New(was, now)}, side{access.New(is, then)}, at)
+	before, after := access.New(was, now), access.New(is, then)
+	moved := before.PasswordsMove(after)
+	report := impact.Compare(side{before, moved}, side{after, moved}, at)
 	report.Now = facts.Now
 	report.Gaps = append(then.Gaps, access.Unsettled(is)...)
 	return report, nil

@@ -266,6 +266,9 @@ func (c *corp) ldap(t *testing.T) {
 	c.does(t, says("defaultNamingContext: "+domainBase+"\n", "supportedSASLMechanisms: GSSAPI\n"), "", "", "ldapsearch", search("-x", "-s", "base", "-b", "")...)
 	c.does(t, says("dn: CN=alice,CN=Users,"+domainBase+"\n", "memberOf: CN=staff,CN=Users,"+domainBase+"\n", "userPrincipalName: alice@contoso.com\n"), "", "", "ldapsearch",
 		simple("(sAMAccountName=alice)", "memberOf", "userPrincipalName")...)
+	// Of the security descriptor the list alone: no owner, no group.
+	c.does(t, says("nTSecurityDescriptor:: AQAEgAAAAAAAAAAAAAAAABQA"), "", "", "ldapsearch",
+		simple("-E", "1.2.840.113556.1.4.801=::MAMCAQQ=", "(sAMAccountName=alice)", "nTSecurityDescriptor")...)
 	c.fails(t, "data 52e", "", "", "ldapsearch", search("-x", "-D", "alice@contoso.com", "-w", "wrong", "(cn=alice)")...)
 	c.fails(t, "In order to perform this operation a successful bind must be completed", "", "", "ldapsearch", search("-x", "(cn=alice)")...)
 	paged := c.does(t, nil, "", "", "ldapsearch", "-x", "-D", `CORP\alice`, "-w", domainPassword, "-E", "pr=2/noprompt", "(objectClass=group)", "cn")

@@ -58,7 +58,7 @@ func (r *rehearsal) drill(ctx context.Context, s *session, user string, do func(
 		if err != nil {
 			return err
 		}
-		report := impact.Compare(side{access.New(w0, before)}, side{access.New(w, facts)}, facts.Now)
+		report := impact.Compare(side{Lab: access.New(w0, before)}, side{Lab: access.New(w, facts)}, facts.Now)
 		report.Now, report.Gaps = facts.Now, facts.Gaps
 		if report.Enrollments == 0 && len(report.Gaps) == 0 {
 			return nil // nobody signs in here
@@ -67,7 +67,7 @@ func (r *rehearsal) drill(ctx context.Context, s *session, user string, do func(
 			return err
 		}
 		if user != "" && r.impact == impactFull {
-			after := side{access.New(w, facts)}
+			after := side{Lab: access.New(w, facts)}
 			back := impact.Follow(after, facts.Now, instants(w, facts, facts.Now.Add(returning), nil), facts.Now.Add(returning))
 			if err := view.Drill(s.out, user, impact.Ways(after, user), back, report); err != nil {
 				return err

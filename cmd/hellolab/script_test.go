@@ -27,8 +27,9 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden text in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hellolab": func() {
+	testscript.Main(withReady{m}, map[string]func(){"hellolab": func() {
 		s := process()
+		s.rand = readyOf(os.Getenv)
 		s.failpoint = failpoint(os.Getenv("HELLOLAB_TEST_AT"), os.Getenv("HELLOLAB_TEST_DO"))
 		os.Exit(start(s, os.Args[1:]))
 	}, "bench-kdc": func() {
@@ -136,6 +137,8 @@ func TestScript(t *testing.T) {
 			e.Setenv("LANGUAGE", language)
 			e.Setenv("MATERIAL", material)
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv(readyVar, os.Getenv(readyVar))
+			e.Setenv(takenVar, takenBy(t, filepath.Base(e.WorkDir)))
 			// The rights of everyone else, also where tests run as root.
 			if os.Getuid() == 0 {
 				e.Setenv("PLAIN_USER", "setpriv --bounding-set=-dac_override,-dac_read_search --")

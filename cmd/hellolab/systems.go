@@ -28,9 +28,11 @@ type systems struct {
 	tpms     *tpm.Pool
 }
 
-// newSystems makes the kinds. No process starts before a TPM is needed.
+// newSystems makes the kinds. No process starts before a TPM is needed. A source of
+// randomness may have TPMs ready, as it may have keys (see rsakey.Maker).
 func newSystems(log *slog.Logger, rand io.Reader) *systems {
-	return systemsWith(tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log}))
+	shelf, _ := rand.(tpm.Shelf)
+	return systemsWith(tpm.NewPool(tpm.Options{Command: startWorker, Rand: rand, Log: log, Shelf: shelf}))
 }
 
 // systemsWith makes the kinds with the TPMs of a pool.

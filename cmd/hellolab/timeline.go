@@ -55,7 +55,8 @@ func timelineOf(w *hello.World, now *access.Facts, until time.Time) *view.Timeli
 	steps := instants(w, now, until, func(r access.Renewal) {
 		t.Renewed = append(t.Renewed, view.Renewed{At: r.At, Address: r.Address, Controller: r.Controller, Ends: r.Ends})
 	})
-	t.Course = impact.Follow(side{access.New(w, now)}, now.Now, steps, until)
+	lab := access.New(w, now)
+	t.Course = impact.Follow(side{lab, lab.Stale()}, now.Now, steps, until)
 	for i, e := range t.Course.Events {
 		if r, ok := hello.ReasonFor(e.After.Reason); ok && e.After.Reason != hello.Success {
 			t.Course.Events[i].Mend = r.Hint
@@ -81,7 +82,7 @@ func instants(w *hello.World, now *access.Facts, until time.Time, renewed func(a
 					renewed(r)
 				}
 			}
-			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{access.New(w, step.Facts)}, Concerns: step.Concerns}) {
+			if !yield(impact.Instant{From: step.From, To: step.To, Side: side{Lab: access.New(w, step.Facts)}, Concerns: step.Concerns}) {
 				return
 			}
 		}

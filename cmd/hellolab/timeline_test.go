@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -138,10 +137,11 @@ func newAging(t *testing.T, replace ...string) *aging {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sys := systemsWith(tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(program, worker.Word) }, Rand: rand.Reader, Log: log}))
+	random := newReady(t)
+	sys := systemsWith(tpm.NewPool(tpm.Options{Command: func() *exec.Cmd { return exec.Command(program, worker.Word) }, Rand: random, Log: log, Shelf: random}))
 	t.Cleanup(func() { sys.Close() })
 	now := time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
-	a := &aging{&session{in: strings.NewReader(""), out: &lockedPrint{}, err: &lockedPrint{}, now: func() time.Time { return now }, rand: rand.Reader, log: log, systems: sys, dir: t.TempDir()}, t}
+	a := &aging{&session{in: strings.NewReader(""), out: &lockedPrint{}, err: &lockedPrint{}, now: func() time.Time { return now }, rand: random, log: log, systems: sys, dir: t.TempDir()}, t}
 	a.apply(replace...)
 	return a
 }
@@ -205,7 +205,7 @@ func (a *aging) timeline(ahead time.Duration) (t *view.Timeline) {
 			}
 		}
 		// Who is passed over as not concerned is not.
-		all := impact.Follow(side{access.New(w, facts)}, facts.Now, everybody, until)
+		all := impact.Follow(side{Lab: access.New(w, facts)}, facts.Now, everybody, until)
 		for i := range t.Events {
 			t.Events[i].Mend = ""
 		}

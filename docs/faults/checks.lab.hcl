@@ -265,6 +265,17 @@ check "s29" {
   expect = "key_not_synced"
 }
 
+check "s31" {
+  after  = "31m"
+  faults = [fault.s31_protected_by_adminsdholder]
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "key_not_synced"
+}
+
 check "s33" {
   faults = [fault.s33_password_expired]
   sign_in {
@@ -328,6 +339,38 @@ check "s40_entra" {
     device = device.laptop
     pin    = var.pin
     reset  = true
+  }
+  expect = "success"
+}
+
+# Cloud AP tries for 126 seconds, and the ticket of the gesture lives 120.
+check "s41" {
+  faults = [fault.s41_captive_portal]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "hello_ticket_expired"
+}
+
+check "s41_hybrid" {
+  faults = [fault.s41_hybrid_captive_portal]
+  sign_in {
+    user   = user.cleo
+    device = device.tab
+    pin    = var.pin
+  }
+  expect = "hello_ticket_expired"
+}
+
+# A password has no ticket that ends: Cloud AP then takes the sign-in that it keeps.
+check "s41_password" {
+  faults = [fault.s41_password_captive_portal]
+  sign_in {
+    user     = user.alice
+    device   = device.laptop
+    password = var.password
   }
   expect = "success"
 }
@@ -546,14 +589,26 @@ check "x_controller_outdated" {
   expect = "dc_not_found"
 }
 
+# Cloud AP keeps the sign-in; there are no tokens without a network.
 check "x_offline" {
   faults = [fault.offline]
   sign_in {
     user   = user.alice
     device = device.laptop
     pin    = var.pin
+    to     = [tenant.contoso]
   }
   expect = "no_line_of_sight"
+}
+
+check "x_offline_windows" {
+  faults = [fault.offline_windows]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "success"
 }
 
 # For two hours from the cycle on: an hour later it is down
@@ -564,6 +619,7 @@ check "x_outage" {
     user   = user.alice
     device = device.laptop
     pin    = var.pin
+    to     = [tenant.contoso]
   }
   expect = "host_unreachable"
 }

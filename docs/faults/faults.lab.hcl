@@ -129,6 +129,11 @@ fault "s29_sync_without_key_right" {
   target = sync.corp
 }
 
+fault "s31_protected_by_adminsdholder" {
+  kind   = "protected_by_adminsdholder"
+  target = user.alice
+}
+
 fault "s33_password_expired" {
   kind   = "password_expired"
   target = user.cleo
@@ -142,6 +147,21 @@ fault "s33_key_password_expired" {
 fault "s36_remote_session" {
   kind   = "remote_session"
   target = device.desk
+}
+
+fault "s41_captive_portal" {
+  kind   = "captive_portal"
+  target = device.laptop
+}
+
+fault "s41_hybrid_captive_portal" {
+  kind   = "captive_portal"
+  target = device.tab
+}
+
+fault "s41_password_captive_portal" {
+  kind   = "captive_portal"
+  target = device.laptop
 }
 
 fault "s42_deleted_in_tenant" {
@@ -236,6 +256,11 @@ fault "controller_outdated" {
 }
 
 fault "offline" {
+  kind   = "offline"
+  target = device.laptop
+}
+
+fault "offline_windows" {
   kind   = "offline"
   target = device.laptop
 }

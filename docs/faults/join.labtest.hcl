@@ -1,4 +1,5 @@
-# Scenarios of a device that joins: it is not there before.
+# Scenarios of several steps: a device that joins, which is not there before, and a
+# key that vanishes.
 
 fault "registration_down" {
   kind   = "host_down"
@@ -15,6 +16,13 @@ fault "one_device" {
 fault "point_missing" {
   kind   = "connection_point_missing"
   target = domain.corp
+}
+
+fault "s08_controller_outdated" {
+  kind       = "controller_outdated"
+  target     = domain.corp
+  build      = "17763.1500"
+  controller = "dc1"
 }
 
 run "set_up" {}
@@ -43,6 +51,60 @@ run "not_answered" {
   expect = "host_unreachable"
 }
 
+# It works once, and then not until the next cycle.
+run "keys_come" {
+  command = advance
+  by      = "31m"
+}
+
+run "outdate" {
+  command = fault
+  begin   = [fault.s08_controller_outdated]
+}
+
+run "s08" {
+  command = signin
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+}
+
+run "s08_next" {
+  command = signin
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+  expect = "key_not_synced"
+}
+
+# The password goes on.
+run "s08_password" {
+  command = signin
+  sign_in {
+    user     = user.alice
+    device   = device.desk
+    password = var.password
+  }
+}
+
+run "keys_come_again" {
+  command = advance
+  by      = "31m"
+}
+
+run "s08_cycle" {
+  command = signin
+  sign_in {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+  }
+}
+
 # Bo has a device already.
 run "one_too_many" {
   variables {
@@ -58,6 +120,7 @@ run "one_too_many" {
 run "hide_the_point" {
   command = fault
   begin   = [fault.point_missing]
+  end     = [fault.s08_controller_outdated]
 }
 
 run "not_found" {

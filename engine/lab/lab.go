@@ -121,6 +121,7 @@ func (l *Lab) Env(addr string, t *providers.Type, in cty.Value) providers.Env {
 		Now:       l.clockOf(disk),
 		Rand:      l.opts.Rand,
 		Network:   l.net,
+		Waiter:    waiting{l},
 		Address:   l.Address,
 		PKI:       l.pki,
 		Section:   newSection(l.opts.View, disk),

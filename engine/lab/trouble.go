@@ -84,9 +84,15 @@ func (w weather) Outages(host string, port int) (found []providers.Outage) {
 
 // Pass implements network.Weather: waiting for a slow host is lab time, not the
 // machine's. Where the clock cannot be moved any more, nobody waits.
-func (w weather) Pass(d time.Duration) {
+func (w weather) Pass(d time.Duration) { waiting{w.lab}.Wait(d) }
+
+// waiting is a lab as machines see it that wait.
+type waiting struct{ lab *Lab }
+
+// Wait implements providers.Waiter.
+func (w waiting) Wait(d time.Duration) {
 	if err := w.lab.Advance(context.Background(), d); err != nil {
-		w.lab.opts.Log.Warn("a slow host answers at once", "error", err)
+		w.lab.opts.Log.Warn("nobody waits any longer", "error", err)
 	}
 }
 

@@ -251,11 +251,7 @@ func (s *stepper) addEdges() {
 			}
 			s.edge(e.forward, own.made)
 			s.edge(e.gone, e.first)
-			if o.anew() && o.in.IsWhollyKnown() {
-				if d, ok := freed[name{k.Name, k.Key(o.in)}]; ok {
-					s.edge(d, e.first)
-				}
-			}
+			s.afterFreed(o, e, freed)
 		}
 		if e.gone < 0 {
 			continue
@@ -312,24 +308,6 @@ func (s *stepper) wish(from, to int32) {
 	if from != to {
 		s.edges = append(s.edges, edge{from: from, to: to, loose: true})
 	}
-}
-
-// name is what a kind finds an object by.
-type name struct{ kind, key string }
-
-// freedKeys are the names that deletes make free for creates: an object whose
-// block was renamed is deleted under the old address before it is made under
-// the new one.
-func (s *stepper) freedKeys() map[name]int32 {
-	keys := map[name]int32{}
-	for _, o := range s.changes {
-		if e := s.byAddr[o.change.Addr]; e.gone >= 0 {
-			if key := o.kind.t.Key(o.prior.rec.In); key != "" {
-				keys[name{o.change.Kind, key}] = e.gone
-			}
-		}
-	}
-	return keys
 }
 
 // dropLoose removes the loose edges that go in circles. What an object depended

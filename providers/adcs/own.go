@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -17,6 +16,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
 	"hellolab/providers/administer"
+	"hellolab/providers/wire/rsakey"
 )
 
 // ownCertificate is one of the server's own certificates.
@@ -36,7 +36,7 @@ type own struct {
 // to it.
 var owns = []own{
 	{keyWeb, ca.WebServer, func(rand io.Reader) (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand) }},
-	{keyRA, ca.CEPEncryption, func(rand io.Reader) (crypto.Signer, error) { return rsa.GenerateKey(rand, 2048) }},
+	{keyRA, ca.CEPEncryption, func(rand io.Reader) (crypto.Signer, error) { return rsakey.New(rand, 2048) }},
 }
 
 // certificate is the web server's, for TLS.

@@ -7,6 +7,7 @@ import (
 	"hellolab/providers/adds/directory"
 	"hellolab/providers/adds/ldapd"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/secdesc"
 )
 
 // backend gives the LDAP server of one controller access to the directory.
@@ -71,7 +72,34 @@ func (b backend) RootDSE(context.Context, *ldapd.Request) (*ldapd.Entry, error) 
 }
 
 func (b backend) Search(ctx context.Context, r *ldapd.Request, op *ldapmsg.Search, found func(*ldapd.Entry) error) error {
-	return b.Directory.Search(ctx, requester(r.Session), op, r.Controls.ExtendedDN, func(e directory.Entry) error { return found(entry(e)) })
+	return b.Directory.Search(ctx, requester(r.Session), op, r.Controls.ExtendedDN, func(e directory.Entry) error {
+		if flags := r.Controls.SDFlags; flags != nil {
+			if err := descriptorParts(e, *flags); err != nil {
+				return err
+			}
+		}
+		return found(entry(e))
+	})
+}
+
+// descriptorParts leaves of security descriptors what a search asks for (MS-ADTS
+// 3.1.1.3.4.1.11).
+func descriptorParts(e directory.Entry, parts uint32) error {
+	for i, a := range e.Attributes {
+		if a.Name != "nTSecurityDescriptor" || len(a.Values) == 0 {
+			continue
+		}
+		d, err := secdesc.Parse(a.Values[0])
+		if err != nil {
+			return err
+		}
+		some, err := d.MarshalParts(parts)
+		if err != nil {
+			return err
+		}
+		e.Attributes[i].Values = [][]byte{some}
+	}
+	return nil
 }
 
 func (b backend) Compare(ctx context.Context, r *ldapd.Request, op *ldapmsg.Compare) (bool, error) {
@@ -81,6 +109,9 @@ func (b backend) Compare(ctx context.Context, r *ldapd.Request, op *ldapmsg.Comp
 func (b backend) Modify(ctx context.Context, r *ldapd.Request, op *ldapmsg.Modify) error {
 	if err := b.referral(); err != nil {
 		return err
+	}
+	if op.DN == "" {
+		return b.Operate(ctx, requester(r.Session), b.computer, op)
 	}
 	return b.Directory.Modify(ctx, requester(r.Session), op, r.Controls.PermissiveModify)
 }

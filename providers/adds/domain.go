@@ -86,7 +86,7 @@ var systems = map[string][2]string{
 // to the caller.
 func configOf(in spec.Domain) directory.Config {
 	l := levels[in.FunctionalLevel]
-	cfg := directory.Config{DNSName: strings.ToLower(in.DNSName), NetBIOSName: strings.ToUpper(in.NetBIOSName), Level: l.level, Schema: l.schema, Policy: defaultPolicy()}
+	cfg := directory.Config{DNSName: strings.ToLower(in.DNSName), NetBIOSName: strings.ToUpper(in.NetBIOSName), Level: l.level, Schema: l.schema, Policy: defaultPolicy(), KeyAdminsProtected: in.ProtectedKeys}
 	if p := in.PasswordPolicy; p != nil {
 		cfg.Policy = directory.PasswordPolicy{MinLength: p.MinLength, Complexity: p.Complexity, History: p.History, MaxAge: p.MaxAge, MinAge: p.MinAge}
 	}
@@ -217,18 +217,22 @@ func find(_ context.Context, env providers.Env, key string) (domainObject, error
 	if cfg := d.Config(); cfg.DNSName != key {
 		return domainObject{}, providers.ErrGone
 	}
-	return asObject(env, d, s), nil
+	return asObject(env, d, s)
 }
 
 // asObject is the domain as it stands. What an administrator changed in the
 // directory shows as a difference from what was declared.
-func asObject(env providers.Env, d *directory.Directory, s settings) domainObject {
+func asObject(env providers.Env, d *directory.Directory, s settings) (domainObject, error) {
 	in := s.In
+	var err error
+	if in.ProtectedKeys, err = d.KeyAdminsReachProtected(); err != nil {
+		return domainObject{}, err
+	}
 	if now := d.Policy(); now != configOf(in).Policy {
 		in.PasswordPolicy = &spec.PasswordPolicy{MinLength: now.MinLength, Complexity: now.Complexity, History: now.History, MaxAge: now.MaxAge, MinAge: now.MinAge}
 	}
 	o := out(d, s)
-	return domainObject{Addr: env.Addr, ID: o.GUID, In: in, Out: o}
+	return domainObject{Addr: env.Addr, ID: o.GUID, In: in, Out: o}, nil
 }
 
 func read(_ context.Context, env providers.Env, _ domainObject) (domainObject, error) {
@@ -236,7 +240,7 @@ func read(_ context.Context, env providers.Env, _ domainObject) (domainObject, e
 	if err != nil {
 		return domainObject{}, err
 	}
-	return asObject(env, d, s), nil
+	return asObject(env, d, s)
 }
 
 func update(ctx context.Context, env providers.Env, o domainObject, in spec.Domain) (spec.DomainOut, error) {

@@ -2,7 +2,6 @@ package adds
 
 import (
 	"context"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -20,6 +19,7 @@ import (
 	"hellolab/providers/wire/gss"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/krbclient"
+	"hellolab/providers/wire/rsakey"
 )
 
 // templateNames are the templates of spec.KDCCertificate by their names in the
@@ -36,7 +36,8 @@ const keyBits = 2048
 // due is the controllers' autoenrollment: each gets the certificate that it is
 // to have, from an authority that the directory publishes, renews it in the
 // last fifth of its life, and gives one up that it is not to have any more.
-// Without an authority there is nothing to do.
+// Without an authority there is nothing to do. And it is the protection of
+// administrators, once an hour.
 func due(ctx context.Context, env providers.Env, _ domainObject) error {
 	d, set, err := load(env)
 	if err != nil {
@@ -46,7 +47,7 @@ func due(ctx context.Context, env providers.Env, _ domainObject) error {
 		env.Rand = options(env).Rand
 	}
 	cfg := d.Config()
-	var failed error
+	failed := d.ProtectDue(ctx)
 	for _, c := range cfg.Controllers {
 		a := &autoenrollment{env: env, dir: d, cfg: &cfg, controller: c, certificate: &kdcCertificate{env: env, computer: c.Name}}
 		if err := a.run(ctx, wanted(set.controllerOf(c.Name))); err != nil {
@@ -153,7 +154,7 @@ func (a *autoenrollment) signIn(ctx context.Context) (*adldap.Conn, error) {
 }
 
 func (a *autoenrollment) enroll(ctx context.Context, client *enroll.Client, s enroll.Service, template string) error {
-	key, err := rsa.GenerateKey(a.env.Rand, keyBits)
+	key, err := rsakey.New(a.env.Rand, keyBits)
 	if err != nil {
 		return err
 	}

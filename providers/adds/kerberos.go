@@ -7,6 +7,7 @@ import (
 
 	"hellolab/providers/adds/directory"
 	"hellolab/providers/adds/kdc"
+	"hellolab/providers/hello"
 	"hellolab/providers/wire/krb"
 )
 
@@ -91,6 +92,30 @@ func (a *accounts) account(in *directory.Account) *kdc.Account {
 		}
 	}
 	return out
+}
+
+// keys deletes keys that have signed in, for a controller of a build that does.
+type keys struct {
+	dir      *directory.Directory
+	computer string // the controller's name
+}
+
+// keysOf is what deletes keys at a controller; nil where they stay.
+func (s *service) keysOf(computer string) kdc.Keys {
+	if !hello.DeletesKeys(s.set.controllerOf(computer)) {
+		return nil
+	}
+	return keys{s.dir, computer}
+}
+
+func (k keys) DeleteKey(ctx context.Context, account *kdc.Account, keyID []byte) error {
+	own, err := k.dir.Client(ctx, k.computer+"$", false)
+	if err != nil {
+		return err
+	}
+	who, cfg := k.dir.Requester(own), k.dir.Config()
+	who.From = cfg.Host(k.computer)
+	return k.dir.RemoveKey(ctx, who, account.SID, keyID)
 }
 
 // passwords sets passwords for the password service.

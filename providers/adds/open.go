@@ -137,7 +137,7 @@ func (s *service) controller(cfg *directory.Config, c directory.Controller, auth
 	known := &accounts{dir: s.dir}
 	at.kdc = kdc.New(kdc.Config{
 		Realm: cfg.Realm(), NetBIOS: cfg.NetBIOSName, LogonServer: c.Name, DomainSID: s.dir.SID(),
-		Directory: known, ReadOnlies: known, Passwords: passwords{s.dir}, Preauth: []kdc.Preauth{pkinit},
+		Directory: known, ReadOnlies: known, Passwords: passwords{s.dir}, Keys: s.keysOf(c.Name), Preauth: []kdc.Preauth{pkinit},
 		Policy: s.policy(c), Now: s.env.Now, Rand: s.env.Rand, Events: s.env.Emit,
 	})
 	at.pings = &locator.Pings{Domain: place, Host: cfg.Host(c.Name), Accounts: pinged{s.dir}, Addresses: addresses{s.env}}

@@ -1,6 +1,7 @@
 package adfs
 
 import (
+	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
@@ -44,11 +45,13 @@ func (s *server) account(upn string) (a *account, err error) {
 
 // setAccount registers a second factor, or a third party's account. What a
 // request does not name stays: a password, and the secret of a factor that it says
-// is registered.
+// is registered. What an account of the former name has moves to this one.
 func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) error {
 	switch {
 	case s.set.adfs() && (in.Password != "" || in.ImmutableID != ""):
 		return wrong("AD FS has no accounts but its domain's: it takes a second factor only.")
+	case len(in.Former) > maxUPN:
+		return wrong("A user principal name has at most %d characters.", maxUPN)
 	case len(in.Password) > maxPasswordSize:
 		return wrong("A password has at most %d bytes.", maxPasswordSize)
 	case in.TOTPSecret != nil && (len(in.TOTPSecret) < minTOTPSecret || len(in.TOTPSecret) > maxTOTPSecret):
@@ -65,6 +68,16 @@ func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) er
 		a, err := get[account](w, tableAccounts, upn)
 		if err != nil {
 			return err
+		}
+		if former := strings.ToLower(in.Former); former != "" && former != upn {
+			was, err := get[account](w, tableAccounts, former)
+			if err != nil {
+				return err
+			}
+			if err := w.Delete(tableAccounts, former); err != nil {
+				return err
+			}
+			a = cmp.Or(a, was)
 		}
 		if a == nil {
 			a = &account{}

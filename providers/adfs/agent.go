@@ -2,7 +2,6 @@ package adfs
 
 import (
 	"context"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
 	"hellolab/providers/wire/revocation"
+	"hellolab/providers/wire/rsakey"
 	"hellolab/providers/wire/sid"
 	"hellolab/providers/wire/web"
 )
@@ -141,7 +141,7 @@ func ensureAgent(ctx context.Context, env providers.Env) error {
 // service's account.
 func (s *settings) enrollAgent(ctx context.Context, env providers.Env) (*storedAgent, error) {
 	env.Rand = randomness(env)
-	key, err := rsa.GenerateKey(env.Rand, signingBits)
+	key, err := rsakey.New(env.Rand, signingBits)
 	if err != nil {
 		return nil, err
 	}

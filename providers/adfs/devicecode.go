@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -51,31 +50,7 @@ const (
 	deviceCodeLife     = 15 * time.Minute
 	deviceCodeInterval = 5    // seconds
 	maxDeviceCodes     = 1000 // that wait at once
-
-	// Nine characters, none of which looks like another.
-	userCodeLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-	userCodeSize    = 9
 )
-
-func newUserCode(random io.Reader) (string, error) {
-	b := make([]byte, userCodeSize)
-	if _, err := io.ReadFull(random, b); err != nil {
-		return "", fmt.Errorf("make user code: %w", err)
-	}
-	for i := range b {
-		b[i] = userCodeLetters[int(b[i])%len(userCodeLetters)] // 32 letters: no bias
-	}
-	return string(b), nil
-}
-
-// typedUserCode reads a user code as people type it; "" for what is none.
-func typedUserCode(text string) string {
-	text = strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(text))
-	if len(text) > userCodeSize {
-		return ""
-	}
-	return text
-}
 
 func userCodeInvalid() *adfs.Error {
 	return adfs.NewError(adfs.BadVerificationCode, "", "The code is not one that a device waits with.").WithHint("Begin at the device anew.")
@@ -128,7 +103,7 @@ func (s *server) newDeviceCode(ctx context.Context, d *deviceCode) (userCode, te
 	}
 	d.ID = id.String()
 	for userCode == "" {
-		candidate, err := newUserCode(s.env.Rand)
+		candidate, err := oauth.NewUserCode(s.env.Rand)
 		if err != nil {
 			return "", "", err
 		}
@@ -193,14 +168,14 @@ func (s *server) deviceCodePage(w http.ResponseWriter, r *http.Request, typed st
 // first, and then what every sign-in posts.
 func (s *server) deviceAuth(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
-		s.deviceCodePage(w, r, typedUserCode(r.URL.Query().Get("otc")), nil)
+		s.deviceCodePage(w, r, oauth.ParseUserCode(r.URL.Query().Get("otc")), nil)
 		return
 	}
 	if err := r.ParseForm(); err != nil || r.PostForm.Get(adfs.FieldContext) != "" {
 		s.submitted(w, r)
 		return
 	}
-	typed := typedUserCode(r.PostForm.Get(adfs.FieldUserCode))
+	typed := oauth.ParseUserCode(r.PostForm.Get(adfs.FieldUserCode))
 	d, err := s.waitingDevice(typed)
 	if err == nil {
 		var f *flow

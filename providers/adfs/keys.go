@@ -17,6 +17,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/rsakey"
 )
 
 // keyRing is the token-signing keys of a service, the one in use last. Others
@@ -55,7 +56,7 @@ const (
 
 func newSigningKey(env providers.Env, host string, version int) (storedKey, error) {
 	random, now := randomness(env), env.Now()
-	key, err := rsa.GenerateKey(random, signingBits)
+	key, err := rsakey.New(random, signingBits)
 	if err != nil {
 		return storedKey{}, fmt.Errorf("make token-signing key: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/ldapmsg"
-	"hellolab/providers/wire/sid"
+	"hellolab/providers/wire/member"
 	"hellolab/providers/wire/web"
 )
 
@@ -103,24 +103,14 @@ func createMember(ctx context.Context, env providers.Env, in spec.Federation) (*
 
 // join makes the server a member of the domain, with its rights.
 func (s *settings) join(ctx context.Context, env providers.Env, c *adldap.Conn) error {
-	e, err := c.First(ldapmsg.EqualTo("sAMAccountName", s.Account.Name()), "description")
-	if err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
-		return err
-	}
-	if err == nil && e.Text("description") != mark(env.Addr) && e.Text("description") != "" {
+	id, err := s.Account.JoinMarked(c, mark(env.Addr), "HTTP")
+	if errors.Is(err, member.ErrTaken) {
 		return fmt.Errorf("%s is another server's account; give this service a host of its own", s.Account.Name())
 	}
-	if e, err = s.Account.Join(c, "HTTP"); err != nil {
-		return err
-	}
-	id, err := sid.Decode(e.Bytes("objectSid"))
 	if err != nil {
 		return err
 	}
 	s.SID = id.String()
-	if err := c.Replace(e.DN, adldap.Attributes{"description": {mark(env.Addr)}, "operatingSystem": {"Windows Server 2022 Datacenter"}, "operatingSystemVersion": {"10.0 (20348)"}}); err != nil {
-		return err
-	}
 	if err := s.setRights(env, c); err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/adfs/edrs"
-	"hellolab/providers/adfs/seal"
 	"hellolab/providers/event"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/krb"
+	"hellolab/providers/wire/sealed"
 	"hellolab/providers/wire/web"
 	"hellolab/providers/wire/wstrust"
 )
@@ -27,7 +27,7 @@ type server struct {
 	log     *slog.Logger
 	set     *settings
 	keys    signers
-	seal    *seal.Sealer
+	seal    *sealed.Sealer
 	replays *krb.ReplayCache
 	self    *krb.ReplayCache // of the service's own sign-ins to itself
 	parts

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"hellolab/providers"
-	"hellolab/providers/adfs/seal"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/member"
+	"hellolab/providers/wire/sealed"
 )
 
 // Tables of a federation's section. Its parts have others, of their own names.
@@ -59,8 +59,8 @@ func (s *settings) passwords() bool { return s.In.Passwords == nil || *s.In.Pass
 func (s *settings) userGroups() bool { return s.In.UserGroups == nil || *s.In.UserGroups }
 
 // sealer encrypts what the service hands out.
-func (s *settings) sealer(env providers.Env) *seal.Sealer {
-	return seal.New(s.Master, randomness(env))
+func (s *settings) sealer(env providers.Env) *sealed.Sealer {
+	return sealed.New("federation", nil, s.Master, randomness(env))
 }
 
 // lifetimes are those declared, or the defaults.
@@ -83,7 +83,7 @@ func randomness(env providers.Env) io.Reader {
 func prepare(ctx context.Context, env providers.Env, in spec.Federation, d *providers.Object[spec.Domain, spec.DomainOut]) (*settings, error) {
 	s, err := loadSettings(env)
 	if errors.Is(err, providers.ErrGone) {
-		s = &settings{Master: make([]byte, seal.KeySize)}
+		s = &settings{Master: make([]byte, sealed.KeySize)}
 		secret := make([]byte, 32)
 		if _, err = io.ReadFull(randomness(env), s.Master); err == nil {
 			_, err = io.ReadFull(randomness(env), secret)

@@ -163,8 +163,8 @@ func TestA3Lookup(t *testing.T) {
 	domain := &domainLab{l.Env, t}
 	registered, other := newHello(t), newHello(t)
 	domain.register(registered)
-	hers := kerberos.KeySubject(l.sid("alice"), conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.KeyID, l.tenant().TenantID, "alice@contoso.com")
-	anybodys := kerberos.KeySubject("S-1-12-1-1-2-3-4", "another", "another", "keeper@contoso.com")
+	hers := kerberos.KeySubject(l.sid("alice"), conformance.Get[spec.Enrollment, spec.EnrollmentOut](l.Env, enrolled).Out.KeyID, "login.windows.net/"+l.tenant().TenantID+"/alice@contoso.com")
+	anybodys := kerberos.KeySubject("S-1-12-1-1-2-3-4", "another", "login.windows.net/another/keeper@contoso.com")
 	for what, tt := range map[string]struct {
 		key     hello
 		subject string

@@ -143,7 +143,7 @@ func TestA4Refused(t *testing.T) {
 	}{
 		{"expired", "certificate_expired", "0xC000038C STATUS_PKINIT_CLIENT_FAILURE", []func(*issuing){lives(30 * time.Minute)}, client, func(t *testing.T) { seed.Proves(t, "A4-07", "A4") }},
 		{"no purpose for logon", "certificate_purpose", "0xC000038C STATUS_PKINIT_CLIENT_FAILURE", []func(*issuing){purposes(adcert.EKUServerAuth)}, nil, func(t *testing.T) { seed.Proves(t, "A4-08", "A4") }},
-		{"no such name", "not_domain_account", "0xC0000064 STATUS_NO_SUCH_USER", []func(*issuing){as(func(r *ca.Requester) { r.UPN = "nobody@contoso.com" })}, nil, func(t *testing.T) { seed.Proves(t, "A4-10", "A4") }},
+		{"no such name", "certificate_name_unknown", "0xC0000064 STATUS_NO_SUCH_USER", []func(*issuing){as(func(r *ca.Requester) { r.UPN = "nobody@contoso.com" })}, nil, func(t *testing.T) { seed.Proves(t, "A4-10", "A4") }},
 		{"another's identifier", "certificate_other_account", "0xC000038C STATUS_PKINIT_CLIENT_FAILURE", []func(*issuing){as(func(r *ca.Requester) { r.SID = r.SID.Domain().Account(500) })}, nil, nil},
 		{"no identifier", "certificate_other_account", "0xC000038C STATUS_PKINIT_CLIENT_FAILURE", []func(*issuing){func(i *issuing) { i.template.Enrollment |= ca.NoSecurityExtension }}, nil, nil},
 	} {
@@ -158,7 +158,7 @@ func TestA4Refused(t *testing.T) {
 				l.restart()
 				tt.then(l)
 			}
-			if tt.code == "not_domain_account" { // before the certificate is shown: the name is looked for first
+			if tt.code == "certificate_name_unknown" { // before the certificate is shown: the name is looked for first
 				if v := l.expect(byA4(), tt.code); v.Flow != "A4" || l.story("A4").has("tgt_cached") || v.Reason.Code+" "+v.Reason.Name != tt.status {
 					t.Errorf("%s/%s, %+v", v.Flow, v.Phase, v.Reason)
 				}

@@ -11,6 +11,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
+	"hellolab/providers/windows/winbio"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/web"
 )
@@ -101,8 +102,8 @@ func TestComponents(t *testing.T) {
 		if !slices.ContainsFunc(l.Events()[joined:], func(e event.Event) bool { return e.Peer == event.Sensor || e.Actor == event.Sensor }) {
 			t.Error("the sensor has no lane")
 		}
-		if keys := l.keysOf(laptop, "sensor"); !slices.Equal(keys, []string{"face|" + sid}) {
-			t.Errorf("its database has %q", keys)
+		if d, err := winbio.Parse(l.raw(laptop, "winbio", faceDB)); err != nil || len(d.Records) != 1 || d.Records[0].SID != sid {
+			t.Errorf("its database: %+v, %v", d, err)
 		}
 	})
 	get := func(t *testing.T, url string) web.Reply {

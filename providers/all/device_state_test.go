@@ -74,7 +74,7 @@ type prtState struct {
 }
 
 // deviceTables are all tables of a device's section.
-var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "sensordb", "enrollment", "session", "prt", "wam", "work", "kerberos", "cached", "cloudtickets", "enterpriseprt", "personal"}
+var deviceTables = []string{"machine", "tpm", "keypool", "container", "sensor", "sensordb", "winbio", "sensormodule", "enrollment", "session", "prt", "wam", "work", "kerberos", "cached", "cloudcache", "cloudtickets", "enterpriseprt", "personal"}
 
 func storedIn[T any](t testing.TB, s providers.Section, table, key string) (v T, ok bool) {
 	t.Helper()

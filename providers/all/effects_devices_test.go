@@ -25,12 +25,17 @@ func biometrics(a attrs) edit {
 	return set("policy.pin", attrs{"biometrics": block(a)})
 }
 
-// camera gives the desk another camera than the built-in one.
+// camera gives the desk another camera than the built-in one, at which alice
+// enrolls: each has templates of its own.
 func camera(a attrs) func(*previewLab) {
 	a["kind"] = word("face")
 	return func(l *previewLab) {
 		l.change("policy.pin", biometrics(attrs{"enable_ess_with_supported_peripherals": cty.False}).set)
 		l.change(desk, attrs{"biometrics": cty.ListValEmpty(cty.String), "sensor": cty.MapVal(attrs{"camera": block(a)})})
+		l.Delete("enrollment.alice_desk")
+		l.Advance(time.Minute)
+		l.Create("enrollment.alice_desk", enrollment(alice, desk, "face"))
+		l.cycle()
 	}
 }
 

@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -11,6 +12,27 @@ import (
 
 // outdated is a controller below the floor of cloud Kerberos trust.
 var outdated = attrs{"os": word("windows-server-2019"), "build": word("17763.500")}
+
+// deletes is a controller that deletes a key that has signed in.
+var deletes = attrs{"os": word("windows-server-2019"), "build": word("17763.1457")}
+
+// elsewhere is a controller in another site.
+func elsewhere(a attrs) attrs {
+	a = maps.Clone(a)
+	a["site"] = word("Branch")
+	return a
+}
+
+// signsInOnce is a sign-in at the desk, once the controller is of a build that
+// deletes keys.
+func signsInOnce(t *testing.T, l *previewLab) {
+	t.Helper()
+	l.change(corp, controllers(map[string]attrs{"dc1": deletes}).set)
+	l.Restart()
+	if v := l.try(access.Request{User: alice, Device: desk, Gesture: "pin"}); v.Code != "success" {
+		t.Errorf("the first sign-in: %s", v.Code)
+	}
+}
 
 func syncing(a attrs) edit { return set("sync.hybrid", a) }
 
@@ -54,7 +76,29 @@ var ofDomains = []effect{
 		{on: laptop, was: "allowed", is: "allowed"},
 		{on: laptop, to: corp, was: "allowed", is: "refused key_name_mismatch", then: "admin_fix tgt_expiry D"},
 	}},
-	{row: "D4", change: "a controller of a build that deletes keys", why: "A controller of the lab writes nothing into an account at a sign-in. What is seen afterwards, row U7 shows."},
+	{row: "D4", change: "the controller is of a build that deletes keys", edits: []edit{controllers(map[string]attrs{"dc1": deletes})}, sees: []sees{
+		{on: desk, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "the same, after a sign-in on the desk", act: signsInOnce, sees: []sees{
+		{on: desk, was: "allowed", is: "refused key_not_synced", then: "wait_sync next_sync D"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "the same, after a cycle", act: func(t *testing.T, l *previewLab) { signsInOnce(t, l); l.Advance(31 * time.Minute); l.due() }, sees: []sees{
+		{on: desk, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "one of two controllers is of such a build", edits: []edit{controllers(map[string]attrs{"dc1": {}, "dc2": deletes})}, sees: []sees{
+		{on: desk, was: "allowed", is: "at_risk key_deleted_at_sign_in", then: "admin_fix next_signin D"},
+	}},
+	{row: "D4", change: "such a controller is of another site than the desk, and another read-only",
+		given: func(l *previewLab) { l.change(desk, attrs{"site": word("Default-First-Site-Name")}) }, edits: []edit{controllers(map[string]attrs{
+			"dc1": {}, "dc2": elsewhere(deletes), "dc3": {"os": deletes["os"], "build": deletes["build"], "writable": cty.False}})}, sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
+	{row: "D4", change: "the controller is of such a build, with cloud Kerberos trust", trust: byCloud, edits: []edit{controllers(map[string]attrs{"dc1": deletes})}, sees: []sees{{on: desk, was: "allowed", is: "allowed"}}},
 	{row: "D7", change: "the functional level is raised", edits: []edit{set(corp, attrs{"functional_level": word("2025")})}, sees: []sees{
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 	}},
@@ -113,9 +157,32 @@ var ofDomains = []effect{
 	{row: "C2", change: "the same, after two hours", edits: []edit{syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 121 * time.Minute, sees: []sees{
 		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
 	}},
-	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need. A timeline says when one would be asked for."},
+	{row: "C3", change: "nothing is synchronized for seven days, and one is enrolled", edits: []edit{syncing(attrs{"enabled": cty.False}), makesBo}, ahead: 8 * day, sees: append(waits("admin_fix", "C1"),
+		sees{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"})},
+	{row: "C3", change: "the same, and then a cycle runs: one of the lab's reads everything", act: func(_ *testing.T, l *previewLab) { l.Advance(8 * day); l.cycle() },
+		given: func(l *previewLab) {
+			l.change("sync.hybrid", attrs{"enabled": cty.False})
+			l.Create(boDesk, makesBo.make)
+		}, sees: []sees{
+			{user: "user.bo", on: desk, was: "refused key_not_synced", is: "allowed"},
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
-	{row: "C5", change: "an account becomes protected by AdminSDHolder", why: "AdminSDHolder's propagation does not run in the lab, and Connect writes keys by its membership in Key Admins, which no single account takes from it."},
+	{row: "C5", change: "AdminSDHolder comes to protect a user: the key that the domain has", edits: []edit{administers(alice)}, ahead: 3 * time.Hour, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+	}},
+	{row: "C5", change: "AdminSDHolder comes to protect a user before the cycle that would bring the new key", edits: []edit{administers("user.bo"), syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C5", change: "one is enrolled whom AdminSDHolder protects", given: protectsBo, edits: []edit{makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
+	{row: "C5", change: "the same, and its list lets Key Admins write", given: protectsBo, edits: []edit{set(corp, attrs{"adminsdholder_key_admins": cty.True}), makesBo}, ahead: 3 * time.Hour, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
+	}},
+	{row: "C5", change: "one is enrolled who was an administrator: what AdminSDHolder took is not given back", given: func(l *previewLab) {
+		protectsBo(l)
+		l.change("group.admins", administers().set)
+		l.Advance(2 * time.Hour)
+		l.due()
+	}, edits: []edit{makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C7", change: "accounts leave the scope: three hours later the tenant has them no more", gap: "users: 2, devices: 1", edits: []edit{leavesScope}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_synced", then: "admin_fix next_sync D"},
 		{on: desk, by: access.ByPassword, was: "allowed", is: "degraded device_unknown", then: "admin_fix prt_renewal D"},
@@ -132,6 +199,21 @@ var ofDomains = []effect{
 		{on: desk, was: "allowed", is: "allowed"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+}
+
+// administers is an edit that makes people administrators of the domain.
+func administers(people ...string) edit {
+	if len(people) == 0 {
+		return set("group.admins", attrs{"members": cty.ListValEmpty(cty.String)})
+	}
+	return set("group.admins", attrs{"members": words(people...)})
+}
+
+// protectsBo has AdminSDHolder protect bo.
+func protectsBo(l *previewLab) {
+	l.change("group.admins", administers("user.bo").set)
+	l.Advance(time.Hour)
+	l.due()
 }
 
 // leavesScope is a scope without the people and the computers.

@@ -132,6 +132,13 @@ var ofFederation = []effect{
 		{on: desk, was: "allowed", is: "refused no_hello_credential", then: "enroll next_signin D", row: "-"},
 	}},
 	{row: "C6", change: "device write-back is off: what was written stays", in: inCertificateTrust, edits: []edit{syncing(attrs{"device_writeback": cty.False})}, ahead: 31 * time.Minute, sees: goOn},
+	{row: "U10", change: "the same, with key trust and AD FS", in: inFederatedKeyTrust, edits: renamed, sees: and(sees{on: laptop, by: access.ByPassword, was: "allowed", is: "allowed"})},
+	{row: "U10", change: "the same, with certificate trust", in: inCertificateTrust, edits: renamed, sees: append(certificateFails("certificate_name_unknown", "reprovision next_signin I"),
+		sees{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"})},
+	{row: "U10", change: "the same, and Hello is provisioned anew, which brings another certificate", in: inCertificateTrust,
+		edits: append([]edit{{addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, renamed...), sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "U9", change: "a sign-in certificate is revoked, and the lists say so", in: inCertificateTrust, act: func(t *testing.T, l *previewLab) {
 		for _, c := range l.personalStore(desk) {
 			serial, ok := new(big.Int).SetString(c.Serial, 16)

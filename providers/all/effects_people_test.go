@@ -5,6 +5,10 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"hellolab/providers"
+	"hellolab/providers/hello/access"
+	"hellolab/providers/spec"
 )
 
 const strictApp = "application.strict"
@@ -44,15 +48,36 @@ var ofPeople = []effect{
 		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password next_signin D"},
 		{on: laptop, was: "allowed", is: "allowed"},
 	}},
+	{row: "U3", change: "a group gets password settings of a day, two days ago", trust: byCloud, edits: []edit{settings(24*time.Hour, "group.staff")}, ahead: 2 * day, sees: []sees{
+		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password password_age D"},
+		{on: laptop, was: "allowed", is: "allowed"},
+	}},
+	{row: "U3", change: "the same, with key trust", edits: []edit{settings(24*time.Hour, "group.staff")}, ahead: 2 * day, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: "service.old", was: "allowed", is: "refused password_expired_on_prem", then: "change_password password_age D"},
+	}},
+	{row: "U3", change: "nobody changes a password for fifty days", trust: byCloud, act: func(_ *testing.T, l *previewLab) { l.Advance(50 * day); l.due() }, sees: []sees{
+		{on: desk, was: "allowed", is: "refused password_expired_on_prem", then: "change_password password_age D"},
+	}},
+	{row: "U3", change: "the same, with password settings of the user's that let it live", trust: byCloud,
+		given: func(l *previewLab) { l.Create("password_settings.staff", settings(24*time.Hour, "group.staff").make) },
+		edits: []edit{{addr: "password_settings.alice", make: spec.PasswordSettings{Domain: corp, Precedence: 99, AppliesTo: []providers.Ref{alice}, MaxAge: 400 * day}}}, ahead: 50 * day, sees: []sees{
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "U4", change: "a user is disabled in the domain", edits: []edit{set(alice, attrs{"enabled_in_domain": cty.False})}, sees: []sees{
 		{on: desk, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix next_signin I", grace: true},
 		{on: laptop, to: corp, was: "allowed", is: "refused account_disabled_in_domain", then: "admin_fix tgt_expiry I"},
 	}},
 	{row: "U5", change: "a user is disabled in the tenant", edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
 		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: access.ToUnlock, was: "allowed", is: "allowed"},
 		{on: desk, was: "allowed", is: "degraded user_disabled", then: "admin_fix prt_renewal D"},
 		{on: desk, to: corp, was: "allowed", is: "allowed"},
 		{on: desk, to: tenantAddr, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+	}},
+	{row: "U5", change: "the same, five hours later", ahead: 5 * time.Hour, edits: []edit{set(alice, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused user_disabled", then: "admin_fix prt_renewal D"},
+		{on: laptop, to: access.ToUnlock, was: "allowed", is: "refused user_disabled", then: "admin_fix next_unlock D"},
 	}},
 	{row: "U6", change: "a device is disabled in the tenant", edits: []edit{set(desk, attrs{"enabled_in_tenant": cty.False})}, sees: []sees{
 		{on: desk, was: "allowed", is: "degraded key_device_disabled", then: "admin_fix prt_renewal D"},
@@ -78,7 +103,21 @@ var ofPeople = []effect{
 	{row: "U8", change: "the same, with cloud Kerberos trust", trust: byCloud, act: func(t *testing.T, l *previewLab) { l.unregister(t, l.deviceID(desk)) }, sees: []sees{
 		{on: desk, was: "allowed", is: "refused key_not_found", then: "reprovision next_signin I"},
 	}},
-	{row: "U10", change: "a user principal name changes", why: "A user of another name is another account in the lab: the plan makes it anew, and its enrollments."},
+	{row: "U10", change: "a user principal name changes", edits: renamed, sees: []sees{
+		{on: desk, was: "allowed", is: "allowed"},
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: desk, to: "service.web", was: "allowed", is: "allowed"},
+		{on: desk, by: access.ByPassword, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, to: strictApp, was: "allowed", is: "allowed"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "allowed"},
+	}},
+	{row: "U10", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: renamed, sees: []sees{
+		{on: desk, to: corp, was: "allowed", is: "allowed"},
+		{on: laptop, was: "allowed", is: "allowed"},
+		{on: laptop, to: corp, was: "allowed", is: "allowed"},
+	}},
 	{row: "U11", change: "an eleventh user enrolls on a device", why: "A plan warns (`too_many_enrollments`), and no sign-in changes."},
 
 	{row: "Q1", change: "devices are off the domain's network, without cached logons",
@@ -92,10 +131,35 @@ var ofPeople = []effect{
 		{on: desk, was: "allowed", is: "allowed"},
 		{on: desk, to: corp, was: "allowed", is: "refused no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
 	}},
-	{row: "Q2", change: "the network has a captive portal", why: "A device's network has no captive portal."},
+	{row: "Q1", change: "devices are on no network", edits: []edit{set(desk, attrs{"network": word("none")}), set(laptop, attrs{"network": word("none")})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, by: "face", was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "degraded no_line_of_sight", then: "- next_token D"},
+		{on: laptop, to: tenantAddr, was: "allowed", is: "refused no_line_of_sight", then: "other_network next_token D"},
+		{on: desk, was: "allowed", is: "degraded no_line_of_sight", then: "needs_dc_line_of_sight tgt_expiry D"},
+	}},
+	{row: "Q2", change: "the network has a captive portal", edits: []edit{set(desk, attrs{"network": word("captive")}), set(laptop, attrs{"network": word("captive")})}, sees: []sees{
+		{on: laptop, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+		{on: laptop, by: "face", was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+		{on: laptop, by: access.ByPassword, was: "allowed", is: "degraded host_unreachable", then: "- next_token D"},
+		{on: desk, was: "allowed", is: "degraded host_unreachable", then: "other_network next_signin D"},
+		{on: desk, to: tenantAddr, was: "allowed", is: "refused host_unreachable", then: "other_network next_signin D"},
+	}},
+	{row: "Q2", change: "the same, with cloud Kerberos trust", trust: byCloud, edits: []edit{set(desk, attrs{"network": word("captive")})}, sees: []sees{
+		{on: desk, was: "allowed", is: "refused hello_ticket_expired", then: "other_network next_signin D"},
+	}},
+}
+
+// settings are password settings with a greatest age.
+func settings(age time.Duration, to ...providers.Ref) edit {
+	return edit{addr: "password_settings.staff", make: spec.PasswordSettings{Domain: corp, Precedence: 10, AppliesTo: to, MaxAge: age, MinAge: time.Hour}}
 }
 
 // bySwitch has policy turn cloud Kerberos trust on without naming the trust.
 func bySwitch(l *previewLab) {
 	l.change("policy.hello", attrs{"trust": cty.NullVal(cty.String), "use_cloud_trust_for_on_prem_auth": cty.True})
 }
+
+// renamed gives alice another user principal name. Her account's name in the domain
+// follows.
+var renamed = []edit{set(alice, attrs{"upn": word("alicia@contoso.com")})}

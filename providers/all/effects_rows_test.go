@@ -28,7 +28,7 @@ func mapped[A, B any](all []A, to func(A) B) (out []B) {
 func controllers(by map[string]attrs) edit {
 	all := attrs{}
 	for name, a := range by {
-		whole := attrs{"os": word("windows-server-2022"), "build": cty.NullVal(cty.String), "writable": cty.True}
+		whole := attrs{"os": word("windows-server-2022"), "build": cty.NullVal(cty.String), "writable": cty.True, "site": word("Default-First-Site-Name")}
 		maps.Copy(whole, a)
 		all[name] = block(whole)
 	}

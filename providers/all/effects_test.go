@@ -21,7 +21,7 @@ var docs = flag.Bool("docs", false, "write the generated part of docs/effects.md
 const effectsFile = "../../docs/effects.md"
 
 // effects is the table, in its order.
-var effects = inOrderOfTable(slices.Concat(ofTrustAndPolicy, ofDevicesAndGestures, ofDomains, ofPeople, ofFederation))
+var effects = inOrderOfTable(slices.Concat(ofTrustAndPolicy, ofDevicesAndGestures, ofDomains, ofPeople, ofFederation, ofServices, ofVendors, ofProfiles))
 
 // inOrderOfTable sorts rows by their groups, as the table has them, and numbers.
 func inOrderOfTable(all []effect) []effect {
@@ -264,7 +264,11 @@ func effectTable() string {
 			if r.Gesture != "pin" {
 				who += " by " + r.Gesture
 			}
-			if r.To != "" {
+			switch r.To {
+			case "":
+			case access.ToUnlock:
+				who += ", unlocking"
+			default:
 				who += " to " + r.To
 			}
 			if s.grace {

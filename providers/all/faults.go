@@ -2,7 +2,6 @@ package all
 
 import (
 	"context"
-	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"hellolab/providers/faults"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/crl"
+	"hellolab/providers/wire/rsakey"
 	"hellolab/providers/wire/sid"
 )
 
@@ -126,7 +126,7 @@ func misname(ctx context.Context, at issuance) error {
 		return err
 	}
 	for _, name := range names {
-		key, err := rsa.GenerateKey(at.atDomain.Rand, 2048)
+		key, err := rsakey.New(at.atDomain.Rand, 2048)
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func newLabWithADFS(t testing.TB, change ...func(*federatedLab)) *lab {
 	for _, c := range change {
 		c(&f)
 	}
-	pool := tpmtest.NewPool(t, 0)
+	pool := tpmtest.NewLabPool(t, 0)
 	w := windows.New(pool)
 	types := all.Types(all.Deps{Windows: w})
 	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}

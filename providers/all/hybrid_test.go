@@ -24,7 +24,7 @@ const (
 func newHybridLab(t testing.TB, change ...func(*spec.Domain)) *lab {
 	t.Helper()
 	tpmtest.NeedsSimulator(t)
-	pool := tpmtest.NewPool(t, 0)
+	pool := tpmtest.NewLabPool(t, 0)
 	w := windows.New(pool)
 	types := all.Types(all.Deps{Windows: w})
 	l := &lab{conformance.NewEnv(t, types...), t, w, pool, types}

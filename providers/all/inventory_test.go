@@ -20,6 +20,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/winbio"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/jose"
@@ -265,7 +266,10 @@ func TestInventory(t *testing.T) {
 		}
 		// A credential that is removed leaves nothing on either side.
 		l.Delete(enrolled)
-		for _, table := range []string{"container", "sensor", "enrollment", "prt"} {
+		if d, err := winbio.Parse(l.raw(laptop, "winbio", faceDB)); err == nil && len(d.Records) != 0 {
+			t.Errorf("the sensor still has %d templates", len(d.Records))
+		}
+		for _, table := range []string{"container", "enrollment", "prt"} {
 			if keys := l.keysOf(laptop, table); len(keys) != 0 {
 				t.Errorf("%s still has %q", table, keys)
 			}

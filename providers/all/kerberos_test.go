@@ -137,7 +137,7 @@ func (h hello) credential(t testing.TB, with string) kerberos.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kerberos.Key{Signer: signer, Subject: kerberos.KeySubject("S-1-5-21-1-2-3-1104", "key", "tenant", "alice@contoso.com")}
+	return kerberos.Key{Signer: signer, Subject: kerberos.KeySubject("S-1-5-21-1-2-3-1104", "key", "login.windows.net/tenant/alice@contoso.com")}
 }
 
 // register writes the key to alice's account, as Connect does.

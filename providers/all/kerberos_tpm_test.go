@@ -36,7 +36,7 @@ func (i *image) SaveImage(_ context.Context, b []byte) error {
 func TestKerberosTPMKey(t *testing.T) {
 	tpmtest.NeedsSimulator(t)
 	l := newCorpLab(t, spec.Domain{}, spec.Authority{})
-	pool := tpmtest.NewPool(t, 1)
+	pool := tpmtest.NewLabPool(t, 1)
 	baked, err := pool.Take(t.Context(), l.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func newLab(t testing.TB) *lab {
 // builds without a TPM simulator, too.
 func newLabOf(t testing.TB, attestation string) *lab {
 	t.Helper()
-	return newLabOn(t, tpmtest.NewPool(t, 0), attestation)
+	return newLabOn(t, tpmtest.NewLabPool(t, 0), attestation)
 }
 
 // newLabOn is newLabOf with devices that run on pool.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,14 +223,12 @@ func TestExpiredPassword(t *testing.T) {
 	})
 	t.Run("no expiration", func(t *testing.T) {
 		seed.Proves(t, "PW-05")
-		seed.Proves(t, "POL-09")
 		l.maxPasswordAge("0s")
 		l.expect(reach(oldService), "success")
 		l.maxPasswordAge("42d")
 		l.expect(reach(oldService), "password_expired_on_prem")
 	})
 	t.Run("no expiration for one user", func(t *testing.T) {
-		seed.Proves(t, "POL-09")
 		c := l.administrator()
 		e, err := c.First(ldapmsg.EqualTo("sAMAccountName", "alice"), "userAccountControl")
 		if err != nil {
@@ -248,6 +247,37 @@ func TestExpiredPassword(t *testing.T) {
 			}
 			l.expect(reach(oldService), x.code)
 		}
+	})
+	t.Run("a policy of a group, and one of the user", func(t *testing.T) {
+		seed.Proves(t, "PW-05")
+		seed.Proves(t, "POL-09")
+		const ofGroup, ofUser = "password_settings.sworn", "password_settings.alice"
+		l.Create("group.sworn", spec.Group{Domain: corp, Members: []providers.Ref{alice}})
+		resultant := func(want string) {
+			t.Helper()
+			e, err := l.administrator().Read(aliceInCorp, "msDS-ResultantPSO")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := e.Text("msDS-ResultantPSO"); want == "" && got != "" || !strings.Contains(got, want) {
+				t.Errorf("the policy on the password is %q, want %q", got, want)
+			}
+		}
+		l.Create(ofGroup, spec.PasswordSettings{Domain: corp, Precedence: 10, AppliesTo: []providers.Ref{"group.sworn"}, MaxAge: 400 * 24 * time.Hour, MinLength: 30})
+		resultant("CN=sworn,CN=Password Settings Container,CN=System,")
+		l.expect(reach(oldService), "success")
+		if v := l.change(desk, first, second); v.Code != "password_refused" { // it is too short for that policy
+			t.Errorf("%+v", v)
+		}
+		l.Create(ofUser, spec.PasswordSettings{Domain: corp, Precedence: 99, AppliesTo: []providers.Ref{alice}, MaxAge: 2 * 24 * time.Hour})
+		resultant("CN=alice,CN=Password Settings Container,")
+		l.expect(reach(oldService), "password_expired_on_prem")
+		l.Delete(ofUser)
+		l.expect(reach(oldService), "success")
+		l.Update("group.sworn", spec.Group{Domain: corp})
+		resultant("")
+		l.expect(reach(oldService), "password_expired_on_prem")
+		l.Delete(ofGroup)
 	})
 	t.Run("the user changes it", func(t *testing.T) {
 		seed.Proves(t, "PW-07")

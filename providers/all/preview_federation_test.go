@@ -110,7 +110,14 @@ func TestDecisionsOnPremises(t *testing.T) {
 
 // TestPredictedIsExecutedOnPremises is the same without a tenant.
 func TestPredictedIsExecutedOnPremises(t *testing.T) {
-	drawn(t, nil, 12, onPremAtRandom, slices.Concat(federatedKinds, federatedKinds, kinds))
+	drawn(t, keptOnPremises, 12, onPremAtRandom, slices.Concat(federatedKinds, federatedKinds, kinds))
+}
+
+// keptOnPremises are the draws of these that ever disagreed. What is drawn depends on
+// federatedKinds, which is at its end, and on how many kinds there were.
+var keptOnPremises = []keptDraw{
+	{20007, 54},              // where controllers differ, a service that is disabled was thought to let in at times
+	{20022, 54}, {20026, 54}, // a computer disabled in the domain was thought to keep its token of AD FS
 }
 
 func onPremAtRandom(t *testing.T, random *rand.Rand) (*previewLab, string) {

@@ -25,7 +25,7 @@ type previewLab struct{ *lab }
 const previewPassword = "First.pa55word"
 
 // planOrder is the order in which an apply goes through the kinds.
-var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "device", "policy", "application", "service", "enrollment"}
+var planOrder = []string{"domain", "authority", "federation", "tenant", "sync", "trust", "group", "user", "password_settings", "device", "policy", "application", "service", "enrollment", "certificate"}
 
 func newPreviewLab(t testing.TB, by ...providers.Ref) *previewLab {
 	trust := providers.Ref("trust.key")
@@ -131,7 +131,14 @@ func (l *previewLab) try(r access.Request) windows.Verdict {
 		q.Gesture = r.Gesture
 	}
 	l.addFactor(r, &q)
-	if r.To != "" {
+	switch r.To {
+	case "":
+	case access.ToUnlock:
+		q.Unlock = true
+		if err := l.windows.Lock(l.t.Context(), l.For(r.Device), r.User, r.Device); err != nil {
+			l.t.Fatalf("%+v: %v", r, err)
+		}
+	default:
 		q.To = []string{r.To}
 	}
 	v, err := l.windows.SignIn(l.t.Context(), l.For(r.Device), q)
@@ -268,7 +275,7 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 			case e.gone || kindOf(e.addr) != kind:
 			case e.make != nil:
 				if _, err := l.TryCreate(l.t.Context(), e.addr, e.make); err != nil {
-					if kind != "enrollment" {
+					if kind != "enrollment" && kind != "certificate" {
 						l.t.Fatal(err)
 					}
 					code := ""
@@ -291,8 +298,9 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 }
 
 // possible are edits without those that end an apply: of people of whom Connect
-// carries nothing, for they are not in its scope, and of computers, also while it is
-// staging, or of one that is to join where no controller is.
+// carries nothing, for they are not in its scope, of those who get another name and of
+// computers also while it is staging, or of one that is to join where no controller is,
+// or that the tenant has no more.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
@@ -310,10 +318,37 @@ func (l *previewLab) possible(edits []edit) []edit {
 			}
 		}
 	}
+	machine := l.facts().Machines[desk]
+	unjoinable := l.unjoinable(edits)
 	return slices.DeleteFunc(edits, func(e edit) bool {
+		if _, tenant := e.set["enabled_in_tenant"]; e.addr == desk && tenant && machine != nil && machine.Absent {
+			return true
+		}
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
-			e.anew && (away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
+			staging && renames(e) || e.anew && (unjoinable || away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})
+}
+
+// renames reports whether an edit gives somebody of both directories another name,
+// for which an apply waits in vain while Connect is staging.
+func renames(e edit) bool {
+	return e.set["upn"] != cty.NilVal && (e.addr == alice || e.addr == "user.bo")
+}
+
+// unjoinable reports whether no computer can join by what AD FS says of it: it is
+// down, or signs by a certificate that the tenant does not know.
+func (l *previewLab) unjoinable(edits []edit) bool {
+	l.t.Helper()
+	if !l.has(adfs) || !l.has(tenantAddr) {
+		return false
+	}
+	for _, rec := range l.planned(l.records(), edits) {
+		if rec.Addr == adfs && rec.In.GetAttr("enabled").RawEquals(cty.False) {
+			return true
+		}
+	}
+	held := l.facts().Tenants[tenantAddr]
+	return held != nil && held.Stale || slices.ContainsFunc(edits, func(e edit) bool { return e.set != nil && e.set["signing_version"] != cty.NilVal })
 }
 
 // restOn are the enrollments on a device, by their places among the records.
@@ -380,6 +415,11 @@ func (l *previewLab) due() {
 		}
 		if err := l.Due(l.t.Context(), addr); err != nil {
 			l.t.Fatal(err)
+		}
+	}
+	if l.has(tenantAddr) {
+		if err := l.Due(l.t.Context(), tenantAddr); err != nil {
+			l.t.Logf("%s: %v", tenantAddr, err) // a warning: what it read last stays
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/winbio"
 	"hellolab/providers/wire/graph"
 )
 
@@ -56,8 +57,11 @@ func TestLocalAccount(t *testing.T) {
 		l.story("A1").inOrder(t, "unlocked_by_owner", "gesture_prompt", "key_released", "broker_sign_in", "prt_cached", "account_signed_in")
 		l.expect(windows.Request{User: alice, Device: phonepc, Gesture: "face"}, "success")
 		l.Delete(personal)
-		if containers, sensors := l.keysOf(phonepc, "container"), l.keysOf(phonepc, "sensor"); len(containers)+len(sensors) != 0 {
-			t.Errorf("left: %q, %q", containers, sensors)
+		if containers := l.keysOf(phonepc, "container"); len(containers) != 0 {
+			t.Errorf("left: %q", containers)
+		}
+		if d, err := winbio.Parse(l.raw(phonepc, "winbio", faceDB)); err != nil || len(d.Records) != 0 {
+			t.Errorf("left: %+v, %v", d, err)
 		}
 	})
 }

@@ -190,7 +190,7 @@ func TestNoSecretIsKept(t *testing.T) {
 	told = append(told, l.Logged()...)
 	for _, section := range []string{laptop, alice, "tenant.contoso"} {
 		err := l.For(section).Section.View(func(r providers.Reader) error {
-			for _, table := range []string{"machine", "tpm", "keypool", "container", "sensor", "sensordb", "enrollment", "session", "prt", "wam"} {
+			for _, table := range []string{"machine", "tpm", "keypool", "container", "winbio", "sensormodule", "enrollment", "session", "prt", "wam"} {
 				if err := r.Scan(table, "", func(key string, v []byte) error {
 					told = append(append(told, key...), v...)
 					return nil

@@ -10,6 +10,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows"
 	"hellolab/providers/windows/sensor"
+	"hellolab/providers/windows/winbio"
 )
 
 // longPIN is one that nothing contains by chance.
@@ -49,8 +50,11 @@ func TestTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["the TPM's memory"] = image[len(image)/2 : len(image)/2+48]
-	tpl := stored[sensor.Record](l, laptop, "sensor", l.sidOf(laptop, "sensor"))
-	secrets["the template"], secrets["the sample"] = tpl.Data, sensor.Sample("face", "alice@contoso.com")
+	faces, err := winbio.Parse(l.raw(laptop, "winbio", faceDB))
+	if err != nil || len(faces.Records) != 1 {
+		t.Fatalf("%+v, %v", faces, err)
+	}
+	secrets["the template"], secrets["the sample"] = faces.Records[0].Data, sensor.Sample("face", l.sid("alice"))
 	for _, form := range []string{"RSA2", "RSA3", "PRIVATE KEY"} {
 		secrets["a private key as "+form] = []byte(form)
 	}

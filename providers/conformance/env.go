@@ -3,7 +3,6 @@ package conformance
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -34,6 +33,7 @@ type Env struct {
 	store    *store
 	net      *network
 	pki      *pki
+	rand     *randomness
 	log      *lockedBuffer
 
 	mu        sync.Mutex
@@ -62,6 +62,7 @@ func NewEnv(tb testing.TB, kinds ...providers.Type) *Env {
 		tb:       tb,
 		registry: providers.NewRegistry(kinds...),
 		store:    newStore(),
+		rand:     newRandomness(tb),
 		log:      &lockedBuffer{},
 		now:      Began,
 		objects:  map[string]providers.Record{},
@@ -79,6 +80,7 @@ func NewEnv(tb testing.TB, kinds ...providers.Type) *Env {
 			tb.Errorf("closing the lab: %v", err)
 		}
 		e.net.close()
+		e.rand.keys.Return()
 		if tb.Failed() && e.log.Len() > 0 {
 			tb.Logf("the lab logged:\n%s", e.log)
 		}
@@ -99,6 +101,9 @@ func (e *Env) Advance(d time.Duration) {
 	defer e.mu.Unlock()
 	e.now = e.now.Add(d)
 }
+
+// Wait implements providers.Waiter.
+func (e *Env) Wait(d time.Duration) { e.Advance(d) }
 
 // For returns what the kind of addr works with for that object.
 func (e *Env) For(addr string) providers.Env {
@@ -121,8 +126,9 @@ func (e *Env) For(addr string) providers.Env {
 	env := providers.Env{
 		Addr:      addr,
 		Now:       e.Now,
-		Rand:      rand.Reader,
+		Rand:      e.rand,
 		Network:   e.net,
+		Waiter:    e,
 		Address:   e.address,
 		PKI:       e.pki,
 		Section:   e.store.section(section),

@@ -24,7 +24,7 @@ type Harness struct {
 	// Run looks for them where they must not be.
 	In func(n int) any
 	// Change returns In(n) with something changed that Update can change in
-	// place. Nil for a kind without Update.
+	// place, the key among it where Update can. Nil for a kind without Update.
 	Change func(n int) any
 	// Every thins the instants at which a call is killed: each Everyth one is
 	// tried. Zero means all.
@@ -91,6 +91,9 @@ func (s *subject) config(in any) cty.Value {
 }
 
 func (s *subject) key(n int) string { return s.typ.Key(s.config(s.In(n))) }
+
+// changed is the key of what Change makes of configuration n.
+func (s *subject) changed(n int) string { return s.typ.Key(s.config(s.Change(n))) }
 
 // needsKey ends the check of a kind whose objects are in no directory.
 func (s *subject) needsKey() {
@@ -196,16 +199,15 @@ func checkLife(tb testing.TB, h Harness) {
 	s.settled("after a restart", rec, s.In(0), key)
 
 	if s.typ.Update != nil {
-		last := s.Change(0)
-		if s.typ.Key(s.config(last)) != key {
-			tb.Fatal("harness: Change changes the key")
-		}
-		was := rec
+		last, was := s.Change(0), rec
 		rec = s.Update(addr, last)
 		if rec.ID != was.ID || idOf(s.typ, rec.Out) != was.ID {
 			tb.Errorf("Update changed the id from %q to %q", was.ID, idOf(s.typ, rec.Out))
 		}
-		s.settled("updated", rec, last, key)
+		s.settled("updated", rec, last, s.changed(0))
+		if _, err := s.typ.Find(s.ctx, s.For(addr), key); key != s.changed(0) && !errors.Is(err, providers.ErrGone) {
+			tb.Errorf("Find(%q), the key before the update: %v; want ErrGone", key, err)
+		}
 		rec = s.Update(addr, s.In(0))
 		s.settled("changed back", rec, s.In(0), key)
 	}
@@ -352,7 +354,7 @@ func checkKilledUpdate(tb testing.TB, h Harness) {
 				tb.Errorf("%s: updating it again: %v", when, err)
 				return
 			}
-			s.settled(when+", updated again", rec, s.Change(0), s.key(0))
+			s.settled(when+", updated again", rec, s.Change(0), s.changed(0))
 		})
 }
 

@@ -32,8 +32,12 @@ func checkSecrets(tb testing.TB, h Harness) {
 		asked = append(asked, secretsOf(tb, s.typ.Schema.In, s.config(s.Change(0)))...)
 		recs = append(recs, s.Update(s.addr(0), s.Change(0)))
 	}
-	if s.key(0) != "" {
-		rec, err := s.Find(s.ctx, s.addr(0), s.key(0))
+	key := s.key(0)
+	if s.typ.Update != nil {
+		key = s.changed(0)
+	}
+	if key != "" {
+		rec, err := s.Find(s.ctx, s.addr(0), key)
 		if err != nil {
 			tb.Fatal(err)
 		}

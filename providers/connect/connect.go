@@ -143,24 +143,14 @@ func randomness(env providers.Env) io.Reader {
 
 // join makes the server a member of the domain, with its rights.
 func (s *settings) join(ctx context.Context, env providers.Env, c *adldap.Conn) error {
-	e, err := c.First(ldapmsg.EqualTo("sAMAccountName", s.Account.Name()), "description")
-	if err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
-		return err
-	}
-	if err == nil && e.Text("description") != mark(env.Addr) && e.Text("description") != "" {
+	id, err := s.Account.JoinMarked(c, mark(env.Addr), "HTTP")
+	if errors.Is(err, member.ErrTaken) {
 		return fmt.Errorf("%s is another server's account, and a domain has one Entra Connect", s.Account.Name())
 	}
-	if e, err = s.Account.Join(c, "HTTP"); err != nil {
-		return err
-	}
-	id, err := sid.Decode(e.Bytes("objectSid"))
 	if err != nil {
 		return err
 	}
 	s.SID = id.String()
-	if err := c.Replace(e.DN, adldap.Attributes{"description": {mark(env.Addr)}, "operatingSystem": {"Windows Server 2022 Datacenter"}, "operatingSystemVersion": {"10.0 (20348)"}}); err != nil {
-		return err
-	}
 	if err := s.setMember(c, sid.Replicator, true); err != nil {
 		return err
 	}

@@ -241,7 +241,7 @@ func (c *cycle) problemOf(ctx context.Context, stage, dn string, err error, isEr
 	message := map[string]any{"object": dn, "stage": stage}
 	maps.Copy(message, about)
 	c.tell(ctx, event.Event{Step: "object_not_synchronized", Text: "Connect cannot " + verb[stage] + of(dn) + ".", Outcome: outcome,
-		Message: message, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: hintOf(stage, err)}})
+		Message: message, Reason: &event.Reason{Code: p.Code, Sentence: p.Sentence, Hint: c.hint(stage, err)}})
 }
 
 var verb = map[string]string{
@@ -291,12 +291,14 @@ func sentenceOf(err error) string {
 	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
 }
 
-func hintOf(stage string, err error) string {
+func (c *cycle) hint(stage string, err error) string {
 	switch {
 	case !adldap.IsCode(err, ldapmsg.InsufficientAccessRights):
 		return ""
 	case stage == stageWriteBack:
 		return "Apply again: it lets the server's account keep the devices in CN=RegisteredDevices."
+	case c.set.In.KeyRight:
+		return "Make the server's account a member of Key Admins. Where AdminSDHolder protects the user, set adminsdholder_key_admins = true in the domain, and wait for its next hour."
 	}
 	return "Set key_writeback_right = true, or make the server's account a member of Key Admins."
 }

@@ -225,6 +225,35 @@ func TestMissingRights(t *testing.T) {
 	}
 }
 
+// Whom AdminSDHolder protects the domain refuses, and the others' keys come; what is
+// there stays, until the list lets Key Admins write.
+func TestProtectedAccounts(t *testing.T) {
+	l := newLab(t)
+	l.cycle()
+	l.register("alice", someKeys()[0], deviceID(1), false)
+	l.wrote("before", l.cycle(), wire.Counts{Keys: wire.Count{Added: 1}})
+	l.must(l.domain.AddValue("CN=Domain Admins,"+people, "member", dn("alice")))
+	hour := func() {
+		l.Advance(time.Hour)
+		l.must(l.Due(t.Context(), corp))
+		l.signIn() // tokens have ended
+	}
+	hour()
+	l.unregister("alice", deviceID(1))
+	l.register("alice", someKeys()[1], deviceID(2), false)
+	l.register("bob", someKeys()[0], deviceID(3), false)
+	r := l.ask(wire.Request{})
+	if r.Result != wire.CompletedErrors || len(r.Errors) != 1 || r.Errors[0].Code != "insufficientAccessRights (50)" || !strings.EqualFold(r.Errors[0].Object, dn("alice")) {
+		t.Errorf("%+v", r)
+	}
+	if r.Counts.Keys != (wire.Count{Added: 1}) || len(l.keys(dn("alice"))) != 1 || len(l.keys(dn("bob"))) != 1 {
+		t.Errorf("%+v: %d and %d keys", r.Counts, len(l.keys(dn("alice"))), len(l.keys(dn("bob"))))
+	}
+	l.Update(corp, spec.Domain{DNSName: "corp.contoso.com", NetBIOSName: "CORP", ProtectedKeys: true})
+	hour()
+	l.wrote("with the entry", l.cycle(), wire.Counts{Keys: wire.Count{Added: 1, Deleted: 1}})
+}
+
 // Staging reads and writes nothing; the export of keys can be off alone.
 func TestStagingAndKeyExport(t *testing.T) {
 	l := newLab(t, func(s *spec.Sync) { s.Staging = true })

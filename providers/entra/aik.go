@@ -67,7 +67,7 @@ func (s *server) enrolAIK(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	state, err := s.seal.seal(purposeAIK, aikChallenge{DeviceID: dp.identity.DeviceID.String(), AIK: req.AIKPublic, Secret: secret, Expires: s.env.Now().Add(aikChallengeLife).Unix()})
+	state, err := s.seal.Seal(purposeAIK, aikChallenge{DeviceID: dp.identity.DeviceID.String(), AIK: req.AIKPublic, Secret: secret, Expires: s.env.Now().Add(aikChallengeLife).Unix()})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *server) activateAIK(w http.ResponseWriter, r *http.Request) error {
 		return invalid("The AIK activation is malformed.")
 	}
 	var c aikChallenge
-	if s.seal.open(purposeAIK, req.Context, &c) != nil || c.DeviceID != dp.identity.DeviceID.String() || s.env.Now().After(time.Unix(c.Expires, 0)) {
+	if s.seal.Open(purposeAIK, req.Context, &c) != nil || c.DeviceID != dp.identity.DeviceID.String() || s.env.Now().After(time.Unix(c.Expires, 0)) {
 		return drsRefusal(drs.AuthenticationError, http.StatusForbidden, "aik_challenge", "Begin the enrolment anew.", "The challenge is not this device's or has expired.")
 	}
 	if subtle.ConstantTimeCompare(req.Secret, c.Secret) != 1 {

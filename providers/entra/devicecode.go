@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -53,34 +52,6 @@ const (
 	pathDeviceCode   = "/oauth2/deviceauth"
 	pathDeviceAnswer = "/oauth2/deviceauth/answer"
 )
-
-// A user code is nine characters, as Entra ID's, none of which looks like
-// another.
-const (
-	userCodeLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-	userCodeSize    = 9
-)
-
-func newUserCode(random io.Reader) (string, error) {
-	b := make([]byte, userCodeSize)
-	if _, err := io.ReadFull(random, b); err != nil {
-		return "", fmt.Errorf("make user code: %w", err)
-	}
-	for i := range b {
-		b[i] = userCodeLetters[int(b[i])%len(userCodeLetters)] // 32 letters: no bias
-	}
-	return string(b), nil
-}
-
-// typedUserCode reads a user code as people type it.
-func typedUserCode(s string) string {
-	return strings.ToUpper(strings.Map(func(r rune) rune {
-		if r == '-' || r == ' ' {
-			return -1
-		}
-		return r
-	}, s))
-}
 
 // startDeviceCode answers the device authorization endpoint.
 func (s *server) startDeviceCode(w http.ResponseWriter, r *http.Request, v oauth.Version) {
@@ -139,7 +110,7 @@ func (s *server) newDeviceCode(ctx context.Context, d *deviceCode) (userCode, te
 	}
 	d.ID = id.String()
 	for userCode == "" {
-		candidate, err := newUserCode(s.env.Rand)
+		candidate, err := oauth.NewUserCode(s.env.Rand)
 		if err != nil {
 			return "", "", err
 		}
@@ -162,7 +133,7 @@ func (s *server) newDeviceCode(ctx context.Context, d *deviceCode) (userCode, te
 			return "", "", err
 		}
 	}
-	sealed, err := s.seal.seal(purposeDevice, sealedDeviceCode{UserCode: userCode, ID: d.ID, Expires: d.Expires.Unix()})
+	sealed, err := s.seal.Seal(purposeDevice, sealedDeviceCode{UserCode: userCode, ID: d.ID, Expires: d.Expires.Unix()})
 	return userCode, s.tokenText(devicePrefix, sealed), err
 }
 
@@ -190,15 +161,12 @@ func (s *server) purgeDeviceCodes(w providers.Writer) (left int, err error) {
 
 // deviceCodePage asks for the user code. A link may bring it along (otc).
 func (s *server) deviceCodePage(w http.ResponseWriter, r *http.Request) {
-	if err := s.askUserCode(w, typedUserCode(r.URL.Query().Get("otc")), nil); err != nil {
+	if err := s.askUserCode(w, oauth.ParseUserCode(r.URL.Query().Get("otc")), nil); err != nil {
 		s.errorPage(w, r, err)
 	}
 }
 
 func (s *server) askUserCode(w http.ResponseWriter, typed string, refusal *oauth.Error) error {
-	if len(typed) > userCodeSize {
-		typed = ""
-	}
 	c := sas.Config{PageID: sas.PageCode, UserCode: typed, URLPost: "https://" + s.hosts.login + "/common" + pathDeviceCode}
 	if refusal != nil {
 		c.ErrorCode, c.ErrorText = fmt.Sprint(int(refusal.Code)), refusal.Sentence
@@ -212,7 +180,7 @@ func (s *server) enterUserCode(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, oauth.NewError(oauth.RequestMalformed))
 		return
 	}
-	typed := typedUserCode(r.PostForm.Get("otc"))
+	typed := oauth.ParseUserCode(r.PostForm.Get("otc"))
 	d, err := s.waitingDevice(typed)
 	if err == nil {
 		err = s.beginDeviceFlow(w, typed, d)
@@ -317,7 +285,7 @@ func (s *server) deviceCodeGrant(w http.ResponseWriter, r *http.Request, v oauth
 	}
 	var c sealedDeviceCode
 	sealed, ok := sealedPart(devicePrefix, text)
-	if !ok || s.seal.open(purposeDevice, sealed, &c) != nil {
+	if !ok || s.seal.Open(purposeDevice, sealed, &c) != nil {
 		return oauth.NewError(oauth.UserCodeInvalid, "The device code is not valid.")
 	}
 	d, copied, err := s.redeemDevice(r.Context(), &c, req.ClientID)

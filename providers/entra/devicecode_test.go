@@ -67,7 +67,7 @@ func TestDeviceCode(t *testing.T) {
 	ask := url.Values{"client_id": {oauth.ClientAzureCLI}, "scope": {"openid offline_access " + oauth.ResourceGraph + "/.default"}}
 	d, raw, err := b.startDevice(oauth.V2, ask)
 	b.must(err)
-	if len(d.UserCode) != userCodeSize || d.Interval != 5 || d.ExpiresIn != 900 || !strings.Contains(d.Message, d.UserCode) ||
+	if len(d.UserCode) != 9 || d.Interval != 5 || d.ExpiresIn != 900 || !strings.Contains(d.Message, d.UserCode) ||
 		!strings.HasPrefix(d.VerificationURI, "https://"+b.out.LoginHost+"/") || d.VerificationURL != d.VerificationURI || !strings.Contains(string(raw), `"expires_in":900`) {
 		t.Errorf("reply %s", raw)
 	}

@@ -394,7 +394,7 @@ func TestAIKEnrolmentRefusals(t *testing.T) {
 	wantDRS(t, activate(c, attest.ActivateRequest{Context: challenge.Context}), "aik_secret")
 	wantDRS(t, activate(c, attest.ActivateRequest{Context: "x"}), "aik_challenge")
 	var state aikChallenge
-	b.must(b.server().seal.open(purposeAIK, challenge.Context, &state))
+	b.must(b.server().seal.Open(purposeAIK, challenge.Context, &state))
 	b.Advance(time.Minute)
 	tokens, err := b.signIn(interactive{upn: bobUPN})
 	b.must(err)

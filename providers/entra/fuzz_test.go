@@ -11,8 +11,10 @@ import (
 
 	"hellolab/providers/conformance"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
+	"hellolab/providers/wire/sealed"
 )
 
 // FuzzServe sends anything to everything a tenant answers, with an
@@ -93,8 +95,8 @@ func (readCloser) Close() error { return nil }
 
 // FuzzSealed looks for texts that open without having been sealed.
 func FuzzSealed(f *testing.F) {
-	s := &sealer{master: bytes.Repeat([]byte{1}, 32), rand: rand.Reader}
-	good, err := s.seal(purposePRT, primaryToken{SessionKey: make([]byte, prt.SessionKeySize)})
+	s := newSealer(guid.GUID{1}, bytes.Repeat([]byte{1}, sealed.KeySize), rand.Reader)
+	good, err := s.Seal(purposePRT, primaryToken{SessionKey: make([]byte, prt.SessionKeySize)})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -102,11 +104,11 @@ func FuzzSealed(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		var token primaryToken
-		if err := s.open(purposePRT, text, &token); (err == nil) != (text == good) {
+		if err := s.Open(purposePRT, text, &token); (err == nil) != (text == good) {
 			t.Fatalf("opens: %v", err)
 		}
 		var other refreshToken
-		if s.open(purposeRefresh, text, &other) == nil {
+		if s.Open(purposeRefresh, text, &other) == nil {
 			t.Fatal("opens for another purpose")
 		}
 	})

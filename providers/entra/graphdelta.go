@@ -70,7 +70,7 @@ func delta[T, G any](s *server, w http.ResponseWriter, q graphRequest, table str
 		t.Listing, t.After = false, ""
 	}
 	t.Expires = s.env.Now().Add(deltaLife).Unix()
-	sealed, err := s.seal.seal(purposeDelta, t)
+	sealed, err := s.seal.Seal(purposeDelta, t)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *server) deltaFrom(q graphRequest, table string) (*deltaToken, error) {
 		return t, nil
 	}
 	var t deltaToken
-	if s.seal.open(purposeDelta, text, &t) != nil || t.Table != table {
+	if s.seal.Open(purposeDelta, text, &t) != nil || t.Table != table {
 		return nil, graphBad("The token is not one of this collection's.")
 	}
 	if s.env.Now().Unix() >= t.Expires {

@@ -72,7 +72,7 @@ func (s *server) putKerberos(w http.ResponseWriter, q graphRequest, domain strin
 	case len(in.Key) != krb.KeySize(krb.AES256):
 		return graphBad("Invalid value specified for property 'key': it is the 32 bytes of a key of AES-256.")
 	}
-	sealed, err := s.seal.seal(purposeKerberos, in.Key)
+	sealed, err := s.seal.Seal(purposeKerberos, in.Key)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (s *server) partialTicket(ctx context.Context, u *user) (entrakrb.Ticket, e
 		return entrakrb.Ticket{}, err
 	}
 	var key []byte
-	if err := s.seal.open(purposeKerberos, domain.Key, &key); err != nil {
+	if err := s.seal.Open(purposeKerberos, domain.Key, &key); err != nil {
 		return entrakrb.Ticket{}, fmt.Errorf("key of %s: %w", domain.Domain, err)
 	}
 	defer clear(key)
@@ -161,7 +161,7 @@ func (s *server) cloudTicket(ctx context.Context, u *user) (entrakrb.Ticket, err
 
 // cloudKey is that of krbtgt in the tenant's own realm.
 func (s *server) cloudKey() krb.Key {
-	return krb.Key{EType: krb.AES256, Value: s.seal.key(purposeCloudKerberos)}
+	return krb.Key{EType: krb.AES256, Value: s.seal.Key(purposeCloudKerberos)}
 }
 
 // newTicketPart is a ticket-granting ticket for a client that signed in now.

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/rsakey"
 )
 
 // keyRing is a tenant's private keys as the section keeps them.
@@ -70,7 +70,7 @@ func newKeyRing(rand io.Reader, now time.Time) (*keyRing, error) {
 	var ring keyRing
 	var g errgroup.Group
 	g.Go(func() error {
-		key, err := rsa.GenerateKey(rand, 2048)
+		key, err := rsakey.New(rand, 2048)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func newKeyRing(rand io.Reader, now time.Time) (*keyRing, error) {
 		return err
 	})
 	g.Go(func() error {
-		key, err := rsa.GenerateKey(rand, 2048)
+		key, err := rsakey.New(rand, 2048)
 		if err != nil {
 			return err
 		}

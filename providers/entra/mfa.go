@@ -63,7 +63,7 @@ func readMFA(r *http.Request) (*sas.AuthRequest, error) {
 
 // mfaReply tells how a step of the conversation ended.
 func (s *server) mfaReply(f *flow, result string) (sas.AuthReply, error) {
-	ctx, err := s.seal.seal(purposeFlow, f)
+	ctx, err := s.seal.Seal(purposeFlow, f)
 	reply := sas.AuthReply{Success: result == sas.ResultSuccess, ResultValue: result, FlowToken: f.ID, Ctx: ctx, SessionID: f.ID}
 	if !reply.Success {
 		reply.Retry = result != sas.ResultLocked && result != sas.ResultCodeLocked

@@ -91,7 +91,7 @@ func organizational(r *http.Request, tenant string) *http.Request {
 // waitingFor returns the tenant one of whose devices waits for a user code.
 func waitingFor(userCode string, servers []*server) *server {
 	for _, s := range servers {
-		if _, err := s.waitingDevice(typedUserCode(userCode)); err == nil {
+		if _, err := s.waitingDevice(oauth.ParseUserCode(userCode)); err == nil {
 			return s
 		}
 	}

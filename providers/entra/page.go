@@ -33,7 +33,7 @@ var errFlow = oauth.NewError(oauth.GrantInvalid, "The sign-in page is not valid 
 // readFlow reads the state of a flow that is at one of these steps.
 func (s *server) readFlow(sealed string, steps ...string) (*flow, error) {
 	var f flow
-	if s.seal.open(purposeFlow, sealed, &f) != nil || s.env.Now().After(time.Unix(f.Expires, 0)) {
+	if s.seal.Open(purposeFlow, sealed, &f) != nil || s.env.Now().After(time.Unix(f.Expires, 0)) {
 		return nil, errFlow
 	}
 	for _, step := range steps {
@@ -46,7 +46,7 @@ func (s *server) readFlow(sealed string, steps ...string) (*flow, error) {
 
 // page answers a page of the conversation. refusal, when given, is shown.
 func (s *server) page(w http.ResponseWriter, f *flow, id string, refusal *oauth.Error) error {
-	ctx, err := s.seal.seal(purposeFlow, f)
+	ctx, err := s.seal.Seal(purposeFlow, f)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (s *server) endFlow(w http.ResponseWriter, r *http.Request, f *flow) error 
 	if err != nil {
 		return err
 	}
-	code, err := s.seal.seal(purposeCode, authCode{proof: *f.Proof, ClientID: f.ClientID, RedirectURI: f.RedirectURI, Challenge: f.Challenge,
+	code, err := s.seal.Seal(purposeCode, authCode{proof: *f.Proof, ClientID: f.ClientID, RedirectURI: f.RedirectURI, Challenge: f.Challenge,
 		Resource: f.Resource, Scope: f.Scope, Nonce: f.Nonce, Demands: f.Demands, Family: family, Expires: s.env.Now().Add(codeLife).Unix()})
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // pinResetService is the PIN reset service of the tenant. It keeps nothing: its key
 // is derived from the tenant's secret, and what it opens, devices keep.
 func (s *server) pinResetService() (*pinreset.Service, error) {
-	return pinreset.NewService(s.seal.key(purposePIN))
+	return pinreset.NewService(s.seal.Key(purposePIN))
 }
 
 // pinResetKey answers the service's public key.

@@ -273,7 +273,7 @@ func (s *server) newPRT(ctx context.Context, p proof, to prtReply) (oauth.TokenR
 func (s *server) prtResponse(ctx context.Context, t primaryToken, to prtReply) (oauth.TokenResponse, error) {
 	now, life, u := s.env.Now(), s.cfg.Lifetimes.PRT, to.user
 	t.IssuedAt, t.Expires = now.Unix(), now.Add(life).Unix()
-	sealed, err := s.seal.seal(purposePRT, t)
+	sealed, err := s.seal.Seal(purposePRT, t)
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
@@ -308,7 +308,7 @@ func (s *server) prtResponse(ctx context.Context, t primaryToken, to prtReply) (
 func (s *server) openPRT(text string) (*primaryToken, error) {
 	var t primaryToken
 	sealed, ok := sealedPart(prtPrefix, text)
-	if !ok || s.seal.open(purposePRT, sealed, &t) != nil || t.Tenant != s.cfg.TenantID {
+	if !ok || s.seal.Open(purposePRT, sealed, &t) != nil || t.Tenant != s.cfg.TenantID {
 		return nil, oauth.NewError(oauth.GrantInvalid, "The primary refresh token is not valid.")
 	}
 	if s.env.Now().After(time.Unix(t.Expires, 0)) {

@@ -43,7 +43,7 @@ const (
 )
 
 func (s *server) tokenText(prefix, sealed string) string {
-	return prefix + base64.RawURLEncoding.EncodeToString(s.seal.tenant[:]) + "." + sealed
+	return prefix + base64.RawURLEncoding.EncodeToString(s.tenant[:]) + "." + sealed
 }
 
 // sealedPart returns the opaque rest of a token that begins with prefix.
@@ -61,7 +61,7 @@ func (s *server) newFamily() (string, error) {
 }
 
 func (s *server) newRefreshToken(p proof, clientID, family string, serial int) (string, error) {
-	sealed, err := s.seal.seal(purposeRefresh, refreshToken{
+	sealed, err := s.seal.Seal(purposeRefresh, refreshToken{
 		proof: p, ClientID: clientID, Family: family, Serial: serial, Expires: s.env.Now().Add(refreshLife).Unix()})
 	return s.tokenText(refreshPrefix, sealed), err
 }
@@ -70,7 +70,7 @@ func (s *server) newRefreshToken(p proof, clientID, family string, serial int) (
 func (s *server) openRefreshToken(text string) (*refreshToken, error) {
 	var t refreshToken
 	sealed, ok := sealedPart(refreshPrefix, text)
-	if !ok || s.seal.open(purposeRefresh, sealed, &t) != nil {
+	if !ok || s.seal.Open(purposeRefresh, sealed, &t) != nil {
 		return nil, oauth.NewError(oauth.GrantInvalid, "The refresh token is not valid.")
 	}
 	if s.env.Now().After(time.Unix(t.Expires, 0)) {

@@ -9,6 +9,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/sealed"
 )
 
 // TokenKind is what an opaque token of a tenant is.
@@ -36,20 +37,20 @@ func ParseTokenText(text string) (*TokenText, error) {
 	if strings.HasPrefix(text, refreshPrefix) {
 		kind, prefix = KindRefresh, refreshPrefix
 	}
-	sealed, ok := sealedPart(prefix, text)
-	if !ok || len(sealed) > maxSealed {
+	rest, ok := sealedPart(prefix, text)
+	if !ok || len(rest) > sealed.MaxText {
 		return nil, ErrToken
 	}
-	hint := strings.TrimSuffix(strings.TrimPrefix(text, prefix), "."+sealed)
+	hint := strings.TrimSuffix(strings.TrimPrefix(text, prefix), "."+rest)
 	id, err := base64.RawURLEncoding.Strict().DecodeString(hint)
 	if err != nil || len(id) != len(guid.GUID{}) {
 		return nil, ErrToken
 	}
-	rest, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil || len(rest) == 0 {
+	body, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	if err != nil || len(body) == 0 {
 		return nil, ErrToken
 	}
-	return &TokenText{Kind: kind, TenantID: guid.GUID(id), Sealed: len(rest)}, nil
+	return &TokenText{Kind: kind, TenantID: guid.GUID(id), Sealed: len(body)}, nil
 }
 
 // TokenClaims are the claims under the seal of a token. Of a primary refresh
@@ -88,11 +89,11 @@ func OpenToken(section providers.Section, text string) (*TokenClaims, error) {
 		return nil, err
 	}
 	defer clear(ring.Seal)
-	seal := &sealer{tenant: form.TenantID, master: ring.Seal}
+	seal := newSealer(form.TenantID, ring.Seal, nil)
 	if form.Kind == KindRefresh {
 		var t refreshToken
 		sealed, _ := sealedPart(refreshPrefix, text)
-		if seal.open(purposeRefresh, sealed, &t) != nil {
+		if seal.Open(purposeRefresh, sealed, &t) != nil {
 			return nil, ErrToken
 		}
 		c := t.proof.reveal(cfg.TenantID, t.Expires)
@@ -101,7 +102,7 @@ func OpenToken(section providers.Section, text string) (*TokenClaims, error) {
 	}
 	var t primaryToken
 	sealed, _ := sealedPart(prtPrefix, text)
-	if seal.open(purposePRT, sealed, &t) != nil {
+	if seal.Open(purposePRT, sealed, &t) != nil {
 		return nil, ErrToken
 	}
 	clear(t.SessionKey)

@@ -18,6 +18,7 @@ import (
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/oauth"
+	"hellolab/providers/wire/sealed"
 	"hellolab/providers/wire/web"
 )
 
@@ -34,7 +35,8 @@ type server struct {
 	signIn   hosts // in issuers of id tokens, and of the documents that announce them
 	hosts    hosts // that endpoints are named on
 	keys     *keys
-	seal     *sealer
+	tenant   guid.GUID
+	seal     *sealed.Sealer
 	nonceKey []byte
 	guessKey []byte
 
@@ -50,15 +52,15 @@ func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
 		return nil, fmt.Errorf("tenant id: %w", err)
 	}
 	at := hostsOf(cfg.Label)
-	s := &server{env: env, log: env.Log, cfg: cfg, home: at, signIn: at, hosts: at, seal: &sealer{tenant: tenant, master: ring.Seal, rand: env.Rand}, domains: &atomic.Pointer[[]string]{}}
+	if env.Rand == nil {
+		env.Rand = rand.Reader
+	}
+	s := &server{env: env, log: env.Log, cfg: cfg, home: at, signIn: at, hosts: at, tenant: tenant, seal: newSealer(tenant, ring.Seal, env.Rand), domains: &atomic.Pointer[[]string]{}}
 	s.domains.Store(&cfg.Domains)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if env.Rand == nil {
-		s.env.Rand, s.seal.rand = rand.Reader, rand.Reader
-	}
-	s.nonceKey, s.guessKey, s.subjectKey = s.seal.key(purposeNonce), s.seal.key(purposeGuess), s.seal.key(purposeSubject)
+	s.nonceKey, s.guessKey, s.subjectKey = s.seal.Key(purposeNonce), s.seal.Key(purposeGuess), s.seal.Key(purposeSubject)
 	s.keys, err = ring.load(env.Now(), s.issuer(oauth.V1))
 	return s, err
 }

@@ -140,7 +140,7 @@ func (s *server) codeGrant(w http.ResponseWriter, r *http.Request, v oauth.Versi
 		return missing("code")
 	}
 	var c authCode
-	if s.seal.open(purposeCode, req.Code, &c) != nil {
+	if s.seal.Open(purposeCode, req.Code, &c) != nil {
 		return oauth.NewError(oauth.GrantInvalid, "The authorization code is not valid.")
 	}
 	expires := time.Unix(c.Expires, 0)

@@ -58,7 +58,7 @@ func (s *server) sendToFederation(w http.ResponseWriter, r *http.Request, f *flo
 	}
 	f.Step = stepFederated
 	f.AskedMFA = second && s.elsewhere()
-	sealed, err := s.seal.seal(purposeFlow, f)
+	sealed, err := s.seal.Seal(purposeFlow, f)
 	if err != nil {
 		return err
 	}

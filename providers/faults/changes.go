@@ -26,6 +26,7 @@ func changes() []providers.Fault {
 	return []providers.Fault{
 		device("offline", "It is on no network.", one("network", cty.StringVal("none"))),
 		device("away", "It is on the internet, without a tunnel to the domain's network.", one("network", cty.StringVal("internet"))),
+		device("captive_portal", "It is on the internet behind a captive portal, at which nobody has signed in: names are answered, and connections time out.", one("network", cty.StringVal("captive"))),
 		device("remote_session", "Its user is connected by Remote Desktop.", one("session", cty.StringVal("remote"))),
 		device("root_missing", "It trusts no root but those of a domain that it is joined to.", one("trusted_roots", cty.ListValEmpty(cty.String))),
 

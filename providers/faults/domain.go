@@ -22,6 +22,11 @@ const (
 	attrControl  = "userAccountControl"
 	attrPassword = "pwdLastSet"
 	attrKeys     = "msDS-KeyCredentialLink"
+	attrMember   = "member"
+	attrList     = "nTSecurityDescriptor"
+
+	attrAdminCount = "adminCount"
+	runProtection  = "runProtectAdminGroupsTask" // MS-ADTS 3.1.1.3.3
 
 	uacDisabled = 0x2  // MS-ADTS 2.2.16
 	expired     = "0"  // of pwdLastSet: to be changed at the next logon
@@ -49,6 +54,12 @@ func domainAdministration() []providers.Fault {
 			}),
 		},
 		{
+			Name: "protected_by_adminsdholder", Targets: []string{"user"},
+			Doc:   "It is a member of Backup Operators, and AdminSDHolder protects it: Key Admins may not write the keys of its account, so neither Connect nor AD FS brings it a new one. When it ends, the account inherits its rights again.",
+			Begin: inDomain(protect),
+			End:   inDomain(unprotect),
+		},
+		{
 			Name: "connection_point_missing", Targets: []string{"domain"}, Lasting: true,
 			Doc: "Its service connection point is gone, by which computers find the tenant to register with.",
 			Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
@@ -72,6 +83,35 @@ func domainAdministration() []providers.Fault {
 		},
 	}
 }
+
+// protect makes an account a member of a protected group, and has the primary domain
+// controller protect it at once, where it would within the hour.
+func protect(c *adldap.Conn, name string) error {
+	e, err := c.Read(name)
+	if err != nil {
+		return err
+	}
+	if err := c.AddValue(operators(c), attrMember, e.DN); err != nil {
+		return err
+	}
+	return c.AddValue("", runProtection, "1") // the root DSE, which has no name
+}
+
+// unprotect takes the membership back, and what no controller would: the account
+// has the list of its class again, inherits, and is not marked.
+func unprotect(c *adldap.Conn, name string) error {
+	e, err := c.Read(name)
+	if err != nil {
+		return err
+	}
+	if err := c.RemoveValue(operators(c), attrMember, e.DN); err != nil {
+		return err
+	}
+	return c.Replace(name, adldap.Attributes{attrList: nil, attrAdminCount: nil})
+}
+
+// operators is a protected group that no declared group is.
+func operators(c *adldap.Conn) string { return "CN=Backup Operators,CN=Builtin," + c.Base }
 
 // forgetDevice removes a device's object from its domain. One that is not there was
 // not written: nothing is to be done.

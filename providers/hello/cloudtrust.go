@@ -134,5 +134,16 @@ func (v *validation) privileged(e *Enrollment, u *User, d *Device, route Route) 
 		what = "is provisioned, and no sign-in with Hello is taken there (0xC000006D)"
 	}
 	v.warn(e.Addr, "user", "cloud_kerberos_privileged", "No ticket for the user",
-		"%s: on %s the key %s. Prove the keys of privileged users themselves (key trust), or change allowed and denied of the trust.", why, d.Addr, what)
+		"%s: on %s the key %s. Prove the keys of privileged users themselves (key trust, and adminsdholder_key_admins of the domain), or change allowed and denied of the trust.", why, d.Addr, what)
+}
+
+// protectedKey warns of a new enrollment whose key the domain will refuse, for
+// AdminSDHolder protects the user.
+func (v *validation) protectedKey(e *Enrollment, u *User, d *Device, route Route) {
+	domain := v.Domains[string(u.In.Domain)]
+	if route.Trust != KeyTrust || e.Exists() || domain == nil || domain.In.ProtectedKeys || !domain.Knows("adminsdholder_key_admins") || !v.Protected(u.Addr, domain.Addr) {
+		return
+	}
+	v.warn(e.Addr, "user", "key_of_protected_account", "Key of an administrator",
+		"%s is an administrator, whom AdminSDHolder protects within an hour: from then on Key Admins may write no key of the account, and a new key on %s never reaches %s. Set adminsdholder_key_admins = true there.", u.Addr, d.Addr, domain.Addr)
 }

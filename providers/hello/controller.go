@@ -75,6 +75,20 @@ func MisnamesKeys(c spec.Controller) bool {
 	return b.Number == builds["windows-server-2019"] && b.Revision < 316
 }
 
+// deleting are the revisions of a release, first and last, that delete the key that has
+// signed in (Microsoft, "Windows Hello for Business known deployment issues"); 4104 and
+// 1637 are the updates that end it.
+var deleting = map[int][2]int{14393: {3930, 4048}, 17763: {1457, 1613}}
+
+// DeletesKeys says whether a controller removes a registered key from
+// msDS-KeyCredentialLink of its account once it has signed in. A read-only one writes
+// nothing.
+func DeletesKeys(c spec.Controller) bool {
+	b := BuildOf(c)
+	of, ok := deleting[b.Number]
+	return ok && b.Revision >= of[0] && b.Revision <= of[1] && !ReadOnly(c)
+}
+
 // Offers says whether a controller has an encryption type: "aes256", "aes128" or
 // "rc4". Without a list it has the two of AES.
 func Offers(c spec.Controller, etype string) bool {

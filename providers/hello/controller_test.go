@@ -34,6 +34,18 @@ func TestExchangesPartial(t *testing.T) {
 }
 
 func TestParseBuild(t *testing.T) {
+	for build, deletes := range map[string]bool{
+		"14393.3929": false, "14393.3930": true, "14393.4048": true, "14393.4049": false, "14393.4104": false,
+		"17763.1456": false, "17763.1457": true, "17763.1613": true, "17763.1614": false, "17763.1637": false, "20348.1500": false, "": false,
+	} {
+		no := false
+		if got := DeletesKeys(spec.Controller{OS: "windows-server-2016", Build: build}); got != deletes {
+			t.Errorf("%q deletes keys: %t", build, got)
+		}
+		if DeletesKeys(spec.Controller{OS: "windows-server-2016", Build: build, Writable: &no}) {
+			t.Errorf("%q deletes keys, read-only", build)
+		}
+	}
 	if b, ok := ParseBuild("17763.1012"); !ok || b != (Build{17763, 1012}) || b.String() != "17763.1012" {
 		t.Errorf("%v, %v", b, ok)
 	}

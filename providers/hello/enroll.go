@@ -8,13 +8,17 @@ import (
 
 // FlowFor returns the route of an enrollment, or the problem that keeps it
 // from having one. The zero Route without problems means that user or device
-// is not part of the World.
+// is not part of the World, or that nobody can say who signs in the user: the tenant
+// is federated and names no service, which is a problem of the tenant's own.
 func (w *World) FlowFor(e *Enrollment) (Route, []Problem) {
 	shape, ok := w.ShapeOf(string(e.In.User), string(e.In.Device))
 	if !ok {
 		return Route{}, nil
 	}
 	route, refusal := Select(shape)
+	if refusal != nil && w.unnamedFederation(w.Users[string(e.In.User)]) {
+		return Route{}, nil
+	}
 	if refusal != nil {
 		return Route{}, []Problem{{
 			Addr: e.Addr, Attribute: "device", Rule: refusal.Rule,

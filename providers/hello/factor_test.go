@@ -78,7 +78,7 @@ func TestParseSignalRules(t *testing.T) {
 func TestSignalHoldsOnSite(t *testing.T) {
 	f := InForce{UnlockPlugins: Setting[string]{Value: suffixRule}}
 	for _, device := range []string{"device.desk", "device.tablet"} {
-		for network, want := range map[string]bool{"onsite": true, "vpn": false, "internet": false, "none": false} {
+		for network, want := range map[string]bool{"onsite": true, "vpn": false, "internet": false, "captive": false, "none": false} {
 			lab := with(hybridLab(), device, func(d *spec.Device) { d.Network = network })
 			if got := worldOf(t, lab).SignalHolds(f, "user.alice", device); got != want {
 				t.Errorf("%s %s: %v", device, network, got)

@@ -175,7 +175,7 @@ func TestReasonsOfCertificates(t *testing.T) {
 	for code, want := range map[int32]string{
 		62: "certificate_untrusted", 66: "certificate_other_account", 70: "certificate_untrusted", 71: "certificate_expired", 72: "certificate_revoked",
 		73: "certificate_revocation_unknown", 74: "certificate_revocation_unknown", 75: "certificate_name_mismatch", 77: "certificate_purpose",
-		6: "not_domain_account", 16: "kdc_no_certificate", 18: "account_disabled_in_domain", 37: "domain_clock_skew",
+		6: "certificate_name_unknown", 16: "kdc_no_certificate", 18: "account_disabled_in_domain", 37: "domain_clock_skew",
 	} {
 		if r, ok := ReasonOfCertificate(code); !ok || r.Code != want || r.Status == "" || r.Hint == "" {
 			t.Errorf("error %d: %+v, %v", code, r, ok)

@@ -23,8 +23,21 @@ const (
 	OnSite    Network = "onsite"   // on the domain's network
 	VPN       Network = "vpn"      // away, with a tunnel that the user raises after a sign-in
 	Internet  Network = "internet" // away without one
+	Captive   Network = "captive"  // away without one, behind a captive portal at which nobody signed in
 	NoNetwork Network = "none"
 )
+
+// Away reports whether nothing outside of the domain's network is reached from
+// there, and why not, as a reason's code.
+func (n Network) Away() (code string, away bool) {
+	switch n {
+	case NoNetwork:
+		return "no_line_of_sight", true
+	case Captive:
+		return "host_unreachable", true
+	}
+	return "", false
+}
 
 // Deployment says where the identity providers of a user stand.
 type Deployment string

@@ -64,6 +64,8 @@ func kindOf(t testing.TB, in any) (kind string, out any) {
 		return "application", spec.ApplicationOut{}
 	case spec.Federation:
 		return "federation", spec.FederationOut{}
+	case spec.PasswordSettings:
+		return "password_settings", spec.PasswordSettingsOut{}
 	case spec.Certificate:
 		return "certificate", spec.CertificateOut{}
 	}

@@ -135,7 +135,8 @@ func (w *World) Planned(user, device string) Facts {
 	}
 	member := member(d)
 	inDomain := member && (u.In.Domain == d.In.Domain && d.In.Domain != "" || !u.Knows("domain") || !d.Knows("domain"))
-	reached := !d.Knows("network") || d.In.Network != string(NoNetwork)
+	_, away := Network(d.In.Network).Away()
+	reached := !d.Knows("network") || !away
 	if member {
 		if d.In.Join == string(DomainJoined) {
 			work = inDomain

@@ -53,6 +53,8 @@ var generalReasons = []Reason{
 	{"pin_locked_out", "0x80280921", "TPM_20_E_LOCKOUT", "The TPM is locked after too many wrong PINs.", "Wait: the TPM forgets one failure every 10 minutes."},
 	{"gesture_not_enrolled", "", "", "The user has not enrolled this gesture on the device.", "Add it to gestures of the enrollment, or use the PIN."},
 	{"biometric_failed", "", "", "The sensor did not recognize the user.", "Try again, or use the PIN."},
+	{"sensor_missing", "", "", "The sensor at which the user enrolled the gesture is not on the device.", "Use the PIN, or bring the sensor back (biometrics of the device, or a sensor block)."},
+	{"biometric_lost", "", "", "The sensor has no template of the user: its database on the device is damaged, or was made anew since.", "Use the PIN. To enroll the gesture anew, replace the enrollment."},
 	{"biometrics_disabled", "", "", "Policy allows no biometric gestures on the device.", "Use the PIN, or set use_biometrics = true."},
 	{"unlock_factor_missing", "", "", "Policy demands a factor of each of two groups, and one is missing.", "Give the PIN and a gesture, or bring the device to where its trusted signal is."},
 	{"sensor_blocked", "", "", "Enhanced Sign-in Security blocks sensors that are plugged in.", "Use the PIN or a built-in sensor, or set enable_ess_with_supported_peripherals = false."},
@@ -90,6 +92,7 @@ var generalReasons = []Reason{
 
 	// The network.
 	{"host_unreachable", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "The identity provider cannot be reached.", "Check the device's network and that the service is up."},
+	{"hello_ticket_expired", "0xC000005E", "STATUS_NO_LOGON_SERVERS", "The sign-in took longer than the ticket of a Hello gesture lives.", "The tenant does not answer: use another network, or none, by which Cloud AP signs in at once by the sign-in that it keeps; a password waits as long as it takes."},
 	{"tls_failed", "0x80072F8F", "ERROR_WINHTTP_SECURE_FAILURE", "No trusted TLS connection to the service could be made.", "Compare the lab's clock with the validity of its certificates."},
 	{"reply_invalid", "0x80090308", "SEC_E_INVALID_TOKEN", "The tenant's reply was changed on its way, or is for another device.", "Read the trace: something else answered in the tenant's place."},
 	{"server_error", "0x801C0006", "", "The service failed inside.", "Read the trace: the step before names the service."},

@@ -29,6 +29,7 @@ var domainReasons = []Reason{
 
 	// The key at the KDC.
 	{"key_not_synced", "0xC000038C", "STATUS_PKINIT_CLIENT_FAILURE", "The KDC does not find the key with the account in the directory.", "Run a cycle of Connect (sync run): it writes keys that were registered with the tenant."},
+	{"key_deleted_at_sign_in", "", "", "The sign-in works once: a controller is of a build that deletes the key it has signed in with, and the next one fails until the key is synchronized again.", "Update the controller: to 14393.4104 or 17763.1637, or a later build."},
 	{"key_name_mismatch", "0xC00002F9", "STATUS_PKINIT_NAME_MISMATCH", "The request names another account than the one the key belongs to.", "Compare upn and upn_onprem of the user with the directory."},
 	{"key_proof_invalid", "0xC000006D", "STATUS_LOGON_FAILURE", "The signature of the request does not verify with the key in the directory.", "Replace the enrollment if its container was restored from elsewhere."},
 	{"kdc_no_certificate", "0xC00000BB", "STATUS_NOT_SUPPORTED", "The domain controller has no certificate for its KDC, so it takes no sign-in by key.", "Declare an authority in the domain, and a kdc_certificate template other than \"none\" on the controller."},

@@ -56,6 +56,7 @@ var certificateReasons = []Reason{
 	{"certificate_expired", "0xC000038D", "STATUS_SMARTCARD_CERT_EXPIRED", "The sign-in certificate, or one above it, is not in its life.", "Sign in with the password and the PIN behind it while the registration authority answers: the device asks for another one. It renews one by itself in the six weeks before the end."},
 	{"certificate_revoked", "0xC0000389", "STATUS_SMARTCARD_CERT_REVOKED", "The sign-in certificate, or one above it, is revoked.", "Provision Hello anew, which brings another one: a destructive PIN reset (pin reset), or an apply with -replace of the enrollment."},
 	{"certificate_revocation_unknown", "0xC000038B", "STATUS_REVOCATION_OFFLINE_C", "The controller cannot learn whether the sign-in certificate is revoked.", "Let controllers reach the authority's lists (crl of the authority)."},
+	{"certificate_name_unknown", "0xC0000064", "STATUS_NO_SUCH_USER", "The sign-in certificate names no account of the domain: Kerberos asks for a ticket by its UPN, which the account does not bear any more.", "After a change of name, provision Hello anew, which brings a certificate with the new one: a destructive PIN reset (pin reset), or an apply with -replace of the enrollment."},
 	{"certificate_other_account", "0xC000006D", "STATUS_LOGON_FAILURE", "The domain does not map the sign-in certificate to the account.", "Issue one that bears the account's security identifier: see strong_certificate_mapping of the domain."},
 	{"certificate_name_mismatch", "0xC00002F9", "STATUS_PKINIT_NAME_MISMATCH", "The sign-in certificate names another account than the request.", "Compare the certificate's UPN with the account's, and enroll another one after a change of name."},
 	{"certificate_purpose", "0xC000038C", "STATUS_PKINIT_CLIENT_FAILURE", "The certificate is not for signing in.", "Issue one by a template with Smart Card Logon or PKINIT Client Authentication."},
@@ -64,6 +65,7 @@ var certificateReasons = []Reason{
 // certificateErrors are the reasons that differ where a sign-in by certificate
 // meets an error of Kerberos (RFC 4556 3.1.3, reading R11).
 var certificateErrors = map[int32]string{
+	6:  "certificate_name_unknown",       // KDC_ERR_C_PRINCIPAL_UNKNOWN: the request is by the certificate's name
 	62: "certificate_untrusted",          // KDC_ERR_CLIENT_NOT_TRUSTED
 	66: "certificate_other_account",      // KDC_ERR_CERTIFICATE_MISMATCH
 	70: "certificate_untrusted",          // KDC_ERR_CANT_VERIFY_CERTIFICATE

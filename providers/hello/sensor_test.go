@@ -31,15 +31,15 @@ func TestSensorRefused(t *testing.T) {
 		noESS        bool
 		face, finger string
 	}{
-		{name: "none", face: "gesture_not_enrolled", finger: "gesture_not_enrolled"},
+		{name: "none", face: "sensor_missing", finger: "sensor_missing"},
 		{name: "none, and off", off: true, face: "biometrics_disabled", finger: "biometrics_disabled"},
 		{name: "built in", builtIn: []string{"face", "fingerprint"}, anti: true},
 		{name: "plugged in", sensors: sensors(camera, reader), face: "sensor_blocked", finger: "sensor_blocked"},
 		{name: "plugged in, and allowed", sensors: sensors(camera, reader), noESS: true, anti: true},
 		{name: "plugged in, on Windows 10", os: "windows-10-22h2", sensors: sensors(camera, reader)},
-		{name: "no anti-spoofing", sensors: sensors(plain), finger: "gesture_not_enrolled"},
-		{name: "no anti-spoofing, and demanded", sensors: sensors(plain), anti: true, face: "anti_spoofing_missing", finger: "gesture_not_enrolled"},
-		{name: "one that may", builtIn: []string{"face"}, sensors: sensors(plain, camera), anti: true, finger: "gesture_not_enrolled"},
+		{name: "no anti-spoofing", sensors: sensors(plain), finger: "sensor_missing"},
+		{name: "no anti-spoofing, and demanded", sensors: sensors(plain), anti: true, face: "anti_spoofing_missing", finger: "sensor_missing"},
+		{name: "one that may", builtIn: []string{"face"}, sensors: sensors(plain, camera), anti: true, finger: "sensor_missing"},
 		{name: "off", builtIn: []string{"face"}, off: true, face: "biometrics_disabled", finger: "biometrics_disabled"},
 	} {
 		f := InForce{UseBiometrics: Setting[bool]{Value: !c.off}, EnhancedAntiSpoofing: Setting[bool]{Value: c.anti}, ESSPeripherals: Setting[bool]{Value: !c.noESS}}
@@ -61,6 +61,44 @@ func TestSensorRefused(t *testing.T) {
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %q may be used, want %q", c.name, got, want)
+		}
+	}
+}
+
+// A gesture is made where it was enrolled; the reason why it cannot be is policy's
+// before any other.
+func TestForSignIn(t *testing.T) {
+	d := spec.Device{OS: "windows-11-24h2", Biometrics: []string{"face"}, Sensors: map[string]*spec.Sensor{
+		"face": {Kind: "face", AntiSpoofing: ptr(false)}, // has the label of the one that is built in
+		"web":  {Kind: "face", External: true, AntiSpoofing: ptr(true)},
+	}}
+	const builtIn, plain, web = "biometrics.face", "sensor.face", "sensor.web"
+	for _, c := range []struct {
+		name      string
+		gesture   string
+		protector bool
+		at        []string
+		off, anti bool
+		sensor    string
+		code      string
+	}{
+		{name: "built in", gesture: "face", protector: true, at: []string{builtIn}, sensor: builtIn},
+		{name: "at another only", gesture: "face", protector: true, at: []string{plain}, sensor: plain},
+		{name: "at two", gesture: "face", protector: true, at: []string{web, plain}, sensor: plain},
+		{name: "of an earlier version", gesture: "face", protector: true, at: []string{AnySensor}, sensor: builtIn},
+		{name: "at one that is blocked", gesture: "face", protector: true, at: []string{web}, code: "sensor_blocked"},
+		{name: "at one that cannot tell", gesture: "face", protector: true, at: []string{plain}, anti: true, code: "anti_spoofing_missing"},
+		{name: "at one that is gone", gesture: "face", protector: true, at: []string{"sensor.gone"}, code: "sensor_missing"},
+		{name: "of an earlier version, and gone", gesture: "fingerprint", protector: true, at: []string{AnySensor}, code: "sensor_missing"},
+		{name: "lost", gesture: "face", protector: true, code: "biometric_lost"},
+		{name: "off", gesture: "face", protector: true, off: true, code: "biometrics_disabled"},
+		{name: "no protector", gesture: "face", at: []string{builtIn}, code: "gesture_not_enrolled"},
+		{name: "never enrolled", gesture: "fingerprint", code: "gesture_not_enrolled"},
+		{name: "never enrolled, and off", gesture: "fingerprint", off: true, code: "biometrics_disabled"},
+	} {
+		f := InForce{UseBiometrics: Setting[bool]{Value: !c.off}, EnhancedAntiSpoofing: Setting[bool]{Value: c.anti}, ESSPeripherals: Setting[bool]{Value: true}}
+		if s, code := f.ForSignIn(d, c.gesture, c.protector, c.at); s.Name != c.sensor || code != c.code {
+			t.Errorf("%s: %q, %q; want %q, %q", c.name, s.Name, code, c.sensor, c.code)
 		}
 	}
 }

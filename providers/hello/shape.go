@@ -48,6 +48,13 @@ func (w *World) AuthenticationOf(u *User) Authentication {
 	return FederatedADFS
 }
 
+// unnamedFederation reports whether the user's tenant is federated and names no
+// service.
+func (w *World) unnamedFederation(u *User) bool {
+	t := w.Tenants[string(u.In.Tenant)]
+	return t != nil && Authentication(t.In.Authentication).Federated() && t.In.Federation == "" && t.Knows("authentication", "federation")
+}
+
 // FederationOn returns the AD FS of a domain, the first by address; nil when
 // there is none.
 func (w *World) FederationOn(domain providers.Ref) *Federation {
@@ -128,7 +135,7 @@ func (f InForce) Proof() Setting[Trust] {
 
 // splitScopes reports whether device management turns Hello on in user scope and
 // cloud Kerberos trust in device scope, where Windows then does not look for it:
-// what administrators report (reading R73).
+// what administrators report (reading R76).
 func (f InForce) splitScopes() bool {
 	cloud, use := f.UseCloudTrustForOnPremAuth, f.UsePassportForWork
 	return cloud.Value && cloud.Origin.Level == DeviceCSP && use.Value && use.Origin.Level == UserCSP

@@ -34,6 +34,7 @@ func Validate(w *World) []Problem {
 	v.authorities()
 	v.users()
 	v.groups()
+	v.passwordSettings()
 	v.devices()
 	v.policies()
 	v.enrollments()

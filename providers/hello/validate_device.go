@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"hellolab/providers/spec"
 )
 
 // enrollmentsPerDevice is how many users a device supports (Windows Hello for
@@ -301,9 +299,9 @@ func (v *validation) gestures(e *Enrollment, d *Device, policy InForce) {
 		}
 		switch code := policy.SensorRefused(d.In, g); {
 		case code == "":
-		case !slices.ContainsFunc(Sensors(d.In), func(s spec.Sensor) bool { return s.Kind == g }):
-			v.problem(e.Addr, "gestures", "gesture_without_sensor", "No sensor for the gesture",
-				"%s has no sensor for %q. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)
+		case !slices.ContainsFunc(Sensors(d.In), func(s Sensor) bool { return s.Kind == g }):
+			v.report(e, "gestures", "gesture_without_sensor", "No sensor for the gesture",
+				"%s has no sensor for %q, so it cannot be used; the PIN can. Add it to biometrics of the device, or leave the gesture out.", d.Addr, g)
 		case code == "biometrics_disabled":
 			v.report(e, "gestures", "biometrics_disabled", "Biometrics are off",
 				"Biometric gestures are off by %s, so %q cannot be used; the PIN can. Leave the gesture out, or set use_biometrics = true.", policy.sensorPolicy(code), g)

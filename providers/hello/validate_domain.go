@@ -1,6 +1,7 @@
 package hello
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -62,21 +63,24 @@ func (v *validation) cachedLogons(addr string, d *Domain) {
 }
 
 func (v *validation) passwordPolicy(addr string, d *Domain) {
-	p := d.In.PasswordPolicy
-	if p == nil {
-		return
+	if p := d.In.PasswordPolicy; p != nil {
+		v.passwordRules(addr, "password_policy.", *p, d.Knows)
 	}
+}
+
+// passwordRules checks a policy on passwords, whose attributes begin with prefix.
+func (v *validation) passwordRules(addr, prefix string, p spec.PasswordPolicy, knows func(...string) bool) {
 	for _, bound := range []struct {
 		name     string
 		n, below int
 	}{{"min_length", p.MinLength, 128}, {"history", p.History, 24}} {
-		path := "password_policy." + bound.name
-		if d.Knows(path) && (bound.n < 0 || bound.n > bound.below) {
+		path := prefix + bound.name
+		if knows(path) && (bound.n < 0 || bound.n > bound.below) {
 			v.problem(addr, path, "password_policy_range", "Out of range", "%s is %d, and Windows takes 0 to %d.", bound.name, bound.n, bound.below)
 		}
 	}
-	if d.Knows("password_policy.max_age", "password_policy.min_age") && p.MaxAge > 0 && p.MinAge >= p.MaxAge {
-		v.problem(addr, "password_policy.min_age", "password_ages", "Passwords expire before they may be changed",
+	if knows(prefix+"max_age", prefix+"min_age") && p.MaxAge > 0 && p.MinAge >= p.MaxAge {
+		v.problem(addr, prefix+"min_age", "password_ages", "Passwords expire before they may be changed",
 			"min_age is %s and max_age %s. Set min_age below max_age.", providers.FormatDuration(p.MinAge), providers.FormatDuration(p.MaxAge))
 	}
 }
@@ -137,6 +141,7 @@ func (v *validation) account(addr string, u *User) {
 		return
 	}
 	v.inBoth(addr, u)
+	v.domainUPN(addr, u)
 	if u.In.EnabledInDomain && !u.HasPassword && u.Knows("enabled_in_domain", "password") {
 		v.problem(addr, "password", "password_missing", "No password", "A domain enables no account without a password. Set password, or enabled_in_domain = false.")
 	}
@@ -152,9 +157,44 @@ func (v *validation) account(addr string, u *User) {
 	key := string(u.In.Domain) + "/" + strings.ToLower(name)
 	if other, taken := v.accounts[key]; taken {
 		v.problem(addr, "sam_account_name", "sam_account_name_taken", "Account name taken", "%s has the account name %q already. Set sam_account_name to another.", other, name)
+	} else if slices.Contains(builtIn, strings.ToLower(name)) {
+		v.problem(addr, "sam_account_name", "sam_account_name_taken", "Account name taken", "Every domain has an account %q of its own. Set sam_account_name to another.", name)
 	}
 	v.accounts[key] = addr
 }
+
+// domainUPN checks that a user's name in the domain is nobody else's there, and none
+// that Connect would take for the one in the tenant.
+func (v *validation) domainUPN(addr string, u *User) {
+	if !u.Knows("upn", "upn_onprem") {
+		return
+	}
+	name := DomainUPN(u.In)
+	key := string(u.In.Domain) + "/upn/" + strings.ToLower(name) // no account name has a slash
+	if other, taken := v.accounts[key]; taken {
+		attribute := "upn_onprem"
+		if u.In.UPNOnPrem == "" {
+			attribute = "upn"
+		}
+		v.problem(addr, attribute, "upn_taken", "User name taken", "%s has the name %q in %s already. Give each user a name of their own.", other, name, u.In.Domain)
+	}
+	v.accounts[key] = addr
+	t := v.Tenants[string(u.In.Tenant)]
+	if t == nil || !t.Knows("domains") || strings.EqualFold(name, u.In.UPN) {
+		return
+	}
+	if slices.ContainsFunc(t.In.Domains, func(d string) bool { return strings.EqualFold(d, domainOf(name)) }) {
+		v.problem(addr, "upn_onprem", "upn_onprem_verified", "Two names in the tenant",
+			"The domain of %q is one of %s, so Connect makes it the user's name there, too, and not %q. Set upn to it, or upn_onprem to a name of another domain.", name, t.Addr, u.In.UPN)
+	}
+}
+
+// builtIn are the accounts that every domain has.
+var builtIn = []string{"administrator", "guest", "krbtgt"}
+
+// DomainUPN is the user principal name of a user in their domain: as declared for
+// it, else that in the tenant.
+func DomainUPN(u spec.User) string { return cmp.Or(u.UPNOnPrem, u.UPN) }
 
 // SAMAccountName is the account name of a user in its domain: as declared, else
 // the part of the UPN before @.

@@ -160,7 +160,7 @@ func TestValidateFederation(t *testing.T) {
 
 		// Tenants and users.
 		{"federated, with none", with(thirdPartyLab(), "tenant.contoso", func(t *spec.Tenant) { t.Federation = "" }), nil,
-			[]string{"enrollment.alice_laptop device adfs_without_domain", "tenant.contoso federation federation_missing"}},
+			[]string{"tenant.contoso federation federation_missing"}},
 		{"managed, with one", with(thirdPartyLab(), "tenant.contoso", func(t *spec.Tenant) { t.Authentication = "managed" }), nil, []string{"tenant.contoso authentication tenant_not_federated"}},
 		{"managed, and what becomes of factors", with(goodLab(), "tenant.contoso", func(t *spec.Tenant) { t.MFA = &spec.TenantMFA{Provider: "builtin", Federated: "enforce"} }), nil, []string{"tenant.contoso mfa.federated_behavior federated_behavior_unused?"}},
 		{"AD FS without synchronization", without(federatedLab(), "sync.up"), nil,

@@ -132,6 +132,14 @@ func TestValidateHybrid(t *testing.T) {
 		// Users in both.
 		{"no verified suffix", alice(func(u *spec.User) { u.UPN = "alice@corp.contoso.com" }), nil, []string{"user.alice upn upn_suffix_unverified"}},
 		{"alternate login id", alice(func(u *spec.User) { u.UPNOnPrem = "alice@corp.contoso.com" }), nil, nil},
+		{"alternate login id of a verified domain", alice(func(u *spec.User) { u.UPNOnPrem = "al@contoso.com" }), nil, []string{"user.alice upn_onprem upn_onprem_verified"}},
+		{"alternate login id of somebody else", func(l lab) {
+			zoe := l["user.alice"].(spec.User)
+			zoe.UPN, zoe.UPNOnPrem = "zoe@contoso.com", "Zoe@corp.local"
+			l["user.zoe"] = zoe
+			alice(func(u *spec.User) { u.UPNOnPrem = "zoe@corp.local" })(l)
+		}, nil, []string{"user.zoe upn_onprem upn_taken"}},
+		{"an account that every domain has", alice(func(u *spec.User) { u.SAMAccountName = "KRBTGT" }), nil, []string{"user.alice sam_account_name sam_account_name_taken"}},
 		{"alternate login id without suffix", alice(func(u *spec.User) { u.UPNOnPrem = "alice" }), nil, []string{"user.alice upn_onprem upn_malformed"}},
 		{"account name too long", alice(func(u *spec.User) { u.SAMAccountName = strings.Repeat("a", 21) }), nil, []string{"user.alice sam_account_name sam_account_name_malformed"}},
 		{"settings of an account that is not there", func(l lab) {
@@ -182,6 +190,12 @@ func TestValidateHybrid(t *testing.T) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network, d.TrustedRoots = "none", nil })
 			delete(l, "enrollment.tablet")
 		}, nil, []string{"device.tablet network join_off_network"}},
+		{"joined behind a portal", func(l lab) {
+			with(l, "device.tablet", func(d *spec.Device) { d.Network, d.TrustedRoots = "captive", nil })
+			delete(l, "enrollment.tablet")
+		}, nil, []string{"device.tablet network join_off_network"}},
+		{"enrolled behind a portal", tablet(func(d *spec.Device) { d.Network, d.TrustedRoots = "captive", nil }), []string{"device.tablet"},
+			[]string{"device.tablet trusted_roots kdc_root_not_trusted?", "enrollment.tablet device enrollment_off_network"}},
 		{"Entra joined away", tablet(func(d *spec.Device) { d.Network = "internet" }), nil, nil},
 		{"enrolled away", desk(func(d *spec.Device) { d.Network = "vpn" }), []string{"device.desk"}, []string{"enrollment.desk device enrollment_off_network"}},
 		{"taken away once enrolled", desk(func(d *spec.Device) { d.Network = "internet" }), all, nil},
@@ -254,6 +268,9 @@ func TestValidateHybrid(t *testing.T) {
 		}), nil, []string{"device.tablet strict_kdc_validation kdc_setting_unused?", "device.tablet trusted_roots kdc_setting_unused?", "enrollment.tablet user not_work_account"}},
 		{"roots of a device on no network", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network = "none" })
+		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
+		{"roots of a device behind a portal", func(l lab) {
+			with(l, "device.tablet", func(d *spec.Device) { d.Network = "captive" })
 		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
 		{"a personal device of someone in both", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) {

@@ -86,7 +86,7 @@ func TestValidatePolicies(t *testing.T) {
 // A user whose only second factor is the signal is warned of where there is
 // none, and blocked by nothing.
 func TestValidateSignalOfEnrollment(t *testing.T) {
-	for network, warned := range map[string]bool{"onsite": false, "vpn": true, "internet": true, "none": true} {
+	for network, warned := range map[string]bool{"onsite": false, "vpn": true, "internet": true, "captive": true, "none": true} {
 		objects := hybridLab()
 		objects["policy.unlock"] = spec.Policy{Source: "gpo", Scope: "device", DeviceUnlock: &spec.DeviceUnlock{GroupA: []string{"pin"}, GroupB: []string{"trusted_signal", "face"}, Plugins: suffixRule}}
 		with(objects, "device.desk", func(d *spec.Device) { d.Network = network })

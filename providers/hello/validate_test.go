@@ -73,7 +73,7 @@ func TestValidate(t *testing.T) {
 			with(l, "tenant.fabrikam", func(x *spec.Tenant) { x.Domains = []string{"fabrikam.com", "Contoso.com"} })
 		}, nil, []string{"tenant.fabrikam domains domain_claimed_twice"}},
 		{"federated", tenant(func(x *spec.Tenant) { x.Authentication = "federated" }), nil,
-			[]string{"enrollment.alice_laptop device adfs_without_domain", "tenant.contoso federation federation_missing"}},
+			[]string{"tenant.contoso federation federation_missing"}},
 		{"lifetimes", tenant(func(x *spec.Tenant) {
 			x.Lifetimes = &spec.TenantLifetimes{Nonce: 0, MFA: 0, AccessToken: time.Hour, PRT: time.Hour, PRTRenewal: time.Hour}
 		}), nil, []string{"tenant.contoso lifetimes.mfa lifetime_not_positive", "tenant.contoso lifetimes.nonce lifetime_not_positive", "tenant.contoso lifetimes.prt_renewal renewal_after_expiry?"}},

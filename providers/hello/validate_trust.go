@@ -212,6 +212,8 @@ func (v *validation) kdcSettings(d *Device) {
 		unused("a device with join = \"" + d.In.Join + "\" signs in to no domain")
 	case d.In.Network == string(NoNetwork) && d.Knows("network") && join == EntraJoined:
 		unused("the device is on no network")
+	case d.In.Network == string(Captive) && d.Knows("network") && join == EntraJoined:
+		unused("the device is behind a captive portal")
 	}
 }
 
@@ -232,6 +234,7 @@ func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, polic
 	v.cloudTrust(e, u, route, policy)
 	v.certificateMissing(e, u, d, route, policy)
 	v.privileged(e, u, d, route)
+	v.protectedKey(e, u, d, route)
 	// Entra joined devices get no roots from the domain.
 	if (route.Domain == A3 || route.Domain == A4) && u.In.Domain != "" && d.Knows("trusted_roots") && !v.trustsRootOf(d, u.In.Domain) {
 		v.once("roots "+d.Addr, d.Addr, "trusted_roots", "kdc_root_not_trusted", "The domain's root is not trusted",

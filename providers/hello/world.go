@@ -30,6 +30,7 @@ type World struct {
 	Trusts       map[string]*DeclaredTrust
 	Federations  map[string]*Federation
 	Certificates map[string]*Certificate
+	Settings     map[string]*PasswordSettings
 
 	memberOf map[string][]string      // user, device or group -> groups it is directly in
 	on       map[string][]*Enrollment // device -> enrollments, in address order
@@ -67,6 +68,9 @@ type (
 	Sync        = Declared[spec.Sync, spec.SyncOut]
 	Federation  = Declared[spec.Federation, spec.FederationOut]
 	Certificate = Declared[spec.Certificate, spec.CertificateOut]
+
+	// PasswordSettings is a policy on the passwords of some accounts.
+	PasswordSettings = Declared[spec.PasswordSettings, spec.PasswordSettingsOut]
 
 	// DeclaredTrust is a block of kind trust. Trust is the vocabulary's word for
 	// what it declares.
@@ -139,6 +143,7 @@ func NewWorld(records []providers.Record) (*World, error) {
 		Trusts:       map[string]*DeclaredTrust{},
 		Federations:  map[string]*Federation{},
 		Certificates: map[string]*Certificate{},
+		Settings:     map[string]*PasswordSettings{},
 		memberOf:     map[string][]string{},
 		on:           map[string][]*Enrollment{},
 	}
@@ -237,6 +242,8 @@ func (w *World) add(rec providers.Record) (err error) {
 		w.Federations[rec.Addr], err = declared[spec.Federation, spec.FederationOut](rec)
 	case "certificate":
 		w.Certificates[rec.Addr], err = declared[spec.Certificate, spec.CertificateOut](rec)
+	case "password_settings":
+		w.Settings[rec.Addr], err = declared[spec.PasswordSettings, spec.PasswordSettingsOut](rec)
 	case "user":
 		var d *Declared[spec.User, spec.UserOut]
 		if d, err = declared[spec.User, spec.UserOut](rec); err != nil {
@@ -369,6 +376,41 @@ func (w *World) GroupsOf(addr string) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(in))
+}
+
+// protectedGroups are those of the declared well-known groups whose members
+// AdminSDHolder protects (MS-ADTS 3.1.1.6.1.2).
+var protectedGroups = []string{"domain_admins", "enterprise_admins"}
+
+// Protected reports whether a domain protects a user by AdminSDHolder, by the groups
+// that are declared.
+func (w *World) Protected(user, domain string) bool {
+	u := w.Users[user]
+	if u == nil || string(u.In.Domain) != domain {
+		return false
+	}
+	return slices.ContainsFunc(w.GroupsOf(user), func(addr string) bool { return w.protects(addr, domain) })
+}
+
+func (w *World) protects(group, domain string) bool {
+	g := w.Groups[group]
+	return g != nil && string(g.In.Domain) == domain && slices.Contains(protectedGroups, g.In.WellKnown)
+}
+
+// ProtectedIn are the users whom a domain protects, in address order.
+func (w *World) ProtectedIn(domain string) (users []string) {
+	for group := range w.Groups {
+		if !w.protects(group, domain) {
+			continue
+		}
+		for _, user := range sortedKeys(w.Users) {
+			if w.Protected(user, domain) {
+				users = append(users, user)
+			}
+		}
+		return users
+	}
+	return nil
 }
 
 // EnrollmentsOn returns the enrollments on a device, in address order. The

@@ -32,7 +32,7 @@ func TestUserConforms(t *testing.T) {
 		Kind: "user", Env: newLab, In: func(n int) any { return user(n) },
 		Change: func(n int) any {
 			u := user(n)
-			u.Risk = "medium"
+			u.UPN, u.Risk = fmt.Sprintf("renamed%d@contoso.com", n), "medium"
 			u.DisplayName, u.Groups, u.MFA = "Somebody else", nil, "none"
 			u.Password, u.PasswordVersion = providers.Secret(fmt.Sprintf("second password %d", n)), 2
 			return u

@@ -3,6 +3,7 @@ package identity_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/adds"
@@ -31,6 +32,7 @@ func TestDomainUserConforms(t *testing.T) {
 		Kind: "user", Env: newDomain, In: func(n int) any { return user(n) },
 		Change: func(n int) any {
 			u := user(n)
+			u.UPN = fmt.Sprintf("renamed%d@fabrikam.com", n)
 			u.DisplayName, u.Groups, u.SAMAccountName = "Somebody else", nil, fmt.Sprintf("other%d", n)
 			u.EnabledInDomain, u.PasswordExpired = false, true
 			u.Password, u.PasswordVersion = providers.Secret(fmt.Sprintf("Second.pa55 %d", n)), 2
@@ -46,6 +48,21 @@ func TestDomainGroupConforms(t *testing.T) {
 	conformance.Run(t, conformance.Harness{
 		Kind: "group", Env: newDomain, In: func(n int) any { return group(n) },
 		Change: func(n int) any { g := group(n); g.Members = nil; return g },
+	})
+}
+
+func TestPasswordSettingsConform(t *testing.T) {
+	settings := func(n int) spec.PasswordSettings {
+		return spec.PasswordSettings{Domain: corp, Name: fmt.Sprintf("Strict, for Söhne %d", n), Precedence: n + 1, AppliesTo: []providers.Ref{"user.boss", "group.staff"},
+			MinLength: 12, History: 3, MaxAge: 30 * 24 * time.Hour, MinAge: time.Hour}
+	}
+	conformance.Run(t, conformance.Harness{
+		Kind: "password_settings", Env: newDomain, In: func(n int) any { return settings(n) },
+		Change: func(n int) any {
+			s := settings(n)
+			s.Precedence, s.AppliesTo, s.MinLength, s.Complexity, s.History, s.MaxAge, s.MinAge = 70+n, []providers.Ref{"group.staff"}, 4, true, 0, 0, 0
+			return s
+		},
 	})
 }
 

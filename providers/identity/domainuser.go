@@ -52,7 +52,7 @@ func domainAccount(in spec.User) adldap.Attributes {
 }
 
 // domainUPN is the user principal name in the domain.
-func domainUPN(in spec.User) string { return cmp.Or(in.UPNOnPrem, in.UPN) }
+func domainUPN(in spec.User) string { return hello.DomainUPN(in) }
 
 // domainMail is the mail address of a user who signs in to the tenant by it,
 // because the name in the domain is another (alternate login id).
@@ -88,12 +88,13 @@ func createDomainUser(ctx context.Context, env providers.Env, in spec.User) (spe
 	if err := setDomainGroups(ctx, env, c, out.ObjectID, nil, in.Groups); err != nil {
 		return out, err
 	}
-	return atAdapter(ctx, env, out, in)
+	return atAdapter(ctx, env, out, in, "")
 }
 
 // atAdapter registers the second factor of a user of a domain alone with AD FS,
-// where the domain has one.
-func atAdapter(ctx context.Context, env providers.Env, out spec.UserOut, in spec.User) (spec.UserOut, error) {
+// where the domain has one. former is the name that it knew the user by, "" for the
+// same.
+func atAdapter(ctx context.Context, env providers.Env, out spec.UserOut, in spec.User, former string) (spec.UserOut, error) {
 	at, err := serviceOf(env, in)
 	if err != nil || at == nil {
 		return out, err
@@ -101,7 +102,7 @@ func atAdapter(ctx context.Context, env providers.Env, out spec.UserOut, in spec
 	if out.TOTPSecret, err = factor(env, in, out.TOTPSecret); err != nil {
 		return out, err
 	}
-	return out, at.register(ctx, env, in, "", out.TOTPSecret, "")
+	return out, at.register(ctx, env, in, former, "", out.TOTPSecret, "")
 }
 
 // domainUserSeen is the declared user o as the domain and AD FS hold it. The secret
@@ -205,28 +206,59 @@ func updateDomainUser(ctx context.Context, env providers.Env, o userObject, in s
 		return o.Out, err
 	}
 	defer c.Close()
-	if err := changeDomainAccount(c, adldap.ByGUID(o.ID), o.In, in); err != nil {
-		return o.Out, err
+	out := o.Out
+	if out.DN, err = changeDomainAccount(c, o, in); err != nil {
+		return out, err
 	}
 	if err := setDomainGroups(ctx, env, c, o.ID, o.In.Groups, in.Groups); err != nil {
-		return o.Out, err
+		return out, err
 	}
 	at, err := serviceOf(env, in)
-	if err == nil {
-		err = at.follow(ctx, env, o.In)
-	}
 	if err != nil {
-		return o.Out, err
+		return out, err
 	}
-	out := o.Out
+	former, err := at.follow(ctx, env, o.In)
+	if err != nil {
+		return out, err
+	}
 	if o.In.MFA == noFactor {
 		out.TOTPSecret = "" // what is registered again, is new
 	}
-	return atAdapter(ctx, env, out, in)
+	return atAdapter(ctx, env, out, in, former)
 }
 
-// changeDomainAccount makes an account what is declared, where it was not.
-func changeDomainAccount(c *adldap.Conn, name string, was, in spec.User) error {
+// changeDomainAccount makes the account of o what is declared, where it was not, and
+// returns its distinguished name.
+func changeDomainAccount(c *adldap.Conn, o userObject, in spec.User) (dn string, err error) {
+	name := adldap.ByGUID(o.Out.DomainID)
+	if dn, err = rename(c, o, in); err != nil {
+		return dn, err
+	}
+	return dn, changeAttributes(c, name, o.In, in)
+}
+
+// rename has the object bear its account's name, as when it was made. One that
+// somebody gave another name, or moved, keeps that.
+func rename(c *adldap.Conn, o userObject, in spec.User) (string, error) {
+	was, is := hello.SAMAccountName(o.In), hello.SAMAccountName(in)
+	if strings.EqualFold(was, is) {
+		return o.Out.DN, nil
+	}
+	e, err := c.Read(adldap.ByGUID(o.Out.DomainID), "cn")
+	if err != nil || !strings.EqualFold(e.Text("cn"), was) {
+		return o.Out.DN, err
+	}
+	if err := c.Rename(e.DN, ldapmsg.DN{}.Child("CN", is).String()); err != nil {
+		return e.DN, err
+	}
+	if e, err = c.Read(adldap.ByGUID(o.Out.DomainID), "cn"); err != nil {
+		return o.Out.DN, err
+	}
+	return e.DN, nil
+}
+
+// changeAttributes makes an account's attributes what is declared.
+func changeAttributes(c *adldap.Conn, name string, was, in spec.User) error {
 	a := adldap.Attributes{"displayName": {displayName(in)}, "sAMAccountName": {hello.SAMAccountName(in)}, "userPrincipalName": {domainUPN(in)}}
 	if mail := domainMail(in); mail != "" {
 		a["mail"] = []string{mail}

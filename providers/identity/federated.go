@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,9 +76,9 @@ func serviceOf(env providers.Env, in spec.User) (*service, error) {
 // the tenant then has none.
 func (s *service) elsewhere() bool { return s != nil && s.thirdParty }
 
-// account returns what the service has of the user, nil for nothing.
-func (s *service) account(ctx context.Context, env providers.Env) (*adfs.Account, error) {
-	a, err := s.Account(ctx, env, s.name)
+// account returns what the service has of the user by a name, nil for nothing.
+func (s *service) account(ctx context.Context, env providers.Env, name string) (*adfs.Account, error) {
+	a, err := s.Account(ctx, env, name)
 	var none *adfs.NotFound
 	if errors.As(err, &none) {
 		return nil, nil
@@ -103,13 +104,14 @@ func anchorOf(ctx context.Context, env providers.Env, c *graph.Client, user stri
 	return newAnchor(env)
 }
 
-// register makes what the service has of a user what is declared. secret is that of
-// the authenticator app, as text; password is "" where it stays.
-func (s *service) register(ctx context.Context, env providers.Env, in spec.User, immutableID, secret, password string) error {
+// register makes what the service has of a user what is declared. former is the name
+// that it knew the user by, "" for the same; secret is that of the authenticator app,
+// as text; password is "" where it stays.
+func (s *service) register(ctx context.Context, env providers.Env, in spec.User, former, immutableID, secret, password string) error {
 	if s == nil {
 		return nil
 	}
-	a := adfs.Account{UPN: s.name, MFA: secret != ""}
+	a := adfs.Account{UPN: s.name, Former: former, MFA: secret != ""}
 	if secret != "" {
 		var err error
 		if a.TOTPSecret, err = sas.ParseTOTPSecret(secret); err != nil {
@@ -120,19 +122,41 @@ func (s *service) register(ctx context.Context, env providers.Env, in spec.User,
 	case s.thirdParty:
 		a.ImmutableID, a.Name, a.Password = immutableID, displayName(in), password
 	case secret == "":
+		if former != "" {
+			if err := s.DeleteAccount(ctx, env, former); err != nil {
+				return err
+			}
+		}
 		return s.DeleteAccount(ctx, env, s.name)
 	}
 	return s.SetAccount(ctx, env, a)
 }
 
-// follow moves what the service has of a user to another name, or away from a
-// service that is no more the user's.
-func (s *service) follow(ctx context.Context, env providers.Env, was spec.User) error {
-	before, err := serviceOf(env, was)
-	if err != nil || before == nil || s != nil && before.Host == s.Host && strings.EqualFold(before.name, s.name) {
-		return err
+// renew is register of a user who has an account in the tenant. At a third party's
+// service that does not have the user yet, no account is made without a password:
+// the next refresh finds it missing (seen), and the plan sets one.
+func (s *service) renew(ctx context.Context, env providers.Env, in spec.User, former, immutableID, secret, password string) error {
+	if s.elsewhere() && password == "" {
+		if a, err := s.account(ctx, env, cmp.Or(former, s.name)); err != nil || a == nil {
+			return err
+		}
 	}
-	return before.DeleteAccount(ctx, env, before.name)
+	return s.register(ctx, env, in, former, immutableID, secret, password)
+}
+
+// follow takes what is known of a user away from a service that is no more theirs.
+// One that still is knew them by the former name, "" for the same.
+func (s *service) follow(ctx context.Context, env providers.Env, was spec.User) (former string, err error) {
+	before, err := serviceOf(env, was)
+	switch {
+	case err != nil || before == nil:
+		return "", err
+	case s == nil || before.Host != s.Host:
+		return "", before.DeleteAccount(ctx, env, before.name)
+	case strings.EqualFold(before.name, s.name):
+		return "", nil
+	}
+	return before.name, nil
 }
 
 // leave takes away what the service has of a user.
@@ -150,7 +174,7 @@ func (s *service) seen(ctx context.Context, env providers.Env, o *userObject, im
 	if s == nil {
 		return nil
 	}
-	a, err := s.account(ctx, env)
+	a, err := s.account(ctx, env, s.name)
 	if err != nil {
 		return err
 	}

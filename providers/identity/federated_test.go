@@ -62,7 +62,11 @@ func thirdPartyUser(n int) spec.User {
 func TestOnPremisesUserConforms(t *testing.T) {
 	conformance.Run(t, conformance.Harness{
 		Kind: "user", Every: 2, Env: newOnPremises, In: func(n int) any { return domainUser(n) },
-		Change: func(n int) any { u := domainUser(n); u.MFA, u.DisplayName = "none", "Somebody else"; return u },
+		Change: func(n int) any {
+			u := domainUser(n)
+			u.UPN, u.MFA, u.DisplayName = fmt.Sprintf("renamed%d@corp.contoso.com", n), "none", "Somebody else"
+			return u
+		},
 	})
 }
 
@@ -82,7 +86,8 @@ func TestThirdPartyUserConforms(t *testing.T) {
 		Kind: "user", Env: newThirdParty, In: func(n int) any { return thirdPartyUser(n) },
 		Change: func(n int) any {
 			u := thirdPartyUser(n)
-			u.MFA, u.DisplayName, u.Password, u.PasswordVersion = "none", "Somebody else", providers.Secret(fmt.Sprintf("second password %d", n)), 2
+			u.UPN, u.MFA, u.DisplayName = fmt.Sprintf("renamed%d@contoso.com", n), "none", "Somebody else"
+			u.Password, u.PasswordVersion = providers.Secret(fmt.Sprintf("second password %d", n)), 2
 			return u
 		},
 	})
@@ -182,18 +187,35 @@ func TestThirdPartyAccount(t *testing.T) {
 	}
 }
 
-// A name that changes in the domain takes its factor along.
-func TestFactorFollowsName(t *testing.T) {
-	e := newFederated(t)
-	in := hybridUser(1)
-	in.Groups = nil
-	e.Create("user.alice", in)
-	in.UPNOnPrem = "user1@corp.local"
-	e.Update("user.alice", in)
-	if a := registered(t, e, "user1@contoso.com"); a != nil {
-		t.Errorf("under the old name: %+v", a)
-	}
-	if a := registered(t, e, "user1@corp.local"); a == nil || !a.MFA {
-		t.Errorf("under the new name: %+v", a)
+// A name that changes takes along what the service has: the factor, and at a third
+// party's the account with its password.
+func TestServiceFollowsName(t *testing.T) {
+	for name, c := range map[string]struct {
+		env     func(testing.TB) *conformance.Env
+		user    spec.User
+		change  func(*spec.User)
+		was, is string
+	}{
+		"on-premises":        {newOnPremises, domainUser(1), func(u *spec.User) { u.UPN = "al@corp.contoso.com" }, "user1@corp.contoso.com", "al@corp.contoso.com"},
+		"federated":          {newFederated, hybridUser(1), func(u *spec.User) { u.UPN = "al@contoso.com" }, "user1@contoso.com", "al@contoso.com"},
+		"alternate login id": {newFederated, hybridUser(1), func(u *spec.User) { u.UPNOnPrem = "user1@corp.local" }, "user1@contoso.com", "user1@corp.local"},
+		"third party":        {newThirdParty, thirdPartyUser(1), func(u *spec.User) { u.UPN = "al@contoso.com" }, "user1@contoso.com", "al@contoso.com"},
+	} {
+		e := c.env(t)
+		c.user.Groups = nil
+		e.Create("user.alice", c.user)
+		before, had := conformance.Get[spec.User, spec.UserOut](e, "user.alice").Out, registered(t, e, c.was)
+		c.change(&c.user)
+		e.Update("user.alice", c.user)
+		if a := registered(t, e, c.was); a != nil {
+			t.Errorf("%s: under the former name: %+v", name, a)
+		}
+		if a := registered(t, e, c.is); a == nil || !a.MFA || a.ImmutableID != had.ImmutableID {
+			t.Errorf("%s: under the new name: %+v, before %+v", name, a, had)
+		}
+		now, err := e.Read(t.Context(), "user.alice")
+		if after := conformance.Get[spec.User, spec.UserOut](e, "user.alice"); err != nil || now.ID != before.ObjectID || after.Out.TOTPSecret != before.TOTPSecret || after.In.PasswordVersion != 1 {
+			t.Errorf("%s: read %+v, %v", name, after, err)
+		}
 	}
 }

@@ -44,6 +44,7 @@ func TestHybridUserConforms(t *testing.T) {
 		Change: func(n int) any {
 			u := hybridUser(n)
 			u.DisplayName, u.Groups, u.MFA, u.Risk = "Somebody else", []providers.Ref{"group.cloud"}, "push", "medium"
+			u.UPN = fmt.Sprintf("renamed%d@contoso.com", n)
 			u.SAMAccountName, u.UPNOnPrem = fmt.Sprintf("other%d", n), fmt.Sprintf("User%d@corp.local", n)
 			u.Password, u.PasswordVersion = providers.Secret(fmt.Sprintf("Second.pa55 %d", n)), 2
 			return u
@@ -139,6 +140,59 @@ func TestNotCarried(t *testing.T) {
 		if _, err := e.TryCreate(t.Context(), "user.alice", in); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A user of another name is the same account, in both directories: no more to be
+// found by the former name, which is free for somebody else.
+func TestRenamed(t *testing.T) {
+	e := newHybrid(t)
+	in := hybridUser(1)
+	in.Groups = nil
+	e.Create("user.alice", in)
+	before := conformance.Get[spec.User, spec.UserOut](e, "user.alice").Out
+	renamed := in
+	renamed.UPN = "Alicia@contoso.com"
+	e.Update("user.alice", renamed)
+	after := conformance.Get[spec.User, spec.UserOut](e, "user.alice").Out
+	if after.ObjectID != before.ObjectID || after.DomainID != before.DomainID || after.SID != before.SID || after.TOTPSecret != before.TOTPSecret || after.DN != "CN=Alicia,CN=Users,DC=corp,DC=contoso,DC=com" {
+		t.Errorf("%+v, before %+v", after, before)
+	}
+	tenant, domain := admins(t, e)
+	u, err := graph.Get[graph.User](t.Context(), tenant, "users", after.ObjectID)
+	if err != nil || u.UserPrincipalName != renamed.UPN || u.SAMAccountName != "Alicia" || u.DistinguishedName != after.DN {
+		t.Errorf("in the tenant: %+v, %v", u, err)
+	}
+	account, err := domain.Read(adldap.ByGUID(after.DomainID), "userPrincipalName", "sAMAccountName")
+	if err != nil || account.Text("userPrincipalName") != renamed.UPN || account.Text("sAMAccountName") != "Alicia" {
+		t.Errorf("in the domain: %v, %v", account, err)
+	}
+	e.Create("user.another", in)
+	if other := conformance.Get[spec.User, spec.UserOut](e, "user.another").Out; other.ObjectID == before.ObjectID || other.DN != before.DN {
+		t.Errorf("who has the former name now: %+v", other)
+	}
+
+	// Where the author keeps the account's name, it stays, and the object's with it.
+	renamed.UPN, renamed.SAMAccountName = "Liddell@contoso.com", "Alicia"
+	e.Update("user.alice", renamed)
+	if now := conformance.Get[spec.User, spec.UserOut](e, "user.alice").Out; now.DN != after.DN {
+		t.Errorf("the object is %s", now.DN)
+	}
+
+	// A name that is taken is refused, and one that Connect does not carry is said.
+	taken := renamed
+	taken.UPN = in.UPN
+	if _, err := e.TryUpdate(t.Context(), "user.alice", taken); err == nil || !strings.Contains(err.Error(), "userPrincipalName") {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	e.Update("sync.hybrid", spec.Sync{Tenant: contoso, Domain: corp, Staging: true})
+	renamed.UPN = "al@contoso.com"
+	if _, err := e.TryUpdate(t.Context(), "user.alice", renamed); err == nil || !strings.Contains(err.Error(), "still Liddell@contoso.com in the tenant") {
+		t.Errorf("staging: %v", err)
+	}
+	seen, err := e.Read(t.Context(), "user.alice")
+	if err != nil || seen.In.GetAttr("upn").AsString() != "Liddell@contoso.com" || seen.In.GetAttr("upn_onprem").AsString() != "al@contoso.com" {
+		t.Errorf("what is seen of it: %#v, %v", seen.In, err)
 	}
 }
 

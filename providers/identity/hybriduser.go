@@ -181,16 +181,18 @@ func registerBoth(ctx context.Context, env providers.Env, was *spec.User, in spe
 	if err != nil {
 		return err
 	}
-	if was != nil {
-		if err := at.follow(ctx, env, *was); err != nil {
-			return err
-		}
+	if was == nil {
+		return at.register(ctx, env, in, "", u.ImmutableID, secret, string(in.Password))
+	}
+	former, err := at.follow(ctx, env, *was)
+	if err != nil {
+		return err
 	}
 	password := ""
-	if was == nil || was.PasswordVersion != in.PasswordVersion {
+	if was.PasswordVersion != in.PasswordVersion {
 		password = string(in.Password)
 	}
-	return at.register(ctx, env, in, u.ImmutableID, secret, password)
+	return at.renew(ctx, env, in, former, u.ImmutableID, secret, password)
 }
 
 // setGroups makes the memberships in one directory what is declared.
@@ -299,8 +301,9 @@ func updateHybridUser(ctx context.Context, env providers.Env, o userObject, in s
 		return o.Out, err
 	}
 	defer b.close()
-	if err := changeDomainAccount(b.domain, adldap.ByGUID(o.Out.DomainID), o.In, in); err != nil {
-		return o.Out, err
+	out := o.Out
+	if out.DN, err = changeDomainAccount(b.domain, o, in); err != nil {
+		return out, err
 	}
 	if err := b.setGroups(ctx, env, o.Out, o.In.Groups, in.Groups, inDomain); err != nil {
 		return o.Out, err
@@ -313,10 +316,13 @@ func updateHybridUser(ctx context.Context, env providers.Env, o userObject, in s
 	if err != nil {
 		return o.Out, err
 	}
-	if u.ID != o.ID {
-		return o.Out, fmt.Errorf("the tenant made the account of %s anew: refresh, and apply again", in.UPN)
+	switch {
+	case u.ID != o.ID:
+		return out, fmt.Errorf("the tenant made the account of %s anew: refresh, and apply again", in.UPN)
+	case !strings.EqualFold(u.UserPrincipalName, in.UPN):
+		return out, fmt.Errorf("the account is %s in the domain, and still %s in the tenant: Connect did not carry the name (staging, or a problem that its last cycle reports)", in.UPN, u.UserPrincipalName)
 	}
-	return b.tenantHalf(ctx, env, o.Out, u, &o.In, in)
+	return b.tenantHalf(ctx, env, out, u, &o.In, in)
 }
 
 // deleteHybridUser deletes both halves. Connect finds neither at its next cycle.

@@ -1,6 +1,7 @@
 // Package identity is the kinds user and group: accounts that live in a
-// tenant's directory, in a domain's, or, of a user, in both. They are
-// administered as anybody administers those, over Graph or LDAP, with the lab
+// tenant's directory, in a domain's, or, of a user, in both; and
+// password_settings, a domain's policies on the passwords of some of them. They
+// are administered as anybody administers those, over Graph or LDAP, with the lab
 // administrator's credential; the package knows nothing of their insides.
 //
 // An account in both is made in the domain; Entra Connect carries it to the
@@ -20,7 +21,7 @@ import (
 )
 
 // Types returns the kinds of the package.
-func Types() []providers.Type { return []providers.Type{User(), Group()} }
+func Types() []providers.Type { return []providers.Type{User(), Group(), PasswordSettings()} }
 
 // directory signs in to the directory of a tenant.
 func directory(ctx context.Context, env providers.Env, tenant providers.Ref) (*graph.Client, error) {

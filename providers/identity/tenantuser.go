@@ -52,7 +52,7 @@ func createTenantUser(ctx context.Context, env providers.Env, in spec.User) (spe
 	a, err := setApp(ctx, c, u.ID, in.MFA)
 	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
 	if err == nil {
-		err = at.register(ctx, env, in, g.ImmutableID, a.totp, string(in.Password))
+		err = at.register(ctx, env, in, "", g.ImmutableID, a.totp, string(in.Password))
 	}
 	if err != nil || in.Risk == noRisk {
 		return out, err
@@ -258,11 +258,12 @@ func updateTenantUser(ctx context.Context, env providers.Env, o userObject, in s
 	out := o.Out
 	a, err := setApp(ctx, c, o.ID, in.MFA)
 	out.TOTPSecret, out.PhoneSecret = a.totp, a.phone
-	if err == nil {
-		err = at.follow(ctx, env, o.In)
+	if err != nil {
+		return out, err
 	}
+	former, err := at.follow(ctx, env, o.In)
 	if err == nil {
-		err = at.register(ctx, env, in, g.ImmutableID, a.totp, string(password))
+		err = at.renew(ctx, env, in, former, g.ImmutableID, a.totp, string(password))
 	}
 	return out, err
 }

@@ -15,6 +15,7 @@ type Domain struct {
 	ClientAuthEKU   bool                   `lab:"accept_client_auth_eku" doc:"Let certificates sign in whose only fitting purpose is client authentication (reading R12)."`
 	CachedLogons    int                    `lab:"cached_logons" default:"10" doc:"How many users' last sign-ins a computer keeps, to sign them in away from the domain (Windows' default); 0: none."`
 	ForceNetwork    time.Duration          `lab:"force_network_logon" default:"0s" doc:"How old a cached sign-in may be before a controller must be reached; \"0s\": any age."`
+	ProtectedKeys   bool                   `lab:"adminsdholder_key_admins" doc:"Whether AdminSDHolder's list lets Key Admins write the keys of whom it protects, administrators: what Microsoft has prepared for dual enrollment. Without it, a key that an administrator registers an hour after becoming one is never written to the domain."`
 	PasswordPolicy  *PasswordPolicy        `lab:"password_policy,block" doc:"The default domain policy on passwords."`
 	Controllers     map[string]*Controller `lab:"controller,blocks" doc:"Domain controllers, labelled by computer name; one named dc1 when there is none."`
 	Interop         *DomainInterop         `lab:"interop,block" doc:"What Windows does not do, and some clients need."`

@@ -69,11 +69,11 @@ type GroupOut struct {
 
 // User is a person with an account.
 type User struct {
-	UPN             string           `lab:"upn,required,replace" doc:"User principal name, the sign-in name."`
+	UPN             string           `lab:"upn,required" doc:"User principal name, the sign-in name. A change renames the account, which stays: in the domain, and with Connect's next cycle in the tenant. Hello keys stay good; a sign-in certificate that bears the former name does not."`
 	Tenant          providers.Ref    `lab:"tenant,replace" ref:"tenant" doc:"Tenant the account lives in."`
 	Domain          providers.Ref    `lab:"domain,replace" ref:"domain" doc:"Domain the account lives in. In both: it is made in the domain, and Connect synchronizes it to the tenant."`
 	UPNOnPrem       string           `lab:"upn_onprem" doc:"User principal name in the domain, where it is another than in the tenant (alternate login id)."`
-	SAMAccountName  string           `lab:"sam_account_name" doc:"Account name in the domain, as in CORP\\alice; the part of the UPN before @ when absent."`
+	SAMAccountName  string           `lab:"sam_account_name" doc:"Account name in the domain, as in CORP\\alice; the part of the UPN before @ when absent. Give it where a new UPN is not to change it."`
 	DisplayName     string           `lab:"display_name" doc:"Name shown; the part of the UPN before @ when absent."`
 	Groups          []providers.Ref  `lab:"groups,later" ref:"group" doc:"Groups declared from this side."`
 	Password        providers.Secret `lab:"password,writeonly" doc:"First factor. Raise password_version to change it."`
@@ -90,7 +90,7 @@ type UserOut struct {
 	ObjectID    string `lab:"object_id,id" doc:"GUID in the directory; in the tenant, of an account in both."`
 	DomainID    string `lab:"domain_object_id" doc:"objectGUID in the domain; empty in a tenant alone."`
 	SID         string `lab:"sid" doc:"Security identifier in the domain; empty in a tenant."`
-	DN          string `lab:"dn" doc:"Distinguished name in the domain; empty in a tenant."`
+	DN          string `lab:"dn" follows:"upn,sam_account_name" doc:"Distinguished name in the domain; empty in a tenant."`
 	TOTPSecret  string `lab:"totp_secret,sensitive" follows:"mfa" doc:"Base32 secret of the authenticator app's codes; empty without one."`
 	PhoneSecret string `lab:"phone_secret,sensitive" follows:"mfa" doc:"Secret by which the user's phone answers notifications; empty unless mfa is \"push\"."`
 }
@@ -110,7 +110,7 @@ type Device struct {
 	Biometrics        []string           `lab:"biometrics" enum:"face,fingerprint" doc:"Hello-compatible sensors, built in; a camera among them tells a picture from a person."`
 	Sensors           map[string]*Sensor `lab:"sensor,blocks" doc:"Sensors that are otherwise, labelled by name."`
 	Session           string             `lab:"session" default:"local" enum:"local,remote" doc:"How the user sits at it; Remote Desktop stops provisioning."`
-	Network           string             `lab:"network" default:"onsite" enum:"onsite,vpn,internet,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; on no network."`
+	Network           string             `lab:"network" default:"onsite" enum:"onsite,vpn,internet,captive,none" doc:"Where it is: on the domain's network; away, with a tunnel to it that the user raises after a sign-in; away without one; away behind a captive portal, at which nobody has signed in; on no network."`
 	Site              string             `lab:"site" doc:"Active Directory site it is in, when it is on the domain's network; found by the controller's answer when absent."`
 	TrustedRoots      []providers.Ref    `lab:"trusted_roots" ref:"authority" doc:"Authorities whose roots it trusts besides those of a domain that it is joined to, which come by themselves."`
 	StrictKDC         *bool              `lab:"strict_kdc_validation" doc:"Whether a KDC's certificate must be for KDC authentication and name the domain (reading R2). Unset: true when Entra joined, false when joined to the domain."`
@@ -124,6 +124,7 @@ type Device struct {
 type Sensor struct {
 	Kind         string `lab:"kind,required" enum:"face,fingerprint" doc:"What it senses."`
 	External     bool   `lab:"external" doc:"Whether it is plugged in. Enhanced Sign-in Security, which is on unless policy says otherwise, blocks it on Windows 11."`
+	MatchOnChip  bool   `lab:"match_on_chip" doc:"Of a fingerprint reader: whether it matches on its own module and keeps templates there. Its database on the device stays empty."`
 	AntiSpoofing *bool  `lab:"anti_spoofing" default:"true" doc:"Of a camera: whether it tells a picture from a person, which policy can demand."`
 }
 

@@ -30,6 +30,7 @@ import (
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/sid"
 )
 
 // Lab gives the Env of each object, and of the administrator, whose address is "".
@@ -151,12 +152,16 @@ func (s *survey) tenant(t providers.Object[spec.Tenant, spec.TenantOut]) error {
 			continue
 		}
 		delete(unseen, a)
+		a.NoSecret = u.PasswordChanged == ""
 		for _, k := range u.HelloKeys {
 			a.TenantKeys = append(a.TenantKeys, access.Key{ID: k.KeyIdentifier, DeviceID: k.DeviceID})
 		}
 	}
 	for a := range unseen {
 		a.Absent = true
+	}
+	if err := s.trusted(c, t); err != nil {
+		return err
 	}
 	return s.registered(c, t.Addr)
 }
@@ -219,6 +224,7 @@ const (
 	attrExpiry  = "msDS-UserPasswordExpiryTimeComputed"
 	attrLocked  = "lockoutTime"
 	attrExpires = "accountExpires"
+	attrList    = "nTSecurityDescriptor"
 
 	typeUser = "805306368" // sAMAccountType (MS-ADTS 2.2.17)
 )
@@ -231,22 +237,27 @@ func (s *survey) accounts(d domainObject) error {
 			by[strings.ToLower(cmp.Or(u.Out.DomainID, u.Out.ObjectID))] = s.facts.Accounts[u.Addr]
 		}
 	}
-	if len(by) == 0 {
-		return nil
+	domain, err := sid.Parse(d.Out.SID)
+	if err != nil {
+		return err
 	}
 	c, err := administer.SignIn(s.ctx, s.env, d.Out)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	found, err := c.List(c.Base, ldapmsg.EqualTo("sAMAccountType", typeUser), attrKeys, attrSet, attrExpiry, attrLocked, attrExpires)
+	found, err := c.List(c.Base, ldapmsg.EqualTo("sAMAccountType", typeUser), attrKeys, attrSet, attrExpiry, attrLocked, attrExpires, attrList)
 	if err != nil {
 		return err
 	}
 	for _, e := range found {
 		if a := by[strings.ToLower(e.GUID.String())]; a != nil {
 			read(e, a)
+			a.Guarded = guarded(e, domain.Account(sid.RIDKeyAdmins))
 		}
+	}
+	if err := s.protection(c, d.Addr); err != nil {
+		return err
 	}
 	return s.written(c)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"hellolab/providers/hello/access"
@@ -18,7 +19,7 @@ import (
 func (s *survey) userCertificates() {
 	for _, m := range s.facts.Machines {
 		for _, k := range m.Credentials {
-			for _, c := range k.Certificates {
+			for _, c := range slices.Concat(k.Certificates, k.Further) {
 				if leaf, err := x509.ParseCertificate(c.Raw); err == nil {
 					s.userCertificate(leaf, c)
 				}
@@ -28,6 +29,7 @@ func (s *survey) userCertificates() {
 }
 
 func (s *survey) userCertificate(leaf *x509.Certificate, c *access.UserCertificate) {
+	c.ForClient = adcert.HasEKU(leaf, adcert.EKUClientAuth)
 	c.Responder = len(leaf.OCSPServer) > 0
 	c.ForLogon = adcert.HasEKU(leaf, adcert.EKUKPClientAuth, adcert.EKUSmartCardLogon)
 	if id, ok, err := adcert.SID(leaf); ok && err == nil {
@@ -73,6 +75,15 @@ func (s *survey) federations() error {
 			}
 		}
 		s.facts.Federations[o.Addr] = f
+		if o.In.Kind == spec.FederationThirdParty {
+			tenants, listErr := s.federatedWith(o.Addr)
+			if listErr != nil {
+				return listErr
+			}
+			if err := s.elsewhere(o, tenants); err != nil {
+				s.gap("The accounts of "+o.Addr, err)
+			}
+		}
 	}
 	return err
 }

@@ -78,15 +78,9 @@ func (c cachedLogon) proves(s shown) (bool, error) {
 // cacheLogon keeps a sign-in that the domain took, and drops the oldest of
 // users that are too many.
 func (m *machine) cacheLogon(ctx context.Context, user person, by shown, domain spec.Domain) error {
-	c := cachedLogon{At: m.env.Now(), KeyID: by.kid, Trust: by.trust}
-	if by.kid == "" {
-		var err error
-		if c.Salt, err = random(m.env, 16); err != nil {
-			return err
-		}
-		if c.Verifier, err = verifier(by.password, c.Salt); err != nil {
-			return err
-		}
+	c, err := m.logonBy(by)
+	if err != nil {
+		return err
 	}
 	return m.env.Section.Record(ctx, func(w providers.Writer) error {
 		if domain.CachedLogons == 0 {
@@ -94,6 +88,18 @@ func (m *machine) cacheLogon(ctx context.Context, user person, by shown, domain 
 		}
 		return errors.Join(put(w, tableCached, user.sid+"|"+by.credential(), c), dropCachedLogons(w, domain.CachedLogons))
 	})
+}
+
+// logonBy is what is kept of a sign-in now.
+func (m *machine) logonBy(by shown) (c cachedLogon, err error) {
+	c = cachedLogon{At: m.env.Now(), KeyID: by.kid, Trust: by.trust}
+	if by.kid != "" {
+		return c, nil
+	}
+	if c.Salt, err = random(m.env, 16); err == nil {
+		c.Verifier, err = verifier(by.password, c.Salt)
+	}
+	return c, err
 }
 
 // dropCachedLogons leaves those of the users who signed in last.

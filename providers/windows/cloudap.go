@@ -12,6 +12,7 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/position"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/oauth"
 	"hellolab/providers/wire/prt"
@@ -81,18 +82,31 @@ func (c *cloudAP) at() issuer {
 	return issuer{event.EntraID, "the tenant", t.TenantID, t.TenantID, t.LoginHost, "https://" + t.LoginHost + "/" + t.TenantID + "/oauth2/token", "openid aza ugs", "Bearer", tablePRT}
 }
 
+// connectTries is how often Cloud AP tries to connect where attempts time out: "more
+// than six endpoints", "approximately 126 seconds" at 21 each ("Troubleshoot Windows
+// Hello for Business sign-in on captive-portal Wi-Fi").
+const connectTries = 6
+
 // nonce sends what is in effect an empty OAuth request, and gets a nonce.
 func (c *cloudAP) nonce(ctx context.Context) (string, error) {
 	form := oauth.TokenRequest{GrantType: oauth.GrantServerChallenge}.Form()
 	at := c.at()
 	c.trace.step(event.CloudAP, at.actor, https, "nonce_request", "Cloud AP asks "+at.name+" for a nonce.", message{"grant_type": oauth.GrantServerChallenge})
-	req, err := formRequest(ctx, at.token, form)
-	if err != nil {
-		return "", err
-	}
-	reply, err := web.Do(c.http, req)
-	if err != nil {
-		return "", err
+	var reply web.Reply
+	for tried := 1; ; tried++ {
+		req, err := formRequest(ctx, at.token, form)
+		if err != nil {
+			return "", err
+		}
+		reply, err = web.Do(c.http, req)
+		if err == nil {
+			break
+		}
+		var silent *position.Unanswered
+		if !errors.As(err, &silent) || tried == connectTries {
+			return "", err
+		}
+		c.trace.step(event.CloudAP, at.actor, https, "connect_retry", "Nobody answers, and nobody refuses: Cloud AP tries again.", message{"tried": tried, "of": connectTries})
 	}
 	if reply.Status != http.StatusOK && c.sts != nil {
 		return "", adfs.ParseError(reply.Status, reply.Body)

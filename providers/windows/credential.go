@@ -10,7 +10,6 @@ import (
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
-	"hellolab/providers/windows/sensor"
 )
 
 // dropCredential removes a user's Hello credential. On a joined device the
@@ -32,8 +31,8 @@ func (m *machine) dropCredential(w providers.Writer, sid, provider string) error
 	}
 	if !m.personal() || !ok || !c.RemoveKey(provider) {
 		return errors.Join(w.Delete(tableContainer, holder),
-			w.Delete(tableSensor, string(container.Face)+"|"+holder),
-			w.Delete(tableSensor, string(container.Fingerprint)+"|"+holder))
+			dropTemplates(w, string(container.Face), holder),
+			dropTemplates(w, string(container.Fingerprint), holder))
 	}
 	idle, err := notAskedFor(w, rec.Gestures)
 	if err != nil {
@@ -41,7 +40,7 @@ func (m *machine) dropCredential(w providers.Writer, sid, provider string) error
 	}
 	for _, g := range idle {
 		c.RemoveProtector(container.Gesture(g))
-		if err := w.Delete(tableSensor, g+"|"+holder); err != nil {
+		if err := dropTemplates(w, g, holder); err != nil {
 			return err
 		}
 	}
@@ -113,13 +112,18 @@ func (p *provisioning) shareContainer(ctx context.Context, c *container.Containe
 	p.container = c
 	t.step(event.Container, "", local, "container_shared", "The PIN opens it: personal and work accounts share one container, each provider's keys apart.",
 		message{"container": c.ID, "providers": c.Providers(), "protectors": len(c.Protectors)})
-	p.templates = slices.DeleteFunc(p.templates, func(tpl sensor.Template) bool { return c.Has(container.Gesture(tpl.Kind)) })
-	for _, tpl := range p.templates {
-		g := container.Gesture(tpl.Kind)
+	at, err := p.sensed(p.holder(p.user))
+	if err != nil {
+		return err
+	}
+	p.templates = slices.DeleteFunc(p.templates, func(t taken) bool { return c.Has(container.Gesture(t.at.Kind)) && len(at[t.at.Kind]) > 0 })
+	for _, shown := range p.templates {
+		g := container.Gesture(shown.at.Kind)
+		c.RemoveProtector(g) // of a template that is lost
 		if err := p.maker().AddProtector(ctx, p.released, g, p.secrets[g]); err != nil {
 			return err
 		}
-		t.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.", message{"gesture": tpl.Kind})
+		t.step(event.Container, keyHolder(p.machine), tpm20, "protector_created", "The gesture gets a protector of its own.", message{"gesture": g})
 	}
 	return nil
 }

@@ -335,6 +335,6 @@ func (e *enrolling) forget(ctx context.Context) error {
 		if e.personal() { // the work account stays, and so does the token it came with
 			return errors.Join(err, w.Delete(tablePRT, sid+"|"+byHello))
 		}
-		return errors.Join(err, endSession(w, sid))
+		return errors.Join(err, endSession(w, sid), w.Delete(tableCloudCache, sid+"|"+byHello))
 	})
 }

@@ -44,7 +44,8 @@ func (m *machine) unregister(ctx context.Context) error {
 	m.rec.Registration, m.rec.Enterprise, m.rec.AIKChain = nil, nil, nil
 	return m.env.Section.Update(ctx, func(w providers.Writer) error {
 		err := put(w, tableMachine, "record", m.rec)
-		for _, table := range []string{tableContainer, tableSensor, tableEnrollment, tableSession, tablePRT, tableEnterprise, tableWAM, tableKerberos, tableCloud, tableCached, tablePersonal} {
+		err = errors.Join(err, forgetTemplates(w))
+		for _, table := range []string{tableContainer, tableSensor, tableModule, tableEnrollment, tableSession, tablePRT, tableEnterprise, tableWAM, tableKerberos, tableCloud, tableCached, tableCloudCache, tablePersonal} {
 			var keys []string
 			err = errors.Join(err, w.Scan(table, "", func(key string, _ []byte) error {
 				keys = append(keys, key)

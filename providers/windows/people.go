@@ -1,11 +1,11 @@
 package windows
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/guid"
 )
@@ -44,7 +44,7 @@ func userOf(env providers.Env, ref providers.Ref) (person, error) {
 		domain: o.In.Domain, onPremSID: o.Out.SID,
 	}
 	if o.In.Domain != "" {
-		p.upnOnPrem = cmp.Or(o.In.UPNOnPrem, o.In.UPN)
+		p.upnOnPrem = hello.DomainUPN(o.In)
 	}
 	return p, nil
 }

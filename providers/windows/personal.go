@@ -39,21 +39,14 @@ func (r *machineRecord) makePersonal(in spec.Device, id guid.GUID) {
 		binary.LittleEndian.Uint32(w[0:]), binary.LittleEndian.Uint32(w[4:]), binary.LittleEndian.Uint32(w[8:]))
 }
 
-// holder is whose container a user's keys lie in.
+// holder is whose container a user's keys lie in, and who the sensors see when the
+// user sits at the device: the owner of a personal device is one person, whatever
+// accounts they have there.
 func (m *machine) holder(user person) string {
 	if m.personal() {
 		return m.rec.Owner
 	}
 	return user.sid
-}
-
-// face is who the sensors see when a user sits at the device: the owner of a
-// personal device is one person, whatever accounts they have there.
-func (m *machine) face(user person) string {
-	if m.personal() {
-		return m.rec.Owner
-	}
-	return user.upn
 }
 
 // containerOf is the container that a user's keys lie in, if there is one.

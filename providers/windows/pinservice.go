@@ -139,13 +139,25 @@ func (p *provisioning) recoverContainer(ctx context.Context, c *container.Contai
 // allow any more, is lost.
 func (p *provisioning) showGestures(c *container.Container) (lost []container.Gesture, err error) {
 	p.secrets = map[container.Gesture][]byte{}
+	sensed, err := p.sensed(p.holder(p.user))
+	if err != nil {
+		return nil, err
+	}
 	for _, pr := range c.Protectors {
 		g := pr.Gesture
 		if g == container.PIN {
 			continue
 		}
-		sample, err := p.w.Hands.answer(Prompt(g), sensor.Sample(string(g), p.face(p.user)))
-		if err != nil || !p.policy.UseBiometrics.Value {
+		at, code := p.policy.ForSignIn(p.in, string(g), true, sensed[string(g)])
+		if code != "" { // what is lost can be enrolled where there is a sensor
+			at, code = p.policy.ForEnrollment(p.in, string(g))
+		}
+		if code != "" {
+			lost = append(lost, g)
+			continue
+		}
+		sample, err := p.w.Hands.answer(Prompt(g), sensor.Sample(string(g), p.holder(p.user)))
+		if err != nil {
 			lost = append(lost, g)
 			continue
 		}
@@ -153,7 +165,7 @@ func (p *provisioning) showGestures(c *container.Container) (lost []container.Ge
 		if err != nil {
 			return nil, err
 		}
-		p.templates, p.secrets[g] = append(p.templates, tpl), secret
+		p.templates, p.secrets[g] = append(p.templates, taken{at, tpl}), secret
 	}
 	return lost, nil
 }
@@ -161,7 +173,7 @@ func (p *provisioning) showGestures(c *container.Container) (lost []container.Ge
 // keepRenewed writes the renewed container in the place of the old one.
 func (p *provisioning) keepRenewed(ctx context.Context, old *container.Container, lost []container.Gesture) error {
 	holder := p.holder(p.user)
-	records, err := p.templateRecords(ctx, p.templates)
+	entries, err := p.entries(ctx, p.templates)
 	if err != nil {
 		return err
 	}
@@ -174,11 +186,11 @@ func (p *provisioning) keepRenewed(ctx context.Context, old *container.Container
 			return errors.New("the container was replaced meanwhile")
 		}
 		errs := []error{put(w, tableContainer, holder, p.container)}
-		for _, r := range records {
-			errs = append(errs, putTemplate(w, r))
+		for _, e := range entries {
+			errs = append(errs, putTemplate(w, e))
 		}
 		for _, g := range lost {
-			errs = append(errs, w.Delete(tableSensor, string(g)+"|"+holder))
+			errs = append(errs, dropTemplates(w, string(g), holder))
 		}
 		return errors.Join(errs...)
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"hellolab/providers"
@@ -26,7 +25,7 @@ type provisioning struct {
 
 	prt       *prtRecord // of the first sign-in
 	token     *oauth.TokenResponse
-	templates []sensor.Template
+	templates []taken
 	secrets   map[container.Gesture][]byte // what the sensors handed out, until the container has them
 	container *container.Container
 	released  *container.Released
@@ -349,18 +348,20 @@ func (p *provisioning) enrollGestures() error {
 	t.step(event.User, event.CXH, local, "biometrics_chosen", "The user chooses to enroll biometrics.", message{"gestures": p.asked.Gestures})
 	p.secrets = map[container.Gesture][]byte{}
 	for _, g := range p.asked.Gestures {
-		if !slices.Contains(have, g) {
-			err := because(p.policy.SensorRefused(p.in, g), nil, "The device has no sensor for %s that policy lets it use.", g)
+		at, code := p.policy.ForEnrollment(p.in, g)
+		if code != "" {
+			err := because(code, nil, "The device has no sensor for %s that policy lets it use.", g)
 			t.refused(event.CXH, event.Sensor, local, "biometric_not_enrolled", "The application finds no sensor for the gesture.", err)
 			return err
 		}
-		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.holder(p.user), sensor.Sample(g, p.face(p.user)))
+		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.holder(p.user), sensor.Sample(g, p.holder(p.user)))
 		if err != nil {
 			return err
 		}
-		p.templates = append(p.templates, tpl)
+		p.templates = append(p.templates, taken{at, tpl})
 		p.secrets[container.Gesture(g)] = secret
-		t.step(event.Sensor, "", local, "biometric_enrolled", "The sensor keeps a template; the sample is dropped.", message{"gesture": g})
+		t.step(event.Sensor, "", local, "biometric_enrolled", "The sensor keeps a template; the sample is dropped.",
+			message{"gesture": g, "sensor": at.Name, "match_on_chip": at.MatchOnChip})
 	}
 	return nil
 }
@@ -372,8 +373,8 @@ func (p *provisioning) protect(ctx context.Context, pin providers.Secret) error 
 	if p.container, p.released, err = p.maker().Create(ctx, p.holder(p.user), pin, p.env.Now()); err != nil {
 		return err
 	}
-	for _, tpl := range p.templates {
-		g := container.Gesture(tpl.Kind)
+	for _, t := range p.templates {
+		g := container.Gesture(t.at.Kind)
 		if err := p.maker().AddProtector(ctx, p.released, g, p.secrets[g]); err != nil {
 			return err
 		}

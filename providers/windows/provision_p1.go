@@ -195,7 +195,13 @@ func (p *provisioning) register(ctx context.Context, ask func(context.Context) (
 	}
 	p.made.EntryID, p.made.Registered, p.receipt, p.hint = reply.entry, true, reply.receipt, reply.hint
 	p.made.Receipt, p.made.Hint = reply.receipt, reply.hint
-	err = p.env.Section.Update(ctx, func(w providers.Writer) error { return put(w, tableEnrollment, p.user.sid, p.made) })
+	cache, err := p.provisionCache()
+	if err != nil {
+		return err
+	}
+	err = p.env.Section.Update(ctx, func(w providers.Writer) error {
+		return errors.Join(put(w, tableEnrollment, p.user.sid, p.made), cache(w))
+	})
 	if err != nil {
 		return err
 	}
@@ -231,14 +237,14 @@ func (p *provisioning) exit(context.Context) error {
 // keep writes container, templates and how far provisioning came, before the
 // registration service hears of the key.
 func (p *provisioning) keep(ctx context.Context, rec enrollmentRecord) error {
-	records, err := p.templateRecords(ctx, p.templates)
+	entries, err := p.entries(ctx, p.templates)
 	if err != nil {
 		return err
 	}
 	return p.env.Section.Update(ctx, func(w providers.Writer) error {
 		errs := []error{put(w, tableContainer, p.holder(p.user), p.container), put(w, tableEnrollment, p.user.sid, rec), dropCertificates(w, p.user.sid, rec.KeyID)}
-		for _, r := range records {
-			errs = append(errs, putTemplate(w, r))
+		for _, e := range entries {
+			errs = append(errs, putTemplate(w, e))
 		}
 		return errors.Join(errs...)
 	})

@@ -14,6 +14,7 @@ import (
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/position"
 	"hellolab/providers/windows/sensor"
+	"hellolab/providers/windows/winbio"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/drs"
 	"hellolab/providers/wire/edrs"
@@ -75,6 +76,11 @@ func reasonOf(err error) hello.Reason {
 		r, _ := hello.ReasonFor("no_line_of_sight")
 		return r
 	}
+	var unanswered *position.Unanswered
+	if errors.As(err, &unanswered) {
+		r, _ := hello.ReasonFor("host_unreachable")
+		return r
+	}
 	var token *oauth.Error
 	if errors.As(err, &token) {
 		return worded(token.Code.ID(), token.Name, token.Sentence, token.Hint)
@@ -99,7 +105,9 @@ func reasonOf(err error) hello.Reason {
 	var exchange *url.Error
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged), errors.Is(err, sensor.ErrDatabase):
+	case errors.Is(err, winbio.ErrDamaged), errors.Is(err, sensor.ErrEarlier):
+		code = "biometric_lost"
+	case errors.Is(err, ksp.ErrForeignKey), errors.Is(err, container.ErrDamaged):
 		code = "credential_damaged"
 	case errors.Is(err, ksp.ErrWrongAuth):
 		code = "wrong_pin"

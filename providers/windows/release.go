@@ -6,21 +6,29 @@ import (
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/hello"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
 	"hellolab/providers/windows/sensor"
 )
 
-// releaseBySensor has a look or a touch open a user's container.
-func (m *machine) releaseBySensor(ctx context.Context, user person, c *container.Container, g container.Gesture) (*container.Released, error) {
-	tpl, ok, err := m.template(ctx, string(g), m.holder(user))
+// releaseBySensor has a look or a touch open a user's container, at the sensor that
+// policy lets be used.
+func (m *machine) releaseBySensor(ctx context.Context, user person, c *container.Container, g container.Gesture, policy hello.InForce) (*container.Released, error) {
+	at, err := m.sensorFor(policy, user, c, string(g))
 	if err != nil {
 		return nil, err
 	}
-	if !ok || !c.Has(g) {
-		return nil, fmt.Errorf("%w: %s", container.ErrNoProtector, g)
+	tpl, found, err := m.earlierTemplate(ctx, string(g), m.holder(user))
+	who := m.earlierName(user)
+	if !found && err == nil {
+		who = m.holder(user)
+		tpl, err = m.template(ctx, at, who)
 	}
-	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), m.face(user)))
+	if err != nil {
+		return nil, err
+	}
+	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), who))
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +37,11 @@ func (m *machine) releaseBySensor(ctx context.Context, user person, c *container
 		return nil, err
 	}
 	defer clear(secret)
+	if found {
+		if err := m.takeIn(ctx, at, m.holder(user), secret); err != nil {
+			return nil, err
+		}
+	}
 	return c.Release(ctx, m.ksp, g, secret)
 }
 

@@ -78,9 +78,12 @@ func (c *cloudAP) renew(ctx context.Context, rec *prtRecord) error {
 	}
 	now := c.m.env.Now()
 	next.Token, next.Obtained = reply.RefreshToken, now
+	if name, ok := claims(reply.IDToken)["upn"].(string); ok && name != "" && c.sts == nil {
+		next.UPN = name // the account may have another by now
+	}
 	next.Expires = now.Add(time.Duration(reply.RefreshTokenExpiresIn) * time.Second)
 	err = c.m.env.Section.Record(ctx, func(w providers.Writer) error {
-		return errors.Join(put(w, at.table, next.key(), next), next.tickets.keep(w, next.SID))
+		return errors.Join(put(w, at.table, next.key(), next), c.renewCached(w, next), next.tickets.keep(w, next.SID))
 	})
 	if err != nil {
 		return err

@@ -102,7 +102,7 @@ func (s *signingIn) unlock(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD, s.phaseE)
+	return s.cloudSession(ctx)
 }
 
 // resume goes on with the token of the session. It reports whether there is
@@ -142,10 +142,12 @@ func (s *signingIn) sessionToken(ctx context.Context) (over bool, err error) {
 	}
 	t.in("B")
 	err = s.cloud.renewIfDue(ctx, &held)
-	if isOver(err) {
+	switch {
+	case isOver(err):
 		return true, nil
-	}
-	if err != nil {
+	case unreachable(err) && ctx.Err() == nil:
+		t.skip(event.CloudAP, "prt_renewal_later", "Nobody is reached who would renew the token: the session goes on with it, and a later sign-in renews it.", reasonOf(err).Code)
+	case err != nil:
 		return false, err
 	}
 	s.prt = &held

@@ -112,7 +112,7 @@ func pkcs1v15(t *testing.T, to *rsa.PublicKey, key []byte) []byte {
 // bakedTPM is a TPM fresh from the pool, with its transport key.
 func bakedTPM(t *testing.T) (ksp.Provider, ksp.Key) {
 	tpmtest.NeedsSimulator(t)
-	pool := tpmtest.NewPool(t, 1)
+	pool := tpmtest.NewLabPool(t, 1)
 	now := time.Date(2025, 3, 4, 5, 6, 7, 0, time.UTC)
 	baked, err := pool.Take(t.Context(), now)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/event"
@@ -44,7 +45,8 @@ type signingIn struct {
 	policy  hello.InForce
 	to      []target
 
-	kid string
+	kid     string
+	keyName string // that the key has in the container: whose it was when it was made
 
 	domainHint  string              // of the key's metadata: the DNS name of the user's domain
 	certificate []*x509.Certificate // for the key, with certificate trust: what LSASS shows the domain; nil: there is none
@@ -56,6 +58,8 @@ type signingIn struct {
 	enterprise  *prtRecord // AD FS's; nil: the session has none
 	cloudless   error      // why the session has no primary refresh token, where it opened without one
 	verdict     *Verdict
+
+	gestureTaken time.Time // when the gesture opened the container
 
 	domainUsed bool // this sign-in has tickets of a domain, by a flow of its first use
 }
@@ -210,7 +214,7 @@ func (s *signingIn) release(ctx context.Context) error {
 	if !ok {
 		return refuse("no_hello_credential", container.ErrNoKey)
 	}
-	s.kid = key.ID
+	s.kid, s.keyName = key.ID, key.Name
 	if s.domainHint, err = s.hintIn(key, s.user); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package windows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,23 @@ import (
 // proof, and gets a token without a second factor. On a personal device phase A
 // is another, and phase E opens no session.
 func (s *signingIn) a1(ctx context.Context) error {
-	return s.inOrder(ctx, s.phaseA, s.phaseB, s.phaseC, s.phaseD, s.phaseE)
+	return s.inOrder(ctx, s.phaseA, s.cloudSession)
+}
+
+// cloudSession are A1's phases B to E. Where the tenant is out of reach, an Entra
+// joined device opens the session by the sign-in that Cloud AP keeps.
+func (s *signingIn) cloudSession(ctx context.Context) error {
+	err := s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD)
+	switch {
+	case err == nil:
+		return s.phaseE(ctx)
+	case !unreachable(err) || !s.keepsSignIns() || ctx.Err() != nil:
+		return errors.Join(err, s.forgetSignIn(ctx, err))
+	}
+	if err := s.ticketLives(ctx); err != nil {
+		return err
+	}
+	return s.cachedSession(ctx, err)
 }
 
 func (s *signingIn) inOrder(ctx context.Context, phases ...func(context.Context) error) error {
@@ -68,6 +85,7 @@ func (s *signingIn) passTo(ctx context.Context, provider event.Actor) error {
 		s.notReleased(provider, err)
 		return err
 	}
+	s.gestureTaken = s.env.Now()
 	t.step(event.Container, keyHolder(s.machine), tpm20, "key_released", "The gesture opens its protector: the key is released.",
 		message{"gesture": with, "kid": s.kid})
 	return nil
@@ -187,7 +205,7 @@ func (s *signingIn) phaseD(ctx context.Context) (err error) {
 // phaseE: LSASS has the token, Winlogon opens the session.
 func (s *signingIn) phaseE(ctx context.Context) error {
 	s.trace.in("E")
-	if err := s.keepToken(ctx, true); err != nil {
+	if err := s.inOrder(ctx, s.ticketLives, s.keepSession, s.keepSignIn); err != nil {
 		return err
 	}
 	if s.personal() {
@@ -200,6 +218,9 @@ func (s *signingIn) phaseE(ctx context.Context) error {
 	}
 	return s.inOrder(ctx, s.postLogon, s.certificates, s.reach)
 }
+
+// keepSession is keepToken where the session begins, or goes on, with it.
+func (s *signingIn) keepSession(ctx context.Context) error { return s.keepToken(ctx, true) }
 
 // keepToken has LSASS keep the primary refresh token, and what came with it.
 // session says that the user's session begins or goes on with it.

@@ -144,10 +144,10 @@ func (s *signingIn) domainSignIn(ctx context.Context, provider *kerberos.Provide
 
 // keySubject names the certificate around the key, by whose key it is.
 func (s *signingIn) keySubject() string {
-	if own := s.identity(); own.TenantID == "" {
-		return s.user.onPremSID + "/" + s.kid + "/" + own.keyName(s.user.upn)
+	if s.identity().TenantID == "" {
+		return kerberos.KeySubject(s.user.onPremSID, s.kid, s.keyName)
 	}
-	return kerberos.KeySubject(s.user.sid, s.kid, s.rec.Registration.TenantID, s.user.upn)
+	return kerberos.KeySubject(s.user.sid, s.kid, s.keyName)
 }
 
 // keyToDomain proves the released key to the domain: as it is registered, or by the

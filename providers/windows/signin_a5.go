@@ -35,12 +35,15 @@ func (s *signingIn) a5PhaseA(ctx context.Context) error {
 // is out of reach is for the next phase.
 func (s *signingIn) a5Cloud(ctx context.Context) error {
 	goesOn, err := s.goesOn(ctx)
+	if err == nil && goesOn {
+		s.gestureTaken = s.env.Now() // what renews the token runs beside an unlock
+	}
 	if err == nil && !goesOn {
 		err = s.inOrder(ctx, s.fetchNonce, s.a5PhaseB, s.phaseC, s.phaseD, func(ctx context.Context) error { return s.keepToken(ctx, false) })
 	}
 	if unreachable(err) && ctx.Err() == nil {
 		s.cloudless, s.prt = err, nil
-		return nil
+		return s.ticketLives(ctx)
 	}
 	return err
 }

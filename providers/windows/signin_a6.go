@@ -76,6 +76,9 @@ func (s *signingIn) keepLogon(ctx context.Context, domain spec.Domain, session *
 func (s *signingIn) desktop(ctx context.Context) error {
 	t := s.trace
 	t.in("E")
+	if err := s.ticketLives(ctx); err != nil {
+		return err
+	}
 	err := s.env.Section.Record(ctx, func(w providers.Writer) error {
 		return put(w, tableSession, s.user.sid, sessionRecord{UPN: s.user.upn, Since: s.env.Now()})
 	})
@@ -151,7 +154,7 @@ func (s *signingIn) tokenBehindDesktop(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD, func(ctx context.Context) error { return s.keepToken(ctx, true) })
+	return s.inOrder(ctx, s.phaseB, s.phaseC, s.phaseD, s.keepSession)
 }
 
 // reachByTicket goes to a domain, or a service of one, with the session's

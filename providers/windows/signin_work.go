@@ -6,6 +6,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/event"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
 )
@@ -105,7 +106,8 @@ func (m *machine) ownersGesture(ctx context.Context, r Request) error {
 	}
 	var released *container.Released
 	if r.Gesture != "" {
-		released, err = m.releaseBySensor(ctx, person{}, c, container.Gesture(r.Gesture))
+		unmanaged := hello.InForce{UseBiometrics: hello.Setting[bool]{Value: true}} // policy is the work account's
+		released, err = m.releaseBySensor(ctx, person{}, c, container.Gesture(r.Gesture), unmanaged)
 	} else {
 		released, err = m.releaseByPIN(ctx, person{}, c, r.PIN, r.Phrase)
 	}

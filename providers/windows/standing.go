@@ -33,7 +33,7 @@ func (w *Windows) Standing(env providers.Env, people map[string]string) (*access
 		}
 		s := &standingReader{Reader: r, rec: rec, people: people, machine: m}
 		for table, read := range map[string]func(sid, rest string) error{
-			tableEnrollment: s.key, tableCached: s.cached, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise,
+			tableEnrollment: s.key, tableCached: s.cached, tableCloudCache: s.cachedByCloud, tableSession: s.session, tableKerberos: s.tickets, tableCloud: s.partial, tablePRT: s.primary, tableEnterprise: s.enterprise,
 		} {
 			err := r.Scan(table, "", func(key string, _ []byte) error {
 				sid, rest, _ := strings.Cut(key, "|")
@@ -108,6 +108,9 @@ func (s *standingReader) key(sid, _ string) error {
 			c.Gestures = append(c.Gestures, string(p.Gesture))
 		}
 	}
+	if c.Sensed, err = sensedAt(s.Reader, holder); err != nil {
+		return err
+	}
 	if err := held.Gate.Admit(""); err != nil {
 		c.Barred = reasonOf(err).Code
 	}
@@ -117,6 +120,18 @@ func (s *standingReader) key(sid, _ string) error {
 func (s *standingReader) cached(sid, credential string) error {
 	rec, _, err := load[cachedLogon](s.Reader, tableCached, sid+"|"+credential)
 	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID, Trust: rec.Trust}
+	if credential == byHello {
+		s.of(sid).CachedKey = logon
+	} else {
+		s.of(sid).CachedPassword = logon
+	}
+	return err
+}
+
+// cachedByCloud is what Cloud AP keeps where LSASS keeps nothing.
+func (s *standingReader) cachedByCloud(sid, credential string) error {
+	rec, _, err := load[cachedSignIn](s.Reader, tableCloudCache, sid+"|"+credential)
+	logon := &access.CachedLogon{At: rec.At, KeyID: rec.KeyID}
 	if credential == byHello {
 		s.of(sid).CachedKey = logon
 	} else {
@@ -142,8 +157,12 @@ func (s *standingReader) partial(sid, _ string) error {
 // one that ends last.
 func (s *standingReader) primary(sid, credential string) error {
 	rec, _, err := load[prtRecord](s.Reader, tablePRT, sid+"|"+credential)
-	if c := s.of(sid); rec.Expires.After(c.PRT) {
+	c := s.of(sid)
+	if rec.Expires.After(c.PRT) {
 		c.PRT = rec.Expires
+	}
+	if credential == byHello {
+		c.Token = &access.Token{Obtained: rec.Obtained, Ends: rec.Expires}
 	}
 	return err
 }
@@ -157,14 +176,15 @@ func (s *standingReader) enterprise(sid, credential string) error {
 	return err
 }
 
-// certificates are those of the Personal store that are to sign in with a key.
+// certificates are those of the Personal store for a key: to sign in with, and for
+// services.
 func (s *standingReader) certificates(c *access.Credential, sid string, key container.UserKey) error {
 	for _, thumbprint := range key.Certificates {
 		rec, ok, err := load[storedCertificate](s.Reader, tablePersonal, sid+"|"+thumbprint)
 		if err != nil {
 			return err
 		}
-		if !ok || rec.KeyID != key.ID || rec.Purpose != PurposeSignIn {
+		if !ok || rec.KeyID != key.ID {
 			continue
 		}
 		chain, err := rec.certificates()
@@ -173,6 +193,11 @@ func (s *standingReader) certificates(c *access.Credential, sid string, key cont
 		}
 		one := &access.UserCertificate{Raw: chain[0].Raw, NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, UPN: kerberos.UPNIn(chain[0])}
 		one.Domain, _ = kerberos.HintIn(chain[0])
+		if rec.Purpose != PurposeSignIn {
+			one.Purpose = rec.Purpose
+			c.Further = append(c.Further, one)
+			continue
+		}
 		c.Certificates = append(c.Certificates, one)
 	}
 	return nil

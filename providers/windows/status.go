@@ -214,10 +214,9 @@ func (s *Status) ofUser(m *machine, user string) error {
 		err := r.Scan(tablePRT, sid, func(key string, _ []byte) error {
 			rec, _, err := load[prtRecord](r, tablePRT, key)
 			if err == nil && rec.Obtained.After(newest.Obtained) {
-				newest = rec
+				newest, s.User = rec, rec.UPN // a name that the device has cached
 				if user == "" {
 					sid, _, _ = strings.Cut(key, "|")
-					s.User = rec.UPN
 				}
 			}
 			return err

@@ -15,7 +15,9 @@ const (
 	tablePool       = "keypool"
 	tableContainer  = "container"
 	tableSensor     = "sensor"
-	tableSensorDB   = "sensordb"
+	tableEarlier    = "sensordb"
+	tableWinBio     = "winbio"
+	tableModule     = "sensormodule"
 	tableEnrollment = "enrollment"
 	tableSession    = "session"
 	tablePRT        = "prt"
@@ -24,6 +26,7 @@ const (
 	tableKerberos   = "kerberos"
 	tableCloud      = "cloudtickets"
 	tableCached     = "cached"
+	tableCloudCache = "cloudcache"
 	tableEnterprise = "enterpriseprt"
 	tablePersonal   = "personal"
 )

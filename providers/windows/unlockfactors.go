@@ -30,10 +30,7 @@ func (s *signingIn) opened(ctx context.Context, c *container.Container) error {
 			err = s.askForNewPIN(ctx, c, s.released)
 		}
 	default:
-		if code := s.policy.SensorRefused(s.in, g); code != "" && code != "gesture_not_enrolled" { // that nothing senses it shows in a moment
-			return refuse(code, nil)
-		}
-		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g))
+		s.released, err = s.releaseBySensor(ctx, s.user, c, container.Gesture(g), s.policy)
 	}
 	if err != nil || !multi {
 		return err

@@ -50,12 +50,15 @@
 //	tpm         "image"               image of the TPM's memory (package tpm)
 //	keypool     key digest, hex       pooledKey: without authorization value, with its attestation
 //	container   SID                   container.Container; on a personal device the owner's alone
-//	sensor      kind "|" SID          sensor.Record: a template
-//	sensordb    kind                  sensor.Database: the key of a sensor's templates
+//	winbio      kind "|" sensor       a sensor's database, the bytes of its file (package winbio)
+//	sensormodule kind "|" sensor "|" SID  sensor.Template: memory of a sensor that matches by itself
+//	sensor      kind "|" SID          sensor.EarlierRecord: a template of an earlier version
+//	sensordb    kind                  sensor.Earlier: its key
 //	enrollment  SID                   enrollmentRecord: how far provisioning came
 //	session     SID                   sessionRecord: who is signed in, locked or not
 //	personal    SID "|" thumbprint    storedCertificate: the user's Personal store
 //	prt         SID "|" credential    prtRecord: primary refresh token, session key sealed
+//	cloudcache   SID|credential       cachedSignIn: what signs a user in without the tenant
 //	cloudtickets SID                  cloudTickets: tickets of Entra Kerberos that came with it
 //	enterpriseprt SID "|" credential  prtRecord: AD FS's
 //	wam         SID                   wamRecord: refresh token of an interactive sign-in; SID "|" provider of one in a flow

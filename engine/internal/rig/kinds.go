@@ -74,7 +74,7 @@ type Rule struct {
 	Assign []providers.Ref `lab:"assign" ref:"person" doc:"Whom it reaches."`
 	Length int             `lab:"length" default:"4" doc:"Something that can change."`
 	Site   providers.Ref   `lab:"site,required,replace" ref:"site" doc:"Home."`
-	Name   string          `lab:"name,required,replace" doc:"Its name."`
+	Name   string          `lab:"name,required" doc:"Its name, by which it is found; it can be given another."`
 }
 
 // RuleOut is what a rule learns.
@@ -255,6 +255,9 @@ func (w *World) rule() providers.Type {
 		Update: func(ctx context.Context, env providers.Env, o object, in Rule) (RuleOut, error) {
 			site, err := siteOf(env, in.Site)
 			if err != nil {
+				return o.Out, err
+			}
+			if err := w.rename(kind, site, o.In.Name, in.Name); err != nil {
 				return o.Out, err
 			}
 			return o.Out, w.update(ctx, env, Item{Kind: kind, Site: site, Key: in.Name, ID: o.ID}, in, o.Out)

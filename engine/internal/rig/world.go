@@ -129,6 +129,18 @@ func (w *World) update(ctx context.Context, env providers.Env, it Item, in, out 
 	return touch(ctx, env)
 }
 
+// rename gives an item another key, which must be free.
+func (w *World) rename(kind, site, was, is string) error {
+	if was == is {
+		return nil
+	}
+	to := w.path(kind, site, is)
+	if _, err := os.Stat(to); err == nil {
+		return fmt.Errorf("the directory has a %s %q already", kind, is)
+	}
+	return os.Rename(w.path(kind, site, was), to)
+}
+
 func (w *World) delete(ctx context.Context, env providers.Env, kind, site, key string) error {
 	if err := w.call("delete", kind, key); err != nil {
 		return err

@@ -3,7 +3,6 @@ package ca
 import (
 	"context"
 	"crypto"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -17,6 +16,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/crl"
+	"hellolab/providers/wire/rsakey"
 )
 
 // Parent is the authority above a subordinate one. *CA is one.
@@ -66,7 +66,7 @@ func keyOf(ctx context.Context, env Env, config Config) (*authority, error) {
 	if err == nil || !errors.Is(err, errNone) {
 		return &a, err
 	}
-	key, err := rsa.GenerateKey(env.Rand, config.KeyBits)
+	key, err := rsakey.New(env.Rand, config.KeyBits)
 	if err != nil {
 		return nil, err
 	}

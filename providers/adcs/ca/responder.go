@@ -3,7 +3,6 @@ package ca
 import (
 	"context"
 	"crypto"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 
@@ -11,6 +10,7 @@ import (
 	"hellolab/providers/wire/crl"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/ocsp"
+	"hellolab/providers/wire/rsakey"
 	"hellolab/providers/wire/sid"
 )
 
@@ -116,7 +116,7 @@ func (c *CA) loadResponder() error {
 }
 
 func (c *CA) newResponder(ctx context.Context, template *Template) (*responder, error) {
-	key, err := rsa.GenerateKey(c.env.Rand, minKeyBits)
+	key, err := rsakey.New(c.env.Rand, minKeyBits)
 	if err != nil {
 		return nil, err
 	}

@@ -173,6 +173,21 @@ var attributes = [...]Attribute{
 	{"msDS-MaximumRegistrationInactivityPeriod", ms + "2242", Integer, single},
 	{"msDS-DeviceLocation", ms + "2261", DN, single},
 
+	// Policies on the passwords of some accounts.
+	{attrPrecedence, ms + "2023", Integer, single},
+	{"msDS-MaximumPasswordAge", ms + "2011", LargeInt, single},
+	{"msDS-MinimumPasswordAge", ms + "2012", LargeInt, single},
+	{"msDS-MinimumPasswordLength", ms + "2013", Integer, single},
+	{"msDS-PasswordHistoryLength", ms + "2014", Integer, single},
+	{"msDS-PasswordComplexityEnabled", ms + "2015", Boolean, single},
+	{"msDS-PasswordReversibleEncryptionEnabled", ms + "2016", Boolean, single},
+	{"msDS-LockoutObservationWindow", ms + "2017", LargeInt, single},
+	{"msDS-LockoutDuration", ms + "2018", LargeInt, single},
+	{"msDS-LockoutThreshold", ms + "2019", Integer, single},
+	{attrAppliesTo, ms + "2020", DN, link},
+	{"msDS-PSOApplied", ms + "2021", DN, backLink | system},
+	{"msDS-ResultantPSO", ms + "2022", DN, single | constructed | system},
+
 	// Read-only controllers and the accounts that stand in for one.
 	{"msDS-KrbTgtLink", ms + "1923", DN, single | link},
 	{"msDS-KrbTgtLinkBl", ms + "1931", DN, backLink | system},
@@ -187,4 +202,5 @@ var forward = map[string]string{
 	"msds-keycredentiallink-bl": "msDS-KeyCredentialLink",
 	"serverreferencebl":         "serverReference",
 	"msds-krbtgtlinkbl":         "msDS-KrbTgtLink",
+	"msds-psoapplied":           attrAppliesTo,
 }

@@ -13,7 +13,7 @@ var classes = [...]Class{
 	{Name: "top", OID: "2.5.6.0", Kind: abstract, Must: []string{"objectClass", "objectCategory", "instanceType"}, May: []string{
 		"cn", "distinguishedName", "name", "objectGUID", "whenCreated", "whenChanged", "uSNCreated", "uSNChanged", "isDeleted", "description", "displayName",
 		"systemFlags", "showInAdvancedViewOnly", "isCriticalSystemObject", "canonicalName", "memberOf", "msDS-KeyCredentialLink-BL", "flags", "revision",
-		"adminCount", "serverReferenceBL", "wellKnownObjects", "fSMORoleOwner", "msDS-KrbTgtLinkBl"}},
+		"adminCount", "serverReferenceBL", "wellKnownObjects", "fSMORoleOwner", "msDS-KrbTgtLinkBl", attrDescriptor}},
 	{Name: "securityPrincipal", OID: msc + "6", Super: "top", Kind: auxiliary, May: []string{
 		"objectSid", "sAMAccountName", "sAMAccountType", "altSecurityIdentities", "tokenGroups", "msDS-KeyVersionNumber", "msDS-PrincipalName"}},
 	{Name: "person", OID: "2.5.6.6", Super: "top", Kind: structural, RDN: "cn", Must: []string{"cn"}, May: []string{"sn", "telephoneNumber", "userPassword"}, Parents: accounts},
@@ -24,12 +24,12 @@ var classes = [...]Class{
 		"userAccountControl", "primaryGroupID", "userPrincipalName", "servicePrincipalName", "msDS-KeyCredentialLink", "msDS-SupportedEncryptionTypes",
 		"msDS-User-Account-Control-Computed", "msDS-UserPasswordExpiryTimeComputed", "unicodePwd", "pwdLastSet", "accountExpires", "badPwdCount",
 		"badPasswordTime", "lastLogon", "lastLogoff", "logonCount", "codePage", "countryCode", "userCertificate", "mS-DS-ConsistencyGuid", "homeDirectory",
-		"homeDrive", "scriptPath", "profilePath", "msDS-SecondaryKrbTgtNumber"}, Parents: accounts},
+		"homeDrive", "scriptPath", "profilePath", "msDS-SecondaryKrbTgtNumber", "msDS-PSOApplied", "msDS-ResultantPSO"}, Parents: accounts},
 	{Name: "computer", OID: "1.2.840.113556.1.3.30", Super: "user", Category: "Computer", Kind: structural, RDN: "cn", May: []string{
 		"dNSHostName", "operatingSystem", "operatingSystemVersion", "managedBy", "msDS-KrbTgtLink", "msDS-RevealOnDemandGroup", "msDS-NeverRevealGroup",
 		"msDS-isRODC", "options"}, Parents: accounts},
 	{Name: "group", OID: msc + "8", Super: "top", Kind: structural, RDN: "cn", Must: []string{"groupType"}, May: []string{
-		"objectSid", "sAMAccountName", "sAMAccountType", "tokenGroups", "msDS-PrincipalName", "member", "mail", "managedBy"}, Parents: accounts},
+		"objectSid", "sAMAccountName", "sAMAccountType", "tokenGroups", "msDS-PrincipalName", "member", "mail", "managedBy", "msDS-PSOApplied"}, Parents: accounts},
 	{Name: "foreignSecurityPrincipal", OID: msc + "76", Super: "top", Kind: structural, RDN: "cn", Must: []string{"objectSid"}, Parents: []string{"container"}},
 
 	{Name: "container", OID: "1.2.840.113556.1.3.23", Super: "top", Kind: structural, RDN: "cn", Must: []string{"cn"},
@@ -63,9 +63,15 @@ var classes = [...]Class{
 		"pKIDefaultKeySpec", "pKIKeyUsage", "pKIMaxIssuingDepth", "pKICriticalExtensions", "pKIExpirationPeriod", "pKIOverlapPeriod", "pKIExtendedKeyUsage",
 		"pKIDefaultCSPs", "msPKI-RA-Signature", "msPKI-Enrollment-Flag", "msPKI-Private-Key-Flag", "msPKI-Certificate-Name-Flag", "msPKI-Minimal-Key-Size",
 		"msPKI-Template-Schema-Version", "msPKI-Template-Minor-Revision", "msPKI-Cert-Template-OID", "msPKI-Certificate-Application-Policy",
-		"msPKI-RA-Application-Policies", "nTSecurityDescriptor" /* in AD of every object: see rights */}, Parents: []string{"container"}},
+		"msPKI-RA-Application-Policies"}, Parents: []string{"container"}},
 	{Name: "cRLDistributionPoint", OID: "2.5.6.19", Super: "top", Category: "CRL-Distribution-Point", Kind: structural, RDN: "cn", Must: []string{"cn"},
 		May: []string{"authorityRevocationList", "certificateRevocationList", "deltaRevocationList"}, Parents: []string{"container"}},
+
+	{Name: classPasswordSettingsContainer, OID: msc + "256", Super: "top", Category: "ms-DS-Password-Settings-Container", Kind: structural, RDN: "cn", Parents: []string{"container"}},
+	{Name: classPasswordSettings, OID: msc + "255", Super: "top", Category: "ms-DS-Password-Settings", Kind: structural, RDN: "cn", Must: []string{attrPrecedence,
+		"msDS-PasswordHistoryLength", "msDS-PasswordReversibleEncryptionEnabled", "msDS-PasswordComplexityEnabled", "msDS-MinimumPasswordLength",
+		"msDS-MinimumPasswordAge", "msDS-MaximumPasswordAge", "msDS-LockoutThreshold", "msDS-LockoutObservationWindow", "msDS-LockoutDuration"},
+		May: []string{attrAppliesTo}, Parents: []string{classPasswordSettingsContainer}},
 
 	{Name: "leaf", OID: msc + "20", Super: "top", Category: "Leaf", Kind: abstract, RDN: "cn"},
 	{Name: "connectionPoint", OID: msc + "14", Super: "leaf", Category: "Connection-Point", Kind: abstract, RDN: "cn", Must: []string{"cn"}, May: []string{"keywords", "managedBy"}},

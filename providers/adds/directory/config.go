@@ -19,6 +19,8 @@ type Config struct {
 	Policy      PasswordPolicy `json:"policy"`
 	Controllers []Controller   `json:"controllers"` // the first holds the roles of which there is one
 	Created     time.Time      `json:"created"`
+	// KeyAdminsProtected is that Key Admins may write keys of who is protected, too.
+	KeyAdminsProtected bool `json:"key_admins_protected,omitempty"`
 }
 
 // Controller is a domain controller's place in the directory.

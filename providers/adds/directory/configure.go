@@ -11,7 +11,7 @@ import (
 )
 
 // Configure changes what an administrator may change of a domain that is there:
-// levels, the policy on passwords, and which controllers it has. Name and
+// levels, the policy on passwords, what Key Admins may, and which controllers it has. Name and
 // identifiers are for life.
 func Configure(ctx context.Context, o Options, cfg Config) error {
 	d, err := Load(o)
@@ -46,6 +46,7 @@ func Configure(ctx context.Context, o Options, cfg Config) error {
 		for _, c := range cfg.Controllers {
 			p.set("CN="+c.Name+","+cfg.domainControllers(), attrs{"operatingSystem": c.OS, "operatingSystemVersion": c.OSVersion})
 		}
+		p.protection()
 		return p.err
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hellolab/providers/event"
+	"hellolab/providers/wire/sid"
 )
 
 // journal gathers what is told of a change to key credentials: who, of which
@@ -39,11 +40,26 @@ func (j *journal) event(o *object, step, text string) event.Event {
 	}
 }
 
-func (j *journal) refused(o *object, why string) {
+// unlisted says why an object's list grants somebody no write of its keys.
+func (d *Directory) unlisted(who *Requester, o *object) (why, hint string) {
+	keys := who.in(d.sid.Account(sid.RIDKeyAdmins), d.sid.Account(sid.RIDEnterpriseKeyAdmins))
+	if own, err := d.ownDescriptor(o); err == nil && own.Protected && keys {
+		return "the account inherits no rights, as AdminSDHolder protects it, and its own list grants key administrators none", hintProtected
+	}
+	return "the requester is neither an administrator nor a key administrator", hintKeys
+}
+
+// Hints of refusals.
+const (
+	hintKeys      = "Sign in as a member of Key Admins, or register the device's own key."
+	hintProtected = "Grant Key Admins the attribute on AdminSDHolder (adminsdholder_key_admins of the domain), or let the account of a former administrator inherit again."
+)
+
+func (j *journal) refused(o *object, why, hint string) {
 	e := j.event(o, "key_credential_refused", fmt.Sprintf("%s may not write msDS-KeyCredentialLink of %s; asked from %s.", j.who.Name, o.DN, j.who.From))
 	e.Outcome = event.Refused
 	e.Reason = &event.Reason{Code: "50", Name: "insufficientAccessRights", Sentence: "msDS-KeyCredentialLink was not written: " + why + ".",
-		Hint: "Sign in as a member of Key Admins, or register the device's own key."}
+		Hint: hint}
 	j.events = append(j.events, e)
 }
 

@@ -132,6 +132,11 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 	}
 	ground := d.rights.mayWrite(who, a.Name, self, o.is("computer"))
 	if ground == noRight {
+		if ground, err = d.granted(w.reader, who, o, a.Name, self); err != nil {
+			return err
+		}
+	}
+	if ground == noRight {
 		keeps, err := w.keeps(who, o, a.Name)
 		if err != nil {
 			return err
@@ -141,8 +146,9 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 		}
 	}
 	if ground == noRight {
-		if a.Name == "msDS-KeyCredentialLink" {
-			log.refused(o, "the requester is neither an administrator nor a key administrator")
+		if a.Name == attrKeys {
+			why, hint := d.unlisted(who, o)
+			log.refused(o, why, hint)
 		}
 		return accessDenied("You may not write %s of %s.", a.Name, o.DN)
 	}
@@ -166,12 +172,17 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 	}
 	if ground == validated {
 		if err := d.validateOwn(o, a, was, now); err != nil {
-			log.refused(o, "a computer may not write such a value of itself")
+			log.refused(o, "a computer may not write such a value of itself", hintKeys)
 			return err
 		}
 	}
 	if now, err = d.account(w, o, a, now); err != nil {
 		return err
+	}
+	if a.Name == attrDescriptor {
+		if now, err = d.writtenDescriptor(o, now); err != nil {
+			return err
+		}
 	}
 	if err := w.hold(o, a, was, now); err != nil {
 		return err

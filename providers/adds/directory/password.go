@@ -9,7 +9,7 @@ import (
 	"hellolab/providers/wire/ldapmsg"
 )
 
-// PolicyError is a new password that the domain's policy refuses.
+// PolicyError is a new password that the policy on it refuses.
 type PolicyError struct{ Sentence string }
 
 func (e *PolicyError) Error() string { return e.Sentence }
@@ -19,11 +19,14 @@ func restricted(sentence string) error { return &PolicyError{sentence} }
 // checkPassword holds a new password against the policy. reset is an
 // administrator's doing: history and age do not count then.
 func (d *Directory) checkPassword(r reader, o *object, password string, reset bool) error {
-	p := d.Policy()
+	p, err := d.policyOf(r, o)
+	if err != nil {
+		return err
+	}
 	name := o.first("sAMAccountName")
 	switch {
 	case utf8.RuneCountInString(password) < p.MinLength:
-		return restricted("The password is too short for the domain's policy.")
+		return restricted("The password is too short for the policy on it.")
 	case p.Complexity && !complex(password, name, o.first("displayName")):
 		return restricted("The password must hold three of: capitals, small letters, digits, symbols, other letters; and no part of the user's name.")
 	case reset:

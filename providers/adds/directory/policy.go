@@ -2,7 +2,6 @@ package directory
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -43,16 +42,9 @@ func (d *Directory) readPolicy(r reader) error {
 	if err != nil {
 		return fmt.Errorf("object of the domain: %w", err)
 	}
-	age := func(attribute string) time.Duration {
-		ticks := o.number(attribute)
-		if ticks >= 0 || ticks < -math.MaxInt64/100 {
-			return 0
-		}
-		return time.Duration(-ticks) * 100
-	}
 	d.policy.Store(&PasswordPolicy{
-		MinLength: int(o.number("minPwdLength")), History: int(o.number("pwdHistoryLength")), Complexity: o.number("pwdProperties")&1 != 0,
-		MaxAge: age("maxPwdAge"), MinAge: age("minPwdAge"),
+		MinLength: o.count("minPwdLength"), History: o.count("pwdHistoryLength"), Complexity: o.number("pwdProperties")&1 != 0,
+		MaxAge: o.age("maxPwdAge"), MinAge: o.age("minPwdAge"),
 	})
 	return nil
 }

@@ -165,10 +165,13 @@ func (d *Directory) asAccount(r reader, o *object) (*Account, error) {
 	a := &Account{
 		ID: o.ID.String(), DN: o.DN, Name: o.first("sAMAccountName"), DisplayName: o.first("displayName"), UPN: o.first("userPrincipalName"),
 		Control: o.number("userAccountControl"), Primary: uint32(o.number("primaryGroupID")), ETypes: o.number("msDS-SupportedEncryptionTypes"),
-		PasswordSet: filetime.Time(uint64(o.number("pwdLastSet"))), MustChange: d.mustChange(o), Expires: filetime.Time(uint64(o.number("accountExpires"))),
+		PasswordSet: filetime.Time(uint64(o.number("pwdLastSet"))), Expires: filetime.Time(uint64(o.number("accountExpires"))),
 		KeyCredentials: o.Values["msDS-KeyCredentialLink"], Number: o.number("msDS-SecondaryKrbTgtNumber"),
 	}
 	var err error
+	if a.MustChange, err = d.mustChange(r, o); err != nil {
+		return nil, fmt.Errorf("password of %s: %w", o.DN, err)
+	}
 	if a.SID, err = sid.Decode([]byte(o.first("objectSid"))); err != nil {
 		return nil, fmt.Errorf("identifier of %s: %w", o.DN, err)
 	}

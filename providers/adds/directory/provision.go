@@ -18,6 +18,9 @@ import (
 // far as a lab's tools look for it (MS-ADTS 6.1.1). The identifiers in cfg are
 // the caller's. adminPassword is Administrator's; it is held against no policy.
 func Create(ctx context.Context, o Options, cfg Config, adminPassword string) error {
+	if cfg.Created.IsZero() {
+		cfg.Created = o.Now().UTC()
+	}
 	d, err := with(o, cfg)
 	if err != nil {
 		return err
@@ -41,7 +44,9 @@ func Create(ctx context.Context, o Options, cfg Config, adminPassword string) er
 			p.controller(c)
 		}
 		p.members()
-		return p.err
+		p.protection()
+		// What begins now is protected in an hour.
+		return errors.Join(p.err, w.w.Put(tableDirectory, keyProtection, []byte(formatTime(d.lastHour()))))
 	})
 }
 
@@ -142,6 +147,7 @@ func (p *provision) domain() {
 		}
 		p.add(c.rdn+","+cfg.DN(), c.class, values)
 	}
+	p.add(cfg.passwordSettings(), classPasswordSettingsContainer, attrs{"isCriticalSystemObject": "TRUE"})
 	if p.err == nil {
 		// MS-ADTS 6.1.1.4.
 		was := root.clone()

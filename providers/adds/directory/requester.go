@@ -26,19 +26,23 @@ func (r *Requester) in(groups ...sid.SID) bool {
 // of AD's schema, reduced to whom they tell apart (MS-ADTS 5.1.3, 7.1.1):
 //
 //	Domain Admins, Enterprise Admins, Administrators   everything
-//	Key Admins, Enterprise Key Admins                  write msDS-KeyCredentialLink of any account
-//	Cert Publishers                                    write userCertificate of any account
+//	whom the object's list grants it                   write msDS-KeyCredentialLink and userCertificate
 //	the account itself                                 its personal attributes; of a computer, validated, its
-//	                                                   DNS name, service names, certificate and one key credential
+//	                                                   DNS name, service names and certificate
 //	Replicator                                         read accounts' secrets, by replication
 //	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it; write
 //	                                                   msDS-CloudIssuerPublicCertificates of their service
 //	every account of the domain                        read everything but secrets
 //	nobody in particular                               read the root DSE
 //
-// Of certificate templates alone the access control list is kept, for their
-// authorities to read: it says who may enroll, and nothing of who may write them.
-// Another object's cannot be changed. In AD the right to
+// Lists (nTSecurityDescriptor) decide who writes keys and certificates of accounts:
+// Key Admins and Enterprise Key Admins by entries of the domain's head object that
+// its children inherit, Cert Publishers by an entry of each account's own, a computer
+// of itself one validated key credential by an entry for SELF. An account that
+// AdminSDHolder protects has its list, and inherits nothing: see ProtectDue. Of
+// certificate templates the list is kept for their authorities to read: it says who
+// may enroll. Elsewhere lists decide nothing: only administrators write them, and
+// an administrator's rights are not taken away by one. In AD the right to
 // replicate secrets is two control access rights on the domain's object, which
 // an installer of Entra Connect grants to its account; here it is membership in
 // the built-in group Replicator. The right to registered devices is an entry in
@@ -74,16 +78,12 @@ const (
 var selfWritten = []string{"telephoneNumber", "title", "l", "st", "c", "initials"}
 
 // mayWrite says on what ground who may write attribute of an account or another
-// object. self is whether the object is who's own.
+// object, whatever its list says. self is whether the object is who's own.
 func (r rights) mayWrite(who *Requester, attribute string, self, computer bool) right {
 	switch {
 	case r.admin(who):
 		return anyValue
-	case attribute == "msDS-KeyCredentialLink" && who.in(r.domain.Account(sid.RIDKeyAdmins), r.domain.Account(sid.RIDEnterpriseKeyAdmins)):
-		return anyValue
-	case attribute == "userCertificate" && who.in(r.domain.Account(sid.RIDCertPublishers)):
-		return anyValue
-	case self && computer && slices.Contains([]string{"msDS-KeyCredentialLink", "dNSHostName", "servicePrincipalName"}, attribute):
+	case self && computer && slices.Contains([]string{"dNSHostName", "servicePrincipalName"}, attribute):
 		return validated
 	case self && computer && slices.Contains([]string{"userCertificate", "operatingSystem", "operatingSystemVersion", "msDS-SupportedEncryptionTypes", "description"}, attribute):
 		return anyValue

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"hellolab/providers/adds/ldapfilter"
 	"hellolab/providers/wire/ldapmsg"
@@ -15,6 +16,14 @@ import (
 // the server's to add.
 func (d *Directory) RootDSE(computer string) (Entry, error) {
 	usn, err := d.HighestUSN()
+	if err != nil {
+		return Entry{}, err
+	}
+	var last time.Time
+	err = d.view(func(r reader) (err error) {
+		last, err = r.lastProtection()
+		return err
+	})
 	if err != nil {
 		return Entry{}, err
 	}
@@ -51,6 +60,7 @@ func (d *Directory) RootDSE(computer string) (Entry, error) {
 	for name, v := range values {
 		e.Attributes = append(e.Attributes, Shown{Name: name, Values: texts(v...)})
 	}
+	e.Attributes = append(e.Attributes, Shown{Name: lastProtection, Values: texts(formatTime(last)), Operational: true})
 	sort.Slice(e.Attributes, func(i, j int) bool { return e.Attributes[i].Name < e.Attributes[j].Name })
 	return e, nil
 }

@@ -80,7 +80,11 @@ func (d *Directory) setKeys(w writer, o *object, password string) error {
 		if nt, ok := previous.key(krb.RC4); ok {
 			now.History = append([][]byte{nt.Value}, was.History...)
 		}
-		now.History = now.History[:min(len(now.History), d.Policy().History)]
+		policy, err := d.policyOf(w.reader, o)
+		if err != nil {
+			return err
+		}
+		now.History = now.History[:min(len(now.History), policy.History)]
 	}
 	if now.Current, err = derive(kvno, password, d.salt(o)); err != nil {
 		return fmt.Errorf("keys of %s: %w", o.DN, err)

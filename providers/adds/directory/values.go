@@ -29,6 +29,8 @@ func (d *Directory) values(r reader, o *object, a *Attribute) ([][]byte, error) 
 		return texts(o.Classes...), nil
 	case a.Name == "distinguishedName":
 		return texts(o.DN), nil
+	case a.Name == attrDescriptor:
+		return d.shownDescriptor(r, o)
 	}
 	return o.Values[a.Name], nil
 }
@@ -112,12 +114,23 @@ func (d *Directory) constructed(r reader, o *object, a *Attribute) ([][]byte, er
 		return texts(strconv.Itoa(s.Current.KVNO)), nil
 	case "msDS-User-Account-Control-Computed":
 		bits := 0
-		if d.passwordExpired(o) {
+		expired, err := d.passwordExpired(r, o)
+		if err != nil {
+			return nil, err
+		}
+		if expired {
 			bits = UACPasswordExpired
 		}
 		return texts(strconv.Itoa(bits)), nil
 	case "msDS-UserPasswordExpiryTimeComputed":
-		return texts(strconv.FormatUint(d.passwordExpiry(o), 10)), nil
+		at, err := d.passwordExpiry(r, o)
+		return texts(strconv.FormatUint(at, 10)), err
+	case "msDS-ResultantPSO":
+		s, err := d.resultant(r, o)
+		if err != nil || s == nil {
+			return nil, err
+		}
+		return texts(s.DN), nil
 	}
 	return nil, nil
 }
@@ -147,35 +160,38 @@ func canonicalName(dn string) string {
 }
 
 // passwordExpiry returns when an account's password expires, as ticks: Never
-// when it does not, 0 when it must be changed (MS-ADTS 3.1.1.4.5.36).
-func (d *Directory) passwordExpiry(o *object) uint64 {
+// when it does not, 0 when it must be changed (MS-ADTS 3.1.1.4.5, of
+// msDS-UserPasswordExpiryTimeComputed).
+func (d *Directory) passwordExpiry(r reader, o *object) (uint64, error) {
 	set := uint64(o.number("pwdLastSet"))
 	uac := o.number("userAccountControl")
 	switch {
 	case uac&(UACDontExpirePassword|UACSmartCardRequired|UACWorkstation|UACServer) != 0:
-		return filetime.Never
+		return filetime.Never, nil
 	case set == 0:
-		return 0
-	case d.Policy().MaxAge == 0:
-		return filetime.Never
+		return 0, nil
 	}
-	return filetime.From(filetime.Time(set).Add(d.Policy().MaxAge))
+	policy, err := d.policyOf(r, o)
+	if err != nil || policy.MaxAge == 0 {
+		return filetime.Never, err
+	}
+	return filetime.From(filetime.Time(set).Add(policy.MaxAge)), nil
 }
 
-func (d *Directory) passwordExpired(o *object) bool {
-	at := d.passwordExpiry(o)
-	return at != filetime.Never && !d.now().Before(filetime.Time(at))
+func (d *Directory) passwordExpired(r reader, o *object) (bool, error) {
+	at, err := d.passwordExpiry(r, o)
+	return at != filetime.Never && !d.now().Before(filetime.Time(at)), err
 }
 
 // mustChange returns when an account's password expires: the zero time when it
 // does not, an instant long ago when it must be changed now.
-func (d *Directory) mustChange(o *object) time.Time {
-	switch at := d.passwordExpiry(o); at {
+func (d *Directory) mustChange(r reader, o *object) (time.Time, error) {
+	switch at, err := d.passwordExpiry(r, o); at {
 	case filetime.Never:
-		return time.Time{}
+		return time.Time{}, err
 	case 0:
-		return filetime.Time(1)
+		return filetime.Time(1), err
 	default:
-		return filetime.Time(at)
+		return filetime.Time(at), err
 	}
 }

@@ -51,7 +51,11 @@ func (x *exchange) as(ctx context.Context, req *krb.KDCReq) ([]byte, error) {
 			return nil, krb.NewError(krb.ErrRepeat, "")
 		}
 	}
-	return x.asReply(ctx, a, server, proof)
+	reply, err := x.asReply(ctx, a, server, proof)
+	if err == nil && proof.KeyID != nil {
+		x.proven = &provenKey{account, proof.KeyID}
+	}
+	return reply, err
 }
 
 // prove finds the pre-authentication that the request uses and checks it.

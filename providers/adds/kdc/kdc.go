@@ -4,9 +4,9 @@
 //
 // It decides by itself what a wire check decides, and asks its consumer for
 // accounts only (Directory), for the domain's read-only controllers, whose
-// tickets it exchanges (ReadOnlies), for new passwords (Passwords), and for
-// further ways to pre-authenticate (Preauth; the encrypted timestamp is built
-// in). It keeps no state but a bounded memory of what it has answered, so that nothing
+// tickets it exchanges (ReadOnlies), for new passwords (Passwords), for keys to be
+// deleted, where its Windows does that (Keys), and for further ways to
+// pre-authenticate (Preauth; the encrypted timestamp is built in). It keeps no state but a bounded memory of what it has answered, so that nothing
 // is answered twice.
 //
 // Handle and HandlePassword take one message and give one answer; Serve and
@@ -37,6 +37,7 @@ type Config struct {
 	Directory   Directory
 	ReadOnlies  ReadOnlies // nil: the domain has no read-only controllers
 	Passwords   Passwords  // nil: passwords cannot be changed here
+	Keys        Keys       // nil: a registered key stays with its account when it has signed in
 	Preauth     []Preauth  // besides the encrypted timestamp; the first that a request uses counts
 	Policy      Policy
 	Now         func() time.Time
@@ -107,6 +108,7 @@ func (k *KDC) answer(ctx context.Context, message []byte, longest int) []byte {
 		return x.refuse(krb.NewError(krb.ErrResponseTooBig, ""))
 	}
 	x.emit(nil)
+	x.deleteKey(ctx)
 	return reply
 }
 
@@ -123,6 +125,7 @@ type exchange struct {
 	quiet  string         // set when a refusal is a step of the protocol's: the event's text
 	shown  []proofShown   // what the KDC has remembered of the request
 	krbtgt *Account       // once it was looked up
+	proven *provenKey     // by which a ticket is given; nil: by none
 }
 
 // proofShown is an entry of the memory of replays.

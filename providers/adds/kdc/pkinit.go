@@ -143,6 +143,9 @@ func (p *PKINIT) Verify(ctx context.Context, x *ASExchange, value []byte) (*Proo
 		PAC:  who.pac(x.Account, key, fresh),
 		Note: who.note,
 	}
+	if who.key != nil {
+		proof.KeyID = who.key.ID
+	}
 	proof.Note["digest"], proof.Note["fresh"], proof.Note["agreement"] = r.Signed.Digest.String(), fresh, "RSA"
 	if a.PublicValue != nil {
 		proof.Note["agreement"] = a.PublicValue.Group.Name

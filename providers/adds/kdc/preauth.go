@@ -52,6 +52,9 @@ type Proof struct {
 	Password bool
 	// Hardware sets the ticket's flag hw-authent.
 	Hardware bool
+	// KeyID is that of the key, registered with the account, that proved it; nil: none
+	// did.
+	KeyID []byte
 
 	// ReplayID is what makes this proof unlike any other, and ReplayUntil when
 	// the KDC may forget it because it is too old by then.

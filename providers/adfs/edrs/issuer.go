@@ -18,6 +18,7 @@ import (
 	"hellolab/providers/wire/edrs"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/rsakey"
 )
 
 // purposeIssuer is what issuers are sealed for.
@@ -95,7 +96,7 @@ func Initialized(c *adldap.Conn, seal Sealer) (bool, error) {
 }
 
 func newIssuer(base string, random io.Reader, now time.Time) (cert, pkcs8 []byte, err error) {
-	key, err := rsa.GenerateKey(random, 2048)
+	key, err := rsakey.New(random, 2048)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make issuer of device certificates: %w", err)
 	}

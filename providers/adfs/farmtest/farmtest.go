@@ -15,7 +15,6 @@ import (
 	"hellolab/providers/adcs"
 	"hellolab/providers/adds"
 	"hellolab/providers/adfs/edrs"
-	"hellolab/providers/adfs/seal"
 	"hellolab/providers/administer"
 	"hellolab/providers/conformance"
 	"hellolab/providers/event"
@@ -27,6 +26,7 @@ import (
 	"hellolab/providers/wire/keycred"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/member"
+	"hellolab/providers/wire/sealed"
 	"hellolab/providers/wire/sid"
 )
 
@@ -45,7 +45,7 @@ type Lab struct {
 	Conn    *adldap.Conn // signed in as the administrator
 	Account *member.Account
 	SID     sid.SID // of the account
-	Seal    *seal.Sealer
+	Seal    *sealed.Sealer
 }
 
 // New makes a domain in which the service's account has its rights, and device
@@ -54,7 +54,7 @@ func New(tb testing.TB) *Lab {
 	tb.Helper()
 	e := conformance.NewEnv(tb, append(append(adds.Types(), adcs.Types()...), identity.Types()...)...)
 	e.Create(Corp, spec.Domain{DNSName: DNSName, NetBIOSName: "CORP"})
-	l := &Lab{Env: e, TB: tb, Seal: seal.New([]byte(strings.Repeat("k", seal.KeySize)), rand.Reader)}
+	l := &Lab{Env: e, TB: tb, Seal: sealed.New("federation", nil, []byte(strings.Repeat("k", sealed.KeySize)), rand.Reader)}
 	c, d, err := administer.Directory(tb.Context(), e.For(Corp), Corp)
 	l.Must(err)
 	tb.Cleanup(c.Close)

@@ -10,13 +10,13 @@ import (
 
 	"hellolab/providers/adfs/farm"
 	"hellolab/providers/adfs/prt"
-	"hellolab/providers/adfs/seal"
 	"hellolab/providers/conformance/seed"
 	"hellolab/providers/wire/adfs"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/jose"
 	"hellolab/providers/wire/oauth"
 	wire "hellolab/providers/wire/prt"
+	"hellolab/providers/wire/sealed"
 	"hellolab/providers/wire/winhello"
 )
 
@@ -240,7 +240,7 @@ func TestDeviceCredential(t *testing.T) {
 
 // What arrives here is anybody's.
 func FuzzServe(f *testing.F) {
-	s := &prt.Service{Seal: seal.New(make([]byte, seal.KeySize), nil), Now: time.Now}
+	s := &prt.Service{Seal: sealed.New("federation", nil, make([]byte, sealed.KeySize), nil), Now: time.Now}
 	for _, text := range []string{"", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.AA", "eyJhbGciOiJSUzI1NiIsIng1YyI6IkFBQUEifQ.e30.AA"} {
 		f.Add(text)
 	}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 const ByPassword = "password"
 
 // Request is a sign-in. Targets are addresses of the tenant, its applications,
-// domains and their services; "" is Windows itself.
+// domains and their services; "" is Windows itself, ToUnlock the user's session on
+// the device, which is locked.
 type Request struct {
 	User    string
 	Device  string
@@ -78,11 +80,17 @@ type signingIn struct {
 	*pair
 	Request
 	to    target
-	ended time.Time // when what is over ended: a certificate, a password
-	typed bool      // the PIN opened the container
-	open  bool      // the session in Windows opened
-	weak  bool      // a controller does not take AES256
-	or    []End     // other ends, by chance
+	ended time.Time        // when what is over ended: a certificate, a password
+	asked *UserCertificate // that is shown to the domain, instead of the one to sign in with
+	typed bool             // the PIN opened the container
+	open  bool             // the session in Windows opened
+	apart string           // code for which the session has no token of the tenant's; "" when it has
+	weak  bool             // a controller does not take AES256
+	or    []End            // other ends, by chance
+
+	unlock bool // of a session, not a sign-in
+
+	proven []string // controllers that give a ticket for the key
 }
 
 // target is where a sign-in is to lead: one of them, or none for Windows.
@@ -100,15 +108,16 @@ func (l *Lab) Decide(r Request) Verdict {
 	if s.to, there = s.target(); !there || s.u == nil || s.d == nil {
 		return Verdict{Word: None, Reason: "no_hello_credential", Confidence: Documented}
 	}
+	if s.unlock = s.To == ToUnlock; s.unlock {
+		s.To = ""
+	}
 	if s.machine == nil {
 		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What the device holds could not be read.", Confidence: Ours}
-	}
-	if s.to.service != nil && hello.ServicePurpose(s.to.service.In) != "" {
-		return Verdict{Word: Unknown, Reason: "internal_error", Sentence: "What a service makes of a further certificate of the Hello container is not decided ahead.", Confidence: Ours}
 	}
 	v := s.flow()
 	v.Or = slices.DeleteFunc(s.or, func(e End) bool { return v.Word == Refused && e == End{v.Reason, v.Phase} })
 	s.remarks(&v)
+	s.unlockRemarks(&v)
 	return v
 }
 
@@ -119,6 +128,8 @@ func (s *signingIn) target() (t target, ok bool) {
 	switch {
 	case s.To == "":
 		return t, true
+	case s.To == ToUnlock:
+		return t, s.u != nil && s.d != nil && (s.machine == nil || s.locked())
 	case w.Tenants[s.To] != nil:
 		return target{tenant: true}, s.u != nil && string(s.tenant()) == s.To
 	case w.Applications[s.To] != nil:
@@ -190,11 +201,8 @@ func (s *signingIn) release(flow hello.Flow) (v Verdict, ok bool) {
 		return s.refuse(flow, "A", "no_hello_credential"), false
 	}
 	if g != hello.FactorPIN {
-		switch {
-		case s.sensorRefused() != "":
-			return s.refuse(flow, "A", s.sensorRefused()), false
-		case !slices.Contains(c.Gestures, g):
-			return s.refuse(flow, "A", "gesture_not_enrolled"), false
+		if code := s.sensorRefused(g); code != "" {
+			return s.refuse(flow, "A", code), false
 		}
 	}
 	presented, enough := s.factors(g)
@@ -215,7 +223,13 @@ func (s *signingIn) a1() Verdict {
 	if v, ok := s.release(hello.A1); !ok {
 		return v
 	}
-	if code, letter := s.token("B", "C"); code != "" {
+	if code, goesOn := s.goesOn(); goesOn {
+		return s.conclude(hello.A1, "B", code)
+	}
+	switch code, letter := s.token("B", "C"); {
+	case outOfReach(code) && s.d.In.Join == string(hello.EntraJoined):
+		return s.cachedSession(code, letter)
+	case code != "":
 		return s.refuse(hello.A1, letter, code)
 	}
 	switch {
@@ -223,6 +237,9 @@ func (s *signingIn) a1() Verdict {
 		return s.conclude(hello.A1, "E", s.conditionalAccess(false))
 	case s.to.domain == "":
 		return success(string(hello.A1))
+	case s.byContainer() != "":
+		s.open = true
+		return s.conclude(hello.A1, "E", s.reachByCertificate("E"))
 	case s.route.Domain == "":
 		return s.refuse(hello.A1, "E", "domain_not_reached")
 	}
@@ -236,6 +253,10 @@ func (s *signingIn) firstUse() Verdict {
 		at.check = "B"
 	}
 	if s.byCertificate() {
+		if c, _ := s.delivered(); c != nil {
+			s.asked = c
+			defer func() { s.asked = nil }()
+		}
 		switch c := s.shown(); {
 		case c == nil:
 			return s.refuse(s.route.Domain, "A", "certificate_missing")
@@ -249,7 +270,7 @@ func (s *signingIn) firstUse() Verdict {
 	if s.byKey() && !s.byCertificate() && !s.hinted(s.to.domain) {
 		return s.refuse(s.route.Domain, "A", "domain_hint_missing")
 	}
-	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partial())
+	code, letter := s.prove(s.to.domain, s.inside(s.machine.session() || s.vpn()), at, s.partialNow(s.apart))
 	if code == "" || code == mixed {
 		letter, code = at.check, s.behind(code, at.check)
 	}
@@ -289,14 +310,17 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	if code == "no_line_of_sight" {
 		code, letter = s.cachedLogon(), "A"
 	}
-	if code != "" {
+	if code != "" && code != mixed {
 		return s.conclude(flow, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	cloudless, last := s.token("F", "G")
+	if code, goesOn := s.goesOn(); goesOn {
+		cloudless, last = code, "F"
+	}
 	switch {
 	case s.to.domain != "":
-		return s.conclude(flow, last, s.byTicket(live, last, s.partialNow(cloudless)))
+		return s.conclude(flow, last, cmp.Or(s.byTicket(live, last, s.partialNow(cloudless)), code))
 	case cloudless != "" && s.To == "":
 		v := s.refuse(flow, last, cloudless)
 		v.Word = Degraded
@@ -304,9 +328,9 @@ func (s *signingIn) a6(flow hello.Flow) Verdict {
 	case cloudless != "":
 		return s.refuse(flow, last, cloudless)
 	case s.to.application != nil:
-		return s.conclude(flow, "G", s.conditionalAccess(false))
+		return s.conclude(flow, "G", cmp.Or(s.conditionalAccess(false), code))
 	}
-	return success(string(flow))
+	return s.conclude(flow, last, code)
 }
 
 // a8 is flow A8: the domain's sign-in, and AD FS's token behind the desktop.
@@ -319,28 +343,32 @@ func (s *signingIn) a8() Verdict {
 	if code == "no_line_of_sight" {
 		code, letter = s.cachedLogon(), "A"
 	}
-	if code != "" {
+	if code != "" && code != mixed {
 		return s.conclude(hello.A8, letter, code)
 	}
-	s.open = true
+	s.open = true // by some controllers only, when they differ
 	last := "F"
 	if s.byKey() && s.nonceOfSTS() {
 		last = "G" // the key is proven over it
 	}
 	switch without := s.enterprise(); {
 	case s.to.domain != "":
-		return s.conclude(hello.A8, last, s.byTicket(live, last, ""))
+		return s.conclude(hello.A8, last, cmp.Or(s.byTicket(live, last, ""), code))
 	case without != "":
 		v := s.refuse(hello.A8, last, without)
 		v.Word = Degraded
 		return v
 	}
-	return success(string(hello.A8))
+	return s.conclude(hello.A8, last, code)
 }
 
 // byTicket goes to a domain with the ticket of the sign-in, or, when a cached
 // logon opened the session, with that of an earlier one, or a new one.
 func (s *signingIn) byTicket(live bool, last, partial string) string {
+	if s.byContainer() != "" {
+		s.open = true
+		return s.reachByCertificate(last)
+	}
 	if s.to.domain != string(s.d.In.Domain) {
 		return "domain_not_reached"
 	}
@@ -374,8 +402,8 @@ func (s *signingIn) behind(code, letter string) string {
 func (s *signingIn) withoutToken() Verdict {
 	code := ""
 	switch {
-	case s.d.In.Network == string(hello.NoNetwork):
-		code = "no_line_of_sight"
+	case s.away() != "":
+		code = s.away()
 	case !s.u.In.EnabledInTenant:
 		code = "user_disabled"
 	default:

@@ -42,7 +42,7 @@ const (
 // happened before.
 func (f *Facts) Ahead(w *hello.World, until time.Time) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
-		c := &calendar{world: w, lives: map[[2]string]time.Duration{}, idle: map[string]bool{}}
+		c := &calendar{world: w, lives: map[[2]string]time.Duration{}, idle: map[string]bool{}, admins: map[string][]string{}}
 		for n := 0; ; n++ {
 			at, ok := c.next(f)
 			if !ok || at.After(until) {
@@ -99,10 +99,11 @@ func renewed(was, is *Facts) (out []Renewal) {
 
 // calendar finds the instants at which facts change.
 type calendar struct {
-	world *hello.World
-	lives map[[2]string]time.Duration // of PINs by user and device, which do not change
-	idle  map[string]bool             // syncs that have nothing to carry, and will not by time alone
-	users []string                    // whom the instant that was found concerns; "" is everybody
+	world  *hello.World
+	lives  map[[2]string]time.Duration // of PINs by user and device, which do not change
+	idle   map[string]bool             // syncs that have nothing to carry, and will not by time alone
+	admins map[string][]string         // by domain, whom AdminSDHolder protects
+	users  []string                    // whom the instant that was found concerns; "" is everybody
 }
 
 // next is the first such instant after the facts' own.
@@ -153,14 +154,23 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 			}
 		}
 	}
-	c.cycles(note, f)
+	for addr, held := range f.Tenants {
+		if sts := federatedTenant(c.world, c.world.Tenants[addr]); held.Stale && sts != nil && sts.In.Enabled {
+			note(held.Next)
+		}
+	}
+	c.cycles(note, f, c.protections(note, f))
 	return at, ok
 }
 
 // credential notes what of a credential has an end.
 func (c *calendar) credential(note func(time.Time), user, device string, k *Credential) {
 	note(k.Partial)
-	for _, c := range k.Certificates {
+	if t, d := k.Token, c.world.Devices[device]; t != nil && k.Session && d != nil {
+		note(t.Obtained.Add(RenewalOf(c.world, d) + 1)) // more than that
+		note(t.Ends)
+	}
+	for _, c := range slices.Concat(k.Certificates, k.Further) {
 		note(c.NotAfter.Add(1)) // through its last instant it is good
 	}
 	if t := k.Ticket; t != nil {
@@ -193,15 +203,15 @@ func (c *calendar) credential(note func(time.Time), user, device string, k *Cred
 }
 
 // cycles notes those of Connect that carry something; of others nobody would
-// know.
-func (c *calendar) cycles(note func(time.Time), f *Facts) {
+// know. In the domains that wake, one that has nothing to carry may have later.
+func (c *calendar) cycles(note func(time.Time), f *Facts, wakes map[string]bool) {
 	for addr, s := range c.world.Syncs {
 		if c.idle[addr] {
 			continue
 		}
 		at, then := f.Syncs[addr], f.clone()
 		p := &planning{Facts: then, is: c.world}
-		c.idle[addr] = true
+		c.idle[addr] = !wakes[string(s.In.Domain)]
 		if keys := keysOf(s); keys.on && keys.enabled {
 			p.keys(s)
 			if !sameKeys(f, then) {

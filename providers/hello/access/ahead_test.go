@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +97,28 @@ func TestAheadCycles(t *testing.T) {
 	}
 	if up := f.Upkeeps(w); len(up) != 2 || up[1].What != access.Keys || up[1].Every != 0 || up[1].Why == "" {
 		t.Errorf("%+v", up)
+	}
+}
+
+// Effect C3: of a scheduler that is off it is said when Connect would ask for a full
+// synchronization, and of one that runs it is not.
+func TestFullSynchronizationIsTold(t *testing.T) {
+	off := change("sync.corp", func(s *spec.Sync) { s.Enabled = false })
+	for want, tt := range map[string]struct {
+		o    objects
+		last time.Time
+	}{
+		"From 2026-03-08 on, seven days":  {declared(off), now.AddDate(0, 0, -1)},
+		"Since 2026-02-28, seven days":    {declared(off), now.AddDate(0, 0, -9)},
+		"Its scheduler is off (enabled).": {declared(off), time.Time{}},
+		"":                                {declared(), now.AddDate(0, 0, -9)},
+	} {
+		f := held()
+		f.Syncs["sync.corp"] = access.Schedule{Cycles: access.Timing{Last: tt.last, Next: now.Add(time.Minute)}}
+		for _, u := range f.Upkeeps(world(t, tt.o)) {
+			if u.What == access.Cycles && (!strings.Contains(u.Why, want) || want == "" && u.Why != "" || tt.last.IsZero() && u.Why != want) {
+				t.Errorf("%q, want %q", u.Why, want)
+			}
+		}
 	}
 }

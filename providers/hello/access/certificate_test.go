@@ -64,6 +64,7 @@ func TestSignInCertificate(t *testing.T) {
 	crl := func(from ...string) func(objects) {
 		return change("authority.ca", func(a *spec.Authority) { a.CRL = &spec.AuthorityCRL{ReachableFrom: from} })
 	}
+	bo := func(o objects) { o["user.bo"] = spec.User{UPN: "bo@contoso.com", Tenant: tenant, Domain: corp} }
 	for _, tt := range []struct {
 		name      string
 		change    func(*access.UserCertificate)
@@ -81,7 +82,10 @@ func TestSignInCertificate(t *testing.T) {
 		{name: "lists that no controller reads", world: crl("internet"), code: "certificate_revocation_unknown", rule: "K4"},
 		{name: "lists that controllers alone read", world: crl("dc"), code: "kdc_certificate_unknown_revocation", rule: "K3"},
 		{name: "no purpose", change: func(c *access.UserCertificate) { c.ForLogon = false }, code: "certificate_purpose"},
-		{name: "another name", change: func(c *access.UserCertificate) { c.UPN = "al@contoso.com" }, code: "certificate_name_mismatch", rule: "U10"},
+		{name: "a former name", change: func(c *access.UserCertificate) { c.UPN = "al@contoso.com" }, code: "certificate_name_unknown", rule: "U10"},
+		{name: "a former name, which is another's now", change: func(c *access.UserCertificate) { c.UPN = "bo@contoso.com" }, world: bo, code: "certificate_other_account", rule: "D6"},
+		{name: "the same, no identifier, weak mapping", change: func(c *access.UserCertificate) { c.UPN, c.SID = "bo@contoso.com", "" },
+			world: func(o objects) { bo(o); change(corp, func(d *spec.Domain) { d.Mapping = "none" })(o) }, code: "certificate_name_mismatch", rule: "U10"},
 		{name: "the account's other name", change: func(c *access.UserCertificate) { c.UPN = "alice@corp.contoso.com" }},
 		{name: "no identifier", change: func(c *access.UserCertificate) { c.SID = "" }, code: "certificate_other_account", rule: "D6"},
 		{name: "no identifier, weak mapping", change: func(c *access.UserCertificate) { c.SID = "" }, world: change(corp, func(d *spec.Domain) { d.Mapping = "none" })},
@@ -103,8 +107,11 @@ func TestSignInCertificate(t *testing.T) {
 					continue
 				}
 				phase := "B"
-				if tt.rule == "K3" {
+				switch tt.code {
+				case "kdc_certificate_unknown_revocation":
 					phase = "C"
+				case "certificate_name_unknown": // the name is looked for first
+					phase = "A"
 				}
 				if v.Word != access.Refused || v.Reason != tt.code || v.Flow != flow || v.Phase != phase || v.Rule != tt.rule {
 					t.Errorf("%s: %+v", device, v)

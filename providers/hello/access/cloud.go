@@ -10,8 +10,14 @@ func (s *signingIn) a5() Verdict {
 		return v
 	}
 	cloudless, letter := s.token("A", "C")
-	if cloudless != "" && cloudless != "no_line_of_sight" {
+	if code, goesOn := s.goesOn(); goesOn && s.facts.Now.Before(s.credential.Partial) {
+		cloudless, letter = code, "B"
+	}
+	switch {
+	case cloudless != "" && !outOfReach(cloudless):
 		return s.conclude(hello.A5, letter, cloudless)
+	case s.waits(cloudless):
+		return s.refuse(hello.A5, letter, ticketExpired)
 	}
 	domain := string(s.d.In.Domain)
 	live := s.inside(s.machine.session())

@@ -40,6 +40,8 @@ func (s *signingIn) domainSignIn(domain string, inside bool, at letters) (code, 
 	switch now := s.facts.Now; {
 	case string(s.u.In.Domain) != domain:
 		return "not_domain_account", first
+	case s.byCertificate() && s.unknownName(d):
+		return "certificate_name_unknown", first
 	case !s.u.In.EnabledInDomain, s.account.Locked, !s.account.AccountExpires.IsZero() && !now.Before(s.account.AccountExpires):
 		return "account_disabled_in_domain", first
 	case !s.byKey():
@@ -63,11 +65,21 @@ func (s *signingIn) passwordOver() bool {
 // byEachController asks those that the device may find: of its site, or any.
 func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter string) {
 	var ends []End
-	for _, name := range s.found(d, func(spec.Controller) bool { return true }) {
+	for _, name := range s.found(d, every) {
 		c, l := s.byController(d, strings.ToLower(name), at)
 		ends = append(ends, End{c, l})
+		if c == "" && !s.byCertificate() {
+			s.proven = append(s.proven, name)
+		}
 	}
 	return s.byChance(ends, at)
+}
+
+// deleting are those of some controllers that delete a key by which they have
+// signed somebody in.
+func deleting(d *hello.Domain, some []string) []string {
+	_, by := hello.Controllers(d.In)
+	return slices.DeleteFunc(slices.Clone(some), func(n string) bool { return !hello.DeletesKeys(by[n]) })
 }
 
 // byChance is what comes of controllers of which chance picks one: mixed where
@@ -96,6 +108,9 @@ func (s *signingIn) byChance(ends []End, at letters) (code, letter string) {
 	}
 	return first.Reason, first.Phase
 }
+
+// every is that a controller fits, whatever it is.
+func every(spec.Controller) bool { return true }
 
 // found are the controllers that the locator may find: those that fit of the
 // device's site, else of the domain.
@@ -252,11 +267,16 @@ func (s *signingIn) trusts(root *hello.Authority, member bool) bool {
 // reachesLists reports whether the device, on the domain's network, gets what an
 // authority publishes.
 func (s *signingIn) reachesLists(a *hello.Authority) bool {
-	from := []string{"onsite", "internet"}
-	if a.In.CRL != nil && a.In.CRL.ReachableFrom != nil {
-		from = a.In.CRL.ReachableFrom
-	}
+	from := publishes(a)
 	return slices.Contains(from, "onsite") || s.vpn() && slices.Contains(from, "internet")
+}
+
+// publishes is from where what an authority publishes is reached by devices.
+func publishes(a *hello.Authority) []string {
+	if a.In.CRL != nil && a.In.CRL.ReachableFrom != nil {
+		return a.In.CRL.ReachableFrom
+	}
+	return []string{"onsite", "internet"}
 }
 
 // cachedLogon is a sign-in by what LSASS kept; "" when it opens Windows.
@@ -319,7 +339,7 @@ func (s *signingIn) takesTicket(t Ticket) (takes, refuses bool) {
 		return true, false
 	}
 	_, by := hello.Controllers(d.In)
-	names, of := s.found(d, func(spec.Controller) bool { return true }), map[int32]string{}
+	names, of := s.found(d, every), map[int32]string{}
 	for _, e := range etypes {
 		issued := slices.ContainsFunc(names, func(n string) bool { return strongest(by[n]) == e.word })
 		if t.EType == e.id || t.EType == 0 && issued {

@@ -22,7 +22,7 @@ func (s *signingIn) enterprise() string {
 // nonceOfSTS reports whether AD FS answers the device.
 func (s *signingIn) nonceOfSTS() bool {
 	sts := s.world.FederationOn(s.d.In.Domain)
-	return sts != nil && sts.In.Enabled && s.d.In.Network != string(hello.NoNetwork)
+	return sts != nil && sts.In.Enabled && s.away() == ""
 }
 
 // usualEnterpriseLife is that of AD FS's primary refresh tokens (MS-OAPXBC 4.2).

@@ -19,6 +19,9 @@ type Facts struct {
 	Syncs    map[string]Schedule // syncs
 	// Federations are what federation services hold.
 	Federations map[string]*Federation
+	// Tenants are what federated tenants know of their federation services; a managed one
+	// is absent.
+	Tenants map[string]*Tenant
 	// Servers is why Kerberos server objects of cloud Kerberos trusts serve nobody, a
 	// code by the trust: objects that are deleted, keys that differ. "": they serve.
 	Servers map[string]string
@@ -29,7 +32,7 @@ type Facts struct {
 
 // NewFacts returns the facts of a lab that is empty.
 func NewFacts(now time.Time) *Facts {
-	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Servers: map[string]string{}}
+	return &Facts{Now: now, Machines: map[string]*Machine{}, Accounts: map[string]*Account{}, Domains: map[string]*Domain{}, Syncs: map[string]Schedule{}, Federations: map[string]*Federation{}, Tenants: map[string]*Tenant{}, Servers: map[string]string{}}
 }
 
 // Machine is what a device keeps.
@@ -52,30 +55,34 @@ type Machine struct {
 
 // Credential is what a device keeps of a user.
 type Credential struct {
-	KeyID    string         // of the Hello key for the tenant; "" without one
-	DeviceID string         // that the key was registered from
-	Created  time.Time      // of the key
-	Domain   string         // DNS name of the user's domain in the key's metadata; "" without one
-	Unhinted bool           // the metadata are of a version that noted no domain: the user's own counts
-	Gestures []string       // besides the PIN
-	PIN      hello.PINShape // zero where it is not known
+	KeyID    string              // of the Hello key for the tenant; "" without one
+	DeviceID string              // that the key was registered from
+	Created  time.Time           // of the key
+	Domain   string              // DNS name of the user's domain in the key's metadata; "" without one
+	Unhinted bool                // the metadata are of a version that noted no domain: the user's own counts
+	Gestures []string            // besides the PIN
+	Sensed   map[string][]string // by gesture: names of the sensors that have a template, as package hello names them
+	PIN      hello.PINShape      // zero where it is not known
 	PINSet   time.Time
 	Barred   string // code of the reason that keeps the PIN from being taken; "" when nothing does
 	Software bool   // the key is not in a TPM
 	Session  bool   // the user has a session, which keeps a tunnel up
 
 	Certificates []*UserCertificate // for the key, to sign in with, in the order in which they came
+	Further      []*UserCertificate // for the key, for services that take one
 
-	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key
+	CachedKey      *CachedLogon // LSASS's, of the last sign-in to the domain by the key; on an Entra joined device Cloud AP's
 	CachedPassword *CachedLogon // by the password
 	Ticket         *Ticket      // LSASS's ticket-granting ticket
 	Partial        time.Time    // end of the partial ticket of the tenant's; zero: there is none
+	Token          *Token       // LSASS's primary refresh token by the key; nil: there is none
 	PRT            time.Time    // end of the primary refresh token; zero: there is none
 	EnterprisePRT  time.Time    // end of that of AD FS; zero: there is none
 }
 
-// UserCertificate is a sign-in certificate in a user's Personal store.
+// UserCertificate is a certificate for the Hello key in a user's Personal store.
 type UserCertificate struct {
+	Purpose   string // of spec.Certificate; "" of one to sign in with
 	Raw       []byte // DER; nil of one that is only planned
 	Authority string // address of the authority that issued it; "" when the lab declares none such
 	NotBefore time.Time
@@ -84,6 +91,7 @@ type UserCertificate struct {
 	UPN       string // that it names; "" when it names none
 	SID       string // that it bears; "" without one
 	ForLogon  bool   // has a purpose that KDCs take
+	ForClient bool   // has that of client authentication
 	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
 }
@@ -93,6 +101,13 @@ type Federation struct {
 	// Agent is the enrollment agent certificate of its registration authority; nil without
 	// one.
 	Agent *AgentCertificate
+}
+
+// Tenant is what a federated tenant knows of its federation service: the metadata
+// that it read, which it reads again a day later.
+type Tenant struct {
+	Stale bool      // the service signs by a certificate that the tenant does not know
+	Next  time.Time // when it reads the metadata again; zero: not known
 }
 
 // AgentCertificate is an enrollment agent's.
@@ -115,6 +130,9 @@ type CachedLogon struct {
 	Trust hello.Trust // by which the key was proven; "" is key trust
 }
 
+// Token is a primary refresh token.
+type Token struct{ Obtained, Ends time.Time }
+
 // Ticket is a ticket-granting ticket, and the tickets it brought.
 type Ticket struct {
 	Realm    string
@@ -128,7 +146,11 @@ type Ticket struct {
 type Account struct {
 	TenantKeys []Key    // registered with the tenant
 	DomainKeys []string // ids of those that the domain has
+	Guarded    bool     // Key Admins may not write its keys: neither Connect nor AD FS brings or takes one
 	Absent     bool     // the tenant has no such account, though one is declared
+	DN         string   // in the domain, before a plan that gives the account another name
+	NoSecret   bool     // the tenant has no password of it: none was set while another vendor's service had it
+	Elsewhere  bool     // another vendor's federation service has the account, with a password
 	Locked     bool     // in the domain
 	MustChange bool     // the password, at the next logon to the domain
 
@@ -154,6 +176,8 @@ type Domain struct {
 	// Certificates are those that KDCs sign with, by computer name in lower case;
 	// a controller without one is absent.
 	Certificates map[string]*Certificate
+	// Protection is when AdminSDHolder's list was and is written to administrators.
+	Protection Timing
 }
 
 // Certificate is a KDC's.
@@ -178,7 +202,7 @@ func (f *Facts) clone() *Facts {
 		m.Credentials = make(map[string]*Credential, len(v.Credentials))
 		for u, c := range v.Credentials {
 			own := *c
-			own.Certificates = slices.Clone(c.Certificates)
+			own.Certificates, own.Further = slices.Clone(c.Certificates), slices.Clone(c.Further)
 			m.Credentials[u] = &own
 		}
 		out.Machines[k] = &m
@@ -189,7 +213,7 @@ func (f *Facts) clone() *Facts {
 		out.Accounts[k] = &a
 	}
 	for k, v := range f.Domains {
-		d := &Domain{Certificates: map[string]*Certificate{}}
+		d := &Domain{Certificates: map[string]*Certificate{}, Protection: v.Protection}
 		for n, c := range v.Certificates {
 			own := *c
 			d.Certificates[n] = &own
@@ -199,6 +223,10 @@ func (f *Facts) clone() *Facts {
 	for k, v := range f.Federations {
 		own := *v
 		out.Federations[k] = &own
+	}
+	for k, v := range f.Tenants {
+		own := *v
+		out.Tenants[k] = &own
 	}
 	maps.Copy(out.Syncs, f.Syncs)
 	maps.Copy(out.Servers, f.Servers)

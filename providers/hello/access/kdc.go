@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"hellolab/providers/hello"
-	"hellolab/providers/spec"
 )
 
 // Controllers are those of a domain that a device may find: of its site, or any.
@@ -14,7 +13,7 @@ func (l *Lab) Controllers(device, domain string) []string {
 		return nil
 	}
 	s := &signingIn{pair: &pair{Lab: l, d: at}}
-	return s.found(d, func(spec.Controller) bool { return true })
+	return s.found(d, every)
 }
 
 // Exchangers are those of them that the locator finds for a partial ticket.

@@ -10,11 +10,14 @@ import (
 )
 
 // Later returns the facts of a later time, or of the same when what is due by
-// now has been done: Connect's cycles run, controllers enroll and renew their
-// certificates. w is the lab that this happens in.
+// now has been done: administrators are protected, Connect's cycles run, controllers
+// enroll and renew their certificates. w is the lab that this happens in.
 func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 	p := &planning{Facts: f.clone(), is: w}
 	p.Now = at
+	for _, addr := range sorted(w.Domains) {
+		p.protect(w.Domains[addr])
+	}
 	for _, addr := range sorted(w.Syncs) {
 		p.run(w.Syncs[addr])
 	}
@@ -25,6 +28,9 @@ func (f *Facts) Later(w *hello.World, at time.Time) *Facts {
 		if held := p.Federations[addr]; held != nil {
 			p.agent(w.Federations[addr], held)
 		}
+	}
+	for _, addr := range sorted(w.Tenants) {
+		p.reread(w.Tenants[addr])
 	}
 	return p.Facts
 }
@@ -130,7 +136,7 @@ func (p *planning) accounts(s *hello.Sync) {
 		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
 		}
-		if a.Absent = !hello.InScope(s.In.Scope, u.Out.DN); a.Absent {
+		if a.Absent = !hello.InScope(s.In.Scope, p.placeOf(u)); a.Absent {
 			a.TenantKeys = nil
 		}
 	}
@@ -168,8 +174,11 @@ func (p *planning) keys(s *hello.Sync) {
 		if u == nil || u.In.Tenant != s.In.Tenant || u.In.Domain != s.In.Domain {
 			continue
 		}
+		if a.Guarded {
+			continue // the domain refuses to take one, and to give one back
+		}
 		a.DomainKeys = a.DomainKeys[:0]
-		if !hello.InScope(s.In.Scope, u.Out.DN) {
+		if !hello.InScope(s.In.Scope, p.placeOf(u)) {
 			continue // Connect takes its keys back
 		}
 		for _, k := range a.TenantKeys {

@@ -2,9 +2,12 @@ package access
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
 
 // outcome is what a refusal means for the people.
@@ -21,6 +24,8 @@ var outcomes = map[string]outcome{
 	"pin_challenge":              {NoAction, NextSignIn, Documented, ""},
 	"pin_disabled_until_restart": {NoAction, NextSignIn, Documented, ""},
 	"gesture_not_enrolled":       {UseThePIN, NextUnlock, Documented, ""},
+	"sensor_missing":             {UseThePIN, NextUnlock, Documented, ""},
+	"biometric_lost":             {UseThePIN, NextUnlock, Documented, ""},
 	"sensor_blocked":             {UseThePIN, NextUnlock, Documented, "B3"},
 	"anti_spoofing_missing":      {UseThePIN, NextUnlock, Documented, "B2"},
 	"biometrics_disabled":        {UseThePIN, NextUnlock, Documented, "B1"},
@@ -45,6 +50,8 @@ var outcomes = map[string]outcome{
 	"device_not_registered": {AdminFix, NextToken, Documented, "M4"},
 
 	"no_line_of_sight":           {LineOfSight, NextTGT, Documented, "Q1"},
+	"host_unreachable":           {OtherNetwork, NextSignIn, Documented, "Q2"},
+	"hello_ticket_expired":       {OtherNetwork, NextSignIn, Documented, "Q2"},
 	"cached_logon_missing":       {LineOfSight, NextSignIn, Documented, "Q1"},
 	"network_logon_forced":       {LineOfSight, NextSignIn, Documented, "Q1"},
 	"not_domain_account":         {AdminFix, NextTGT, Documented, ""},
@@ -69,6 +76,7 @@ var outcomes = map[string]outcome{
 	"federation_without_password_endpoint": {AdminFix, AtOnce, Documented, "Q3"},
 	"upn_suffix_unknown":                   {AdminFix, AtOnce, Documented, "U10"},
 	"wrong_password":                       {AdminFix, NextSignIn, Inferred, ""},
+	"assertion_refused":                    {NoAction, AtOnce, Documented, "Q3"},
 
 	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
 	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},
@@ -77,8 +85,12 @@ var outcomes = map[string]outcome{
 	"certificate_revoked":            {Reprovision, NextTGT, Documented, "U9"},
 	"certificate_revocation_unknown": {AdminFix, NextTGT, Documented, "K4"},
 	"certificate_purpose":            {AdminFix, NextTGT, Documented, ""},
+	"certificate_name_unknown":       {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_name_mismatch":      {Reprovision, NextTGT, Inferred, "U10"},
 	"certificate_other_account":      {Reprovision, NextTGT, Documented, "D6"},
+	"service_certificate_missing":    {AdminFix, AtOnce, Documented, ""},
+	"service_needs_hello":            {NoAction, AtOnce, Documented, ""},
+	"account_expired_in_domain":      {AdminFix, AtOnce, Inferred, ""},
 	"no_enterprise_prt":              {AdminFix, NextProvisioning, Documented, "Q3"},
 
 	"kdc_no_certificate":                 {AdminFix, NextTGT, Documented, "K1"},
@@ -112,6 +124,16 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 	if s.weak && code == "domain_refused" {
 		v.Rule, v.Confidence, v.Sentence = "D8", Documented, "No controller takes AES256, and cloud Kerberos trust needs it."
 	}
+	switch code {
+	case "assertion_refused":
+		s.untilReread(&v)
+	case "wrong_password":
+		s.noPassword(&v)
+	case "certificate_missing":
+		if _, why := s.delivered(); why != "" {
+			v.Action, v.Sentence = AdminFix, why
+		}
+	}
 	if !s.ended.IsZero() {
 		switch code {
 		case "kdc_no_certificate":
@@ -120,8 +142,12 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 			v.At, v.Sentence = s.ended, "The sign-in certificate has ended; a sign-in in the six weeks before has the registration authority renew it."
 		case "password_expired_on_prem":
 			v.When, v.At = PasswordEnds, s.ended
+			if policy, by := s.world.PasswordPolicyOf(s.user); s.world.Settings[by] != nil {
+				v.Sentence = fmt.Sprintf("The password has expired in the domain: %s has passwords end after %s.", by, providers.FormatDuration(policy.MaxAge))
+			}
 		}
 	}
+	s.serviceRemarks(&v)
 	return v
 }
 
@@ -130,10 +156,37 @@ func (s *signingIn) outOfScope(v *Verdict) {
 	sync := s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
 	switch {
 	case sync == nil:
-	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.u.Out.DN):
+	case v.Reason == "user_unknown" && !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.user, sync.Addr)
 	case v.Reason != "user_unknown" && !hello.InScope(sync.In.Scope, computer(s.world, s.d)):
 		v.Rule, v.Sentence = "C7", fmt.Sprintf("%s is not in the scope of %s, and so not in the tenant.", s.device, sync.Addr)
+	}
+}
+
+// noPassword says of a right password why it is none: nobody has one where it is
+// checked.
+func (s *signingIn) noPassword(v *Verdict) {
+	t := s.world.Tenants[string(s.tenant())]
+	sts := federatedTenant(s.world, t)
+	switch {
+	case t == nil:
+	case sts == nil && s.account.NoSecret:
+		v.Sentence = fmt.Sprintf("%s has no password of the user, until password_version is raised.", t.Addr)
+	case sts != nil && sts.In.Kind == spec.FederationThirdParty && !s.account.Elsewhere:
+		v.Sentence = fmt.Sprintf("%s has no account of the user, until password_version is raised.", sts.Addr)
+	}
+}
+
+// untilReread says when the tenant reads the metadata of its federation service again,
+// and with it the token-signing certificate.
+func (s *signingIn) untilReread(v *Verdict) {
+	t := s.world.Tenants[string(s.tenant())]
+	if t == nil || s.facts.Tenants[t.Addr] == nil {
+		return
+	}
+	v.Sentence = fmt.Sprintf("%s signs by a certificate that %s does not know yet.", t.In.Federation, t.Addr)
+	if next := s.facts.Tenants[t.Addr].Next; next.After(s.facts.Now) {
+		v.Sentence = fmt.Sprintf("%s signs by a certificate that %s does not know before it reads the service's metadata again, at %s.", t.In.Federation, t.Addr, next.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -152,13 +205,21 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		stop(fmt.Sprintf("The domain does not have the key, and key_export of %s is off.", sync.Addr), "C4")
 	case !sync.In.KeyRight:
 		stop(fmt.Sprintf("The domain does not have the key, and %s may not write it (key_writeback_right).", sync.Addr), "C4")
-	case !hello.InScope(sync.In.Scope, s.u.Out.DN):
+	case s.guarded(sync):
+		stop(fmt.Sprintf("The domain does not have the key, and refuses it from %s: AdminSDHolder protects %s, so its account inherits no right for Key Admins.", sync.Addr, s.user), "C5")
+	case !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)):
 		stop(fmt.Sprintf("The domain does not have the key, and %s is not in the scope of %s.", s.user, sync.Addr), "C7")
 	case hello.KeysPaused(sync.In) != "":
 		stop(fmt.Sprintf("The domain does not have the key, and cycles of %s do not run by themselves.", sync.Addr), "C1")
 	default:
 		v.At = s.facts.Syncs[sync.Addr].Keys.Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
+		if d := s.world.Domains[s.keyDomain()]; d != nil {
+			if again := deleting(d, s.found(d, every)); len(again) > 0 {
+				v.Rule = "D4"
+				v.Sentence = fmt.Sprintf("The domain gets the key with the next cycle of Connect, and loses it with the next sign-in: %s.", theyDelete(d, again))
+			}
+		}
 	}
 }
 
@@ -173,6 +234,8 @@ func (s *signingIn) remarks(v *Verdict) {
 		return
 	}
 	switch {
+	case s.lost() != "":
+		v.Word, v.Reason, v.Rule, v.When, v.Action, v.Sentence = AtRisk, "key_deleted_at_sign_in", "D4", NextSignIn, AdminFix, s.lost()
 	case !s.policy.UsePassportForWork.Value:
 		v.Word, v.Reason, v.Rule, v.Confidence, v.When, v.Action = AtRisk, "policy_disabled", "E1", Inferred, NextSignIn, Enroll
 		v.Sentence = "Policy turns Hello off: Windows removes credentials when it enforces that, and no document says when."
@@ -184,6 +247,45 @@ func (s *signingIn) remarks(v *Verdict) {
 	case v.NewPIN:
 		v.Reason, v.Sentence, v.Rule, v.Confidence, v.When, v.Action = "change_pin_prompt", sentence, rule, confidence, NextPINSignIn, ChangePIN
 	}
+}
+
+// lost says that this sign-in is the last one with the key, which a controller
+// deletes; "" when it keeps it.
+func (s *signingIn) lost() string {
+	d := s.world.Domains[s.keyDomain()]
+	if d == nil {
+		return ""
+	}
+	by := deleting(d, s.proven)
+	if len(by) == 0 {
+		return ""
+	}
+	chance, sync := "", s.world.SyncBetween(s.u.In.Tenant, s.u.In.Domain)
+	if len(by) < len(s.proven) {
+		chance = " Another controller that the device may find keeps it."
+	}
+	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)) {
+		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", theyDelete(d, by), chance)
+	}
+	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", theyDelete(d, by), chance)
+}
+
+// theyDelete is the part of a sentence about controllers that delete keys.
+func theyDelete(d *hello.Domain, names []string) string {
+	_, by := hello.Controllers(d.In)
+	var out []string
+	for _, n := range names {
+		out = append(out, fmt.Sprintf("%s is of build %s", n, hello.BuildOf(by[n])))
+	}
+	return strings.Join(out, ", ") + ", which deletes a key that has signed in"
+}
+
+// keyDomain is the domain that the sign-in shows its key to.
+func (s *signingIn) keyDomain() string {
+	if s.to.domain != "" {
+		return s.to.domain
+	}
+	return string(s.d.In.Domain)
 }
 
 // pinDue is why Windows asks for a new PIN, "" when it does not.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"hellolab/providers/hello"
@@ -24,15 +25,20 @@ const ticketLife = 10 * time.Hour
 // comes after these, so that its key waits for another.
 func Planned(f *Facts, was, is *hello.World) *Facts {
 	p := &planning{Facts: f.clone(), was: was, is: is, reached: map[string]bool{}}
+	p.certificatesGo()
 	p.enrollmentsGo()
 	p.objectsGo()
+	p.places()
 	p.domains()
 	p.servers()
 	p.syncs()
 	p.federations()
+	p.tenants()
 	p.users()
 	p.devices()
 	p.enrollmentsCome()
+	p.certificatesCome()
+	p.passwordless()
 	p.leaving()
 	return p.Facts
 }
@@ -74,9 +80,9 @@ func (p *planning) forget(e *hello.Enrollment) {
 	if a := p.Accounts[user]; a != nil && p.Machines[string(e.In.Device)].Enterprise != "" {
 		a.DomainKeys = slices.DeleteFunc(a.DomainKeys, func(k string) bool { return k == c.KeyID })
 	}
-	c.KeyID, c.Gestures, c.Barred, c.Domain, c.Certificates = "", nil, "", "", nil
+	c.KeyID, c.Gestures, c.Sensed, c.Barred, c.Domain, c.Certificates, c.Further = "", nil, nil, "", "", nil, nil
 	if d := p.was.Devices[string(e.In.Device)]; d != nil && d.In.Join != string(hello.Registered) {
-		c.Session, c.Ticket, c.Partial = false, nil, time.Time{}
+		c.Session, c.Ticket, c.Partial, c.Token = false, nil, time.Time{}, nil
 	}
 }
 
@@ -107,10 +113,19 @@ func (p *planning) objectsGo() {
 	}
 }
 
+// places notes where accounts are: one that the plan gives another name stays there.
+func (p *planning) places() {
+	for addr, a := range p.Accounts {
+		if u := p.was.Users[addr]; u != nil {
+			a.DN = u.Out.DN
+		}
+	}
+}
+
 func (p *planning) domains() {
 	for addr := range p.is.Domains {
 		if p.Domains[addr] == nil {
-			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}}
+			p.Domains[addr] = &Domain{Certificates: map[string]*Certificate{}, Protection: Timing{Last: p.Now, Next: p.Now.Add(protects.interval)}}
 		}
 	}
 }
@@ -190,10 +205,14 @@ func (p *planning) users() {
 		if a == nil {
 			a = &Account{PasswordSet: p.Now, MustChange: u.In.PasswordExpired, NoPassword: !u.HasPassword}
 			p.Accounts[addr], changed = a, true
+			p.givesPassword(u, a, true)
 		} else if was != nil {
 			changed = !reflect.DeepEqual(was.In, u.In)
 			if was.In.PasswordVersion != u.In.PasswordVersion || was.In.PasswordExpired != u.In.PasswordExpired {
 				a.PasswordSet, a.MustChange = p.Now, u.In.PasswordExpired
+			}
+			if was.In.PasswordVersion != u.In.PasswordVersion {
+				p.givesPassword(u, a, false)
 			}
 		}
 		if u.In.Domain == "" {
@@ -202,6 +221,7 @@ func (p *planning) users() {
 		a.PasswordExpires = p.expiry(u, a)
 		if changed && u.In.Tenant != "" {
 			p.unreached(u)
+			p.notRenamed(was, u)
 			p.cycle(p.is.SyncBetween(u.In.Tenant, u.In.Domain))
 		}
 	}
@@ -210,34 +230,33 @@ func (p *planning) users() {
 // unreached tells of a user who is changed and whom Connect does not carry: the
 // apply waits for it in vain, and ends.
 func (p *planning) unreached(u *hello.User) {
-	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, u.Out.DN) {
+	if s := p.is.SyncBetween(u.In.Tenant, u.In.Domain); s != nil && !hello.InScope(s.In.Scope, p.placeOf(u)) {
 		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is not in the scope of %s: an apply that changes it stops there.", u.Addr, s.Addr))
 	}
 }
 
-// expiry is when a password ends by the domain's policy.
-func (p *planning) expiry(u *hello.User, a *Account) time.Time {
-	d, was := p.is.Domains[string(u.In.Domain)], p.was.Domains[string(u.In.Domain)]
-	if d == nil || a.PasswordSet.IsZero() {
-		return a.PasswordExpires
+// notRenamed tells of a user whose new name Connect does not carry.
+func (p *planning) notRenamed(was, is *hello.User) {
+	s := p.is.SyncBetween(is.In.Tenant, is.In.Domain)
+	if s != nil && s.In.Staging && was != nil && !strings.EqualFold(was.In.UPN, is.In.UPN) {
+		p.Gaps = append(p.Gaps, fmt.Sprintf("%s is in staging mode: an apply that gives %s another name changes it in the domain, and stops there.", s.Addr, is.Addr))
 	}
-	if was != nil && maxAge(was) == maxAge(d) && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
-		return a.PasswordExpires // as the domain says it
-	}
-	if age := maxAge(d); age > 0 {
-		return a.PasswordSet.Add(age)
-	}
-	return time.Time{}
 }
 
-// usualAge is a domain's default policy (Windows Server).
-const usualAge = 42 * 24 * time.Hour
-
-func maxAge(d *hello.Domain) time.Duration {
-	if d.In.PasswordPolicy == nil {
-		return usualAge
+// expiry is when a password ends by the policy on it, which may come to the user
+// from elsewhere than before: as the domain says it, where its age is the same.
+func (p *planning) expiry(u *hello.User, a *Account) time.Time {
+	policy, by := p.is.PasswordPolicyOf(u.Addr)
+	if by == "" || a.PasswordSet.IsZero() {
+		return a.PasswordExpires
 	}
-	return d.In.PasswordPolicy.MaxAge
+	if was, had := p.was.PasswordPolicyOf(u.Addr); had != "" && was.MaxAge == policy.MaxAge && !a.PasswordExpires.IsZero() && a.PasswordSet != p.Now {
+		return a.PasswordExpires
+	}
+	if policy.MaxAge > 0 {
+		return a.PasswordSet.Add(policy.MaxAge)
+	}
+	return time.Time{}
 }
 
 func (p *planning) devices() {
@@ -253,6 +272,9 @@ func (p *planning) devices() {
 			continue
 		}
 		m.Enabled = nil // the administrator says it again
+		if m.Enterprise != "" {
+			m.Written = d.In.EnabledInDomain // of the device object that AD FS registered, too
+		}
 	}
 }
 

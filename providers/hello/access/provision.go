@@ -78,10 +78,13 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	if _, ok := s.policy.KeyStorage(d.In.TPM); !ok {
 		return "tpm_missing"
 	}
+	sensed := map[string][]string{}
 	for _, g := range e.In.Gestures {
-		if code := s.policy.SensorRefused(d.In, g); code != "" {
+		sensor, code := s.policy.ForEnrollment(d.In, g)
+		if code != "" {
 			return code
 		}
+		sensed[g] = []string{sensor.Name}
 	}
 	if e.PIN != nil {
 		if broken := s.policy.PIN().Check(*e.PIN); len(broken) > 0 {
@@ -91,9 +94,18 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	if t := p.is.Tenants[string(s.tenant())]; t != nil && t.In.Attestation == "required" && d.In.TPM == "none" {
 		return "attestation_failed"
 	}
+	if onPremises && a.Guarded {
+		return "registration_refused"
+	}
 	storage, _ := s.policy.KeyStorage(d.In.TPM)
-	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, storage == "software"
+	c.KeyID, c.DeviceID, c.Created, c.Gestures, c.Sensed, c.Software = planned(e.Addr), m.DeviceID, p.Now, e.In.Gestures, sensed, storage == "software"
 	c.PINSet = p.Now
+	if d.In.Join == string(hello.EntraJoined) { // Cloud AP keeps what signs in without the tenant
+		c.CachedKey = &CachedLogon{At: p.Now, KeyID: c.KeyID}
+		if s.u.HasPassword {
+			c.CachedPassword = &CachedLogon{At: p.Now}
+		}
+	}
 	if e.PIN != nil {
 		c.PIN = *e.PIN
 	}
@@ -109,7 +121,7 @@ func (p *planning) provisioned(e *hello.Enrollment) (code string) {
 	} else {
 		a.TenantKeys = append(a.TenantKeys, Key{ID: c.KeyID, DeviceID: c.DeviceID})
 	}
-	c.Certificates = nil
+	c.Certificates, c.Further = nil, nil
 	if s.route.Provision == hello.P5 || s.route.Provision == hello.P7 {
 		if code := p.certify(s, c); code != "" {
 			p.Gaps = append(p.Gaps, fmt.Sprintf("%s gets no sign-in certificate, and its device asks again later: %s (%s)", e.Addr, sentenceOf(code), code))
@@ -156,7 +168,7 @@ func (p *planning) signInCertificate(u *hello.User, authority string) *UserCerti
 			ends = own
 		}
 	}
-	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: u.In.UPN, SID: u.Out.SID, ForLogon: true}
+	c := &UserCertificate{Authority: authority, NotBefore: p.Now.Add(-backdate), NotAfter: ends, UPN: hello.DomainUPN(u.In), SID: u.Out.SID, ForLogon: true}
 	if c.SID == "" {
 		c.SID = planned(u.Addr)
 	}

@@ -47,3 +47,12 @@ func computer(w *hello.World, d *hello.Device) string {
 	_, name, _ := strings.Cut(d.Addr, ".")
 	return "CN=" + cmp.Or(d.In.Name, name) + ",CN=Computers," + home.Out.DN
 }
+
+// placeOf is the distinguished name of a user's account, that of before where a plan
+// gives it another: it stays in its container. "": there is none yet.
+func (f *Facts) placeOf(u *hello.User) string {
+	if a := f.Accounts[u.Addr]; a != nil && u.Out.DN == "" {
+		return a.DN
+	}
+	return u.Out.DN
+}

@@ -1,10 +1,11 @@
 package access
 
-// sensorRefused says why policy keeps the gesture's sensor from being used. That
-// the device has none is no matter of policy.
-func (s *signingIn) sensorRefused() string {
-	if code := s.policy.SensorRefused(s.d.In, s.Gesture); code != "gesture_not_enrolled" {
-		return code
-	}
-	return ""
+import "slices"
+
+// sensorRefused says why the user cannot make a gesture, "" when nothing is in its
+// way.
+func (s *signingIn) sensorRefused(gesture string) (code string) {
+	c := s.credential
+	_, code = s.policy.ForSignIn(s.d.In, gesture, slices.Contains(c.Gestures, gesture), c.Sensed[gesture])
+	return code
 }

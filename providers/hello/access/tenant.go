@@ -24,8 +24,8 @@ func (s *signingIn) registrationOf() string {
 // token is the tenant's part: a nonce, then the proof. code is "" when it
 // issues a primary refresh token; letter is the phase that ended it.
 func (s *signingIn) token(nonce, proof string) (code, letter string) {
-	if s.d.In.Network == string(hello.NoNetwork) {
-		return "no_line_of_sight", nonce
+	if code := s.away(); code != "" {
+		return code, nonce
 	}
 	inTenant := s.u.In.Tenant == s.tenant()
 	if !s.byKey() {
@@ -37,8 +37,15 @@ func (s *signingIn) token(nonce, proof string) (code, letter string) {
 			return "device_unknown", proof
 		case !s.enabledInTenant():
 			return "device_disabled", proof
+		}
+		here := s.passwordHere()
+		switch {
+		case here == "assertion_refused": // before anybody is looked for
+			return here, proof
 		case !inTenant, s.account.Absent:
 			return "user_unknown", proof
+		case here != "":
+			return here, proof
 		case !s.u.In.EnabledInTenant:
 			return "user_disabled", proof
 		}

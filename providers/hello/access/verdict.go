@@ -29,6 +29,7 @@ const (
 	WaitForSync        Action = "wait_sync"
 	LineOfSight        Action = "needs_dc_line_of_sight"
 	UseThePIN          Action = "use_pin"
+	OtherNetwork       Action = "other_network" // another one, or none: a captive portal is in the way
 	Reprovision        Action = "reprovision"
 	NewPassword        Action = "change_password"
 	Enroll             Action = "enroll"           // Hello is to be provisioned

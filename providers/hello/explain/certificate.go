@@ -12,9 +12,11 @@ import (
 // certificateHeld is the sign-in certificate of the user's key, and, where the
 // device is no member of the domain, that it leads there.
 func (e *explaining) certificateHeld(d *hello.Domain) []Condition {
-	cert, _ := e.lab.SignInCertificate(e.User, e.Device, d.Addr)
+	cert, code := e.lab.SignInCertificate(e.User, e.Device, d.Addr)
 	c := condition("sign_in_certificate", "The user has a sign-in certificate for the key.", cert != nil, "certificate_missing")
 	switch {
+	case cert != nil && cert.Raw == nil && e.shape.Delivery == hello.MDMDelivery && e.held.Applied:
+		c.Why = "Device management delivers one at the sign-in, before the device goes to the domain."
 	case cert != nil && !cert.NotAfter.IsZero():
 		c.Why = fmt.Sprintf("It ends on %s.", cert.NotAfter.UTC().Format(time.RFC3339))
 	case cert == nil && e.shape.Delivery == hello.MDMDelivery:
@@ -24,14 +26,24 @@ func (e *explaining) certificateHeld(d *hello.Domain) []Condition {
 	if !e.member() && cert != nil {
 		out = append(out, condition("certificate_domain", "The certificate names the domain, by its subject or a UPN: Kerberos looks for a controller there.", strings.EqualFold(cert.Domain, d.In.DNSName), "certificate_no_domain"))
 	}
+	if cert != nil && cert.UPN != "" {
+		name := condition("certificate_name", "The UPN in the certificate is an account's: Kerberos asks for a ticket by it.", code != unknownName, unknownName)
+		if code == unknownName {
+			name.Why = fmt.Sprintf("It is %s, and the account is called %s now.", cert.UPN, hello.DomainUPN(e.u.In))
+		}
+		out = append(out, name)
+	}
 	return out
 }
+
+// unknownName is the reason of a certificate that bears a former name.
+const unknownName = "certificate_name_unknown"
 
 // certificateTrust: the KDC verifies the user's sign-in certificate, and proves
 // itself by one.
 func (e *explaining) certificateTrust(d *hello.Domain) []Condition {
 	c := Condition{Name: "certificate_accepted", Needs: "Controllers take the certificate: path and life, NTAuth, revocation, purpose, and that it is the account's.", Verdict: Met}
-	if cert, code := e.lab.SignInCertificate(e.User, e.Device, d.Addr); cert == nil {
+	if cert, code := e.lab.SignInCertificate(e.User, e.Device, d.Addr); cert == nil || code == unknownName {
 		c.Verdict = Unknown
 	} else if code != "" {
 		c = failed(c, code)

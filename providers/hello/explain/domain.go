@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 )
@@ -143,7 +144,11 @@ func (e *explaining) release(d *hello.Domain) Condition {
 	names, by := hello.Controllers(d.In)
 	var has []string
 	for _, n := range names {
-		has = append(has, n+" has "+by[n].OS)
+		what := n + " has " + by[n].OS
+		if hello.DeletesKeys(by[n]) {
+			what += fmt.Sprintf(", of build %s, which deletes a key that has signed in", hello.BuildOf(by[n]))
+		}
+		has = append(has, what)
 	}
 	return Condition{Name: "controller_release", Needs: "The controllers have Windows Server 2016 or later.", Verdict: Met, Why: strings.Join(has, ", ") + "."}
 }
@@ -210,6 +215,8 @@ func (e *explaining) withheld(s *hello.Sync) string {
 		return "key_export of " + s.Addr + " is off."
 	case !s.In.KeyRight:
 		return s.Addr + " may not write keys (key_writeback_right)."
+	case e.account.Guarded:
+		return e.User + " is protected by AdminSDHolder: its account inherits no right for Key Admins, and the domain refuses what " + s.Addr + " writes."
 	case !hello.InScope(s.In.Scope, e.u.Out.DN):
 		return e.User + " is not in the scope of " + s.Addr + "."
 	case hello.KeysPaused(s.In) != "":
@@ -228,8 +235,27 @@ func (e *explaining) cloudTrust(d *hello.Domain) []Condition {
 		key = failed(key, code)
 	}
 	return []Condition{e.exchanges(d), e.aes(d), key, e.accountEnabled(),
-		condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem"),
+		e.byPolicy(condition("password_current", "The password in the domain is not over: cloud Kerberos trust asks, though nobody types it (reading R19).", !over, "password_expired_on_prem")),
 		e.revealed()}
+}
+
+// byPolicy adds to the condition of a password whose the policy on it is, where it is
+// not the domain's.
+func (e *explaining) byPolicy(c Condition) Condition {
+	policy, by := e.world.PasswordPolicyOf(e.User)
+	switch {
+	case e.world.Settings[by] == nil:
+		return c
+	case policy.MaxAge == 0:
+		c.Why += " By " + by + " the password does not expire."
+	default:
+		c.Why += fmt.Sprintf(" By %s a password expires after %s.", by, providers.FormatDuration(policy.MaxAge))
+	}
+	if at := e.account.PasswordExpires; !at.IsZero() {
+		c.Why += fmt.Sprintf(" This one does on %s.", at.UTC().Format(time.RFC3339))
+	}
+	c.Why = strings.TrimSpace(c.Why)
+	return c
 }
 
 // exchanges is a controller that takes partial tickets; the locator looks for one

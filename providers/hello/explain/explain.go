@@ -59,7 +59,7 @@ type Provisioning struct {
 
 // SignIn is one sign-in by the Hello key, with the PIN.
 type SignIn struct {
-	To         string      `json:"to"` // "" is Windows itself
+	To         string      `json:"to"` // "" is Windows itself, "unlock" the user's session, where it unlocks otherwise than a sign-in ends
 	Flow       string      `json:"flow,omitempty"`
 	Verdict    access.Word `json:"verdict"`
 	Reason     string      `json:"reason"` // code of a reason; "success"
@@ -123,6 +123,9 @@ func Explain(w *hello.World, held Held, r Request) Explanation {
 	}
 	for _, to := range e.targets() {
 		out.SignIns = append(out.SignIns, e.signIn(to))
+	}
+	if e.lab.Unlocks(r.User, r.Device, hello.FactorPIN) {
+		out.SignIns = append(out.SignIns, e.signIn(access.ToUnlock))
 	}
 	out.Endings = e.endings()
 	return out

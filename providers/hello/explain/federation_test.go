@@ -137,7 +137,8 @@ func TestCertificateConditions(t *testing.T) {
 				a.NTAuth = false
 				o["authority.ca"] = a
 			},
-			"certificate_missing": nil,
+			"certificate_name_unknown": func(c *access.UserCertificate, _ map[string]any) { c.UPN = "al@contoso.com" },
+			"certificate_missing":      nil,
 		} {
 			o := federatedLab(flow)
 			cert := &access.UserCertificate{Raw: []byte("der"), Authority: "authority.ca", NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), Domain: "corp.contoso.com", UPN: "alice@contoso.com", SID: "S-1-5-21-1-2-3-1104", ForLogon: true}

@@ -23,6 +23,10 @@ func (e *explaining) signIn(to string) SignIn {
 		s.Conditions = []Condition{{Name: "deployment", Needs: "The deployment is one that Windows Hello for Business has.", Verdict: NotMet, Code: "unsupported_deployment", Why: e.no.Reason, Mend: e.no.Hint}}
 		return s
 	}
+	if to == access.ToUnlock {
+		s.Conditions = append(e.credentialConditions(), e.unlockConditions(v)...)
+		return s
+	}
 	s.Conditions = slices.Concat(e.credentialConditions(), e.wayConditions(to, e.domainOf(to)), e.targetConditions(to))
 	if v.Word == access.Unknown && !e.unread {
 		s.conclude()
@@ -48,12 +52,23 @@ func (s *SignIn) conclude() {
 // wayConditions are those between the lock screen and what the target asks for
 // itself, in the order of the flow.
 func (e *explaining) wayConditions(to, domain string) []Condition {
-	near, none := e.inside(e.inSession()), e.d.In.Network == string(hello.NoNetwork)
+	near := e.inside(e.inSession())
+	lost, none := hello.Network(e.d.In.Network).Away()
+	if s := e.world.Services[to]; s != nil && hello.ServicePurpose(s.In) != "" && string(s.In.Domain) == domain {
+		to, domain = "", "" // it is reached by a certificate, not by what the sign-in brings
+	}
 	own := string(e.d.In.Domain)
 	var out []Condition
 	switch {
 	case !e.member():
-		out = e.tokenConditions()
+		switch {
+		case !none || e.shape.Join != hello.EntraJoined:
+			out = e.tokenConditions()
+		case to == "" || domain != "":
+			out = e.cachedSignIn(lost)
+		default:
+			out = append(e.cachedSignIn(lost), e.tokenConditions()...)
+		}
 		if domain != "" {
 			sight := e.lineOfSight(e.inside(e.inSession() || e.away()))
 			out = append(out, e.domainConditions(domain, &sight)...)
@@ -68,6 +83,8 @@ func (e *explaining) wayConditions(to, domain string) []Condition {
 		}
 	case near:
 		out = e.domainConditions(own, nil)
+	case e.route.SignIn == hello.A5 && lost == "host_unreachable":
+		out = []Condition{e.gestureTicket(lost)}
 	default:
 		out = []Condition{e.cachedLogon()}
 	}
@@ -181,7 +198,7 @@ func (e *explaining) pinLooks() *Condition {
 func (e *explaining) unlockFactors() Condition {
 	owned := []string{hello.FactorPIN}
 	for _, g := range e.credential.Gestures {
-		if e.policy.SensorRefused(e.d.In, g) == "" {
+		if _, code := e.policy.ForSignIn(e.d.In, g, true, e.credential.Sensed[g]); code == "" {
 			owned = append(owned, g)
 		}
 	}
@@ -223,8 +240,9 @@ func trustOf(kept *access.CachedLogon) hello.Trust {
 // tokenConditions are the tenant's: a primary refresh token by the key.
 func (e *explaining) tokenConditions() []Condition {
 	tenant := string(e.tenant())
+	code, lost := hello.Network(e.d.In.Network).Away()
 	out := []Condition{
-		condition("tenant_in_sight", "The device reaches the tenant.", e.d.In.Network != string(hello.NoNetwork), "no_line_of_sight"),
+		condition("tenant_in_sight", "The device reaches the tenant.", !lost, code),
 		condition("tenant_account", "The user has an account in the tenant of the sign-in.", tenant != "" && string(e.u.In.Tenant) == tenant, "user_unknown"),
 	}
 	if e.credential.KeyID != "" {
@@ -292,24 +310,29 @@ func (e *explaining) applicationConditions(a *hello.Application) []Condition {
 	return out
 }
 
-// hasCertificate reports whether a certificate of a purpose is declared for the
-// user's enrollment on the device.
-func (e *explaining) hasCertificate(purpose string) bool {
-	for _, c := range e.world.Certificates {
-		held := e.world.Enrollments[string(c.In.Enrollment)]
-		if c.In.Purpose == purpose && held != nil && string(held.In.User) == e.User && string(held.In.Device) == e.Device {
-			return true
-		}
+// containerConditions are those of a service that takes a certificate of the Hello
+// container: that there is one, and what comes of showing it.
+func (e *explaining) containerConditions(s *hello.Service) []Condition {
+	purpose := hello.ServicePurpose(s.In)
+	has := slices.ContainsFunc(e.credential.Further, func(c *access.UserCertificate) bool { return c.Purpose == purpose })
+	out := []Condition{condition("service_certificate", "The Hello container has a certificate for the service.", has, "service_certificate_missing")}
+	if !has {
+		return out
 	}
-	return false
+	code, partly := e.lab.AtService(e.User, e.Device, s.Addr)
+	takes := condition("service_takes_certificate", "The service, and the domain that it asks, take the certificate and let the user in.", code == "", code)
+	if partly {
+		takes.Verdict = Partly
+	}
+	return append(out, takes)
 }
 
 func (e *explaining) serviceConditions(s *hello.Service) []Condition {
 	allowed := len(s.In.Authorize) == 0 || slices.Contains(s.In.Authorize, providers.Ref(e.User)) ||
 		slices.ContainsFunc(e.world.GroupsOf(e.User), func(g string) bool { return slices.Contains(s.In.Authorize, providers.Ref(g)) })
 	lets := condition("authorized", "The service lets the user in.", allowed, "service_refused")
-	if purpose := hello.ServicePurpose(s.In); purpose != "" {
-		return []Condition{condition("service_certificate", "The Hello container has a certificate for the service.", e.hasCertificate(purpose), "service_certificate_missing"), lets}
+	if hello.ServicePurpose(s.In) != "" {
+		return e.containerConditions(s)
 	}
 	if s.In.Kind != spec.ServiceNTLM {
 		return []Condition{condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "domain_refused"), lets}
@@ -326,7 +349,7 @@ func (e *explaining) serviceConditions(s *hello.Service) []Condition {
 	return []Condition{
 		condition("ntlm_material", "The sign-in brought what NTLM answers with.", !e.account.NoPassword, "ntlm_without_password"),
 		condition("service_enabled", "The service's account is enabled.", s.In.Enabled, "service_refused"),
-		condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code),
+		e.byPolicy(condition("password_current", "The user's password in the domain is not over: NTLM asks, though nobody types it.", !over, code)),
 		condition("not_protected", "The user is not in Protected Users, whom NTLM refuses.", !protected, "service_refused"),
 		lets,
 	}

@@ -44,7 +44,7 @@ type machine struct {
 
 func platform(t *testing.T) machine {
 	tpmtest.NeedsSimulator(t)
-	p := tpmtest.NewPool(t, 1)
+	p := tpmtest.NewLabPool(t, 1)
 	b, err := p.Take(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)

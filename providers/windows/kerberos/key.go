@@ -31,13 +31,12 @@ type Key struct {
 }
 
 // KeySubject is how Windows names the certificate around a Hello key, by what
-// its certificate stores show (no document says it): the user's SID, the key's
-// name in the container, and whose key it is.
+// its certificate stores show (no document says it): the user's SID, the key's id,
+// and what it is called in the container, which says whose key it was when it was
+// made.
 //
 //	S-1-5-21-…-1104/<key>/login.windows.net/<tenant>/alice@contoso.com
-func KeySubject(sid, key, tenant, upn string) string {
-	return sid + "/" + key + "/login.windows.net/" + tenant + "/" + upn
-}
+func KeySubject(sid, key, name string) string { return sid + "/" + key + "/" + name }
 
 // SelfSigned makes the certificate around a key (KEY-23). Its life has no bounds
 // (RFC 5280 4.1.2.5), as whose clock is wrong is for the request's time to tell.

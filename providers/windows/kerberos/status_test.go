@@ -85,7 +85,7 @@ func TestSelfSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject := KeySubject("S-1-5-21-1-2-3-1104", "key", "tenant", "alice@contoso.com")
+	subject := KeySubject("S-1-5-21-1-2-3-1104", "key", "login.windows.net/tenant/alice@contoso.com")
 	if subject != "S-1-5-21-1-2-3-1104/key/login.windows.net/tenant/alice@contoso.com" {
 		t.Error(subject)
 	}

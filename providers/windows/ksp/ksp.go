@@ -125,6 +125,12 @@ type Provider interface {
 	// is therefore guarded against guessing: by the TPM's lockout or by a slow derivation.
 	Seal(ctx context.Context, data, auth []byte) (Sealed, error)
 	Unseal(ctx context.Context, s Sealed, auth []byte) ([]byte, error)
+	// SealToMachine keeps at most 128 bytes for whatever runs on the device, and for
+	// nothing elsewhere: there is no authorization value, and so nothing to guess.
+	SealToMachine(ctx context.Context, data []byte) (Sealed, error)
+	// UnsealFromMachine gives them back. What was sealed on another device, under
+	// an authorization value, or was changed since, is ErrForeignKey.
+	UnsealFromMachine(ctx context.Context, s Sealed) ([]byte, error)
 	// ImportHMAC takes in a symmetric key, which from then on only HMAC uses.
 	ImportHMAC(ctx context.Context, secret []byte) (Sealed, error)
 	// HMAC returns HMAC-SHA256 of data under an imported key.

@@ -16,6 +16,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hellolab/providers/wire/rsakey"
 	"io"
 )
 
@@ -31,7 +32,7 @@ import (
 //
 //	offset  size  content
 //	0       1     form: 1
-//	1       1     kind: 1 key, 2 data sealed under a person's secret, 3 HMAC key
+//	1       1     kind: 1 key, 2 data sealed under a person's secret, 3 HMAC key, 4 data sealed to the machine
 //	2       12    nonce
 //	14      n     AES-256-GCM under the machine key, form and kind as additional data, of:
 //	                4   PBKDF2 iterations, big-endian; 0: HKDF, 0xFFFFFFFF: no authorization value
@@ -64,10 +65,11 @@ func NewSoftware(machineKey []byte, rand io.Reader) (*SoftwareProvider, error) {
 var _ Provider = (*SoftwareProvider)(nil)
 
 const (
-	blobForm   = 1
-	kindKey    = 1
-	kindSealed = 2
-	kindHMAC   = 3
+	blobForm    = 1
+	kindKey     = 1
+	kindSealed  = 2
+	kindHMAC    = 3
+	kindMachine = 4
 
 	noAuth = 0xFFFFFFFF
 )
@@ -161,7 +163,7 @@ func (s *SoftwareProvider) CreateKey(_ context.Context, use Use, auth []byte) (K
 	var public crypto.PublicKey
 	switch use {
 	case Sign, UserSign, Decrypt:
-		k, err := rsa.GenerateKey(s.rand, 2048)
+		k, err := rsakey.New(s.rand, 2048)
 		if err != nil {
 			return Key{}, err
 		}
@@ -301,6 +303,21 @@ func (s *SoftwareProvider) Seal(_ context.Context, data, auth []byte) (Sealed, e
 // Unseal implements Provider.
 func (s *SoftwareProvider) Unseal(_ context.Context, k Sealed, auth []byte) ([]byte, error) {
 	return s.unwrap(k.Storage, kindSealed, k.Blob, auth)
+}
+
+// SealToMachine implements Provider.
+func (s *SoftwareProvider) SealToMachine(_ context.Context, data []byte) (Sealed, error) {
+	blob, err := s.wrap(kindMachine, data, nil, 0)
+	return Sealed{Storage: Software, Blob: blob}, err
+}
+
+// UnsealFromMachine implements Provider.
+func (s *SoftwareProvider) UnsealFromMachine(_ context.Context, k Sealed) ([]byte, error) {
+	data, err := s.unwrap(k.Storage, kindMachine, k.Blob, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForeignKey, err)
+	}
+	return data, nil
 }
 
 // ImportHMAC implements Provider.

@@ -85,6 +85,32 @@ func TestSoftwareKeys(t *testing.T) {
 // TestKDFParameters: what a protector without a TPM stores names its slow
 // derivation. Fault 59, against a stolen state file: BenchmarkGuess says what a
 // guess costs.
+// What is sealed to the machine opens there, and there alone; it is no one's
+// secret, and no one's secret passes for it.
+func TestSealToMachine(t *testing.T) {
+	s, ctx := provider(t), t.Context()
+	sealed, err := s.SealToMachine(ctx, []byte("a database's key"))
+	if err != nil || sealed.Storage != Software || bytes.Contains(sealed.Blob, []byte("key")) {
+		t.Fatalf("%+v, %v", sealed, err)
+	}
+	if got, err := s.UnsealFromMachine(ctx, sealed); err != nil || string(got) != "a database's key" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := provider(t).UnsealFromMachine(ctx, sealed); !errors.Is(err, ErrForeignKey) {
+		t.Errorf("another machine: %v", err)
+	}
+	if _, err := s.Unseal(ctx, sealed, []byte("1872")); err == nil {
+		t.Error("it opens as a person's")
+	}
+	persons, err := s.Seal(ctx, []byte("secrets"), []byte("1872"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UnsealFromMachine(ctx, persons); !errors.Is(err, ErrForeignKey) {
+		t.Errorf("a person's: %v", err)
+	}
+}
+
 func TestKDFParameters(t *testing.T) {
 	s := provider(t)
 	seed.Proves(t, "CT-13")

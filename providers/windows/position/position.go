@@ -7,6 +7,7 @@
 //	vpn, up    yes                     yes                              from onsite or the internet
 //	vpn, down  yes                     no                               from the internet
 //	internet   yes                     no                               from the internet
+//	captive    what a portal answers   no                               what a portal answers
 //	none       no                      no                               no
 //
 // An authority's other ports (enrollment) are the domain's, like its
@@ -36,6 +37,7 @@ const (
 	Onsite   = "onsite"
 	VPN      = "vpn"
 	Internet = "internet"
+	Captive  = "captive" // on the internet, behind a captive portal at which nobody has signed in
 	None     = "none"
 )
 
@@ -82,7 +84,8 @@ type Zone struct {
 	From   []string // of the domain, but opened to these places: "onsite", "internet", "dc"
 }
 
-// Open says whether the rule opens a zone to a position.
+// Open says whether the rule opens a zone to a position; behind a captive portal it
+// is the portal that then answers.
 func (p Position) Open(z Zone) bool {
 	switch {
 	case p.Place == None:
@@ -92,7 +95,7 @@ func (p Position) Open(z Zone) bool {
 	case z.From == nil:
 		return p.Inside()
 	}
-	away := p.Place == VPN || p.Place == Internet
+	away := p.Place == VPN || p.Place == Internet || p.Place == Captive
 	return p.Inside() && slices.Contains(z.From, Onsite) || away && slices.Contains(z.From, Internet)
 }
 
@@ -189,18 +192,22 @@ type Network struct {
 	providers.Network // of the lab
 
 	Objects  providers.Objects
+	Waiter   providers.Waiter
 	Position Position
 }
 
 // Of returns the network of the machine that env is of.
 func Of(env providers.Env, p Position) Network {
-	return Network{Network: env.Network, Objects: env.Objects, Position: p}
+	return Network{Network: env.Network, Objects: env.Objects, Waiter: env.Waiter, Position: p}
 }
 
 // Dial implements providers.Network.
 func (n Network) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
 	if err := n.Sees(host, port); err != nil {
 		return nil, err
+	}
+	if n.Position.Place == Captive {
+		return n.portal(host, port)
 	}
 	return n.Network.Dial(ctx, host, port)
 }
@@ -209,6 +216,9 @@ func (n Network) Dial(ctx context.Context, host string, port int) (net.Conn, err
 func (n Network) DialPacket(ctx context.Context, host string, port int) (net.Conn, error) {
 	if err := n.Sees(host, port); err != nil {
 		return nil, err
+	}
+	if n.Position.Place == Captive {
+		return nil, &Unanswered{host, port}
 	}
 	return n.Network.DialPacket(ctx, host, port)
 }

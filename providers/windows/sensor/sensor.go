@@ -35,7 +35,25 @@ type Template struct {
 	Wrapped []byte `json:"wrapped"` // AES-256-GCM, kind and SID as additional data
 }
 
-// Sample is what the sensor of a kind sees of a person.
+// TemplateSize is the size of a template in a sensor's database.
+const TemplateSize = saltSize + SecretSize + 16
+
+const saltSize = 16
+
+// Bytes is the template as its sensor's database has it: salt, then what is
+// wrapped. The database knows whose it is.
+func (t Template) Bytes() []byte { return append(append([]byte(nil), t.Salt...), t.Wrapped...) }
+
+// ParseTemplate reads the template of a person in the database of a sensor.
+func ParseTemplate(kind, sid string, b []byte) (Template, error) {
+	if len(b) != TemplateSize {
+		return Template{}, fmt.Errorf("a template of %d bytes", len(b))
+	}
+	return Template{Kind: kind, SID: sid, Salt: b[:saltSize:saltSize], Wrapped: b[saltSize:]}, nil
+}
+
+// Sample is what the sensor of a kind sees of a person, by what never changes of
+// them: a SID.
 func Sample(kind, person string) []byte {
 	s := sha256.Sum256([]byte("trait\x00" + kind + "\x00" + strings.ToLower(person)))
 	return s[:]
@@ -43,19 +61,27 @@ func Sample(kind, person string) []byte {
 
 // Enroll makes a template of a sample, and the secret it guards.
 func Enroll(rand io.Reader, kind, sid string, sample []byte) (Template, []byte, error) {
-	fresh := make([]byte, 16+SecretSize)
-	if _, err := io.ReadFull(rand, fresh); err != nil {
+	secret := make([]byte, SecretSize)
+	if _, err := io.ReadFull(rand, secret); err != nil {
 		return Template{}, nil, fmt.Errorf("enroll %s: %w", kind, err)
 	}
-	t := Template{Kind: kind, SID: sid, Salt: fresh[:16:16]}
-	secret := fresh[16:]
+	t, err := EnrollFor(rand, kind, sid, sample, secret)
+	return t, secret, err
+}
+
+// EnrollFor makes a template of a sample that guards a secret which there is.
+func EnrollFor(rand io.Reader, kind, sid string, sample, secret []byte) (Template, error) {
+	t := Template{Kind: kind, SID: sid, Salt: make([]byte, saltSize)}
+	if _, err := io.ReadFull(rand, t.Salt); err != nil {
+		return Template{}, fmt.Errorf("enroll %s: %w", kind, err)
+	}
 	aead, err := t.cipher(sample)
 	if err != nil {
-		return Template{}, nil, err
+		return Template{}, err
 	}
 	// The key is used once, for this message: its nonce may be constant.
 	t.Wrapped = aead.Seal(nil, make([]byte, aead.NonceSize()), secret, t.additional())
-	return t, secret, nil
+	return t, nil
 }
 
 // Match returns the secret when sample is of the enrolled person, else ErrNoMatch.

@@ -81,6 +81,9 @@ func (p *Pool) bake(w *process) (*Baked, error) {
 	}
 	b.Image = rec.bytes()
 	w.resident, w.clock = v, time.Time{}
+	if p.o.Shelf != nil {
+		p.o.Shelf.Made(b)
+	}
 	return b, nil
 }
 

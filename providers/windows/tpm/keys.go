@@ -351,6 +351,33 @@ func (t *TPM) Seal(ctx context.Context, data, auth []byte) (sealed ksp.Sealed, e
 	return t.keep(ctx, sealTemplate(true), data, auth)
 }
 
+// SealToMachine implements ksp.Provider. The object has no authorization value and
+// is outside the lockout, so that wrong PINs keep nobody from it.
+func (t *TPM) SealToMachine(ctx context.Context, data []byte) (ksp.Sealed, error) {
+	return t.keep(ctx, sealTemplate(false), data, nil)
+}
+
+// UnsealFromMachine implements ksp.Provider. What comes back is encrypted on its way.
+// That the TPM does not take an object tells that it was changed.
+func (t *TPM) UnsealFromMachine(ctx context.Context, sealed ksp.Sealed) (data []byte, err error) {
+	err = t.with(ctx, sealed.Storage, sealed.Blob, func(s *session, l *loaded) error {
+		data, err = unseal(l, s.cover(response))
+		return err
+	})
+	if of := (tpm2.TPMFmt1Error{}); errors.As(err, &of) || errors.Is(err, errBlob) {
+		err = fmt.Errorf("%w: %w", ksp.ErrForeignKey, err)
+	}
+	return data, err
+}
+
+func unseal(l *loaded, a tpm2.Session) ([]byte, error) {
+	rsp, err := tpm2.Unseal{ItemHandle: l.auth(a)}.Execute(l.s)
+	if err != nil {
+		return nil, err
+	}
+	return rsp.OutData.Buffer, nil
+}
+
 // ImportHMAC implements ksp.Provider. The key came in the clear and is in the
 // TPM from here on.
 func (t *TPM) ImportHMAC(ctx context.Context, secret []byte) (ksp.Sealed, error) {
@@ -375,12 +402,8 @@ func (t *TPM) keep(ctx context.Context, tpl tpm2.TPMTPublic, data, auth []byte) 
 // Unseal implements ksp.Provider.
 func (t *TPM) Unseal(ctx context.Context, sealed ksp.Sealed, auth []byte) (data []byte, err error) {
 	err = t.with(ctx, sealed.Storage, sealed.Blob, func(s *session, l *loaded) error {
-		rsp, err := tpm2.Unseal{ItemHandle: l.auth(s.prove(auth, response))}.Execute(s)
-		if err != nil {
-			return err
-		}
-		data = rsp.OutData.Buffer
-		return nil
+		data, err = unseal(l, s.prove(auth, response))
+		return err
 	})
 	return data, err
 }

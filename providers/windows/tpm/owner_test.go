@@ -66,3 +66,39 @@ func TestLockOut(t *testing.T) {
 		t.Errorf("after it forgot: %q, %v", data, err)
 	}
 }
+
+// What is sealed to the machine opens there while PINs are locked out, and nowhere
+// else; nor does it when one byte is changed.
+func TestSealToMachine(t *testing.T) {
+	p := newPool(t, 1)
+	c := newClock()
+	d, other := newDevice(t, p, "device.a", c), newDevice(t, p, "device.b", c)
+	ctx := t.Context()
+	sealed, err := d.SealToMachine(ctx, []byte("a database's key"))
+	if err != nil || sealed.Storage != ksp.TPM || bytes.Contains(sealed.Blob, []byte("key")) {
+		t.Fatalf("%+v, %v", sealed, err)
+	}
+	if err := d.LockOut(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.UnsealFromMachine(ctx, sealed); err != nil || string(got) != "a database's key" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := other.UnsealFromMachine(ctx, sealed); !errors.Is(err, ksp.ErrForeignKey) {
+		t.Errorf("another TPM: %v", err)
+	}
+	for i := range sealed.Blob {
+		changed := ksp.Sealed{Storage: ksp.TPM, Blob: bytes.Clone(sealed.Blob)}
+		changed.Blob[i] ^= 0x20
+		if _, err := d.UnsealFromMachine(ctx, changed); !errors.Is(err, ksp.ErrForeignKey) {
+			t.Errorf("byte %d: %v", i, err)
+		}
+	}
+	persons, err := other.Seal(ctx, []byte("secrets"), []byte("1872"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.UnsealFromMachine(ctx, persons); err == nil {
+		t.Error("a person's opens without them")
+	}
+}

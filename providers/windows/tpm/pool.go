@@ -27,6 +27,16 @@ type Options struct {
 	Ahead   int       // TPMs baked ahead at most; 0 means 32
 	Rand    io.Reader // names of images; nil means crypto/rand
 	Log     *slog.Logger
+
+	// Shelf, when set, is asked for a TPM before one is baked.
+	Shelf Shelf
+}
+
+// Shelf has TPMs that were baked before. It gives each to one pool only, and
+// once. Its methods are safe for concurrent use.
+type Shelf interface {
+	Take() *Baked // nil: none is there
+	Made(*Baked)  // the pool has baked one
 }
 
 // Pool runs the TPMs of all devices on a few worker processes. Few of them work
@@ -263,10 +273,13 @@ func (p *Pool) pump() {
 
 func (p *Pool) bakeAhead() {
 	defer p.bakers.Done()
-	w, err := p.pick(version{})
-	var b *Baked
-	if err == nil {
-		b, err = p.bake(w)
+	b := p.shelved()
+	var w *process
+	var err error
+	if b == nil {
+		if w, err = p.pick(version{}); err == nil {
+			b, err = p.bake(w)
+		}
 	}
 	p.mu.Lock()
 	p.baking--
@@ -283,7 +296,16 @@ func (p *Pool) bakeAhead() {
 		p.release(w)
 	} else {
 		<-p.slots
+		p.pump()
 	}
+}
+
+// shelved returns a TPM from the shelf, or nil.
+func (p *Pool) shelved() *Baked {
+	if p.o.Shelf == nil {
+		return nil
+	}
+	return p.o.Shelf.Take()
 }
 
 // Take returns a manufactured TPM that no other device has: one baked ahead,
@@ -296,6 +318,9 @@ func (p *Pool) Take(ctx context.Context, now time.Time) (*Baked, error) {
 		b, p.baked = p.baked[n-1], p.baked[:n-1]
 	}
 	p.mu.Unlock()
+	if b == nil {
+		b = p.shelved()
+	}
 	if b == nil {
 		w, err := p.acquire(ctx, version{})
 		if err != nil {

@@ -32,6 +32,7 @@ const (
 // Account is what a service holds of an account besides its directory.
 type Account struct {
 	UPN         string `json:"upn"`
+	Former      string `json:"former_upn,omitempty"`   // name that it had: what the service holds under that moves
 	ImmutableID string `json:"immutable_id,omitempty"` // of a third party's; AD FS has the directory's
 	Name        string `json:"name,omitempty"`         // display name, of a third party's
 	Password    string `json:"password,omitempty"`     // of a third party's; never returned

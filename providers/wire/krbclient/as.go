@@ -211,6 +211,9 @@ func credential(reply *krb.KDCRep, part *krb.EncKDCRepPart) (krb.Credential, err
 type password struct {
 	secret string
 	info   []krb.ETypeInfo2Entry // what the KDC said, in its order
+
+	made krb.Key // with salt; the reply is under the key that the timestamp was under, most often
+	salt string
 }
 
 // Password is the pre-authentication by password. It serves one AS call.
@@ -267,7 +270,7 @@ func (p *password) key(r Request, etype int32) (krb.Key, error) {
 		if len(e.Params) > 0 && string(e.Params) != "\x00\x00\x10\x00" {
 			return krb.Key{}, wrong(krb.ErrPolicy, "The domain controller asks for an unusual number of rounds.")
 		}
-		return krb.StringToKey(e.EType, p.secret, e.Salt)
+		return p.derive(e.EType, e.Salt)
 	}
 	if etype == 0 && len(p.info) == 0 {
 		etype = body.ETypes[0]
@@ -275,5 +278,17 @@ func (p *password) key(r Request, etype int32) (krb.Key, error) {
 	if !slices.Contains(body.ETypes, etype) {
 		return krb.Key{}, krb.NewError(krb.ErrETypeNoSupport, "")
 	}
-	return krb.StringToKey(etype, p.secret, salt)
+	return p.derive(etype, salt)
+}
+
+// derive makes a key of the password once: its 4096 rounds (RFC 3962 4) are most
+// of what a sign-in costs the client.
+func (p *password) derive(etype int32, salt string) (key krb.Key, err error) {
+	if !p.made.IsZero() && p.made.EType == etype && p.salt == salt {
+		return p.made, nil
+	}
+	if key, err = krb.StringToKey(etype, p.secret, salt); err == nil {
+		p.made, p.salt = key, salt
+	}
+	return key, err
 }

@@ -20,7 +20,11 @@ import (
 	"hellolab/providers/wire/krbclient"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/pac"
+	"hellolab/providers/wire/sid"
 )
+
+// ErrTaken says that a computer account is another server's.
+var ErrTaken = errors.New("the account is another server's")
 
 // Account is a computer account, with the password that only the computer
 // knows.
@@ -79,6 +83,26 @@ func (a *Account) Join(c *adldap.Conn, services ...string) (*adldap.Entry, error
 		return nil, err
 	}
 	return c.Read(name, "objectSid", "sAMAccountName")
+}
+
+// JoinMarked joins as Join does, and leaves mark in the account's description, by
+// which the server knows it again. ErrTaken when it is marked as another's.
+func (a *Account) JoinMarked(c *adldap.Conn, mark string, services ...string) (sid.SID, error) {
+	e, err := c.First(ldapmsg.EqualTo("sAMAccountName", a.Name()), "description")
+	if err != nil && !adldap.IsCode(err, ldapmsg.NoSuchObject) {
+		return sid.SID{}, err
+	}
+	if err == nil && e.Text("description") != mark && e.Text("description") != "" {
+		return sid.SID{}, ErrTaken
+	}
+	if e, err = a.Join(c, services...); err != nil {
+		return sid.SID{}, err
+	}
+	id, err := sid.Decode(e.Bytes("objectSid"))
+	if err != nil {
+		return sid.SID{}, err
+	}
+	return id, c.Replace(e.DN, adldap.Attributes{"description": {mark}, "operatingSystem": {"Windows Server 2022 Datacenter"}, "operatingSystemVersion": {"10.0 (20348)"}})
 }
 
 // Leave deletes the account.

@@ -22,6 +22,7 @@ import (
 
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/cms"
+	"hellolab/providers/wire/rsakey"
 	"hellolab/providers/wire/web"
 )
 
@@ -84,7 +85,7 @@ func (c *Client) Enroll(ctx context.Context, csr []byte) ([]*x509.Certificate, e
 
 // transport draws the key of one message, and certifies it itself.
 func (c *Client) transport() (*rsa.PrivateKey, *x509.Certificate, error) {
-	key, err := rsa.GenerateKey(c.Rand, 2048)
+	key, err := rsakey.New(c.Rand, 2048)
 	if err != nil {
 		return nil, nil, err
 	}

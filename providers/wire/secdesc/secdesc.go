@@ -1,14 +1,16 @@
 // Package secdesc is the codec of security descriptors as directories keep them
 // in nTSecurityDescriptor: an owner, a group, and a list of who has which right.
-// Only what decides over control access rights is here: entries that allow or
-// deny, for all rights or for one. Entries of other types are kept as they are.
+// Only what decides over rights to attributes and control access rights is here:
+// entries that allow or deny, for all or for one, and how children inherit them.
+// Entries of other types are kept as they are.
 //
 // Contract: what Parse takes, Marshal writes back with the same meaning; the
 // audit list is dropped. A descriptor without a list, which Windows reads as
 // everybody's, is refused.
 //
-// Sources: MS-DTYP 2.4.4 (entries), 2.4.5 (lists), 2.4.6 (descriptors); MS-ADTS
-// 5.1.3 (control access rights); MS-CRTD 2.5 (rights of certificate templates).
+// Sources: MS-DTYP 2.4.4 (entries), 2.4.5 (lists), 2.4.6 (descriptors), 2.5.3.4
+// (inheritance); MS-ADTS 5.1.3 (access checks); MS-CRTD 2.5 (rights of certificate
+// templates).
 package secdesc
 
 import (
@@ -29,14 +31,29 @@ const (
 	DenyObject  = 0x06 // ACCESS_DENIED_OBJECT_ACE
 )
 
+// Flags of entries.
+const (
+	ContainerInherit = 0x02 // children inherit it
+	noPropagate      = 0x04 // but not theirs
+	InheritOnly      = 0x08 // it is for children only
+	Inherited        = 0x10 // it came from a parent
+)
+
 // Bits of masks.
 const (
+	Self          = 0x00000008 // ADS_RIGHT_DS_SELF: a validated write
+	ReadProperty  = 0x00000010 // ADS_RIGHT_DS_READ_PROP
+	WriteProperty = 0x00000020 // ADS_RIGHT_DS_WRITE_PROP
 	ControlAccess = 0x00000100 // ADS_RIGHT_DS_CONTROL_ACCESS
 	// Read is what who may enroll holds besides: list, read properties, read control.
 	Read = 0x00020094
 	// All is every right that an administrator has of an object of the directory.
 	All = 0x000F01FF
 )
+
+// KeyCredentialLink is by which entries name the attribute msDS-KeyCredentialLink
+// (its schemaIDGUID, MS-ADA2).
+var KeyCredentialLink = guid.GUID{0x5b, 0x47, 0xd6, 0x0f, 0x60, 0x90, 0x40, 0xb2, 0x9f, 0x37, 0x2a, 0x4d, 0xe8, 0x8f, 0x30, 0x63}
 
 // Control access rights of certificate templates (MS-CRTD 2.5.1 and 2.5.2).
 var (
@@ -61,6 +78,7 @@ type Entry struct {
 type Descriptor struct {
 	Owner, Group sid.SID // zero: none
 	Entries      []Entry // in the order in which they decide
+	Protected    bool    // it inherits nothing (SE_DACL_PROTECTED)
 }
 
 // ErrSyntax is wrapped by every error of reading.
@@ -72,9 +90,10 @@ const (
 	maxSize    = 64 << 10 // bytes: a list's size is of 16 bits
 	maxEntries = 1024
 
-	header       = 20
-	daclPresent  = 0x0004
-	selfRelative = 0x8000
+	header        = 20
+	daclPresent   = 0x0004
+	daclProtected = 0x1000
+	selfRelative  = 0x8000
 
 	hasObject    = 1
 	hasInherited = 2
@@ -84,7 +103,7 @@ const (
 //
 //	 0  u8   revision, 1
 //	 1  u8   0
-//	 2  u16  control: DACL present, self-relative
+//	 2  u16  control: DACL present, DACL protected, self-relative
 //	 4  u32  offset of the owner; 0: none
 //	 8  u32  offset of the group
 //	12  u32  offset of the audit list
@@ -100,7 +119,7 @@ func Parse(b []byte) (*Descriptor, error) {
 	if control&daclPresent == 0 {
 		return nil, syntax("no list of rights")
 	}
-	d := &Descriptor{}
+	d := &Descriptor{Protected: control&daclProtected != 0}
 	for at, into := range map[int]*sid.SID{4: &d.Owner, 8: &d.Group} {
 		offset := binary.LittleEndian.Uint32(b[at:])
 		if offset == 0 {
@@ -207,17 +226,39 @@ func parseEntry(b []byte) (Entry, error) {
 	return e, nil
 }
 
+// Parts of a descriptor (SECURITY_INFORMATION, MS-DTYP 2.4.7).
+const (
+	PartOwner = 1
+	PartGroup = 2
+	PartList  = 4
+)
+
 // Marshal writes the descriptor as Parse reads it. More entries than a list of
 // 64 kB holds are an error.
 func (d *Descriptor) Marshal() ([]byte, error) {
+	return d.MarshalParts(PartOwner | PartGroup | PartList)
+}
+
+// MarshalParts is Marshal of some parts; one without a list Parse does not read.
+func (d *Descriptor) MarshalParts(parts uint32) ([]byte, error) {
 	b := make([]byte, header)
 	b[0] = 1
-	binary.LittleEndian.PutUint16(b[2:], selfRelative|daclPresent)
+	control := uint16(selfRelative)
+	if parts&PartList != 0 {
+		control |= daclPresent
+	}
+	if parts&PartList != 0 && d.Protected {
+		control |= daclProtected
+	}
+	binary.LittleEndian.PutUint16(b[2:], control)
 	for i, s := range []sid.SID{d.Owner, d.Group} {
-		if !s.IsZero() {
+		if !s.IsZero() && parts&(PartOwner<<i) != 0 {
 			binary.LittleEndian.PutUint32(b[4+4*i:], uint32(len(b)))
 			b = append(b, s.Bytes()...)
 		}
+	}
+	if parts&PartList == 0 {
+		return b, nil
 	}
 	binary.LittleEndian.PutUint32(b[16:], uint32(len(b)))
 	list := []byte{4, 0, 0, 0, 0, 0, 0, 0}
@@ -259,14 +300,18 @@ func (e *Entry) marshal() []byte {
 	return b
 }
 
-// inheritOnly is the flag of an entry that is for children only.
-const inheritOnly = 0x08
-
 // Allows says whether somebody with these identifiers has a control access
 // right: the first entry about it decides, and without one nobody has it.
 func (d *Descriptor) Allows(right guid.GUID, identifiers []sid.SID) bool {
+	return d.Permits(ControlAccess, identifiers, right)
+}
+
+// Permits says whether somebody with these identifiers has the right of one bit
+// to an object: an attribute, by itself or by the property set that it is in. The
+// first entry about it decides, and without one nobody has it.
+func (d *Descriptor) Permits(bit uint32, identifiers []sid.SID, object ...guid.GUID) bool {
 	for _, e := range d.Entries {
-		if e.Flags&inheritOnly != 0 || e.Mask&ControlAccess == 0 || !e.Object.IsZero() && e.Object != right || !slices.Contains(identifiers, e.SID) {
+		if e.Flags&InheritOnly != 0 || e.Mask&bit == 0 || !e.Object.IsZero() && !slices.Contains(object, e.Object) || !slices.Contains(identifiers, e.SID) {
 			continue
 		}
 		switch e.Type {
@@ -277,6 +322,33 @@ func (d *Descriptor) Allows(right guid.GUID, identifiers []sid.SID) bool {
 		}
 	}
 	return false
+}
+
+// Own are the entries that an object does not have from a parent.
+func (d *Descriptor) Own() []Entry {
+	return slices.DeleteFunc(slices.Clone(d.Entries), func(e Entry) bool { return e.Flags&Inherited != 0 })
+}
+
+// Heritable are the entries that a child of a class inherits, as it has them. One
+// for children of other classes it only hands on.
+func (d *Descriptor) Heritable(class guid.GUID) []Entry {
+	var out []Entry
+	for _, e := range d.Entries {
+		if e.Flags&ContainerInherit == 0 {
+			continue
+		}
+		e.Flags = e.Flags&^InheritOnly | Inherited
+		switch foreign := !e.Inherited.IsZero() && e.Inherited != class; {
+		case e.Flags&noPropagate != 0 && foreign:
+			continue
+		case e.Flags&noPropagate != 0:
+			e.Flags &^= ContainerInherit | noPropagate
+		case foreign:
+			e.Flags |= InheritOnly
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // Grant gives somebody a control access right, and says whether it was not

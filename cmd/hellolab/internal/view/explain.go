@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"hellolab/providers/hello"
+	"hellolab/providers/hello/access"
 	"hellolab/providers/hello/explain"
 )
 
@@ -157,6 +158,9 @@ func (e *explainWriter) signIn(s explain.SignIn, told map[explain.Condition]bool
 		to = "Windows"
 	}
 	head := fmt.Sprintf("Sign-in to %s: %s", to, s.Verdict)
+	if to == access.ToUnlock {
+		head = fmt.Sprintf("Unlock of the session: %s", s.Verdict)
+	}
 	if s.Reason != "" && s.Reason != hello.Success {
 		head += ", " + s.Reason
 	}

@@ -103,7 +103,7 @@ func nowWord(v impact.Verdict) string {
 
 // doing is what people have to do, as part of a line.
 var doing = map[string]string{
-	"change_pin": "change PIN", "wait_sync": "wait for sync", "needs_dc_line_of_sight": "go on site", "use_pin": "use the PIN",
+	"change_pin": "change PIN", "wait_sync": "wait for sync", "needs_dc_line_of_sight": "go on site", "use_pin": "use the PIN", "other_network": "use another network",
 	"reprovision": "provision anew", "change_password": "change password", "enroll": "provision",
 }
 
@@ -187,7 +187,7 @@ func clause(s string) string {
 type names map[string]string
 
 func namesOf(r *impact.Report) names {
-	n, taken := names{"": "Windows"}, map[string]string{}
+	n, taken := names{"": "Windows", "unlock": "unlock"}, map[string]string{}
 	for _, row := range r.Rows {
 		for _, addr := range slices.Concat(row.Users(), row.Devices(), row.To) {
 			if addr == "" || n[addr] != "" {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"hellolab/providers/conformance/ready"
 	"hellolab/providers/windows/tpm"
 	"hellolab/providers/windows/tpm/worker"
 )
@@ -46,3 +47,35 @@ func NewPool(t testing.TB, workers int, change ...func(*tpm.Options)) *tpm.Pool 
 	t.Cleanup(func() { p.Close() })
 	return p
 }
+
+// tpms are those of labs that have ended, as they were before a device had them.
+var tpms ready.Shelf[struct{}, tpm.Baked]
+
+// NewLabPool is NewPool for a lab: its devices get TPMs that no other lab has
+// and no device of this one ever had, but that were made for labs which have
+// ended: to bake them anew is most of what the tests of whole labs cost in
+// workers. A benchmark bakes its own.
+func NewLabPool(t testing.TB, workers int) *tpm.Pool {
+	t.Helper()
+	if _, measured := t.(*testing.B); measured {
+		return NewPool(t, workers)
+	}
+	loan := tpms.Lend()
+	t.Cleanup(loan.Return) // once the pool is closed
+	return NewPool(t, workers, func(o *tpm.Options) { o.Shelf = shelf{loan} })
+}
+
+// shelf is what a lab was lent, for its pool.
+type shelf struct {
+	*ready.Loan[struct{}, tpm.Baked]
+}
+
+func (s shelf) Take() *tpm.Baked {
+	b, ok := s.Loan.Take(struct{}{})
+	if !ok {
+		return nil
+	}
+	return &b
+}
+
+func (s shelf) Made(b *tpm.Baked) { s.Loan.Made(struct{}{}, *b) }
