@@ -319,30 +319,6 @@ check "s37" {
   expect = "not_work_account"
 }
 
-# No fault: a new key would be of no use before it is synchronized.
-check "s40" {
-  after = "31m"
-  provision {
-    user   = user.alice
-    device = device.desk
-    pin    = var.pin
-    reset  = true
-  }
-  expect = "pin_reset_not_allowed"
-}
-
-# The tenant's device goes on: there the key is new at once.
-check "s40_entra" {
-  after = "31m"
-  provision {
-    user   = user.alice
-    device = device.laptop
-    pin    = var.pin
-    reset  = true
-  }
-  expect = "success"
-}
-
 # Cloud AP tries for 126 seconds, and the ticket of the gesture lives 120.
 check "s41" {
   faults = [fault.s41_captive_portal]
@@ -371,6 +347,30 @@ check "s41_password" {
     user     = user.alice
     device   = device.laptop
     password = var.password
+  }
+  expect = "success"
+}
+
+# No fault: a new key would be of no use before it is synchronized.
+check "s40" {
+  after = "31m"
+  provision {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+    reset  = true
+  }
+  expect = "pin_reset_not_allowed"
+}
+
+# The tenant's device goes on: there the key is new at once.
+check "s40_entra" {
+  after = "31m"
+  provision {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    reset  = true
   }
   expect = "success"
 }

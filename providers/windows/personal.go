@@ -1,8 +1,10 @@
 package windows
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -12,6 +14,7 @@ import (
 	"hellolab/providers/spec"
 	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/ksp"
+	"hellolab/providers/windows/sensor"
 	"hellolab/providers/wire/cng"
 	"hellolab/providers/wire/guid"
 	"hellolab/providers/wire/ngc"
@@ -39,14 +42,27 @@ func (r *machineRecord) makePersonal(in spec.Device, id guid.GUID) {
 		binary.LittleEndian.Uint32(w[0:]), binary.LittleEndian.Uint32(w[4:]), binary.LittleEndian.Uint32(w[8:]))
 }
 
-// holder is whose container a user's keys lie in, and who the sensors see when the
-// user sits at the device: the owner of a personal device is one person, whatever
-// accounts they have there.
+// holder is whose container a user's keys lie in.
 func (m *machine) holder(user person) string {
 	if m.personal() {
 		return m.rec.Owner
 	}
 	return user.sid
+}
+
+// face is who the sensors see when a user sits at the device: the owner of a
+// personal device is one person, whatever accounts they have there. Elsewhere a
+// person is known by the account, which may get another name.
+func (m *machine) face(user person) string { return m.holder(user) }
+
+// shows is a sample of a user, matched with their template. One that an earlier
+// version made knows the person by the account's name at that time.
+func (m *machine) shows(user person, tpl sensor.Template, shown []byte) ([]byte, error) {
+	secret, err := tpl.Match(shown)
+	if errors.Is(err, sensor.ErrNoMatch) && !m.personal() && bytes.Equal(shown, sensor.Sample(tpl.Kind, m.face(user))) {
+		return tpl.Match(sensor.Sample(tpl.Kind, user.upn))
+	}
+	return secret, err
 }
 
 // containerOf is the container that a user's keys lie in, if there is one.

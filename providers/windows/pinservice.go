@@ -156,7 +156,7 @@ func (p *provisioning) showGestures(c *container.Container) (lost []container.Ge
 			lost = append(lost, g)
 			continue
 		}
-		sample, err := p.w.Hands.answer(Prompt(g), sensor.Sample(string(g), p.holder(p.user)))
+		sample, err := p.w.Hands.answer(Prompt(g), sensor.Sample(string(g), p.face(p.user)))
 		if err != nil {
 			lost = append(lost, g)
 			continue

@@ -354,7 +354,7 @@ func (p *provisioning) enrollGestures() error {
 			t.refused(event.CXH, event.Sensor, local, "biometric_not_enrolled", "The application finds no sensor for the gesture.", err)
 			return err
 		}
-		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.holder(p.user), sensor.Sample(g, p.holder(p.user)))
+		tpl, secret, err := sensor.Enroll(p.env.Rand, g, p.holder(p.user), sensor.Sample(g, p.face(p.user)))
 		if err != nil {
 			return err
 		}

@@ -19,26 +19,24 @@ func (m *machine) releaseBySensor(ctx context.Context, user person, c *container
 	if err != nil {
 		return nil, err
 	}
-	tpl, found, err := m.earlierTemplate(ctx, string(g), m.holder(user))
-	who := m.earlierName(user)
-	if !found && err == nil {
-		who = m.holder(user)
-		tpl, err = m.template(ctx, at, who)
+	tpl, earlier, err := m.earlierTemplate(ctx, string(g), m.holder(user))
+	if !earlier && err == nil {
+		tpl, err = m.template(ctx, at, m.holder(user))
 	}
 	if err != nil {
 		return nil, err
 	}
-	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), who))
+	shown, err := m.w.Hands.answer(Prompt(g), sensor.Sample(string(g), m.face(user)))
 	if err != nil {
 		return nil, err
 	}
-	secret, err := tpl.Match(shown)
+	secret, err := m.shows(user, tpl, shown)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(secret)
-	if found {
-		if err := m.takeIn(ctx, at, m.holder(user), secret); err != nil {
+	if earlier {
+		if err := m.takeIn(ctx, at, user, secret); err != nil {
 			return nil, err
 		}
 	}

@@ -301,19 +301,11 @@ func (m *machine) earlierTemplate(ctx context.Context, gesture, holder string) (
 	return t, err == nil, err
 }
 
-// earlierName is who the sensors of earlier versions saw when a user sat there: on
-// a device of an organisation, the name of the account.
-func (m *machine) earlierName(user person) string {
-	if m.personal() {
-		return m.rec.Owner
-	}
-	return user.upn
-}
-
 // takeIn moves a template of an earlier version to the sensor at which it was just
 // used: of what the sensor sees of the person now, for the secret that it gave.
-func (m *machine) takeIn(ctx context.Context, s hello.Sensor, holder string, secret []byte) error {
-	t, err := sensor.EnrollFor(m.env.Rand, s.Kind, holder, sensor.Sample(s.Kind, holder), secret)
+func (m *machine) takeIn(ctx context.Context, s hello.Sensor, user person, secret []byte) error {
+	holder := m.holder(user)
+	t, err := sensor.EnrollFor(m.env.Rand, s.Kind, holder, sensor.Sample(s.Kind, m.face(user)), secret)
 	if err != nil {
 		return err
 	}

@@ -122,3 +122,29 @@ func TestFullSynchronizationIsTold(t *testing.T) {
 		}
 	}
 }
+
+// What is revoked, and in no list yet, is refused once nobody goes by an older one.
+func TestRevokedWithoutAList(t *testing.T) {
+	at := now.Add(20 * time.Hour)
+	for _, tt := range []struct {
+		pending func(*access.Facts)
+		code    string
+	}{
+		{func(f *access.Facts) { f.Domains[corp].Certificates["dc1"].RevokedBy = at }, "kdc_certificate_revoked"},
+		{func(f *access.Facts) { f.Machines[laptop].Credentials[alice].Certificates[0].RevokedBy = at }, "certificate_revoked"},
+	} {
+		w, f := world(t, federatedLab()), withCertificate(nil)
+		tt.pending(f)
+		r := access.Request{User: alice, Device: laptop, To: corp}
+		if v := access.Decide(w, f, r); v.Word != access.Allowed {
+			t.Errorf("%s before: %+v", tt.code, v)
+		}
+		said := false
+		for step := range f.Ahead(w, now.Add(48*time.Hour)) {
+			said = said || !step.From.After(at) && !step.To.Before(at)
+		}
+		if v := access.Decide(w, f.Later(w, at), r); v.Reason != tt.code || !said {
+			t.Errorf("%s then: %+v, in a step: %t", tt.code, v, said)
+		}
+	}
+}
