@@ -160,6 +160,7 @@ func (s *session) survey(ctx context.Context, l *lab.Lab) (*access.Facts, error)
 	if err := errors.Join(err, failed); err != nil {
 		return nil, err
 	}
+	surveyRevocations(ctx, env, facts)
 	return facts, surveyServers(ctx, env(""), facts)
 }
 

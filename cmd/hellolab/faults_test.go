@@ -19,8 +19,8 @@ import (
 const faultsDir = docsDir + "/faults" // the labs that docs/faults.md is tried out on
 
 // faultLabs are the labs there, by their folders: one in a managed tenant, one in a
-// tenant that is federated.
-var faultLabs = []string{".", "federation"}
+// tenant that is federated, one that device management rules.
+var faultLabs = []string{".", "federation", "scope"}
 
 // tried is how one check or run of the lab of faults ended.
 type tried struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -82,10 +83,28 @@ func (s *systems) signIn(ctx context.Context, env providers.Env, a check.Attempt
 
 // provision provisions for a check.
 func (s *systems) provision(ctx context.Context, env providers.Env, p check.Provisioning) (check.Verdict, error) {
+	if p.Reset {
+		return s.resetPIN(ctx, env, p)
+	}
 	v, err := s.windows.Provision(ctx, env, spec.Enrollment{
 		User: providers.Ref(p.User), Device: providers.Ref(p.Device), PIN: p.PIN, Gestures: p.Gestures,
 	})
 	return check.Verdict{Code: v.Code, Reason: v.Reason, Flow: v.Flow, Phase: v.Phase, ID: v.ID}, err
+}
+
+// resetPIN resets a PIN at the lock screen for a check: a session of the user is
+// locked first.
+func (s *systems) resetPIN(ctx context.Context, env providers.Env, p check.Provisioning) (check.Verdict, error) {
+	u, err := providers.Resolve[spec.User, spec.UserOut](env, providers.Ref(p.User))
+	if err != nil {
+		return check.Verdict{}, err
+	}
+	var none *windows.Refusal // there is no session
+	if err := s.windows.Lock(ctx, env, p.User, p.Device); err != nil && !errors.As(err, &none) {
+		return check.Verdict{}, err
+	}
+	v, err := s.windows.ResetPIN(ctx, env, windows.PINReset{User: p.User, Device: p.Device, New: p.PIN, Password: u.In.Password})
+	return verdict(v), err
 }
 
 // hands are what people do in checks and tests.

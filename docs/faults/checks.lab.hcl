@@ -351,6 +351,30 @@ check "s41_password" {
   expect = "success"
 }
 
+# No fault: a new key would be of no use before it is synchronized.
+check "s40" {
+  after = "31m"
+  provision {
+    user   = user.alice
+    device = device.desk
+    pin    = var.pin
+    reset  = true
+  }
+  expect = "pin_reset_not_allowed"
+}
+
+# The tenant's device goes on: there the key is new at once.
+check "s40_entra" {
+  after = "31m"
+  provision {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+    reset  = true
+  }
+  expect = "success"
+}
+
 check "s42" {
   faults = [fault.s42_deleted_in_tenant]
   sign_in {

@@ -57,7 +57,7 @@ func (h Hands) Try(ctx context.Context, l *lab.Lab, r *providers.Registry, secre
 		if err != nil {
 			return Verdict{}, err
 		}
-		return h.Provision(ctx, env, Provisioning{User: p.User, Device: p.Device, PIN: secret(p.PIN), Gestures: p.Gestures})
+		return h.Provision(ctx, env, Provisioning{User: p.User, Device: p.Device, PIN: secret(p.PIN), Gestures: p.Gestures, Reset: p.Reset})
 	}
 	return Verdict{}, errors.New("there is nothing to try")
 }

@@ -54,6 +54,7 @@ type Provisioning struct {
 	Device   string // address
 	PIN      providers.Secret
 	Gestures []string
+	Reset    bool // the user has Hello there, and resets a forgotten PIN at the lock screen
 }
 
 // Provision has a user provision Hello for real. env is that of the device,

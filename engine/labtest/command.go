@@ -69,6 +69,9 @@ func (r *runner) attempt(ctx context.Context, l *lab.Lab, now *evaluated, res *R
 	res.Did = "signed in"
 	if now.check.Provision != nil {
 		res.Did = "provisioned"
+		if now.check.Provision.Reset {
+			res.Did = "reset the PIN"
+		}
 	}
 	r.compare(res, v.Code, nil)
 	return verdictValue(v), nil

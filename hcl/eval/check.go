@@ -67,10 +67,11 @@ func SignInBlock(r *providers.Registry) providers.Block {
 
 // ProvisionBlock is the schema of provision.
 func ProvisionBlock() providers.Block {
+	reset := providers.Attr{Name: "reset", Doc: "whether the user has Hello there, forgot its PIN, and resets it at the lock screen; a session of the user is locked first.", Type: cty.Bool, Default: cty.False}
 	pin := text1("pin", "the PIN that the user chooses.")
 	pin.WriteOnly, pin.Required = true, true
 	enrolled := providers.Attr{Name: "gestures", Doc: "biometric gestures enrolled besides the PIN.", Type: cty.List(cty.String), Default: cty.NilVal, Enum: gestures}
-	return providers.Block{Attrs: []providers.Attr{refTo("user", "who provisions.", "user"), refTo("device", "on which device.", "device"), pin, enrolled}}
+	return providers.Block{Attrs: []providers.Attr{refTo("user", "who provisions.", "user"), refTo("device", "on which device.", "device"), pin, enrolled, reset}}
 }
 
 // RevokeBlock is the schema of revoke.
@@ -193,7 +194,7 @@ func (r *run) check(n *checkNode, sc *scope, s *session, diags *hcl.Diagnostics)
 	}
 	if n.Check.Provision != nil {
 		read(r.e.provisionDecoder(), n.Check.Provision, func(v cty.Value) {
-			c.Provision = &Provision{User: textOf(v, "user"), Device: textOf(v, "device"), PIN: v.GetAttr("pin"), Gestures: textsOf(v, "gestures"), Range: n.ProvisionRange}
+			c.Provision = &Provision{User: textOf(v, "user"), Device: textOf(v, "device"), PIN: v.GetAttr("pin"), Gestures: textsOf(v, "gestures"), Reset: boolOf(v, "reset"), Range: n.ProvisionRange}
 		})
 	}
 	if n.Check.Revoke != nil {
@@ -238,6 +239,11 @@ func textOf(v cty.Value, name string) string {
 		return ""
 	}
 	return s.AsString()
+}
+
+func boolOf(v cty.Value, name string) bool {
+	b, _ := v.GetAttr(name).Unmark()
+	return b.IsKnown() && !b.IsNull() && b.True()
 }
 
 func textsOf(v cty.Value, name string) (list []string) {

@@ -87,6 +87,7 @@ type Provision struct {
 	Device   string // address
 	PIN      cty.Value
 	Gestures []string
+	Reset    bool // a PIN that is forgotten
 	Range    hcl.Range
 }
 

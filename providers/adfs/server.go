@@ -121,9 +121,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, path string) {
 		s.exchange(w)
 	case path == strings.ToLower(adfs.PathFederationMetadata) && get:
 		s.describe(w, r)
-	case path == adfs.PathUserNameMixed && post:
+	case path == adfs.PathUserNameMixed && post && s.set.passwords():
 		s.trust(w, r, wstrust.Trust13, false)
-	case path == adfs.PathUserNameMixed2005 && post:
+	case path == adfs.PathUserNameMixed2005 && post && s.set.passwords():
 		s.trust(w, r, wstrust.Trust2005, false)
 	case path == adfs.PathWindowsTransport && post && s.set.adfs():
 		s.trust(w, r, wstrust.Trust13, true)

@@ -52,6 +52,9 @@ type settings struct {
 // adfs says whether the service is AD FS, which has a domain.
 func (s *settings) adfs() bool { return s.In.Kind == spec.FederationADFS }
 
+// passwords says whether the endpoints for user names and passwords are enabled.
+func (s *settings) passwords() bool { return s.In.Passwords == nil || *s.In.Passwords }
+
 // userGroups says whether Windows' sign-in may ask for the scope ugs.
 func (s *settings) userGroups() bool { return s.In.UserGroups == nil || *s.In.UserGroups }
 

@@ -23,9 +23,10 @@ const maxTrust = 64 << 10
 // endpoints are where requests for security tokens go.
 func (s *server) endpoints() []wstrust.Endpoint {
 	base := "https://" + s.set.Host
-	all := []wstrust.Endpoint{
-		{Version: wstrust.Trust13, URL: base + adfs.PathUserNameMixed},
-		{Version: wstrust.Trust2005, URL: base + adfs.PathUserNameMixed2005},
+	var all []wstrust.Endpoint
+	if s.set.passwords() {
+		all = append(all, wstrust.Endpoint{Version: wstrust.Trust13, URL: base + adfs.PathUserNameMixed},
+			wstrust.Endpoint{Version: wstrust.Trust2005, URL: base + adfs.PathUserNameMixed2005})
 	}
 	if s.set.adfs() {
 		all = append(all, wstrust.Endpoint{Version: wstrust.Trust13, Windows: true, URL: base + adfs.PathWindowsTransport},

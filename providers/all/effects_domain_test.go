@@ -157,7 +157,16 @@ var ofDomains = []effect{
 	{row: "C2", change: "the same, after two hours", edits: []edit{syncing(attrs{"interval": word("2h")}), makesBo}, ahead: 121 * time.Minute, sees: []sees{
 		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
 	}},
-	{row: "C3", change: "nothing is synchronized for seven days", why: "A cycle of the lab's Connect reads everything: there is no full synchronization that it would need. A timeline says when one would be asked for."},
+	{row: "C3", change: "nothing is synchronized for seven days, and one is enrolled", edits: []edit{syncing(attrs{"enabled": cty.False}), makesBo}, ahead: 8 * day, sees: append(waits("admin_fix", "C1"),
+		sees{on: laptop, to: tenantAddr, was: "allowed", is: "allowed"})},
+	{row: "C3", change: "the same, and then a cycle runs: one of the lab's reads everything", act: func(_ *testing.T, l *previewLab) { l.Advance(8 * day); l.cycle() },
+		given: func(l *previewLab) {
+			l.change("sync.hybrid", attrs{"enabled": cty.False})
+			l.Create(boDesk, makesBo.make)
+		}, sees: []sees{
+			{user: "user.bo", on: desk, was: "refused key_not_synced", is: "allowed"},
+			{on: desk, was: "allowed", is: "allowed"},
+		}},
 	{row: "C4", change: "Connect may not write keys, and one is enrolled", edits: []edit{syncing(attrs{"key_writeback_right": cty.False}), makesBo}, ahead: 3 * time.Hour, sees: waits("admin_fix", "")},
 	{row: "C5", change: "AdminSDHolder comes to protect a user: the key that the domain has", edits: []edit{administers(alice)}, ahead: 3 * time.Hour, sees: []sees{
 		{on: desk, was: "allowed", is: "allowed"},

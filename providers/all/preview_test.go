@@ -158,7 +158,7 @@ func predictAndRun(t *testing.T, random *rand.Rand, make func(*testing.T, *rand.
 	for range 16 {
 		r := all[random.IntN(len(all))]
 		p := access.Decide(is, l.facts(), r)
-		if p.Word == access.None {
+		if p.Word == access.None || p.Reason == "unsupported_deployment" { // nobody, or what a plan refuses
 			continue
 		}
 		if bad := agrees(p, l.try(r)); bad != "" {
@@ -210,7 +210,7 @@ func (l *previewLab) waitForCode(edits []edit) {
 // tryAny makes a sign-in, whatever comes of it, that a later one may depend on.
 func (l *previewLab) tryAny(r access.Request) {
 	w := l.world(l.records())
-	if access.Decide(w, l.facts(), r).Word != access.None {
+	if p := access.Decide(w, l.facts(), r); p.Word != access.None && p.Reason != "unsupported_deployment" {
 		l.try(r)
 	}
 }

@@ -261,3 +261,32 @@ func TestKeptTokens(t *testing.T) {
 		t.Error("another's token was taken for a wrong secret")
 	}
 }
+
+// A domain that is deleted by force renames its accounts; the first one stays.
+func TestForceDeleteDomain(t *testing.T) {
+	b := newBench(t, func(in *spec.Tenant) { in.Domains = append(in.Domains, "second.com") })
+	b.user("carol@second.com")
+	b.user("alice@second.com")
+	drop := func(domain string) error {
+		_, err := graph.Post[struct{}](t.Context(), b.admin, graph.ForceDelete{}, "domains", domain, "forceDelete")
+		return err
+	}
+	for _, domain := range []string{"contoso.com", "second.com", "third.com"} { // the first; one of whose names one is taken; none of the tenant's
+		if drop(domain) == nil {
+			t.Errorf("%s: deleted", domain)
+		}
+	}
+	b.must(b.admin.Delete(t.Context(), "users", "alice@second.com"))
+	b.must(drop("second.com"))
+	if got := b.lookup("carol@contoso.com"); got == nil {
+		t.Error("carol is not renamed")
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.login("/UserRealm/carol@second.com?api-version=1.0"), nil)
+	b.must(err)
+	if reply := b.send(req); !strings.Contains(string(reply.Body), `"account_type":"Unknown"`) {
+		t.Errorf("%s", reply.Body)
+	}
+	if got := b.server().cfg.Written; !slices.Equal(got, []string{"contoso.com"}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -48,6 +48,12 @@ func (s *server) graphDomains(w http.ResponseWriter, q graphRequest) error {
 	case len(q.path) == 2 && q.Method == http.MethodGet:
 		web.WriteJSON(w, http.StatusOK, domains[at])
 		return nil
+	case len(q.path) == 3 && q.Method == http.MethodPost && strings.EqualFold(q.path[2], "forceDelete"):
+		if err := s.forceDeleteDomain(q, cfg.Domains[at]); err != nil {
+			return err
+		}
+		noContent(w)
+		return nil
 	case len(q.path) >= 3 && strings.EqualFold(q.path[2], "federationConfiguration") && f != nil:
 		return s.graphFederation(w, q, cfg, f)
 	}

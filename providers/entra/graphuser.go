@@ -170,7 +170,7 @@ func validName(s string) bool {
 // allows, and one of the tenant's domains.
 func (s *server) validUPN(upn string) bool {
 	local, domain, ok := strings.Cut(upn, "@")
-	if !ok || local == "" || len(local) > 64 || !slices.Contains(s.cfg.Domains, strings.ToLower(domain)) || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") {
+	if !ok || local == "" || len(local) > 64 || !slices.Contains(*s.domains.Load(), strings.ToLower(domain)) || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") {
 		return false
 	}
 	for _, c := range []byte(local) {

@@ -192,7 +192,7 @@ func orFirst(s *server, servers []*server) *server {
 func choose(servers []*server, hints []string) *server {
 	for _, hint := range hints {
 		for _, s := range servers {
-			if hint == s.cfg.TenantID || slices.Contains(s.cfg.Domains, hint) || s.federatedWith(hint) {
+			if hint == s.cfg.TenantID || slices.Contains(*s.domains.Load(), hint) || s.federatedWith(hint) {
 				return s
 			}
 		}

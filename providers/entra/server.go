@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"hellolab/providers"
@@ -39,6 +40,8 @@ type server struct {
 	nonceKey []byte
 	guessKey []byte
 
+	domains *atomic.Pointer[[]string] // verified; fewer once one is deleted by force
+
 	subjectKey []byte
 	frontKey   []byte // of nonces made before it was known for which tenant; see front
 }
@@ -52,7 +55,8 @@ func newServer(env providers.Env, cfg config, ring *keyRing) (*server, error) {
 	if env.Rand == nil {
 		env.Rand = rand.Reader
 	}
-	s := &server{env: env, log: env.Log, cfg: cfg, home: at, signIn: at, hosts: at, tenant: tenant, seal: newSealer(tenant, ring.Seal, env.Rand)}
+	s := &server{env: env, log: env.Log, cfg: cfg, home: at, signIn: at, hosts: at, tenant: tenant, seal: newSealer(tenant, ring.Seal, env.Rand), domains: &atomic.Pointer[[]string]{}}
+	s.domains.Store(&cfg.Domains)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -99,7 +103,7 @@ func segments(path string) []string {
 
 // knowsTenant says whether a path segment names this tenant.
 func (s *server) knowsTenant(segment string) bool {
-	return segment == "common" || segment == "organizations" || segment == s.cfg.TenantID || slices.Contains(s.cfg.Domains, segment)
+	return segment == "common" || segment == "organizations" || segment == s.cfg.TenantID || slices.Contains(*s.domains.Load(), segment)
 }
 
 // emit tells what was decided.

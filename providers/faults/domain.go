@@ -55,7 +55,7 @@ func domainAdministration() []providers.Fault {
 		},
 		{
 			Name: "protected_by_adminsdholder", Targets: []string{"user"},
-			Doc:   "It is a member of Backup Operators, and AdminSDHolder protects it: Key Admins may not write the keys of its account, so neither Connect nor AD FS brings it a new one. What it ends with is an account that inherits its rights again.",
+			Doc:   "It is a member of Backup Operators, and AdminSDHolder protects it: Key Admins may not write the keys of its account, so neither Connect nor AD FS brings it a new one. When it ends, the account inherits its rights again.",
 			Begin: inDomain(protect),
 			End:   inDomain(unprotect),
 		},

@@ -23,6 +23,7 @@ func federations() []providers.Fault {
 		service("registration_authority_off", "It is no certificate registration authority.", "registration_authority", cty.False),
 		service("device_registration_off", "Its Enterprise Device Registration Service does not answer.", "device_registration", cty.False),
 
+		service("password_endpoints_off", "Its endpoints for user names and passwords by message (WS-Trust usernamemixed) are disabled, and its metadata names none.", "password_endpoints", cty.False),
 		service("scope_missing", "Windows' sign-in may not ask it for the scope ugs: the permission is missing, as AD FS of Windows Server 2019 can have it.", "ugs_scope", cty.False),
 
 		declared("not_in_ntauth", "The forest does not trust it for logon certificates: it is not in NTAuthCertificates.", "authority", map[string]cty.Value{"ntauth": cty.False}),

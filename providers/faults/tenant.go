@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"hellolab/providers"
 	"hellolab/providers/administer"
 	"hellolab/providers/spec"
@@ -51,6 +53,20 @@ func tenantAdministration() []providers.Fault {
 				_, err := graph.Post[struct{}](ctx, c, struct{}{}, at.collection, at.id, "revokeSignInSessions")
 				return err
 			}),
+		},
+		{
+			Name: "domain_removed", Targets: []string{"tenant"}, Lasting: true,
+			Doc:    "Its domain `domain` is removed by force: accounts with names of it are renamed to its first domain, and nobody knows the names that people go on typing.",
+			Params: []providers.Attr{{Name: "domain", Doc: "which of its domains; not the first.", Type: cty.String, Default: cty.NilVal, Required: true}},
+			Begin: func(ctx context.Context, b providers.Breaker, is providers.Broken) error {
+				c, err := tenantOf(ctx, b, providers.Ref(is.Target.Addr))
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				_, err = graph.Post[struct{}](ctx, c, graph.ForceDelete{}, "domains", strings.ToLower(is.Text("domain")), "forceDelete")
+				return err
+			},
 		},
 		{
 			Name: "kerberos_key_missing", Targets: []string{"trust"}, Lasting: true,

@@ -9,6 +9,8 @@ package hello
 var federationReasons = []Reason{
 	// The federation service.
 	{"federation_unreachable", "", "", "The federation service cannot be reached.", "See that it runs (enabled of the federation), and that the device is on a network."},
+	{"federation_without_password_endpoint", "0xC004848B", "AAD_CLOUDAP_E_HTTP_PASSWORD_URI_IS_EMPTY", "The federation service's metadata names no endpoint for passwords.", "Enable them: password_endpoints of the federation."},
+	{"upn_suffix_unknown", "0xC000005F", "STATUS_NO_SUCH_LOGON_SESSION", "The tenant does not know the domain of the user's name.", "Add the domain to domains of the tenant, or give the user a name of a domain that it has."},
 	{"federation_refused", "", "", "The federation service refused the sign-in.", "Read its reason in the trace."},
 	{"federation_unknown_account", "", "", "The federation service has no such account.", "AD FS signs in accounts of its domain: set domain on the user, or compare the user's upn with the directory's."},
 	{"adapter_not_registered", "", "", "A second factor is required, and the user has registered none with the federation service's adapter.", "Set mfa = \"totp\" on the user."},

@@ -123,7 +123,7 @@ func (f InForce) Proof() Setting[Trust] {
 	switch {
 	case certificate.Value:
 		return Setting[Trust]{CertTrust, certificate.Origin}
-	case cloud.Value:
+	case cloud.Value && !f.splitScopes():
 		return Setting[Trust]{CloudKerberos, cloud.Origin}
 	case cloud.Origin.Policy != "":
 		return Setting[Trust]{KeyTrust, cloud.Origin}
@@ -131,6 +131,14 @@ func (f InForce) Proof() Setting[Trust] {
 		return Setting[Trust]{KeyTrust, certificate.Origin}
 	}
 	return Setting[Trust]{KeyTrust, Origin{Default: docProof}}
+}
+
+// splitScopes reports whether device management turns Hello on in user scope and
+// cloud Kerberos trust in device scope, where Windows then does not look for it:
+// what administrators report (reading R73).
+func (f InForce) splitScopes() bool {
+	cloud, use := f.UseCloudTrustForOnPremAuth, f.UsePassportForWork
+	return cloud.Value && cloud.Origin.Level == DeviceCSP && use.Value && use.Origin.Level == UserCSP
 }
 
 // switched returns policies with the switches that the trusts they name need.

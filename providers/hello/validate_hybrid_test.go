@@ -360,7 +360,7 @@ func TestValidateHybrid(t *testing.T) {
 			l["policy.cloud"] = spec.Policy{Source: "mdm", Scope: "device", UseCloudTrustForOnPremAuth: ptr(true)}
 			delete(l, "enrollment.desk")
 			delete(l, "trust.key")
-		}, nil, []string{"enrollment.tablet device cloud_trust_missing?", "policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
+		}, nil, []string{"policy.cloud use_cloud_trust_for_on_prem_auth trust_scope_split?"}},
 		{"cloud switch in user scope", func(l lab) {
 			l["policy.u"] = spec.Policy{Source: "gpo", Scope: "user", UseCloudTrustForOnPremAuth: ptr(true)}
 		}, nil, []string{"policy.u use_cloud_trust_for_on_prem_auth device_only_setting"}},

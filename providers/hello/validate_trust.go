@@ -227,9 +227,9 @@ func (v *validation) proof(e *Enrollment, u *User, d *Device, route Route, polic
 		v.once("shadow "+cloud.Origin.Policy, cloud.Origin.Policy, "use_cloud_trust_for_on_prem_auth", "certificate_shadows_cloud_trust", "Switch without effect",
 			"%s turns certificate trust on, too, which wins over cloud Kerberos trust on %s. Turn one of them off.", certificate.Origin.Policy, d.Addr)
 	}
-	if cloud.Value && !certificate.Value && cloud.Origin.Level == DeviceCSP && use.Value && use.Origin.Level == UserCSP {
+	if policy.splitScopes() && !certificate.Value {
 		v.once("split "+cloud.Origin.Policy, cloud.Origin.Policy, "use_cloud_trust_for_on_prem_auth", "trust_scope_split", "Switches in two scopes",
-			"%s turns Hello on in user scope, and the cloud trust stands in device scope; administrators report that Windows then does not use it. Set use_passport_for_work in device scope, too.", use.Origin.Policy)
+			"%s turns Hello on in user scope, and the cloud trust stands in device scope; administrators report that Windows then does not use it, and so it is in the lab: the key itself is proven. Set use_passport_for_work in device scope, too.", use.Origin.Policy)
 	}
 	v.cloudTrust(e, u, route, policy)
 	v.certificateMissing(e, u, d, route, policy)

@@ -21,6 +21,7 @@ type Federation struct {
 	DeviceRegistration    bool `lab:"device_registration" default:"true" doc:"Of AD FS: whether the Enterprise Device Registration Service answers (Initialize-ADDeviceRegistration)."`
 	Enabled               bool `lab:"enabled" default:"true" doc:"Whether the service runs."`
 
+	Passwords  *bool `lab:"password_endpoints" default:"true" doc:"Whether its endpoints for a user name and a password by message are enabled (WS-Trust usernamemixed), by which Cloud AP has passwords checked (Enable-AdfsEndpoint)."`
 	UserGroups *bool `lab:"ugs_scope" default:"true" doc:"Of AD FS: whether Windows' sign-in may ask for the scope ugs, as it does for an enterprise primary refresh token (Set-AdfsApplicationPermission). AD FS of Windows Server 2019 can lack the permission, and refuses then (event 1021)."`
 
 	SigningVersion int                  `lab:"signing_version" default:"1" doc:"Announces a new token-signing certificate. Raise it, and apply makes one; the former stays published for the overlap."`

@@ -65,6 +65,7 @@ func (s *survey) certificate(leaf *x509.Certificate, d domainObject) *access.Cer
 		ForServer: slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth),
 		Named:     slices.ContainsFunc(leaf.DNSNames, func(n string) bool { return strings.EqualFold(n, d.In.DNSName) }),
 		Template:  spec.TemplateDomainController, Responder: len(leaf.OCSPServer) > 0,
+		Serial: leaf.SerialNumber.Text(16),
 	}
 	switch {
 	case c.ForKDC:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,10 @@ func (c *cloudAP) checkedElsewhere(ctx context.Context, p person, password provi
 	if err := strict.Unmarshal(reply.Body, &realm); err != nil {
 		return nil, fmt.Errorf("answer about the user's realm: %w", err)
 	}
-	if realm.AccountType != "Federated" || realm.Active == "" {
+	if realm.AccountType == "Unknown" {
+		return nil, refuse("upn_suffix_unknown", nil)
+	}
+	if realm.AccountType != "Federated" || realm.Metadata == "" {
 		return nil, fmt.Errorf("the tenant names no federation service of %q (%s)", realm.Domain, realm.AccountType)
 	}
 	f, err := federationOf(c.m.env, p)
@@ -91,21 +95,54 @@ func (c *cloudAP) checkedElsewhere(ctx context.Context, p person, password provi
 		return nil, err
 	}
 	who := identityProvider(f)
-	t.step(event.CloudAP, who, https, "password_to_federation", "Cloud AP sends user name and password to the federation service that the tenant named.",
-		message{"endpoint": realm.Active, "applies_to": saml.AudienceMicrosoftOnline, "user": p.upn})
-	edition := wstrust.Trust13
-	if strings.Contains(realm.Active, "/2005/") {
-		edition = wstrust.Trust2005
+	t.step(event.CloudAP, who, https, "endpoints_request", "Cloud AP asks the federation service that the tenant named where it takes passwords.", message{"metadata": realm.Metadata})
+	to, err := c.passwordEndpoint(ctx, realm)
+	if err != nil {
+		return nil, err
 	}
+	t.step(event.CloudAP, who, https, "password_to_federation", "Cloud AP sends user name and password to the federation service.",
+		message{"endpoint": to.URL, "applies_to": saml.AudienceMicrosoftOnline, "user": p.upn})
 	now := c.m.env.Now()
-	assertion, err := askSTS(ctx, c.m.env, c.http, realm.Active, "", &wstrust.Request{
-		Version: edition, AppliesTo: saml.AudienceMicrosoftOnline, Username: p.nameAt(who), Password: string(password), Created: now, Expires: now.Add(10 * time.Minute),
+	assertion, err := askSTS(ctx, c.m.env, c.http, to.URL, "", &wstrust.Request{
+		Version: to.Version, AppliesTo: saml.AudienceMicrosoftOnline, Username: p.nameAt(who), Password: string(password), Created: now, Expires: now.Add(10 * time.Minute),
 	})
 	if err != nil {
 		return nil, err
 	}
 	t.step(event.CloudAP, "", local, "assertion", "Cloud AP has the federation service's assertion for the tenant.", assertionMessage(assertion))
 	return assertion, nil
+}
+
+// passwordEndpoint is where a federation service takes user names and passwords, by
+// its own metadata: what the tenant named, if it is there, else the first.
+func (c *cloudAP) passwordEndpoint(ctx context.Context, realm userRealm) (wstrust.Endpoint, error) {
+	none := wstrust.Endpoint{}
+	if u, err := url.Parse(realm.Metadata); err != nil || u.Scheme != "https" {
+		return none, fmt.Errorf("the federation service has no secure metadata: %.80q", realm.Metadata)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, realm.Metadata, nil)
+	if err != nil {
+		return none, err
+	}
+	reply, err := web.Do(c.http, req)
+	if err != nil {
+		return none, farFromFederation(err)
+	}
+	if reply.Status != http.StatusOK {
+		return none, stopped(reply)
+	}
+	all, err := wstrust.ParseMetadata(reply.Body)
+	if err != nil {
+		return none, err
+	}
+	all = slices.DeleteFunc(all, func(e wstrust.Endpoint) bool { return e.Windows })
+	if len(all) == 0 {
+		return none, refuse("federation_without_password_endpoint", nil)
+	}
+	if i := slices.IndexFunc(all, func(e wstrust.Endpoint) bool { return e.URL == realm.Active }); i >= 0 {
+		return all[i], nil
+	}
+	return all[0], nil
 }
 
 // nameAt is what a person is called at a federation service: AD FS has the names of

@@ -22,6 +22,37 @@ check "s09" {
   expect = "no_enterprise_prt"
 }
 
+check "s43" {
+  faults = [fault.s43_domain_removed]
+  sign_in {
+    user     = user.finn
+    device   = device.laptop
+    password = var.password
+  }
+  expect = "upn_suffix_unknown"
+}
+
+check "s44" {
+  faults = [fault.s44_password_endpoints_off]
+  sign_in {
+    user     = user.alice
+    device   = device.laptop
+    password = var.password
+  }
+  expect = "federation_without_password_endpoint"
+}
+
+# The key needs no federation service.
+check "s44_hello" {
+  faults = [fault.s44_hello_password_endpoints_off]
+  sign_in {
+    user   = user.alice
+    device = device.laptop
+    pin    = var.pin
+  }
+  expect = "success"
+}
+
 check "s47" {
   faults = [fault.s47_not_in_ntauth]
   sign_in {

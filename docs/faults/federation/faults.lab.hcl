@@ -5,6 +5,22 @@ fault "s09_scope_missing" {
   target = federation.sts
 }
 
+fault "s43_domain_removed" {
+  kind   = "domain_removed"
+  target = tenant.contoso
+  domain = "fabrikam.com"
+}
+
+fault "s44_password_endpoints_off" {
+  kind   = "password_endpoints_off"
+  target = federation.sts
+}
+
+fault "s44_hello_password_endpoints_off" {
+  kind   = "password_endpoints_off"
+  target = federation.sts
+}
+
 fault "s47_not_in_ntauth" {
   kind   = "not_in_ntauth"
   target = authority.issuing

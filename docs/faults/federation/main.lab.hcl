@@ -31,7 +31,7 @@ federation "sts" {
 }
 
 tenant "contoso" {
-  domains        = ["contoso.com"]
+  domains        = ["contoso.com", "fabrikam.com"]
   authentication = "federated"
   federation     = federation.sts
 }
@@ -95,4 +95,12 @@ enrollment "alice_laptop" {
   user   = user.alice
   device = device.laptop
   pin    = var.pin
+}
+
+# Of the tenant's second domain.
+user "finn" {
+  upn      = "finn@fabrikam.com"
+  tenant   = tenant.contoso
+  domain   = domain.corp
+  password = var.password
 }

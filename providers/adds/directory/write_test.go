@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -323,4 +324,32 @@ func TestModel(outer *testing.T) {
 			}
 		}
 	})
+}
+
+// Who is renamed is found by the new user principal name, no more by the former, and
+// by what every account has without being given it: its own name in the domain's.
+// The keys of its password are those of the name at which it was set.
+func TestRenamedPrincipal(t *testing.T) {
+	l := newLab(t)
+	alice := l.person("alice")
+	before, err := l.Client(t.Context(), "alice@contoso.com", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for attribute, name := range map[string]string{"userPrincipalName": "alicia@fabrikam.com", "sAMAccountName": "alicia"} {
+		if err := l.modify(l.admin, alice, ldapmsg.ReplaceValues, attribute, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"Alicia@fabrikam.com", "alicia@corp.contoso.com", `alicia@CORP`} {
+		a, err := l.Client(t.Context(), name, true)
+		if err != nil || a.ID != before.ID || a.SID != before.SID || !reflect.DeepEqual(a.Keys, before.Keys) || a.Salt != before.Salt {
+			t.Errorf("%s: %+v, %v; before %+v", name, a, err, before)
+		}
+	}
+	for _, name := range []string{"alice@contoso.com", "alice@corp.contoso.com"} {
+		if a, err := l.Client(t.Context(), name, true); !errors.Is(err, directory.ErrNoAccount) {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
 }

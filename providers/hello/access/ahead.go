@@ -135,6 +135,7 @@ func (c *calendar) next(f *Facts) (at time.Time, ok bool) {
 		for _, k := range d.Certificates {
 			note(k.NotBefore)
 			note(k.NotAfter)
+			note(k.RevokedBy)
 			if at := c.world.Domains[addr]; at != nil && len((&planning{Facts: f, is: c.world}).issuing(at, k.Template)) > 0 {
 				note(k.renewal())
 			}
@@ -172,6 +173,7 @@ func (c *calendar) credential(note func(time.Time), user, device string, k *Cred
 	}
 	for _, c := range slices.Concat(k.Certificates, k.Further) {
 		note(c.NotAfter.Add(1)) // through its last instant it is good
+		note(c.RevokedBy)
 	}
 	if t := k.Ticket; t != nil {
 		note(t.Ends)

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +97,54 @@ func TestAheadCycles(t *testing.T) {
 	}
 	if up := f.Upkeeps(w); len(up) != 2 || up[1].What != access.Keys || up[1].Every != 0 || up[1].Why == "" {
 		t.Errorf("%+v", up)
+	}
+}
+
+// Effect C3: of a scheduler that is off it is said when Connect would ask for a full
+// synchronization, and of one that runs it is not.
+func TestFullSynchronizationIsTold(t *testing.T) {
+	off := change("sync.corp", func(s *spec.Sync) { s.Enabled = false })
+	for want, tt := range map[string]struct {
+		o    objects
+		last time.Time
+	}{
+		"From 2026-03-08 on, seven days":  {declared(off), now.AddDate(0, 0, -1)},
+		"Since 2026-02-28, seven days":    {declared(off), now.AddDate(0, 0, -9)},
+		"Its scheduler is off (enabled).": {declared(off), time.Time{}},
+		"":                                {declared(), now.AddDate(0, 0, -9)},
+	} {
+		f := held()
+		f.Syncs["sync.corp"] = access.Schedule{Cycles: access.Timing{Last: tt.last, Next: now.Add(time.Minute)}}
+		for _, u := range f.Upkeeps(world(t, tt.o)) {
+			if u.What == access.Cycles && (!strings.Contains(u.Why, want) || want == "" && u.Why != "" || tt.last.IsZero() && u.Why != want) {
+				t.Errorf("%q, want %q", u.Why, want)
+			}
+		}
+	}
+}
+
+// What is revoked, and in no list yet, is refused once nobody goes by an older one.
+func TestRevokedWithoutAList(t *testing.T) {
+	at := now.Add(20 * time.Hour)
+	for _, tt := range []struct {
+		pending func(*access.Facts)
+		code    string
+	}{
+		{func(f *access.Facts) { f.Domains[corp].Certificates["dc1"].RevokedBy = at }, "kdc_certificate_revoked"},
+		{func(f *access.Facts) { f.Machines[laptop].Credentials[alice].Certificates[0].RevokedBy = at }, "certificate_revoked"},
+	} {
+		w, f := world(t, federatedLab()), withCertificate(nil)
+		tt.pending(f)
+		r := access.Request{User: alice, Device: laptop, To: corp}
+		if v := access.Decide(w, f, r); v.Word != access.Allowed {
+			t.Errorf("%s before: %+v", tt.code, v)
+		}
+		said := false
+		for step := range f.Ahead(w, now.Add(48*time.Hour)) {
+			said = said || !step.From.After(at) && !step.To.Before(at)
+		}
+		if v := access.Decide(w, f.Later(w, at), r); v.Reason != tt.code || !said {
+			t.Errorf("%s then: %+v, in a step: %t", tt.code, v, said)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func (s *signingIn) checkClient(d *hello.Domain) string {
 		return "certificate_untrusted"
 	}
 	// A controller goes on by lists that it has until they end.
-	if c.Revoked {
+	if c.revoked(s.facts.Now) {
 		s.or = append(s.or, End{})
 		return "certificate_revoked"
 	}

@@ -10,8 +10,9 @@ func (s *signingIn) a5() Verdict {
 		return v
 	}
 	cloudless, letter := s.token("A", "C")
-	if code, goesOn := s.goesOn(); goesOn && s.facts.Now.Before(s.credential.Partial) {
-		cloudless, letter = code, "B"
+	renewed, goesOn := s.goesOn()
+	if goesOn = goesOn && s.facts.Now.Before(s.credential.Partial); goesOn {
+		cloudless, letter = renewed, "B"
 	}
 	switch {
 	case cloudless != "" && !outOfReach(cloudless):
@@ -21,8 +22,11 @@ func (s *signingIn) a5() Verdict {
 	}
 	domain := string(s.d.In.Domain)
 	live := s.inside(s.machine.session())
-	code := ""
-	switch partial := s.partialNow(cloudless); {
+	code, partial := "", s.partialNow(cloudless)
+	if goesOn {
+		partial = "" // the session has its own
+	}
+	switch {
 	case cloudless != "" && partial != "":
 		live, code = false, s.cachedLogon()
 	case !s.hinted(domain):

@@ -225,7 +225,7 @@ func (s *signingIn) checkKDC(c *Certificate, d *hello.Domain) string {
 			return "kdc_certificate_expired"
 		}
 	}
-	if c.Revoked {
+	if c.revoked(s.facts.Now) {
 		return "kdc_certificate_revoked"
 	}
 	if s.d.In.RevocationUnknown != "allow" {

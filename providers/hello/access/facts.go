@@ -94,6 +94,9 @@ type UserCertificate struct {
 	ForClient bool   // has that of client authentication
 	Responder bool   // names an OCSP responder
 	Revoked   bool   // as the authority's lists tell
+	// RevokedBy is of one that is revoked, which no list says yet, when nobody goes by an
+	// older list any more; zero of any other.
+	RevokedBy time.Time
 }
 
 // Federation is what a federation service holds.
@@ -191,7 +194,17 @@ type Certificate struct {
 	Named     bool // names the domain
 	Responder bool // names an OCSP responder
 	Revoked   bool
+	RevokedBy time.Time // as of a UserCertificate
+	Serial    string    // number, hexadecimal in small letters; "" of one that is only planned
 }
+
+// revoked reports whether it is, as lists tell that controllers and devices have by a
+// time.
+func (c *Certificate) revoked(at time.Time) bool { return c.Revoked || by(c.RevokedBy, at) }
+
+func (c *UserCertificate) revoked(at time.Time) bool { return c.Revoked || by(c.RevokedBy, at) }
+
+func by(revoked, at time.Time) bool { return !revoked.IsZero() && !at.Before(revoked) }
 
 // clone copies what Planned and Later change.
 func (f *Facts) clone() *Facts {

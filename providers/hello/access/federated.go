@@ -9,6 +9,7 @@ import (
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"slices"
 )
 
 // passwordElsewhere is the code for which the federation service of the tenant that
@@ -20,9 +21,14 @@ func (s *signingIn) passwordElsewhere() string {
 		return ""
 	}
 	sts := s.world.Federations[string(t.In.Federation)]
+	_, suffix, _ := strings.Cut(s.u.In.UPN, "@")
 	switch {
+	case !slices.ContainsFunc(t.In.Domains, func(d string) bool { return strings.EqualFold(d, suffix) }):
+		return "upn_suffix_unknown"
 	case sts == nil, !sts.In.Enabled:
 		return "federation_unreachable"
+	case sts.In.Passwords != nil && !*sts.In.Passwords:
+		return "federation_without_password_endpoint"
 	case sts.In.Kind == spec.FederationThirdParty:
 		if !s.account.Elsewhere || sts.In.MFARule == spec.MFAAlways {
 			return "wrong_password"

@@ -72,9 +72,11 @@ var outcomes = map[string]outcome{
 	"cloud_kerberos_key_differs": {AdminFix, NextTGT, Inferred, "U2"},
 	"ntlm_without_password":      {AdminFix, NextTGT, Ours, ""},
 
-	"federation_unreachable": {AdminFix, AtOnce, Documented, "Q3"},
-	"wrong_password":         {AdminFix, NextSignIn, Inferred, ""},
-	"assertion_refused":      {NoAction, AtOnce, Documented, "Q3"},
+	"federation_unreachable":               {AdminFix, AtOnce, Documented, "Q3"},
+	"federation_without_password_endpoint": {AdminFix, AtOnce, Documented, "Q3"},
+	"upn_suffix_unknown":                   {AdminFix, AtOnce, Documented, "U10"},
+	"wrong_password":                       {AdminFix, NextSignIn, Inferred, ""},
+	"assertion_refused":                    {NoAction, AtOnce, Documented, "Q3"},
 
 	"certificate_missing":            {WaitForCertificate, NextSignIn, Documented, "T4"},
 	"certificate_no_domain":          {AdminFix, NextTGT, Documented, ""},

@@ -69,7 +69,7 @@ func (s *signingIn) gateway(c *UserCertificate, d *hello.Domain) string {
 		return "certificate_expired"
 	case !chain[0].In.NTAuth:
 		return "certificate_untrusted"
-	case c.Revoked:
+	case c.revoked(now):
 		s.or = append(s.or, End{}) // it goes on by lists that it has until they end
 		return "certificate_revoked"
 	case c.SID == "", c.SID != s.u.Out.SID && s.u.Out.SID != "" && c.SID != planned(s.user):

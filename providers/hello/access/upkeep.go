@@ -46,6 +46,9 @@ func (f *Facts) Upkeeps(w *hello.World) (out []Upkeep) {
 		case s.In.Staging:
 			u.Every, u.Next, u.Why = 0, time.Time{}, "It is in staging mode, and writes nothing."
 		}
+		if !s.In.Enabled && !at.Cycles.Last.IsZero() {
+			u.Why += " " + fullSync(at.Cycles.Last, f.Now)
+		}
 		out = append(out, u)
 		keys := Upkeep{Address: addr, What: Keys, Every: keysOf(s).interval, Next: at.Keys.Next, Last: at.Keys.Last}
 		switch {
@@ -66,6 +69,20 @@ func (f *Facts) Upkeeps(w *hello.World) (out []Upkeep) {
 		}
 	}
 	return append(out, f.agents(w)...)
+}
+
+// idle is how long Connect may go without a cycle before it may ask for a full
+// synchronization (Microsoft, "Microsoft Entra Connect Sync: Scheduler").
+const idle = 7 * 24 * time.Hour
+
+// fullSync says when Windows' Connect asks for a full synchronization for want of
+// cycles. The lab's needs none: each of its cycles reads everything.
+func fullSync(last, now time.Time) string {
+	from := "From " + last.Add(idle).UTC().Format(time.DateOnly) + " on"
+	if !now.Before(last.Add(idle)) {
+		from = "Since " + last.Add(idle).UTC().Format(time.DateOnly)
+	}
+	return from + ", seven days after the last cycle, a full synchronization may be asked for before the next one (C3, D); a cycle of the lab's reads everything."
 }
 
 // agents are the renewals of enrollment agent certificates, without which

@@ -18,7 +18,7 @@ func (e *explaining) unlockConditions(v access.Verdict) []Condition {
 	case e.route.SignIn == hello.A5 && near:
 		return append([]Condition{e.sessionToken(v)}, e.domainConditions(own, nil)...)
 	case e.route.SignIn == hello.A5:
-		return []Condition{e.sessionToken(v), e.hint(own), e.partialTicket(), e.cachedLogon()}
+		return []Condition{e.sessionToken(v), e.hint(own), e.cachedLogon()}
 	case near:
 		return append(e.domainConditions(own, nil), e.sessionToken(v))
 	}

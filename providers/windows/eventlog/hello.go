@@ -31,6 +31,7 @@ import (
 //	sign_in_failed, after a gesture   7001
 //	domain_sign_in_refused            7001, unless no controller was in sight
 //	cached_logon_refused              7001
+//	cached_sign_in_refused            7001
 //	pin_changed                       8640  PIN changed
 //	pin_not_changed, at a sign-in     7001
 //	pin_reset_key_request             3060  recovery key begins
@@ -225,7 +226,7 @@ func (r *run) helloSignIn(e event.Event, failed bool, say func(int, string, Data
 		if r.gesture != "" {
 			say(5001, "The user is signed in with Windows Hello for Business.", r.credential())
 		}
-	case "domain_sign_in_refused", "cached_logon_refused", "sign_in_failed":
+	case "domain_sign_in_refused", "cached_logon_refused", "cached_sign_in_refused", "sign_in_failed":
 		if e.Step == "domain_sign_in_refused" && e.Reason != nil && e.Reason.Name == noLogonServers {
 			return // LSASS goes on to what it cached
 		}

@@ -56,3 +56,8 @@ type DeviceIssuer struct {
 	Thumbprint  string `json:"id"`          // SHA-1, upper-case hex
 	Certificate []byte `json:"certificate"` // DER
 }
+
+// ForceDelete is the body of /domains/{name}/forceDelete.
+type ForceDelete struct {
+	DisableUsers bool `json:"disableUserAccounts,omitempty"`
+}
