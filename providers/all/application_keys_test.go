@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"hellolab/providers"
 	"hellolab/providers/conformance"
 	"hellolab/providers/conformance/leak"
 	"hellolab/providers/conformance/seed"
@@ -61,6 +62,13 @@ func TestProgramsUseKeys(t *testing.T) {
 			if bytes.Contains(told.Bytes(), blob) {
 				t.Errorf("%s is told", name)
 			}
+		}
+	})
+	t.Run("while it is released", func(t *testing.T) {
+		seed.Proves(t, "CT-30")
+		for _, to := range []string{gateway, remote} {
+			l.expect(windows.Request{Password: providers.Secret("First.pa55word"), To: []string{to}}, "service_needs_hello")
+			l.expect(byPINTo(to), "success")
 		}
 	})
 	t.Run("the gesture again", func(t *testing.T) {
