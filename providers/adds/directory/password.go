@@ -26,7 +26,7 @@ func (d *Directory) checkPassword(r reader, o *object, password string, reset bo
 	name := o.first("sAMAccountName")
 	switch {
 	case utf8.RuneCountInString(password) < p.MinLength:
-		return restricted("The password is too short for the policy on it.")
+		return restricted("The password is too short for the domain's policy.")
 	case p.Complexity && !complex(password, name, o.first("displayName")):
 		return restricted("The password must hold three of: capitals, small letters, digits, symbols, other letters; and no part of the user's name.")
 	case reset:
