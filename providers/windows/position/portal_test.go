@@ -1,6 +1,7 @@
 package position_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -69,7 +70,7 @@ func TestCaptivePortal(t *testing.T) {
 func redirected(t *testing.T, c net.Conn, host string) {
 	t.Helper()
 	client := &http.Client{
-		Transport:     &http.Transport{Dial: func(string, string) (net.Conn, error) { return c, nil }},
+		Transport:     &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil }},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Get("http://" + host + "/list.crl")
