@@ -269,9 +269,7 @@ func TestValidateHybrid(t *testing.T) {
 		{"roots of a device on no network", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) { d.Network = "none" })
 		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
-		{"roots of a device behind a portal", func(l lab) {
-			with(l, "device.tablet", func(d *spec.Device) { d.Network = "captive" })
-		}, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
+		{"roots of a device behind a portal", func(l lab) { with(l, "device.tablet", func(d *spec.Device) { d.Network = "captive" }) }, all, []string{"device.tablet trusted_roots kdc_setting_unused?"}},
 		{"a personal device of someone in both", func(l lab) {
 			with(l, "device.tablet", func(d *spec.Device) {
 				d.Join, d.JoinedBy, d.WorkAccounts, d.TrustedRoots = "registered", "", []providers.Ref{"user.alice"}, nil
