@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers/hello/access"
+	"hellolab/providers/spec"
 )
 
 // outdated is a controller below the floor of cloud Kerberos trust.
@@ -177,6 +178,10 @@ var ofDomains = []effect{
 		{on: desk, was: "allowed", is: "allowed"},
 		{user: "user.bo", on: desk, was: "refused no_hello_credential", is: "allowed"},
 	}},
+	{row: "C5", change: "on premises, one is to be enrolled whom AdminSDHolder protects: AD FS may not write the key", in: func(t testing.TB) *previewLab { return newOnPremPreviewLab(t, spec.TrustKey) }, given: func(l *previewLab) {
+		l.Create("group.admins", spec.Group{Domain: corp, WellKnown: "domain_admins"})
+		protectsBo(l)
+	}, edits: []edit{makesBo}, gap: "registration_refused", sees: []sees{boWaits}},
 	{row: "C5", change: "one is enrolled who was an administrator: what AdminSDHolder took is not given back", given: func(l *previewLab) {
 		protectsBo(l)
 		l.change("group.admins", administers().set)

@@ -40,7 +40,7 @@ var ofServices = []effect{
 		sees: atServices(laptop, "refused certificate_revoked", "admin_fix immediate D", "refused certificate_revoked", "admin_fix tgt_expiry D", "")},
 	{row: "U9", change: "they are not declared any more", given: withContainerServices(laptop), edits: []edit{{addr: vpnCert + "_laptop", gone: true}, {addr: rdpCert + "_laptop", gone: true}},
 		sees: atServices(laptop, "refused service_certificate_missing", "admin_fix immediate D", "refused service_certificate_missing", "admin_fix immediate D", "-")},
-	{row: "U10", change: "the same, with key trust and certificates for a VPN gateway and for Remote Desktop", given: withContainerServices(laptop), edits: renamed, sees: []sees{
+	{row: "U10", change: "the same, of certificates for a VPN gateway and for Remote Desktop", given: withContainerServices(laptop), edits: renamed, sees: []sees{
 		{on: laptop, to: gateway, was: "allowed", is: "refused certificate_other_account", then: "admin_fix immediate D", row: "D6"},
 		{on: laptop, to: remote, was: "allowed", is: "refused certificate_name_unknown", then: "admin_fix tgt_expiry I"},
 		{on: laptop, to: corp, was: "allowed", is: "allowed"},

@@ -1,8 +1,8 @@
 package hello
 
 import (
-	"bytes"
 	"cmp"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +10,6 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/spec"
-	"hellolab/providers/wire/guid"
 )
 
 // policyOf are password settings as a domain's own policy is.
@@ -76,18 +75,30 @@ func before(a, b *PasswordSettings) int {
 	if c := cmp.Compare(a.In.Precedence, b.In.Precedence); c != 0 {
 		return c
 	}
-	x, errX := guid.Parse(a.ID)
-	y, errY := guid.Parse(b.ID)
+	x, y := stored(a.ID), stored(b.ID)
 	switch {
-	case errX == nil && errY == nil:
-		p, q := x.Windows(), y.Windows()
-		return bytes.Compare(p[:], q[:])
-	case errX == nil:
+	case x != "" && y != "":
+		return strings.Compare(x, y)
+	case x != "":
 		return -1
-	case errY == nil:
+	case y != "":
 		return 1
 	}
 	return strings.Compare(a.Addr, b.Addr)
+}
+
+// stored is a GUID in hexadecimal digits as a directory stores it: its first three
+// fields little-endian (MS-DTYP 2.3.4.2). "" of what is none.
+func stored(id string) string {
+	digits := strings.ToLower(strings.ReplaceAll(id, "-", ""))
+	raw, err := hex.DecodeString(digits)
+	if err != nil || len(raw) != 16 {
+		return ""
+	}
+	for _, field := range [][]byte{raw[:4], raw[4:6], raw[6:8]} {
+		slices.Reverse(field)
+	}
+	return hex.EncodeToString(raw)
 }
 
 // notGlobal are the groups of spec.Group.WellKnown that are universal, or of the

@@ -122,3 +122,17 @@ func (f InForce) sensorPolicy(code string) string {
 	}
 	return o.Policy
 }
+
+// sensors refuses a camera that matches on its module: only readers of fingers do
+// (Windows Hello Enhanced Sign-in Security).
+func (v *validation) sensors(d *Device) {
+	if !d.Knows("sensor") {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.In.Sensors)) {
+		if s := d.In.Sensors[name]; s.MatchOnChip && s.Kind == FactorFace {
+			v.problem(d.Addr, "sensor", "match_on_chip_of_camera", "A camera does not match by itself",
+				"The sensor %q is a camera, and only fingerprint readers match on their module. Leave match_on_chip out.", name)
+		}
+	}
+}

@@ -77,6 +77,9 @@ func (v *validation) services() {
 			}
 			principals[key] = addr
 		}
+		if s.In.Force && s.Knows("kind", "force") && ServicePurpose(s.In) == "" {
+			v.problem(addr, "force", "force_without_key", "No program that uses the Hello key", "Clients of a service of kind %q bring a ticket or a password and do not use the Hello key, so there is no gesture to make again. Leave force out, or set kind to \"vpn\" or \"rdp\".", s.In.Kind)
+		}
 		v.authorized(addr, s)
 	}
 }

@@ -17,6 +17,8 @@ func TestValidateServices(t *testing.T) {
 	}{
 		{"as it is", spec.Service{Domain: "domain.corp", Kind: "kerberos"}, ""},
 		{"with everything", spec.Service{Domain: "domain.corp", Kind: "ntlm", Name: "Web-1", SPN: "HTTP/intranet.contoso.com:8080", Authorize: []providers.Ref{"group.staff", "user.al"}}, ""},
+		{"a gesture again", spec.Service{Domain: "domain.corp", Kind: "vpn", Force: true}, ""},
+		{"a gesture again, without a key", spec.Service{Domain: "domain.corp", Kind: "kerberos", Force: true}, "service.web force force_without_key"},
 		{"a name of 15", spec.Service{Domain: "domain.corp", Name: "abcdefghijklmno"}, ""},
 		{"a name of 16", spec.Service{Domain: "domain.corp", Name: "abcdefghijklmnop"}, "service.web name service_name_malformed"},
 		{"a name with a dot", spec.Service{Domain: "domain.corp", Name: "web.corp"}, "service.web name service_name_malformed"},

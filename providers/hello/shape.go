@@ -135,7 +135,7 @@ func (f InForce) Proof() Setting[Trust] {
 
 // splitScopes reports whether device management turns Hello on in user scope and
 // cloud Kerberos trust in device scope, where Windows then does not look for it:
-// what administrators report (reading R73).
+// what administrators report (reading R77).
 func (f InForce) splitScopes() bool {
 	cloud, use := f.UseCloudTrustForOnPremAuth, f.UsePassportForWork
 	return cloud.Value && cloud.Origin.Level == DeviceCSP && use.Value && use.Origin.Level == UserCSP

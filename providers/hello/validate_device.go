@@ -27,6 +27,7 @@ func (v *validation) devices() {
 		v.homesOfDevice(d)
 		v.place(d)
 		v.kdcSettings(d)
+		v.sensors(d)
 		switch JoinType(d.In.Join) {
 		case Registered:
 			v.registered(d)

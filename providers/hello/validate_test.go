@@ -156,6 +156,10 @@ func TestValidate(t *testing.T) {
 			l["enrollment.eve"] = spec.Enrollment{User: "user.eve", Device: "device.laptop", PIN: providers.Secret("271828")}
 		}, nil, nil},
 		{"registered, unlocked by a local account", registered(func(d *spec.Device) { d.UnlockAccount = "local" }), nil, nil},
+		{"camera that matches by itself", device(func(d *spec.Device) { d.Sensors = map[string]*spec.Sensor{"web": {Kind: "face", MatchOnChip: true}} }), nil, []string{"device.laptop sensor match_on_chip_of_camera"}},
+		{"reader that matches by itself", device(func(d *spec.Device) {
+			d.Sensors = map[string]*spec.Sensor{"reader": {Kind: "fingerprint", MatchOnChip: true}}
+		}), nil, nil},
 		{"registered without tenant", registered(func(d *spec.Device) { d.Tenant = "" }), nil, []string{"device.laptop tenant join_needs_tenant"}},
 		{"registered without work account", registered(func(d *spec.Device) { d.WorkAccounts = nil }), nil,
 			[]string{"device.laptop work_accounts registered_without_work_account", "enrollment.alice_laptop user not_work_account"}},

@@ -119,6 +119,7 @@ type Service struct {
 	Name      string          `lab:"name,replace" doc:"Computer name, the first label of its host: up to 15 letters, digits and hyphens; the block's name when absent."`
 	SPN       string          `lab:"spn" doc:"Service principal name, such as \"HTTP/intranet.corp.contoso.com\"; HTTP and the host when absent."`
 	Authorize []providers.Ref `lab:"authorize" ref:"group,user" doc:"Whom it lets in; every account of the domain when absent."`
+	Force     bool            `lab:"force" doc:"Of kind vpn or rdp: whether the program that goes there has Windows ask for the gesture again, though the Hello key is released already."`
 	Enabled   bool            `lab:"enabled" default:"true" doc:"Whether its computer account is enabled."`
 }
 

@@ -18,6 +18,7 @@ const (
 	PromptPINAgain Prompt = "pin_again" // the same, to confirm it
 	PromptFace     Prompt = "face"      // a look into the camera, at sign-in
 	PromptFinger   Prompt = "fingerprint"
+	PromptForced   Prompt = "pin_forced" // the PIN again, for a program that demands it
 )
 
 // Hands are those of the person at the device. They are given a prompt and

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"net/http"
 
+	"hellolab/providers"
 	"hellolab/providers/event"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
+	"hellolab/providers/windows/container"
 	"hellolab/providers/windows/kerberos"
 	"hellolab/providers/wire/krb"
 	"hellolab/providers/wire/web"
@@ -21,6 +23,11 @@ import (
 // gateway, by TLS, or Remote Desktop, by a ticket that the certificate brings.
 func (s *signingIn) reachByCertificate(ctx context.Context, to target) error {
 	t, purpose := s.trace, hello.ServicePurpose(to.service.In)
+	if to.service.In.Force {
+		if err := s.again(ctx); err != nil {
+			return err
+		}
+	}
 	chain, signer, err := s.certificateFor(ctx, purpose)
 	if err != nil {
 		t.refused(event.Device, event.Store, local, "certificate_missing", "A program on the device finds no certificate of the Hello container for the service.", err)
@@ -36,6 +43,49 @@ func (s *signingIn) reachByCertificate(ctx context.Context, to target) error {
 		certificate.Certificate = append(certificate.Certificate, c.Raw)
 	}
 	return s.callGateway(ctx, to.service, certificate)
+}
+
+// again has the user make the gesture once more, though the key is released: a
+// program may demand that (seed 004, "forced authentication"). Who does not, or
+// wrongly, has not asked for what the program was to do.
+func (s *signingIn) again(ctx context.Context) error {
+	if s.released == nil {
+		return refuse("service_needs_hello", nil)
+	}
+	t, g := s.trace, s.request.Gesture
+	with := g
+	if with == "" {
+		with = "pin"
+	}
+	t.step(event.Device, event.User, local, "gesture_demanded", "The program has Windows ask for the gesture again, though the key is released.", message{"gesture": with})
+	released, err := s.shownAgain(ctx, g)
+	if err != nil {
+		t.refused(event.Container, event.Device, tpm20, "key_release_refused", "The gesture is not made again: the program does not get what it asked for.", err)
+		return err
+	}
+	released.Close()
+	t.step(event.Container, event.Device, tpm20, "gesture_verified", "The gesture opens its protector once more.", message{"gesture": with, "kid": s.kid})
+	return nil
+}
+
+func (s *signingIn) shownAgain(ctx context.Context, g string) (*container.Released, error) {
+	held, ok, err := s.containerOf(s.user)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, refuse("no_hello_credential", nil)
+	}
+	if g != "" {
+		return s.releaseBySensor(ctx, s.user, held, container.Gesture(g), s.policy)
+	}
+	typed, err := s.w.Hands.answer(PromptForced, s.request.PIN)
+	if err != nil {
+		return nil, err
+	}
+	pin := providers.Secret(typed)
+	defer pin.Wipe()
+	return s.releaseByPIN(ctx, s.user, held, pin, s.request.Phrase)
 }
 
 // certificateFor is the certificate of a purpose for the key that signed in, the

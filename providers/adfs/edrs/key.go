@@ -216,7 +216,7 @@ func keyNotWritten(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return badRequest("directory_refused", "Make the federation service's account a member of Key Admins.", "Active Directory did not take the key: %s", e.Sentence)
+	return badRequest("directory_refused", "Make the federation service's account a member of Key Admins; where AdminSDHolder protects the user, set adminsdholder_key_admins = true in the domain.", "Active Directory did not take the key: %s", e.Sentence)
 }
 
 // keyReply is the key's id, and the controller that has the key already.

@@ -3,13 +3,13 @@ package access
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"hellolab/providers"
 	"hellolab/providers/hello"
 	"hellolab/providers/spec"
-	"slices"
 )
 
 // passwordElsewhere is the code for which the federation service of the tenant that

@@ -264,3 +264,29 @@ func TestUnreadDevice(t *testing.T) {
 		t.Errorf("%q", x.Gaps)
 	}
 }
+
+// An explanation names the password settings that a password ends by.
+func TestExplainedBySettings(t *testing.T) {
+	l := labOf("hybrid", "managed", nil)
+	why := func() string {
+		for _, s := range explained(t, l, "service.old").SignIns {
+			for _, c := range s.Conditions {
+				if c.Name == "password_current" {
+					return c.Why
+				}
+			}
+		}
+		return ""
+	}
+	if got := why(); got != "" {
+		t.Errorf("by the domain's: %q", got)
+	}
+	l["password_settings.own"] = spec.PasswordSettings{Domain: "domain.corp", Precedence: 9, AppliesTo: []providers.Ref{"user.alice"}, MaxAge: 30 * 24 * time.Hour}
+	if got := why(); got != "By password_settings.own a password expires after 30d." {
+		t.Errorf("by settings: %q", got)
+	}
+	l["password_settings.own"] = spec.PasswordSettings{Domain: "domain.corp", Precedence: 9, AppliesTo: []providers.Ref{"user.alice"}}
+	if got := why(); got != "By password_settings.own the password does not expire." {
+		t.Errorf("by settings without end: %q", got)
+	}
+}
