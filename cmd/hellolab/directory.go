@@ -18,6 +18,7 @@ import (
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/graph"
 	"hellolab/providers/wire/ldapmsg"
+	"hellolab/providers/wire/secdesc"
 	"hellolab/providers/wire/sid"
 )
 
@@ -100,6 +101,35 @@ func (d *directories) keyedIn(ctx context.Context, o domainObject) ([]keyed, err
 		out = append(out, k)
 	}
 	return out, nil
+}
+
+// guardedIn are the accounts of a domain, by SID, whose lists let Key Admins write no
+// keys, as those of administrators do not.
+func (d *directories) guardedIn(ctx context.Context, o domainObject) (map[string]bool, error) {
+	domain, err := sid.Parse(o.Out.SID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := administer.SignIn(ctx, d.env, o.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	found, err := c.List(c.Base, ldapmsg.EqualTo("adminCount", "1"), "objectSid", "nTSecurityDescriptor")
+	if err != nil {
+		return nil, err
+	}
+	who, guarded := []sid.SID{domain.Account(sid.RIDKeyAdmins)}, map[string]bool{}
+	for _, e := range found {
+		list, err := secdesc.Parse(e.Bytes("nTSecurityDescriptor"))
+		if err != nil || list.Permits(secdesc.WriteProperty, who, secdesc.KeyCredentialLink) {
+			continue // a list that nobody can read keeps nothing
+		}
+		if id, err := sid.Decode(e.Bytes("objectSid")); err == nil {
+			guarded[id.String()] = true
+		}
+	}
+	return guarded, nil
 }
 
 // registeredIn are the ids of devices that AD FS registered in a domain, among

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -74,11 +75,16 @@ func (s *session) keysOf(ctx context.Context, l *lab.Lab, user string) ([]keyed,
 		return nil, err
 	}
 	var out []keyed
-	related := keylist.Relations{Links: links, Devices: map[string]map[string]bool{}}
+	related := keylist.Relations{Links: links, Devices: map[string]map[string]bool{}, Guarded: map[string]bool{}}
 	for _, o := range d.domains {
 		if o.ID == "" || !who.livesIn(o.Addr) {
 			continue
 		}
+		guarded, err := d.guardedIn(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(related.Guarded, guarded)
 		found, err := d.keyedIn(ctx, o)
 		if err != nil {
 			return nil, err

@@ -26,6 +26,7 @@ type Link struct {
 type Relations struct {
 	Links   []Link
 	Devices map[string]map[string]bool // of each tenant that was read, by address: ids of its devices
+	Guarded map[string]bool            // by SID: accounts whose lists let Key Admins write no keys
 }
 
 // Relate marks keys by what other directories say of them. keys are all that
@@ -58,6 +59,8 @@ func (k *Key) relateEntra(keys []*Key, r *Relations) {
 		switch {
 		case twin(keys, k, AD, l.Domain) != nil:
 			k.stamp(Synced)
+		case l.Keys && r.Guarded[k.SID]:
+			k.mark(Waiting, "%s does not have the key, and refuses it from the synchronization: AdminSDHolder protects the account, and its list, as it was last written there, has no right for Key Admins (adminsdholder_key_admins of the domain). The domain refuses who signs in with it.", l.Domain)
 		case l.Keys:
 			k.mark(Waiting, "%s does not have the key yet: it comes with the next synchronization. Until then the domain refuses who signs in with it by key trust; cloud Kerberos trust needs no copy.", l.Domain)
 		default:

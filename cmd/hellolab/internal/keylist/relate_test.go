@@ -20,6 +20,8 @@ func TestRelate(t *testing.T) {
 	off := link
 	off.Keys, off.Why = false, "key_export of sync.corp is off"
 	devices := map[string]map[string]bool{tenant: {"d1": true}}
+	guarded := map[string]bool{"S-1-5-21-1-2-3-512": true}
+	as := func(sid string) func(*Key) { return func(k *Key) { k.SID = sid } }
 	for name, c := range map[string]struct {
 		keys  []Key
 		links []Link
@@ -29,6 +31,8 @@ func TestRelate(t *testing.T) {
 		"in both":                      {[]Key{up("a"), down("a")}, []Link{link}, "synced; synced", ""},
 		"not there yet":                {[]Key{up("a"), down("b"), up("b")}, []Link{link}, "waiting for sync; synced; synced", "domain.corp does not have the key yet: it comes with the next synchronization."},
 		"never to come":                {[]Key{up("a")}, []Link{off}, "waiting for sync", "no synchronization brings it: key_export of sync.corp is off."},
+		"of a protected account":       {[]Key{changed(up("a"), as("S-1-5-21-1-2-3-512")), up("b")}, []Link{link}, "waiting for sync; waiting for sync", "domain.corp does not have the key, and refuses it from the synchronization: AdminSDHolder protects the account"},
+		"there before it was":          {[]Key{changed(up("a"), as("S-1-5-21-1-2-3-512")), changed(down("a"), as("S-1-5-21-1-2-3-512"))}, []Link{link}, "synced; synced", ""},
 		"gone from the tenant":         {[]Key{down("a")}, []Link{link}, "orphaned", "tenant.contoso has no such key of the account"},
 		"device gone":                  {[]Key{changed(up("a"), func(k *Key) { k.Device = "d2" }), changed(down("a"), func(k *Key) { k.Device = "d2" })}, []Link{link}, "orphaned, synced; synced", "Its device d2 is not in tenant.contoso any more."},
 		"device and key gone":          {[]Key{changed(down("a"), func(k *Key) { k.Device = "d2" })}, []Link{link}, "orphaned", "Its device d2 is not in"},
@@ -51,7 +55,7 @@ func TestRelate(t *testing.T) {
 				c.keys[i].Marks = slices.Clone(c.keys[i].Marks)
 				all = append(all, &c.keys[i])
 			}
-			Relate(all, Relations{Links: c.links, Devices: devices})
+			Relate(all, Relations{Links: c.links, Devices: devices, Guarded: guarded})
 			var marks, why []string
 			for _, k := range all {
 				marks, why = append(marks, strings.Join(k.Marks, ", ")), append(why, k.Why...)
