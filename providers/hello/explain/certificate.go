@@ -118,9 +118,11 @@ func (e *explaining) keyArrives() Condition {
 		return Condition{Name: "key_export", Needs: "Registered keys come to the domain.", Verdict: Met, Why: "AD FS writes them when they are registered."}
 	}
 	s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-	why := e.withheld(s)
+	why, mend := e.withheld(s)
 	c := condition("key_export", "Connect writes registered keys to the domain.", why == "", "key_not_synced")
-	if c.Why = why; why == "" {
+	if c.Why = why; why != "" {
+		c.Mend = mend
+	} else {
 		c.Why = fmt.Sprintf("%s does, every %s: until the next cycle the domain does not know a new key.", s.Addr, providers.FormatDuration(s.In.Interval))
 	}
 	return c

@@ -195,8 +195,8 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 		return c
 	}
 	s := e.world.SyncBetween(e.u.In.Tenant, e.u.In.Domain)
-	if why := e.withheld(s); why != "" {
-		c.Why = why
+	if why, mend := e.withheld(s); why != "" {
+		c.Why, c.Mend = why, mend
 		return c
 	}
 	c.Verdict, c.At = Later, e.held.Lab.Syncs[s.Addr].Keys.Next
@@ -204,25 +204,31 @@ func (e *explaining) keyInDomain(d *hello.Domain) Condition {
 	return c
 }
 
-// withheld says why a sync does not bring keys; "" when it does.
-func (e *explaining) withheld(s *hello.Sync) string {
+// withheld says why a sync does not bring keys, and what helps; "" when it does.
+func (e *explaining) withheld(s *hello.Sync) (why, mend string) {
+	set := func(what string) string { return "Set " + what + " and apply." }
 	switch {
 	case s == nil:
-		return "No sync carries keys from the tenant to the domain."
+		return "No sync carries keys from the tenant to the domain.", "Declare a sync of the two."
 	case s.In.Staging:
-		return s.Addr + " is in staging mode, and exports nothing."
+		return s.Addr + " is in staging mode, and exports nothing.", set("staging = false of " + s.Addr)
 	case !s.In.KeyExport:
-		return "key_export of " + s.Addr + " is off."
+		return "key_export of " + s.Addr + " is off.", set("key_export = true of " + s.Addr)
 	case !s.In.KeyRight:
-		return s.Addr + " may not write keys (key_writeback_right)."
+		return s.Addr + " may not write keys (key_writeback_right).", set("key_writeback_right = true of " + s.Addr)
 	case e.account.Guarded:
-		return e.User + " is protected by AdminSDHolder: its account inherits no right for Key Admins, and the domain refuses what " + s.Addr + " writes."
+		why = e.User + " is protected by AdminSDHolder: its account inherits no right for Key Admins, and the domain refuses what " + s.Addr + " writes."
+		domain := string(e.u.In.Domain)
+		if d := e.world.Domains[domain]; d != nil && d.In.ProtectedKeys {
+			return why, domain + " writes AdminSDHolder's list, which now has that right, to the account within an hour; the cycle after that brings the key."
+		}
+		return why, set("adminsdholder_key_admins = true of " + domain)
 	case !hello.InScope(s.In.Scope, e.u.Out.DN):
-		return e.User + " is not in the scope of " + s.Addr + "."
+		return e.User + " is not in the scope of " + s.Addr + ".", "Add a container above the account to scope of " + s.Addr + "."
 	case hello.KeysPaused(s.In) != "":
-		return s.Addr + " writes no keys by itself."
+		return s.Addr + " writes no keys by itself.", "Have it write them (sync run), or let it run by itself again."
 	}
-	return ""
+	return "", ""
 }
 
 // cloudTrust: a controller exchanges the partial ticket, by the key that domain

@@ -290,3 +290,32 @@ func TestExplainedBySettings(t *testing.T) {
 		t.Errorf("by settings without end: %q", got)
 	}
 }
+
+// What keeps a key from the domain is told with what mends it, which is no cycle of
+// Connect.
+func TestWithheld(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*spec.Sync, *spec.Domain)
+		guarded bool
+		mend    string
+	}{
+		"staging":            {func(s *spec.Sync, _ *spec.Domain) { s.Staging = true }, false, "staging = false of sync.up"},
+		"no keys":            {func(s *spec.Sync, _ *spec.Domain) { s.KeyExport = false }, false, "key_export = true of sync.up"},
+		"no right":           {func(s *spec.Sync, _ *spec.Domain) { s.KeyRight = false }, false, "key_writeback_right = true of sync.up"},
+		"guarded":            {func(*spec.Sync, *spec.Domain) {}, true, "adminsdholder_key_admins = true of domain.corp"},
+		"guarded, and is to": {func(_ *spec.Sync, d *spec.Domain) { d.ProtectedKeys = true }, true, "within an hour"},
+		"nothing":            {func(*spec.Sync, *spec.Domain) {}, false, ""},
+	} {
+		objects := labOf("hybrid", "managed", nil)
+		s, d := objects["sync.up"].(spec.Sync), objects["domain.corp"].(spec.Domain)
+		c.change(&s, &d)
+		objects["sync.up"], objects["domain.corp"] = s, d
+		facts := access.NewFacts(now)
+		facts.Accounts["user.alice"] = &access.Account{Guarded: c.guarded}
+		e := of(worldOf(t, objects), Held{Applied: true, Lab: facts}, Request{User: "user.alice", Device: "device.laptop"})
+		got := e.keyArrives()
+		if !strings.Contains(got.Mend, c.mend) || (got.Verdict == Met) != (c.mend == "") || c.mend == "" && got.Mend != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
