@@ -30,7 +30,7 @@ type Verdict struct {
 	Phase      string    `json:"phase,omitempty"`
 	Action     string    `json:"action,omitempty"`
 	When       string    `json:"when,omitempty"`
-	At         time.Time `json:"at,omitzero"`     // of When, where that is known
+	At         time.Time `json:"at,omitzero"`     // of When, where that is known; in a row, the earliest
 	Grace      bool      `json:"grace,omitempty"` // a cached logon still opens Windows
 	Confidence string    `json:"confidence"`      // D, I, C or ?
 	Rule       string    `json:"rule,omitempty"`  // row of the table of effects
@@ -146,6 +146,7 @@ type pair struct {
 	Pair
 	gestures []string            // asked about
 	at       map[change][]SignIn // in the order they came
+	earliest map[change]time.Time
 	order    []change
 	changed  bool
 }
@@ -165,7 +166,7 @@ func (c *comparison) add(s SignIn, before, after Verdict) {
 	key := Pair{s.User, s.Device}
 	p := c.pairs[key]
 	if p == nil {
-		p = &pair{Pair: key, at: map[change][]SignIn{}}
+		p = &pair{Pair: key, at: map[change][]SignIn{}, earliest: map[change]time.Time{}}
 		c.pairs[key] = p
 		c.order = append(c.order, p)
 	}
@@ -193,13 +194,27 @@ func (c *comparison) add(s SignIn, before, after Verdict) {
 	k := change{merged(before), merged(after)}
 	if p.at[k] == nil {
 		p.order = append(p.order, k)
+		p.earliest[k] = after.At
 	}
 	p.at[k] = append(p.at[k], s)
+	p.earliest[k] = earlier(p.earliest[k], after.At)
+}
+
+// together is how finely rows tell times apart: people who were given a password one
+// after the other are one row when it ends.
+const together = time.Hour
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // merged is a verdict without what people do not tell apart: by which flow a
-// sign-in works.
+// sign-in works, and seconds.
 func merged(v Verdict) Verdict {
+	v.At = v.At.Truncate(together)
 	if v.Phase == "" {
 		v.Flow = ""
 	}
@@ -230,12 +245,14 @@ func (c *comparison) merge() {
 				r := rows[at]
 				if r == nil {
 					r = &Row{Effect: effect(k.before, k.after), To: g.to, Gestures: g.gestures, EveryWay: at.every, Before: k.before, After: k.after}
+					r.After.At = p.earliest[k]
 					rows[at] = r
 					order = append(order, r)
 				}
 				if n := len(r.Pairs); n == 0 || r.Pairs[n-1] != p.Pair {
 					r.Pairs = append(r.Pairs, p.Pair)
 				}
+				r.After.At = earlier(r.After.At, p.earliest[k])
 				r.Gestures = union(r.Gestures, g.gestures)
 				r.Count += len(g.to) * len(g.gestures)
 			}

@@ -3,6 +3,7 @@ package impact_test
 import (
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,5 +120,24 @@ func TestUndecided(t *testing.T) {
 	after.add("user.a", "device.pc", "domain.d", "pin", unknown)
 	if r := impact.Compare(&before, &after, at); r.Undecided != 1 || r.Differ != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// People whose passwords end seconds apart are one row, of the first of them; whose end
+// on another day is another.
+func TestRowsOfOneTime(t *testing.T) {
+	var before, after fake
+	ends := func(after time.Duration) impact.Verdict {
+		return impact.Verdict{Word: "refused", Reason: "password_expired_on_prem", When: "password_age", At: at.Add(after), Confidence: "D"}
+	}
+	for user, later := range map[string]time.Duration{"user.a": 2 * time.Second, "user.b": 1 * time.Second, "user.c": 3 * time.Second, "user.d": 24 * time.Hour} {
+		before.add(user, "device.pc", "", "pin", allowed)
+		after.add(user, "device.pc", "", "pin", ends(later))
+	}
+	slices.SortFunc(before.order, func(a, b impact.SignIn) int { return strings.Compare(a.User, b.User) })
+	after.order = before.order
+	r := impact.Compare(&before, &after, at)
+	if len(r.Rows) != 2 || !slices.Equal(r.Rows[0].Users(), []string{"user.a", "user.b", "user.c"}) || !r.Rows[0].After.At.Equal(at.Add(time.Second)) || !r.Rows[1].After.At.Equal(at.Add(24*time.Hour)) {
+		t.Errorf("rows %+v", r.Rows)
 	}
 }

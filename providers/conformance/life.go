@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -111,11 +112,50 @@ func (e *Env) Read(ctx context.Context, addr string) (providers.Record, error) {
 // Update changes an object in place.
 func (e *Env) Update(addr string, in any) providers.Record {
 	e.tb.Helper()
+	was, known := e.seen(addr)
 	rec, err := e.TryUpdate(e.tb.Context(), addr, in)
+	if err == nil && known {
+		err = foreseen(e.registry.Type(rec.Kind), was, rec)
+	}
 	if err != nil {
 		e.tb.Fatalf("update %s: %v", addr, err)
 	}
 	return rec
+}
+
+// seen is an object as a plan sees it, and whether there is one: read, and not kept.
+func (e *Env) seen(addr string) (providers.Record, bool) {
+	rec, err := objects{e}.Lookup(addr)
+	if err != nil {
+		return rec, false
+	}
+	t := e.registry.Type(rec.Kind)
+	if t.Read != nil {
+		if rec, err = t.Read(e.tb.Context(), e.For(addr), rec); err != nil {
+			return rec, false
+		}
+		rec.In = t.Schema.WithoutWriteOnly(rec.In)
+	}
+	return rec, true
+}
+
+// foreseen says what an update learned anew although the schema says that it stays: a
+// plan tells the value of before, and its apply is then refused.
+func foreseen(t *providers.Type, was, is providers.Record) error {
+	before, after := t.Predict(was.In), t.Predict(is.In)
+	for i := range t.Schema.Out {
+		a := &t.Schema.Out[i]
+		follows := slices.ContainsFunc(a.Follows, func(name string) bool {
+			return !was.In.GetAttr(name).RawEquals(is.In.GetAttr(name))
+		})
+		if a.Volatile || follows || before.GetAttr(a.Name).IsKnown() || after.GetAttr(a.Name).IsKnown() {
+			continue
+		}
+		if !is.Out.GetAttr(a.Name).RawEquals(was.Out.GetAttr(a.Name)) {
+			return fmt.Errorf("kind %s: the update changed %s, which follows nothing that changed", t.Name, a.Name)
+		}
+	}
+	return nil
 }
 
 // TryUpdate is Update for a test that expects an error.

@@ -107,7 +107,7 @@ type AuthorityOut struct {
 	NotAfter    string `lab:"not_after" doc:"End of its certificate, RFC 3339."`
 	Host        string `lab:"host" doc:"Host that serves lists and OCSP by HTTP, and enrollment by HTTPS."`
 	CRLURL      string `lab:"crl_url" doc:"Where the base list is."`
-	OCSPURL     string `lab:"ocsp_url" doc:"Where OCSP is answered; empty without it."`
+	OCSPURL     string `lab:"ocsp_url" follows:"ocsp" doc:"Where OCSP is answered; empty without it."`
 	SCEPURL     string `lab:"scep_url" doc:"Where its SCEP service (NDES) answers, by HTTP."`
 	SCEPSecret  string `lab:"scep_secret,sensitive" doc:"What device management asks the SCEP service for challenges with."`
 }

@@ -233,7 +233,8 @@ func TestListsDecideKeys(t *testing.T) {
 			t.Errorf("%s: an administrator: %v", what, err)
 		}
 	}
-	// Without a value the default of the class holds again.
+	// Without a value the default of the class holds again, and what the unit has.
+	l.setList("OU=Staff,"+base, unit)
 	if err := l.modify(l.admin, dn, ldapmsg.ReplaceValues, listAttribute); err != nil {
 		t.Fatal(err)
 	}

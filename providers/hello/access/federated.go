@@ -27,7 +27,7 @@ func (s *signingIn) passwordElsewhere() string {
 		return "upn_suffix_unknown"
 	case sts == nil, !sts.In.Enabled:
 		return "federation_unreachable"
-	case sts.In.Passwords != nil && !*sts.In.Passwords:
+	case !byMessage(sts):
 		return "federation_without_password_endpoint"
 	case sts.In.Kind == spec.FederationThirdParty:
 		if !s.account.Elsewhere || sts.In.MFARule == spec.MFAAlways {
@@ -41,6 +41,9 @@ func (s *signingIn) passwordElsewhere() string {
 	}
 	return ""
 }
+
+// byMessage says whether a service takes a name and a password by message.
+func byMessage(sts *hello.Federation) bool { return sts.In.Passwords == nil || *sts.In.Passwords }
 
 // passwordHere is the code for which the tenant does not take what proves a user's
 // password to it: of a federated one, an assertion that is signed by a certificate

@@ -50,6 +50,7 @@ func rolls(version int) func(objects) {
 func TestPasswordsElsewhere(t *testing.T) {
 	raised := change(alice, func(u *spec.User) { u.PasswordVersion = 2 })
 	off := change(idp, func(f *spec.Federation) { f.Enabled = false })
+	closed := change(idp, func(f *spec.Federation) { f.Passwords = new(false) })
 	always := change(idp, func(f *spec.Federation) { f.MFARule = spec.MFAAlways })
 	inTenant := held()
 	delete(inTenant.Machines, desk)
@@ -62,6 +63,9 @@ func TestPasswordsElsewhere(t *testing.T) {
 	}{
 		"nothing":                         {heldByVendor(), vendorLab(), vendorLab(), "success", "", false},
 		"off":                             {heldByVendor(), vendorLab(), vendorLab(off), "federation_unreachable", "", true},
+		"takes none by message":           {heldByVendor(), vendorLab(), vendorLab(closed), "federation_without_password_endpoint", "", true},
+		"takes them again":                {heldByVendor(), vendorLab(closed), vendorLab(), "success", "", true},
+		"says what was so anyway":         {heldByVendor(), vendorLab(), vendorLab(change(idp, func(f *spec.Federation) { f.Passwords = new(true) })), "success", "", false},
 		"asks for a factor":               {heldByVendor(), vendorLab(), vendorLab(always), "wrong_password", "", true},
 		"to managed":                      {heldByVendor(), vendorLab(), vendorLab(managed), "wrong_password", "tenant.contoso will have no password of user.alice:", true},
 		"to managed with a password":      {heldByVendor(), vendorLab(), vendorLab(managed, raised), "success", "", true},

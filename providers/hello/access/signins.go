@@ -60,8 +60,9 @@ func (l *Lab) ByPassword(tenants map[string]bool) iter.Seq[Request] {
 }
 
 // PasswordsMove are the tenants whose users' passwords are checked elsewhere in another
-// lab, or otherwise: by another service, one that runs or does not, one that signs by a
-// certificate that the tenant knows or does not.
+// lab, or otherwise: by another service, one that runs or does not, that takes passwords
+// by message or does not, one that signs by a certificate that the tenant knows or does
+// not.
 func (l *Lab) PasswordsMove(then *Lab) map[string]bool {
 	moved := map[string]bool{}
 	for _, addr := range sorted(then.world.Tenants) {
@@ -74,10 +75,11 @@ func (l *Lab) PasswordsMove(then *Lab) map[string]bool {
 
 // checker is who checks the passwords of a tenant's users; zero: the tenant itself.
 type checker struct {
-	service string
-	runs    bool
-	rule    string
-	stale   bool
+	service   string
+	runs      bool
+	byMessage bool
+	rule      string
+	stale     bool
 }
 
 func (l *Lab) checkedBy(t *hello.Tenant) checker {
@@ -86,7 +88,10 @@ func (l *Lab) checkedBy(t *hello.Tenant) checker {
 		return checker{}
 	}
 	held := l.facts.Tenants[t.Addr]
-	return checker{sts.Addr, sts.In.Enabled, sts.In.MFARule, held != nil && held.Stale}
+	return checker{
+		service: sts.Addr, runs: sts.In.Enabled, byMessage: byMessage(sts), rule: sts.In.MFARule,
+		stale: held != nil && held.Stale,
+	}
 }
 
 // Stale are the tenants that do not know the certificate by which their federation
