@@ -75,7 +75,7 @@ func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) er
 			if err != nil {
 				return err
 			}
-			if was != nil { // else this is done already
+			if was != nil && was.ImmutableID == in.ImmutableID { // else this is done already, and the name may be another's
 				if err := errors.Join(w.Delete(tableAccounts, former), moveCounts(w, former, upn)); err != nil {
 					return err
 				}

@@ -54,6 +54,10 @@ func TestFreedName(t *testing.T) {
 	if a.NameID != "immutable-bob" || a.Value(saml.ClaimUPN) != alice {
 		t.Errorf("%+v", a)
 	}
+	l.set(wire.Account{UPN: renamed, Former: alice, ImmutableID: "immutable-alice", MFA: true}) // said twice, when the name is bob's
+	if _, err := l.byPassword(alice, bobs); err != nil {
+		t.Errorf("who has the name lost the account to who had it: %v", err)
+	}
 	l.Advance(11 * 60e9)
 	if _, err := l.byPassword(renamed, password); err != nil {
 		t.Errorf("after the lock-out: %v", err)
