@@ -2,6 +2,7 @@ package hello
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"hellolab/providers/spec"
@@ -39,6 +40,44 @@ func TestScopeIsToldOf(t *testing.T) {
 			c.change(l)
 		}
 		if got := rulesTold(t, worldOf(t, l, c.made...)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// A computer of a federated tenant joins by what AD FS says of it, where the tenant
+// takes AD FS's word.
+func TestJoinsThroughAFederation(t *testing.T) {
+	off := func(l lab) { with(l, "federation.sts", func(f *spec.Federation) { f.Enabled = false }) }
+	signs := func(version string) func(*spec.FederationOut) {
+		return func(o *spec.FederationOut) { o.SigningThumbprint = version }
+	}
+	made := []string{"tenant.contoso", "domain.corp", "federation.sts", "sync.up", "user.alice"}
+	for _, c := range []struct {
+		name   string
+		change func(lab)
+		out    func(*spec.FederationOut)
+		made   []string
+		want   string
+	}{
+		{"it runs", func(lab) {}, signs("AB"), made, ""},
+		{"all of it new", func(lab) {}, nil, nil, ""},
+		{"it is off", off, signs("AB"), made, "device.desk join join_through_federation_down"},
+		{"it is off, and the device joined", off, signs("AB"), append([]string{"device.desk", "enrollment.desk"}, made...), ""},
+		{"it gets a new certificate", func(lab) {}, signs(""), made, "device.desk join join_by_new_signing_certificate?"},
+		{"of a managed tenant", func(l lab) {
+			off(l)
+			with(l, "tenant.contoso", func(t *spec.Tenant) { t.Authentication, t.Federation = "managed", "" })
+		}, signs("AB"), made, ""},
+	} {
+		l := federatedLab()
+		c.change(l)
+		w := worldOf(t, l, c.made...)
+		if c.out != nil {
+			c.out(&w.Federations["federation.sts"].Out)
+		}
+		got := slices.DeleteFunc(rulesTold(t, w), func(s string) bool { return !strings.Contains(s, " join_") })
+		if strings.Join(got, ", ") != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
