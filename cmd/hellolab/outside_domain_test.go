@@ -208,7 +208,7 @@ func (c *corp) mit(t *testing.T) {
 	c.does(t, says("Default principal: late@"+domainRealm), "late", "", "klist")
 	c.fails(t, "Password incorrect", "late", typed(domainPassword), "kinit", "late")
 
-	c.fails(t, "The password is too short for the policy on it", "late", typed("An0ther.secret", "sh0rT", "sh0rT"), "kpasswd", "late")
+	c.fails(t, "The password is too short for the domain's policy", "late", typed("An0ther.secret", "sh0rT", "sh0rT"), "kpasswd", "late")
 	c.does(t, says("Password changed."), "late", typed("An0ther.secret", "Th1rd.secret", "Th1rd.secret"), "kpasswd", "late")
 	c.does(t, nil, "late", typed("Th1rd.secret"), "kinit", "late")
 

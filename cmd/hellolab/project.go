@@ -261,7 +261,14 @@ type rules struct {
 
 func (r *rules) Validate(objects []providers.Record) []plan.Problem {
 	r.objects = objects
-	found := r.hello.Validate(objects)
+	return problems(r.hello.Validate(objects))
+}
+
+func (r *rules) Renames(before, after []providers.Record) []plan.Problem {
+	return problems(r.hello.Renames(before, after))
+}
+
+func problems(found []hello.Problem) []plan.Problem {
 	out := make([]plan.Problem, len(found))
 	for i, p := range found {
 		out[i] = plan.Problem{Addr: p.Addr, Attribute: p.Attribute, Warning: p.Warning, Summary: p.Summary, Detail: p.Detail}

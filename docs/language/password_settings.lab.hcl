@@ -1,15 +1,15 @@
-password_settings "administrators" {
+password_settings "engineers" {
   domain     = domain.corp
   precedence = 10
-  applies_to = [group.engineers, user.alice]
+  applies_to = [group.engineers]
   min_length = 14
   max_age    = "30d"
 }
 
-# Their passwords do not expire: they sign in with Windows Hello.
+# Carol's password does not expire: she signs in with Windows Hello.
 password_settings "hello" {
   domain     = domain.corp
   precedence = 20
-  applies_to = [group.hello]
+  applies_to = [user.carol]
   max_age    = "0s"
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -33,25 +34,33 @@ type Fault struct {
 	After  time.Duration // of lab time until it begins
 	Window time.Duration // of lab time that it lasts; zero: until it is ended
 	Params map[string]cty.Value
-	Range  hcl.Range
+
+	Unknown []string // arguments that only an apply makes known
+	Range   hcl.Range
 }
 
 // From reads evaluated fault blocks.
 func From(blocks []eval.Fault) ([]Fault, error) {
 	out := make([]Fault, len(blocks))
 	for i, b := range blocks {
-		out[i] = Fault{Name: b.Name, Kind: b.Kind, Target: b.Target, Params: b.Params, Range: b.Range}
-		for text, d := range map[string]*time.Duration{b.After: &out[i].After, b.Window: &out[i].Window} {
-			if text == "" {
-				continue
-			}
-			var err error
-			if *d, err = providers.ParseDuration(text); err != nil {
-				return nil, fmt.Errorf("fault %s: %w", b.Name, err)
-			}
+		out[i] = Fault{Name: b.Name, Kind: b.Kind, Target: b.Target, Params: b.Params, Unknown: b.Unknown, Range: b.Range}
+		var err error
+		if out[i].After, err = duration(b.After); err == nil {
+			out[i].Window, err = duration(b.Window)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fault %s: %w", b.Name, err)
 		}
 	}
 	return out, nil
+}
+
+// duration reads one, "" as none.
+func duration(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	return providers.ParseDuration(text)
 }
 
 // Named finds a fault by its name.
@@ -102,6 +111,9 @@ func (s *Switch) Begin(ctx context.Context, l *lab.Lab, f Fault) error {
 	how := s.Registry.Fault(f.Kind)
 	if how == nil {
 		return fmt.Errorf("there is no fault of kind %q", f.Kind)
+	}
+	if len(f.Unknown) > 0 {
+		return fmt.Errorf("fault %s: %s cannot be known before the files are applied: apply first, or write a value that is known", f.Name, strings.Join(f.Unknown, ", "))
 	}
 	a := &active{Fault: f, how: how, begins: l.Now().Add(f.After)}
 	if f.Window > 0 {

@@ -306,3 +306,23 @@ func TestFrom(t *testing.T) {
 		t.Error("took a wrong duration")
 	}
 }
+
+// A fault as long as it is put off: each is read for itself.
+func TestFromReadsBothDurations(t *testing.T) {
+	list, err := From([]eval.Fault{{Name: "f", After: "30m", Window: "30m"}})
+	if err != nil || list[0].After != 30*time.Minute || list[0].Window != 30*time.Minute {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// What is not known yet is no argument that is absent.
+func TestUnknownArgumentsAreToldOf(t *testing.T) {
+	r := newRig(t)
+	list, err := From([]eval.Fault{{Name: "f", Kind: "down", Target: "server.a", Unknown: []string{"after", "window"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Begin(t.Context(), r.open(), list[0]); err == nil || !strings.Contains(err.Error(), "fault f: after, window cannot be known before the files are applied") || len(r.On()) > 0 {
+		t.Errorf("%v, on %q", err, r.On())
+	}
+}

@@ -52,6 +52,12 @@ type Staging interface {
 	Stages(rec providers.Record, objects []providers.Record) []Stage
 }
 
+// Renaming is what Rules may also know: the names that objects cannot take from each
+// other within one apply. before are the objects that exist, after those of Validate.
+type Renaming interface {
+	Renames(before, after []providers.Record) []Problem
+}
+
 // Problem is something that Rules found. Attribute is a dotted path, or empty
 // when the block as a whole is meant.
 type Problem struct {

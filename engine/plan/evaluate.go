@@ -149,7 +149,16 @@ func (p *planner) validate() hcl.Diagnostics {
 		return nil
 	}
 	var diags hcl.Diagnostics
-	for _, problem := range p.req.Rules.Validate(p.records()) {
+	planned := p.records()
+	problems := p.req.Rules.Validate(planned)
+	if renaming, ok := p.req.Rules.(Renaming); ok {
+		var before []providers.Record
+		for _, o := range p.inOrder() {
+			before = append(before, o.rec)
+		}
+		problems = append(problems, renaming.Renames(before, planned)...)
+	}
+	for _, problem := range problems {
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: problem.Summary, Detail: problem.Detail}
 		if problem.Warning {
 			d.Severity = hcl.DiagWarning

@@ -108,7 +108,11 @@ type Fault struct {
 	After  string               // duration of lab time until it begins, "" at once
 	Window string               // duration of lab time that it lasts, "" without end
 	Params map[string]cty.Value // of the kind's own arguments, null where not written
-	Range  hcl.Range
+
+	// Unknown are the arguments that are known only after an apply. They are empty
+	// here, or unknown among Params, and the fault cannot be switched on.
+	Unknown []string
+	Range   hcl.Range
 }
 
 // Assert is one assert block, its condition evaluated (unknown at plan is allowed).

@@ -113,12 +113,24 @@ func (r *run) fault(n *faultNode, sc *scope, s *session, diags *hcl.Diagnostics)
 	}
 	v, _ := dec.value.UnmarkDeep()
 	f = Fault{Name: n.Name, Kind: textOf(v, "kind"), Target: textOf(v, "target"), After: textOf(v, "after"), Window: textOf(v, "window"), Params: map[string]cty.Value{}, Range: n.Range}
+	if !v.GetAttr("kind").IsKnown() {
+		rng := n.ranges["kind"]
+		*diags = append(*diags, errorf(&rng, "Invalid kind", "The kind of a fault is a string that is known when the plan is made."))
+		return f, false
+	}
 	how := r.e.registry.Fault(f.Kind)
 	if how == nil {
 		return f, false // which was told
 	}
+	names := []string{"target", "after", "window"}
 	for _, p := range how.Params {
 		f.Params[p.Name] = v.GetAttr(p.Name)
+		names = append(names, p.Name)
+	}
+	for _, name := range names {
+		if !v.GetAttr(name).IsWhollyKnown() {
+			f.Unknown = append(f.Unknown, name)
+		}
 	}
 	wrong := r.e.unfit(n, how, f)
 	*diags = append(*diags, wrong...)

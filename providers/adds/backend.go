@@ -3,12 +3,15 @@ package adds
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"hellolab/providers/adds/directory"
 	"hellolab/providers/adds/ldapd"
 	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/secdesc"
 )
+
+const attrDescriptor = "nTSecurityDescriptor"
 
 // backend gives the LDAP server of one controller access to the directory.
 type backend struct {
@@ -82,11 +85,14 @@ func (b backend) Search(ctx context.Context, r *ldapd.Request, op *ldapmsg.Searc
 	})
 }
 
-// descriptorParts leaves of security descriptors what a search asks for (MS-ADTS
-// 3.1.1.3.4.1.11).
+// descriptorParts leaves of security descriptors what a search asks for; no part is
+// as all of them (MS-ADTS 3.1.1.3.4.1.11).
 func descriptorParts(e directory.Entry, parts uint32) error {
+	if parts == 0 {
+		return nil
+	}
 	for i, a := range e.Attributes {
-		if a.Name != "nTSecurityDescriptor" || len(a.Values) == 0 {
+		if a.Name != attrDescriptor || len(a.Values) == 0 {
 			continue
 		}
 		d, err := secdesc.Parse(a.Values[0])
@@ -113,7 +119,25 @@ func (b backend) Modify(ctx context.Context, r *ldapd.Request, op *ldapmsg.Modif
 	if op.DN == "" {
 		return b.Operate(ctx, requester(r.Session), b.computer, op)
 	}
+	if err := writesList(r, op.Changes); err != nil {
+		return err
+	}
 	return b.Directory.Modify(ctx, requester(r.Session), op, r.Controls.PermissiveModify)
+}
+
+// writesList refuses to write parts of a security descriptor without its list: what
+// the value has as its list would take the place of the one that is there.
+func writesList(r *ldapd.Request, changes []ldapmsg.Change) error {
+	flags := r.Controls.SDFlags
+	if flags == nil || *flags == 0 || *flags&secdesc.PartList != 0 {
+		return nil
+	}
+	for _, c := range changes {
+		if strings.EqualFold(c.Description, attrDescriptor) {
+			return ldapmsg.Errorf(ldapmsg.UnwillingToPerform, ldapmsg.ErrorUnwillingToPerform, "Of a security descriptor the list is written, alone or with other parts; ask for it in the control.")
+		}
+	}
+	return nil
 }
 
 func (b backend) Add(ctx context.Context, r *ldapd.Request, op *ldapmsg.Add) error {

@@ -1,11 +1,11 @@
 package adfs
 
 import (
-	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -45,7 +45,8 @@ func (s *server) account(upn string) (a *account, err error) {
 
 // setAccount registers a second factor, or a third party's account. What a
 // request does not name stays: a password, and the secret of a factor that it says
-// is registered. What an account of the former name has moves to this one.
+// is registered. What an account of the former name has moves to this one, and what
+// somebody left under this name is lost.
 func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) error {
 	switch {
 	case s.set.adfs() && (in.Password != "" || in.ImmutableID != ""):
@@ -74,10 +75,12 @@ func (s *server) setAccount(ctx context.Context, upn string, in adfs.Account) er
 			if err != nil {
 				return err
 			}
-			if err := w.Delete(tableAccounts, former); err != nil {
-				return err
+			if was != nil && was.ImmutableID == in.ImmutableID { // else this is done already, and the name may be another's
+				if err := errors.Join(w.Delete(tableAccounts, former), moveCounts(w, former, upn)); err != nil {
+					return err
+				}
+				a = was
 			}
-			a = cmp.Or(a, was)
 		}
 		if a == nil {
 			a = &account{}

@@ -126,7 +126,7 @@ func (s *server) administerAccount(r *http.Request, upn string) (any, error) {
 		}
 		return nil, s.setAccount(r.Context(), upn, in)
 	case http.MethodDelete:
-		return nil, s.env.Section.Update(r.Context(), func(w providers.Writer) error { return w.Delete(tableAccounts, upn) })
+		return nil, s.deleteAccount(r.Context(), upn)
 	}
 	return nil, noMethod()
 }

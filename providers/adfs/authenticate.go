@@ -261,6 +261,9 @@ func (s *server) standingAccount(ctx context.Context, p *farm.Proof) (*farm.Acco
 		if err != nil {
 			return nil, err
 		}
+		if a.ImmutableID != p.Anchor {
+			return nil, adfs.NewError(adfs.InvalidGrant, adfs.CodeRefreshInvalid, "The name is another account's since the sign-in.").WithHint("Sign in again.")
+		}
 		return a.farm(), samePassword(a.PasswordSet, p)
 	}
 	id, err := sid.Parse(p.SID)
@@ -312,7 +315,7 @@ func (s *server) ownPassword(ctx context.Context, name, password string) (*farm.
 		(*verifier)(nil).matches(password)
 		return nil, badCredentials()
 	}
-	locked, err := s.guess(ctx, "pwd", a.UPN)
+	locked, err := s.guess(ctx, secretPassword, a.UPN)
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +328,7 @@ func (s *server) ownPassword(ctx context.Context, name, password string) (*farm.
 	if a.Disabled {
 		return nil, s.noAccount()
 	}
-	return a.farm(), s.forget(ctx, "pwd", a.UPN)
+	return a.farm(), s.forget(ctx, secretPassword, a.UPN)
 }
 
 func (a *account) farm() *farm.Account {

@@ -106,7 +106,7 @@ func (s *server) verifyCode(ctx context.Context, upn, code string) (why string, 
 	if held == nil || len(held.TOTP) == 0 {
 		return "No second factor is registered.", nil
 	}
-	locked, err := s.guess(ctx, "otp", upn)
+	locked, err := s.guess(ctx, secretCode, upn)
 	if err != nil {
 		return "", err
 	}
@@ -143,5 +143,5 @@ func (s *server) verifyCode(ctx context.Context, upn, code string) (why string, 
 	if reused {
 		return "The code was used before; each works once.", nil
 	}
-	return "", s.forget(ctx, "otp", upn)
+	return "", s.forget(ctx, secretCode, upn)
 }

@@ -227,7 +227,9 @@ func oauthAMR(method string) []string {
 // proofOf is the proof of a first factor that was just verified.
 func (s *server) proofOf(a *farm.Account, amr []string, method string) *farm.Proof {
 	p := &farm.Proof{UPN: a.UPN, AMR: amr, Method: method, At: s.env.Now().Unix()}
-	if !a.SID.IsZero() {
+	if a.SID.IsZero() {
+		p.Anchor = a.ImmutableID
+	} else {
 		p.SID = a.SID.String()
 	}
 	return p

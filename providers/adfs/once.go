@@ -68,6 +68,12 @@ type guesses struct {
 	Until    time.Time `json:"until,omitzero"`
 }
 
+// Secrets at which guesses are counted.
+const (
+	secretPassword = "pwd"
+	secretCode     = "otp"
+)
+
 func guessKey(secret, upn string) string { return strings.ToLower(upn) + "/" + secret }
 
 // guess counts a guess at one secret of an account as a wrong one, before it is
@@ -104,4 +110,44 @@ func (s *server) forget(ctx context.Context, secret, upn string) error {
 		return err
 	}
 	return s.env.Section.Record(ctx, func(w providers.Writer) error { return w.Delete(tableGuesses, guessKey(secret, upn)) })
+}
+
+// counts are where what is counted of an account lies: wrong guesses, and the codes
+// that were used.
+func counts(upn string) [][2]string {
+	return [][2]string{{tableGuesses, guessKey(secretPassword, upn)}, {tableGuesses, guessKey(secretCode, upn)}, {tableOATH, strings.ToLower(upn)}}
+}
+
+// moveCounts takes what is counted of an account to its new name; what was counted
+// under that name was another's.
+func moveCounts(w providers.Writer, former, upn string) error {
+	to := counts(upn)
+	for i, from := range counts(former) {
+		value, held, err := w.Get(from[0], from[1])
+		if err != nil {
+			return err
+		}
+		if err := w.Delete(to[i][0], to[i][1]); err != nil {
+			return err
+		}
+		if !held {
+			continue
+		}
+		if err := errors.Join(w.Put(to[i][0], to[i][1], value), w.Delete(from[0], from[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteAccount deletes what the service holds of an account: who gets its name
+// begins with nothing.
+func (s *server) deleteAccount(ctx context.Context, upn string) error {
+	return s.env.Section.Update(ctx, func(w providers.Writer) error {
+		err := w.Delete(tableAccounts, upn)
+		for _, at := range counts(upn) {
+			err = errors.Join(err, w.Delete(at[0], at[1]))
+		}
+		return err
+	})
 }

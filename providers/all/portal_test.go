@@ -95,12 +95,13 @@ func TestCachedSignIn(t *testing.T) {
 	l.away(unlocking(windows.Request{Gesture: "face"}), "success")
 	l.away(windows.Request{Gesture: "face"}, "success")
 
-	// What the tenant refuses once Cloud AP keeps no more.
+	// Whom the tenant refuses once, Cloud AP keeps no more, whatever they showed.
 	l.network("internet")
 	l.Update(alice, l.With("user", conformance.Get[spec.User, spec.UserOut](l.Env, alice).In, "enabled_in_tenant", cty.False))
 	l.expect(windows.Request{Gesture: "face"}, "user_disabled")
 	l.network("none")
 	l.away(windows.Request{Gesture: "face"}, "no_line_of_sight")
+	l.away(windows.Request{Password: providers.Secret(password)}, "no_line_of_sight")
 }
 
 // TestCaptivePortal: behind a captive portal Cloud AP tries for 126 seconds, and the

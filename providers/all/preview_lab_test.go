@@ -299,8 +299,7 @@ func (l *previewLab) apply(edits []edit, ahead time.Duration) {
 
 // possible are edits without those that end an apply: of people of whom Connect
 // carries nothing, for they are not in its scope, of those who get another name and of
-// computers also while it is staging, or of one that is to join where no controller is,
-// or that the tenant has no more.
+// computers also while it is staging, or of one that is to join where no controller is.
 func (l *previewLab) possible(edits []edit) []edit {
 	l.t.Helper()
 	var scope []string
@@ -318,12 +317,8 @@ func (l *previewLab) possible(edits []edit) []edit {
 			}
 		}
 	}
-	machine := l.facts().Machines[desk]
 	unjoinable := l.unjoinable(edits)
 	return slices.DeleteFunc(edits, func(e edit) bool {
-		if _, tenant := e.set["enabled_in_tenant"]; e.addr == desk && tenant && machine != nil && machine.Absent {
-			return true
-		}
 		return (e.addr == alice || e.addr == "user.bo") && !vocabulary.InScope(scope, "CN=alice,CN=Users,DC=corp,DC=contoso,DC=com") ||
 			staging && renames(e) || e.anew && (unjoinable || away || staging || !vocabulary.InScope(scope, "CN=anew,CN=Computers,DC=corp,DC=contoso,DC=com"))
 	})

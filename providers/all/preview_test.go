@@ -101,6 +101,7 @@ var kept = []keptDraw{
 	{6046, 34},        // a controller refuses the ticket that another has sealed with AES256
 	{1, 35}, {10, 35}, // where some controllers have no certificate, what the target refuses was left out
 	{7090, 34}, // a cycle within an apply carried what the plan had not come to
+	{7033, 48}, // a cycle within an apply took the desk from the tenant, and its own update failed
 }
 
 // managedLab is a lab in a managed tenant, with one trust or the other.

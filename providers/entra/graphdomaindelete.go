@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -46,7 +47,10 @@ func (s *server) forceDeleteDomain(q graphRequest, domain string) error {
 			now := *was
 			local, _, _ := strings.Cut(was.UPN, "@")
 			now.UPN = local + "@" + cfg.Domains[0]
-			if _, err := userByUPN(w, now.UPN); err == nil {
+			if _, err := userByUPN(w, now.UPN); !errors.Is(err, errNotFound) {
+				if err != nil {
+					return err
+				}
 				return graphBad("'%s' cannot be renamed: another object has the name '%s'.", was.UPN, now.UPN)
 			}
 			if err := putUser(w, was, &now); err != nil {

@@ -82,6 +82,20 @@ func (w *World) RegistersAt(d *Device) string {
 	return ""
 }
 
+// JoinsThrough returns the AD FS through which a hybrid joined device registers: that of
+// its tenant, where it is of the device's domain. nil: Connect carries the computer up.
+func (w *World) JoinsThrough(d *Device) *Federation {
+	t := w.Tenants[string(d.In.Tenant)]
+	if t == nil || d.In.Join != string(HybridJoined) || !d.Knows("tenant", "domain") || !t.Knows("authentication", "federation") || !Authentication(t.In.Authentication).Federated() {
+		return nil
+	}
+	f := w.Federations[string(t.In.Federation)]
+	if f == nil || f.In.Kind != spec.FederationADFS || f.In.Domain != d.In.Domain || !f.Knows("kind", "domain") {
+		return nil
+	}
+	return f
+}
+
 // TokenServiceOf returns the address of who gives a user's sign-ins tokens: the
 // federation service that the account's tenant sends them to, the tenant, or
 // on-premises AD FS. "" when there is none.

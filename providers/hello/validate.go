@@ -41,6 +41,7 @@ func Validate(w *World) []Problem {
 	v.applications()
 	v.services()
 	v.syncs()
+	v.scopes()
 	v.trusts()
 	v.certificates()
 	v.untrusted()

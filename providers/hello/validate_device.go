@@ -26,6 +26,7 @@ func (v *validation) devices() {
 		}
 		v.homesOfDevice(d)
 		v.place(d)
+		v.joinsThrough(d)
 		v.kdcSettings(d)
 		v.sensors(d)
 		switch JoinType(d.In.Join) {

@@ -228,6 +228,25 @@ func (v *validation) throughFederation(e *Enrollment, u *User, d *Device, route 
 	}
 }
 
+// joinsThrough checks that AD FS can say of a device that is to be made which computer
+// it is, in words that the tenant takes.
+func (v *validation) joinsThrough(d *Device) {
+	f := v.JoinsThrough(d)
+	if f == nil || d.Exists() {
+		return
+	}
+	if !f.In.Enabled && f.Knows("enabled") {
+		v.problem(d.Addr, "join", "join_through_federation_down", "The federation service is down",
+			"In a federated tenant a computer joins by what AD FS says of it, and %s, through which %s would join, does not run. Set enabled = true there, and false once the device is joined.", f.Addr, d.Addr)
+		return
+	}
+	// The thumbprint follows signing_version: it is not known while that changes.
+	if t := v.Tenants[string(d.In.Tenant)]; f.Exists() && t.Exists() && f.Out.SigningThumbprint == "" {
+		v.warn(d.Addr, "join", "join_by_new_signing_certificate", "The tenant may not know who vouches",
+			"%s signs by a new certificate from this apply on, and %s, which reads its metadata once a day, takes nothing signed by that before (AADSTS50008): the join of %s through it would fail and stop the apply. Apply the new signing_version first, let a day pass (hellolab clock advance 24h), and add the device then.", f.Addr, t.Addr, d.Addr)
+	}
+}
+
 // adapterService warns, once a federation, of another vendor's adapter in a flow
 // for which the documents name none.
 func (v *validation) adapterService(f *Federation, e *Enrollment, flow Flow) {

@@ -171,7 +171,7 @@ func TestValidateFederation(t *testing.T) {
 		}), "user.bo", func(u *spec.User) { inTenant(u); u.Domain, u.EnabledInDomain = "domain.lab", true }), nil, []string{"user.bo domain federated_user_elsewhere"}},
 
 		// Enrollments through a federation service.
-		{"it is down", sts(keyFederatedLab(), func(f *spec.Federation) { f.Enabled = false }), nil, []string{"enrollment.desk user federation_down"}},
+		{"it is down", sts(keyFederatedLab(), func(f *spec.Federation) { f.Enabled = false }), nil, []string{"device.desk join join_through_federation_down", "enrollment.desk user federation_down"}},
 		{"it is down later", sts(keyFederatedLab(), func(f *spec.Federation) { f.Enabled = false }), all, nil},
 		{"down, and certificates wait", sts(federatedLab(), func(f *spec.Federation) { f.Enabled = false }), all, []string{"enrollment.desk device no_enterprise_prt?", "enrollment.desk device registration_authority_not_ready?"}},
 		{"no adapter", sts(keyFederatedLab(), func(f *spec.Federation) { f.MFA = "none" }), nil, []string{"enrollment.desk user federation_without_second_factor"}},

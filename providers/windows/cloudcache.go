@@ -3,7 +3,6 @@ package windows
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"hellolab/providers"
@@ -89,18 +88,38 @@ func (c *cloudAP) renewCached(w providers.Writer, rec prtRecord) error {
 	return put(w, tableCloudCache, rec.key(), kept)
 }
 
-// notTaken are the tenant's refusals by which Cloud AP learns that user, device or key
-// is good no more: it forgets the sign-in that it keeps.
-var notTaken = []string{"user_disabled", "user_unknown", "device_disabled", "device_unknown", "key_not_found", "key_device_disabled", "key_device_unknown"}
+// notTaken are the tenant's refusals by which Cloud AP learns what is good no more: it
+// forgets the sign-ins that it keeps of that key, of that user by whatever they show,
+// or of everybody on that device.
+var notTaken = map[string]string{
+	"key_not_found": aKey, "key_device_disabled": aKey, "key_device_unknown": aKey,
+	"user_disabled": aUser, "user_unknown": aUser,
+	"device_disabled": aDevice, "device_unknown": aDevice,
+}
 
-// forgetSignIn drops what Cloud AP keeps of a credential that the tenant refuses.
+const (
+	aKey    = "key"
+	aUser   = "user"
+	aDevice = "device"
+)
+
+// forgetSignIn drops what Cloud AP keeps of what the tenant refuses.
 func (s *signingIn) forgetSignIn(ctx context.Context, refusal error) error {
 	var token *oauth.Error
-	if !s.keepsSignIns() || !errors.As(refusal, &token) || !slices.Contains(notTaken, reasonOf(refusal).Code) {
+	if !s.keepsSignIns() || !errors.As(refusal, &token) {
 		return nil
 	}
+	what, known := notTaken[reasonOf(refusal).Code]
+	if !known {
+		return nil
+	}
+	of := map[string]string{aKey: s.user.sid + "|" + byHello, aUser: s.user.sid + "|", aDevice: ""}[what]
 	return s.env.Section.Record(ctx, func(w providers.Writer) error {
-		return w.Delete(tableCloudCache, s.user.sid+"|"+s.shownToCloud().credential())
+		keys, err := keysOf(w, tableCloudCache, of)
+		for _, key := range keys {
+			err = errors.Join(err, w.Delete(tableCloudCache, key))
+		}
+		return err
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"hellolab/providers"
+	"hellolab/providers/event"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/graph"
 )
@@ -25,7 +27,11 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, _ deviceO
 		if m.rec.Member == nil { // else Connect carries what the computer's account says
 			change.DisplayName, change.OSVersion = name, osVersion(in.OS)
 		}
-		if err := m.change(ctx, change); err != nil {
+		err := m.change(ctx, change)
+		if graph.IsNotFound(err) && m.rec.Member != nil {
+			err = m.tellRemoved(ctx, env)
+		}
+		if err != nil {
 			return spec.DeviceOut{}, fmt.Errorf("%s: change the device object: %w", env.Addr, err)
 		}
 	}
@@ -36,6 +42,20 @@ func (w *Windows) updateDevice(ctx context.Context, env providers.Env, _ deviceO
 		}
 	}
 	return m.out(), nil
+}
+
+// tellRemoved tells that the tenant has a computer no more, so that nothing there is
+// left to be changed: a cycle of Connect, perhaps of this very apply, took it from the
+// tenant. The next refresh finds it gone.
+func (m *machine) tellRemoved(ctx context.Context, env providers.Env) error {
+	t, _, err := newTrace(ctx, env, hello.DR, "", m.addr)
+	if err != nil {
+		return err
+	}
+	const text = "The tenant has the computer's device object no more, so nothing there is changed: Connect takes away what is not in its scope. Add the computer's container to the scope, and plan again."
+	t.skip(event.EntraID, "device_object_removed", text, "device_unknown")
+	env.Log.Warn("the device is not in the tenant any more: Connect's scope leaves it out", "device", m.addr)
+	return nil
 }
 
 // standing is what the administrator and device management say of a device. One

@@ -114,7 +114,7 @@ func (c *cloudAP) checkedElsewhere(ctx context.Context, p person, password provi
 }
 
 // passwordEndpoint is where a federation service takes user names and passwords, by
-// its own metadata: what the tenant named, if it is there, else the first.
+// its own metadata.
 func (c *cloudAP) passwordEndpoint(ctx context.Context, realm userRealm) (wstrust.Endpoint, error) {
 	none := wstrust.Endpoint{}
 	if u, err := url.Parse(realm.Metadata); err != nil || u.Scheme != "https" {
@@ -135,14 +135,35 @@ func (c *cloudAP) passwordEndpoint(ctx context.Context, realm userRealm) (wstrus
 	if err != nil {
 		return none, err
 	}
-	all = slices.DeleteFunc(all, func(e wstrust.Endpoint) bool { return e.Windows })
+	return forPassword(realm, all)
+}
+
+// forPassword is the endpoint that a password goes to: what the tenant named, if it is
+// among those of the metadata, else the first. One at a host that the tenant did not
+// name gets none, whoever wrote it into the metadata.
+func forPassword(realm userRealm, all []wstrust.Endpoint) (wstrust.Endpoint, error) {
+	all = slices.DeleteFunc(slices.Clone(all), func(e wstrust.Endpoint) bool { return e.Windows })
 	if len(all) == 0 {
-		return none, refuse("federation_without_password_endpoint", nil)
+		return wstrust.Endpoint{}, refuse("federation_without_password_endpoint", nil)
 	}
 	if i := slices.IndexFunc(all, func(e wstrust.Endpoint) bool { return e.URL == realm.Active }); i >= 0 {
 		return all[i], nil
 	}
-	return all[0], nil
+	i := slices.IndexFunc(all, func(e wstrust.Endpoint) bool { return sameHost(e.URL, realm.Metadata) || sameHost(e.URL, realm.Active) })
+	if i < 0 {
+		return wstrust.Endpoint{}, refuse("federation_refused", fmt.Errorf("the metadata at %.80q names endpoints of other hosts only, such as %.80q", realm.Metadata, all[0].URL))
+	}
+	return all[i], nil
+}
+
+// sameHost reports whether two addresses are of one host and port.
+func sameHost(one, other string) bool {
+	a, err := url.Parse(one)
+	if err != nil || a.Host == "" {
+		return false
+	}
+	b, err := url.Parse(other)
+	return err == nil && strings.EqualFold(a.Host, b.Host)
 }
 
 // nameAt is what a person is called at a federation service: AD FS has the names of

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"hellolab/providers/wire/ldapmsg"
 	"hellolab/providers/wire/sid"
 )
 
@@ -19,6 +20,21 @@ const (
 	attrPrecedence = "msDS-PasswordSettingsPrecedence"
 	attrAppliesTo  = "msDS-PSOAppliesTo"
 )
+
+// hides says whether an object is not there for somebody: the default descriptor of
+// the class lets administrators alone read it (AD's schema).
+func (d *Directory) hides(who *Requester, o *object) bool {
+	return o.is(classPasswordSettings) && !d.rights.admin(who)
+}
+
+// hidden answers for an object that is hidden as for one that is not there.
+func (r reader) hidden(o *object) error {
+	name, err := ldapmsg.ParseDN(o.DN)
+	if err != nil {
+		return err
+	}
+	return r.noSuchObject(name)
+}
 
 // passwordSettings is the container of the objects.
 func (c *Config) passwordSettings() string {

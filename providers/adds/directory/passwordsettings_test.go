@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"hellolab/providers/adds/directory"
 	"hellolab/providers/wire/filetime"
 	"hellolab/providers/wire/ldapmsg"
 )
@@ -120,4 +121,37 @@ func TestResultantSettings(t *testing.T) {
 	if got := l.get(alice, "msDS-ResultantPSO"); fmt.Sprint(got) != fmt.Sprint([]string{first}) {
 		t.Errorf("once it is deleted: %q", got)
 	}
+}
+
+// Nobody but administrators reads a policy on the passwords of some accounts: the
+// class's default descriptor lets nobody else (AD's schema, ms-DS-Password-Settings).
+func TestWhoReadsSettings(t *testing.T) {
+	l := newLab(t)
+	alice := l.person("alice")
+	pso := l.settings("Weak", 1, time.Hour, alice)
+	who := l.as("alice")
+	for name, at := range map[string]string{"by class": base, "below the container": passwordSettings} {
+		for whom, want := range map[*directory.Requester]int{who: 0, l.admin: 1} {
+			if found, err := l.search(whom, at, ldapmsg.WholeSubtree, "(objectClass=msDS-PasswordSettings)"); err != nil || len(found) != want {
+				t.Errorf("%s, %s: %d found, %v", name, whom.Name, len(found), err)
+			}
+		}
+	}
+	_, err := l.search(who, pso, ldapmsg.BaseObject, "(objectClass=*)")
+	refused(t, "the object itself", err, ldapmsg.NoSuchObject)
+	_, err = l.Compare(t.Context(), who, &ldapmsg.Compare{DN: pso, Attribute: "msDS-MinimumPasswordLength", Value: []byte("4")})
+	refused(t, "a guess at it", err, ldapmsg.NoSuchObject)
+	guid := l.get(pso, "objectGUID")[0]
+	found, err := l.search(who, base, ldapmsg.WholeSubtree, "(objectGUID="+escaped(guid)+")")
+	if err != nil || len(found) != 0 {
+		t.Errorf("by its GUID: %d found, %v", len(found), err)
+	}
+}
+
+// escaped writes octets for a filter.
+func escaped(octets string) (out string) {
+	for _, b := range []byte(octets) {
+		out += fmt.Sprintf("\\%02x", b)
+	}
+	return out
 }

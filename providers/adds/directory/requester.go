@@ -32,7 +32,7 @@ func (r *Requester) in(groups ...sid.SID) bool {
 //	Replicator                                         read accounts' secrets, by replication
 //	whom CN=RegisteredDevices names in managedBy       add, write and delete the devices in it; write
 //	                                                   msDS-CloudIssuerPublicCertificates of their service
-//	every account of the domain                        read everything but secrets
+//	every account of the domain                        read everything but secrets and Password Settings Objects
 //	nobody in particular                               read the root DSE
 //
 // Lists (nTSecurityDescriptor) decide who writes keys and certificates of accounts:

@@ -40,9 +40,15 @@ func (d *Directory) Search(ctx context.Context, who *Requester, op *ldapmsg.Sear
 		if err != nil {
 			return err
 		}
+		if base != nil && d.hides(who, base) {
+			return r.hidden(base)
+		}
 		return s.candidates(base, func(o *object) error {
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if d.hides(who, o) {
+				return nil
 			}
 			at := &seen{search: s, o: o}
 			match := s.matcher.Match(at)

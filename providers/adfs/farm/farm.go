@@ -45,6 +45,7 @@ func (a *Account) Qualified() string {
 type Proof struct {
 	UPN      string   `json:"upn"`
 	SID      string   `json:"sid,omitempty"`
+	Anchor   string   `json:"anchor,omitempty"` // immutable id, where there is no SID: a name may become another's
 	AMR      []string `json:"amr"`
 	Method   string   `json:"method"` // of the first factor: adfs.MethodPassword, …
 	At       int64    `json:"at"`     // Unix seconds of the first factor

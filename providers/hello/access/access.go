@@ -8,6 +8,7 @@ import (
 
 	"hellolab/providers"
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
 
 // ByPassword is the gesture of a sign-in with the password.
@@ -32,10 +33,29 @@ type Lab struct {
 	world *hello.World
 	facts *Facts
 	last  *pair
+	dcs   map[string]controllers // of each domain that was asked for
+}
+
+// controllers are those of a domain, as hello.Controllers has them.
+type controllers struct {
+	names []string
+	by    map[string]spec.Controller
+}
+
+// controllersOf are a domain's controllers. Every sign-in to the domain asks for them.
+func (l *Lab) controllersOf(d *hello.Domain) controllers {
+	c, ok := l.dcs[d.Addr]
+	if !ok {
+		c.names, c.by = hello.Controllers(d.In)
+		l.dcs[d.Addr] = c
+	}
+	return c
 }
 
 // New returns a Lab of w and f, which it does not change.
-func New(w *hello.World, f *Facts) *Lab { return &Lab{world: w, facts: f} }
+func New(w *hello.World, f *Facts) *Lab {
+	return &Lab{world: w, facts: f, dcs: map[string]controllers{}}
+}
 
 // pair is a user at a device, with what is in force there.
 type pair struct {

@@ -77,8 +77,8 @@ func (s *signingIn) byEachController(d *hello.Domain, at letters) (code, letter 
 
 // deleting are those of some controllers that delete a key by which they have
 // signed somebody in.
-func deleting(d *hello.Domain, some []string) []string {
-	_, by := hello.Controllers(d.In)
+func (l *Lab) deleting(d *hello.Domain, some []string) []string {
+	by := l.controllersOf(d).by
 	return slices.DeleteFunc(slices.Clone(some), func(n string) bool { return !hello.DeletesKeys(by[n]) })
 }
 
@@ -115,9 +115,9 @@ func every(spec.Controller) bool { return true }
 // found are the controllers that the locator may find: those that fit of the
 // device's site, else of the domain.
 func (s *signingIn) found(d *hello.Domain, fits func(spec.Controller) bool) []string {
-	names, by := hello.Controllers(d.In)
-	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !fits(by[n]) })
-	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(by[n].Site, s.d.In.Site) })
+	dcs := s.controllersOf(d)
+	names := slices.DeleteFunc(slices.Clone(dcs.names), func(n string) bool { return !fits(dcs.by[n]) })
+	near := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.EqualFold(dcs.by[n].Site, s.d.In.Site) })
 	if s.d.In.Site != "" && len(near) > 0 {
 		return near
 	}
@@ -148,7 +148,7 @@ func (s *signingIn) exchange(domain string, inside bool, at letters, partial str
 	case !inside:
 		return "no_line_of_sight", at.locate
 	}
-	_, by := hello.Controllers(d.In)
+	by := s.controllersOf(d).by
 	names := s.found(d, hello.KeyList)
 	if len(names) == 0 {
 		return "dc_not_found", at.locate
@@ -199,7 +199,7 @@ func (s *signingIn) byController(d *hello.Domain, name string, at letters) (code
 	case !slices.Contains(s.account.DomainKeys, s.credential.KeyID):
 		return "key_not_synced", at.proof
 	default:
-		_, by := hello.Controllers(d.In)
+		by := s.controllersOf(d).by
 		for label, is := range by {
 			if strings.EqualFold(label, name) && hello.MisnamesKeys(is) {
 				return "key_name_mismatch", at.proof
@@ -338,7 +338,7 @@ func (s *signingIn) takesTicket(t Ticket) (takes, refuses bool) {
 	if d == nil {
 		return true, false
 	}
-	_, by := hello.Controllers(d.In)
+	by := s.controllersOf(d).by
 	names, of := s.found(d, every), map[int32]string{}
 	for _, e := range etypes {
 		issued := slices.ContainsFunc(names, func(n string) bool { return strongest(by[n]) == e.word })

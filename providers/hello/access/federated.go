@@ -133,6 +133,26 @@ func (p *planning) tenants() {
 	}
 }
 
+// unvouched tells among the gaps which devices the plan makes that cannot join: AD FS
+// vouches for them by a certificate that their tenant does not know yet, which it learns
+// at its next reading.
+func (p *planning) unvouched() {
+	for _, addr := range sorted(p.is.Devices) {
+		d := p.is.Devices[addr]
+		f := p.is.JoinsThrough(d)
+		if f == nil || d.Exists() && p.was.Devices[addr] != nil {
+			continue
+		}
+		if held := p.Tenants[string(d.In.Tenant)]; held != nil && held.Stale {
+			when := "once a day"
+			if held.Next.After(p.Now) {
+				when = "at " + held.Next.UTC().Format(time.RFC3339)
+			}
+			p.Gaps = append(p.Gaps, fmt.Sprintf("%s joins through %s, which signs by a certificate that %s does not know yet: the tenant refuses it (AADSTS50008), and the apply stops there. The tenant reads the metadata %s; add the device after that.", addr, f.Addr, d.In.Tenant, when))
+		}
+	}
+}
+
 // reread is a tenant that reads the metadata of its federation service again, when it
 // is time; one that does not answer it asks the next time.
 func (p *planning) reread(t *hello.Tenant) {

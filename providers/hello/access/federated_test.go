@@ -124,3 +124,35 @@ func TestNewSigningCertificateIsRead(t *testing.T) {
 		t.Errorf("%d sign-ins by password", n)
 	}
 }
+
+// Who is to join through AD FS, by a certificate that the tenant does not know.
+func TestUnvouchedJoinIsToldOf(t *testing.T) {
+	const sts = "federation.sts"
+	federated := func(version int, devices ...string) objects {
+		return declared(func(o objects) {
+			o[sts] = spec.Federation{Kind: spec.FederationADFS, Domain: corp, Enabled: true, MFA: spec.AdapterBuiltin, SigningVersion: version}
+			change(tenant, func(t *spec.Tenant) { t.Authentication, t.Federation = "federated", sts })(o)
+			for _, d := range devices {
+				o[d] = o[desk]
+			}
+		})
+	}
+	for name, tt := range map[string]struct {
+		was, is objects
+		stale   bool
+		want    bool
+	}{
+		"nobody new":            {federated(1), federated(2), false, false},
+		"a new one":             {federated(1), federated(1, "device.new"), false, false},
+		"of an older rollover":  {federated(1), federated(1, "device.new"), true, true},
+		"of this rollover":      {federated(1), federated(2, "device.new"), false, true},
+		"the tenant of another": {federated(1), declared(func(o objects) { o["device.new"] = o[desk] }), true, false},
+	} {
+		facts := held()
+		facts.Tenants[tenant] = &access.Tenant{Stale: tt.stale, Next: now.Add(5 * time.Hour)}
+		gaps := strings.Join(access.Planned(facts, world(t, tt.was), world(t, tt.is)).Gaps, "\n")
+		if strings.Contains(gaps, "device.new joins through federation.sts, which signs by a certificate that tenant.contoso does not know yet") != tt.want {
+			t.Errorf("%s: %q", name, gaps)
+		}
+	}
+}

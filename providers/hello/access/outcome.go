@@ -215,9 +215,9 @@ func (s *signingIn) nextCycle(v *Verdict) {
 		v.At = s.facts.Syncs[sync.Addr].Keys.Next
 		v.Sentence = "The domain gets the key with the next cycle of Connect."
 		if d := s.world.Domains[s.keyDomain()]; d != nil {
-			if again := deleting(d, s.found(d, every)); len(again) > 0 {
+			if again := s.deleting(d, s.found(d, every)); len(again) > 0 {
 				v.Rule = "D4"
-				v.Sentence = fmt.Sprintf("The domain gets the key with the next cycle of Connect, and loses it with the next sign-in: %s.", theyDelete(d, again))
+				v.Sentence = fmt.Sprintf("The domain gets the key with the next cycle of Connect, and loses it with the next sign-in: %s.", s.theyDelete(d, again))
 			}
 		}
 	}
@@ -256,7 +256,7 @@ func (s *signingIn) lost() string {
 	if d == nil {
 		return ""
 	}
-	by := deleting(d, s.proven)
+	by := s.deleting(d, s.proven)
 	if len(by) == 0 {
 		return ""
 	}
@@ -265,14 +265,14 @@ func (s *signingIn) lost() string {
 		chance = " Another controller that the device may find keeps it."
 	}
 	if sync == nil || sync.In.Staging || hello.KeysPaused(sync.In) != "" || !sync.In.KeyExport || !sync.In.KeyRight || !hello.InScope(sync.In.Scope, s.facts.placeOf(s.u)) {
-		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", theyDelete(d, by), chance)
+		return fmt.Sprintf("The sign-in works once: %s, and no cycle of Connect writes it again.%s", s.theyDelete(d, by), chance)
 	}
-	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", theyDelete(d, by), chance)
+	return fmt.Sprintf("The sign-in works once: %s. The next one fails until a cycle of Connect writes it again.%s", s.theyDelete(d, by), chance)
 }
 
 // theyDelete is the part of a sentence about controllers that delete keys.
-func theyDelete(d *hello.Domain, names []string) string {
-	_, by := hello.Controllers(d.In)
+func (l *Lab) theyDelete(d *hello.Domain, names []string) string {
+	by := l.controllersOf(d).by
 	var out []string
 	for _, n := range names {
 		out = append(out, fmt.Sprintf("%s is of build %s", n, hello.BuildOf(by[n])))

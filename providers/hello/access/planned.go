@@ -34,6 +34,7 @@ func Planned(f *Facts, was, is *hello.World) *Facts {
 	p.syncs()
 	p.federations()
 	p.tenants()
+	p.unvouched()
 	p.users()
 	p.devices()
 	p.enrollmentsCome()

@@ -16,8 +16,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hellolab/providers/wire/rsakey"
 	"io"
+
+	"hellolab/providers/wire/rsakey"
 )
 
 // SoftwareProvider keeps keys of a device without a TPM. Every blob is

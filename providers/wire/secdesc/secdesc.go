@@ -311,7 +311,7 @@ func (d *Descriptor) Allows(right guid.GUID, identifiers []sid.SID) bool {
 // first entry about it decides, and without one nobody has it.
 func (d *Descriptor) Permits(bit uint32, identifiers []sid.SID, object ...guid.GUID) bool {
 	for _, e := range d.Entries {
-		if e.Flags&InheritOnly != 0 || e.Mask&bit == 0 || !e.Object.IsZero() && !slices.Contains(object, e.Object) || !slices.Contains(identifiers, e.SID) {
+		if e.Flags&InheritOnly != 0 || e.rights()&bit == 0 || !e.Object.IsZero() && !slices.Contains(object, e.Object) || !slices.Contains(identifiers, e.SID) {
 			continue
 		}
 		switch e.Type {
@@ -322,6 +322,25 @@ func (d *Descriptor) Permits(bit uint32, identifiers []sid.SID, object ...guid.G
 		}
 	}
 	return false
+}
+
+// generic are the rights that a directory makes of generic ones (MS-ADTS 5.1.3.2).
+var generic = map[uint32]uint32{
+	0x80000000: Read,       // GENERIC_READ
+	0x40000000: 0x00020028, // GENERIC_WRITE: read control, write properties, validated writes
+	0x20000000: 0x00020004, // GENERIC_EXECUTE: read control, list
+	0x10000000: All,        // GENERIC_ALL
+}
+
+// rights is an entry's mask with what its generic bits mean.
+func (e *Entry) rights() uint32 {
+	mask := e.Mask
+	for bit, means := range generic {
+		if e.Mask&bit != 0 {
+			mask |= means
+		}
+	}
+	return mask
 }
 
 // Own are the entries that an object does not have from a parent.

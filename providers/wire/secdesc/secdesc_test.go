@@ -145,3 +145,37 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Generic rights count as what a directory makes of them (MS-ADTS 5.1.3.2): one that
+// is denied is no gap.
+func TestGenericRights(t *testing.T) {
+	const genericAll, genericWrite, genericRead = 0x10000000, 0x40000000, 0x80000000
+	who := []sid.SID{staff}
+	for name, c := range map[string]struct {
+		entries     []secdesc.Entry
+		write, read bool
+	}{
+		"all is denied":    {[]secdesc.Entry{{Type: secdesc.Deny, Mask: genericAll, SID: staff}, {Type: secdesc.Allow, Mask: secdesc.All, SID: staff}}, false, false},
+		"writing is":       {[]secdesc.Entry{{Type: secdesc.Deny, Mask: genericWrite, SID: staff}, {Type: secdesc.Allow, Mask: secdesc.All, SID: staff}}, false, true},
+		"writing is given": {[]secdesc.Entry{{Type: secdesc.AllowObject, Mask: genericWrite, Object: secdesc.KeyCredentialLink, SID: staff}}, true, false},
+		"reading is":       {[]secdesc.Entry{{Type: secdesc.Allow, Mask: genericRead, SID: staff}}, false, true},
+	} {
+		d := &secdesc.Descriptor{Entries: c.entries}
+		raw, err := d.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err = secdesc.Parse(raw); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Permits(secdesc.WriteProperty, who, secdesc.KeyCredentialLink); got != c.write {
+			t.Errorf("%s: writing %t", name, got)
+		}
+		if got := d.Permits(secdesc.ReadProperty, who, secdesc.KeyCredentialLink); got != c.read {
+			t.Errorf("%s: reading %t", name, got)
+		}
+		if again, err := d.Marshal(); err != nil || !bytes.Equal(raw, again) {
+			t.Errorf("%s: written otherwise: %v", name, err)
+		}
+	}
+}
