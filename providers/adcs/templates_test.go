@@ -3,14 +3,18 @@ package adcs_test
 import (
 	"bytes"
 	"crypto/rand"
+	"slices"
 	"testing"
 
 	"hellolab/providers"
 	"hellolab/providers/adcs/ca"
+	"hellolab/providers/hello"
 	"hellolab/providers/spec"
 	"hellolab/providers/wire/adcert"
 	"hellolab/providers/wire/adldap"
 	"hellolab/providers/wire/enroll"
+	"hellolab/providers/wire/guid"
+	"hellolab/providers/wire/sid"
 )
 
 // An authority that an earlier program set up publishes its templates anew, with
@@ -41,6 +45,17 @@ func TestTemplatesPublishedAnew(t *testing.T) {
 	}
 	if d, err := enroll.RightsOf(c, ca.User); err != nil || len(d.Entries) == 0 {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// The templates that may be declared are those that there are.
+func TestTemplateNames(t *testing.T) {
+	var names []string
+	for _, b := range ca.Builtin(sid.Administrators, guid.GUID{}) {
+		names = append(names, b.Name)
+	}
+	if declared := hello.Templates(); !slices.Equal(names, declared) {
+		t.Errorf("there are %q, and declared may be %q", names, declared)
 	}
 }
 

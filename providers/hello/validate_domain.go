@@ -2,6 +2,7 @@ package hello
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -104,6 +105,7 @@ func (v *validation) authorities() {
 			v.problem(addr, "parent", "parent_elsewhere", "Parent of another domain", "%s is an authority of %s, not of %s. Name one of the same domain.", parent.Addr, parent.In.Domain, a.In.Domain)
 		}
 		for _, name := range sortedKeys(a.In.Templates) {
+			v.templateName(addr, name)
 			for _, ref := range a.In.Templates[name].Enroll {
 				if homes := v.homesOf(string(ref)); len(homes) > 0 && a.Knows("domain") && !slices.Contains(homes, string(a.In.Domain)) {
 					v.problem(addr, "template", "enrollee_elsewhere", "Enrollee of another directory", "%s lives in %s, and the authority certifies accounts of %s. Name one of those.", ref, strings.Join(homes, " and "), a.In.Domain)
@@ -117,6 +119,27 @@ func (v *validation) authorities() {
 			}
 		}
 	}
+}
+
+// Templates are the names of the certificate templates that a domain has.
+func Templates() []string {
+	return []string{
+		"KerberosAuthentication", "DomainControllerAuthentication", "DomainController", "Machine", "WebServer", "User", "SmartcardLogon", "EnrollmentAgent",
+		SignInTemplate, AgentTemplate, "WHFBDeviceAuthentication", "VPNUser", "RemoteDesktopUser", "CEPEncryption", "OCSPResponseSigning",
+	}
+}
+
+// templateName refuses a template that a domain does not have.
+func (v *validation) templateName(addr, name string) {
+	all := Templates()
+	if slices.ContainsFunc(all, func(t string) bool { return strings.EqualFold(t, name) }) {
+		return
+	}
+	next := "Use one of " + strings.Join(all, ", ") + "."
+	if near := Nearest(name, all); near != "" {
+		next = fmt.Sprintf("Did you mean %q?", near)
+	}
+	v.problem(addr, "template", "template_unknown", "No such template", "The domain has no certificate template %q. %s", name, next)
 }
 
 // oneHome checks that an account or a group lives in a tenant or in a domain.

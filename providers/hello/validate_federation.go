@@ -78,6 +78,9 @@ func (v *validation) thirdParty(f *Federation) {
 			v.problem(f.Addr, s.attribute, "federation_setting_foreign", "Setting of AD FS", "Another vendor's service has accounts of its own and registers neither devices nor certificates, so %s is not of it. Remove it, or set kind to \"adfs\".", s.attribute)
 		}
 	}
+	if f.In.UserGroups != nil && !*f.In.UserGroups && f.Knows("ugs_scope") {
+		v.warn(f.Addr, "ugs_scope", "federation_setting_unused", "Setting without effect", "Windows asks AD FS alone for the scope ugs, and this is another vendor's service. Remove ugs_scope.")
+	}
 }
 
 func (v *validation) federationHost(f *Federation, hosts map[string]string) {

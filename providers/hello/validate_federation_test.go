@@ -216,6 +216,10 @@ func TestValidateFederation(t *testing.T) {
 		{"lists that controllers do not reach", authority(func(a *spec.Authority) {
 			a.CRL = &spec.AuthorityCRL{ReachableFrom: []string{"internet"}, Validity: 7 * 24 * time.Hour, Overlap: time.Hour}
 		}), nil, []string{"authority.root crl.reachable_from kdc_revocation_unreachable?", "authority.root crl.reachable_from sign_in_revocation_unreachable?"}},
+		{"a scope of AD FS", idp(func(f *spec.Federation) { f.UserGroups = new(false) }), nil, []string{"federation.idp ugs_scope federation_setting_unused?"}},
+		{"template that is none", authority(func(a *spec.Authority) {
+			a.Templates = map[string]*spec.AuthorityTemplate{"WHFBAuthentification": {Enabled: true}, "webserver": {Enabled: true}}
+		}), nil, []string{"authority.root template template_unknown"}},
 		{"template off", authority(func(a *spec.Authority) {
 			a.Templates = map[string]*spec.AuthorityTemplate{SignInTemplate: {}}
 		}), nil, []string{"authority.root template sign_in_template_off?", "enrollment.desk device template_not_ready"}},

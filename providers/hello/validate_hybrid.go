@@ -274,11 +274,15 @@ func (v *validation) place(d *Device) {
 		return
 	}
 	join := JoinType(d.In.Join)
+	there := "internet"
+	if join == HybridJoined || join == DomainJoined {
+		there = "onsite" // a domain is joined in sight of a controller
+	}
 	switch n := Network(d.In.Network); {
 	case join == NotJoined:
 	case n == Captive:
 		v.problem(d.Addr, "network", "join_off_network", "No network to join over",
-			"A device with join = %q registers over the network, and nobody has signed in at the captive portal of this one's. Set network to \"internet\", and to \"captive\" once it is joined.", join)
+			"A device with join = %q registers over the network, and nobody has signed in at the captive portal of this one's. Set network to %q, and to \"captive\" once it is joined.", join, there)
 	case n == NoNetwork:
 		v.problem(d.Addr, "network", "join_off_network", "No network to join over",
 			"A device with join = %q registers over the network, and this one is on none. Set network to \"onsite\", and to \"none\" once it is joined.", join)
@@ -293,10 +297,14 @@ func (v *validation) place(d *Device) {
 func (v *validation) firstSignIn(e *Enrollment, u *User, d *Device) {
 	member := member(d)
 	if d.Knows("network") && d.In.Network != "" {
+		there := "internet"
+		if member {
+			there = "onsite" // a controller sees the user's first sign-in
+		}
 		switch {
 		case d.In.Network == string(Captive):
 			v.problem(e.Addr, "device", "enrollment_off_network", "No network to provision over",
-				"Provisioning asks services, and %s is behind a captive portal at which nobody has signed in. Set network to \"internet\", and to \"captive\" once the user is enrolled.", d.Addr)
+				"Provisioning asks services, and %s is behind a captive portal at which nobody has signed in. Set network to %q, and to \"captive\" once the user is enrolled.", d.Addr, there)
 		case d.In.Network == string(NoNetwork):
 			v.problem(e.Addr, "device", "enrollment_off_network", "No network to provision over",
 				"Provisioning asks services, and %s is on no network. Set network to \"onsite\", and to \"none\" once the user is enrolled.", d.Addr)
