@@ -107,7 +107,10 @@ func unprotect(c *adldap.Conn, name string) error {
 	if err := c.RemoveValue(operators(c), attrMember, e.DN); err != nil {
 		return err
 	}
-	return c.Replace(name, adldap.Attributes{attrList: nil, attrAdminCount: nil})
+	if err := c.Replace(name, adldap.Attributes{attrList: nil, attrAdminCount: nil}); err != nil {
+		return err
+	}
+	return c.AddValue("", runProtection, "1") // who is protected by another group stays so
 }
 
 // operators is a protected group that no declared group is.

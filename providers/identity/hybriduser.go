@@ -306,15 +306,15 @@ func updateHybridUser(ctx context.Context, env providers.Env, o userObject, in s
 		return out, err
 	}
 	if err := b.setGroups(ctx, env, o.Out, o.In.Groups, in.Groups, inDomain); err != nil {
-		return o.Out, err
+		return out, err
 	}
 	e, err := b.domain.Read(adldap.ByGUID(o.Out.DomainID), domainAttributes...)
 	if err != nil {
-		return o.Out, err
+		return out, err
 	}
 	u, err := b.synchronize(ctx, env, in, e)
 	if err != nil {
-		return o.Out, err
+		return out, err
 	}
 	switch {
 	case u.ID != o.ID:

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"strings"
 
 	"hellolab/providers/wire/guid"
@@ -177,8 +178,9 @@ func (d *Directory) shownDescriptor(r reader, o *object) ([][]byte, error) {
 }
 
 // writtenDescriptor is what is kept of a descriptor that is written: the object's
-// own entries; owner and group stay where the value names none.
-func (d *Directory) writtenDescriptor(o *object, now []value) ([]value, error) {
+// own entries; owner and group stay where the value names none. One that could not be
+// shown, with what the object inherits, is refused.
+func (d *Directory) writtenDescriptor(r reader, o *object, now []value) ([]value, error) {
 	if len(now) == 0 || !d.inDomain(o) {
 		return now, nil
 	}
@@ -198,8 +200,13 @@ func (d *Directory) writtenDescriptor(o *object, now []value) ([]value, error) {
 		is.Group = was.Group
 	}
 	raw, err := is.Marshal()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		then := o.clone()
+		then.set(attrDescriptor, string(raw))
+		_, err = d.shownDescriptor(r, then)
 	}
-	return []value{{stored: raw, normal: raw}}, nil
+	if errors.Is(err, secdesc.ErrTooLong) {
+		return nil, ldapmsg.Errorf(ldapmsg.ConstraintViolation, ldapmsg.ErrorConstraintViolation, "The security descriptor is too long, with what %s inherits.", o.DN)
+	}
+	return []value{{stored: raw, normal: raw}}, err
 }

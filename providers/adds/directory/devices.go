@@ -59,10 +59,12 @@ func (r reader) keepsDevice(who *Requester, dn string) (bool, error) {
 }
 
 // keeps says whether somebody may write an attribute of an object as a keeper of
-// devices: anything of a device, and of the registration service for them whose
+// devices: anything of a device but who else writes it, and of the registration service for them whose
 // receipts it takes, which Entra Connect tells it.
 func (r reader) keeps(who *Requester, o *object, attribute string) (bool, error) {
 	switch {
+	case attribute == attrDescriptor:
+		return false, nil
 	case o.is(classDevice):
 		return r.keepsDevice(who, o.DN)
 	case o.is(classRegistration) && attribute == cloudIssuers:

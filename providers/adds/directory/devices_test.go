@@ -38,6 +38,11 @@ func TestKeeperOfDevices(t *testing.T) {
 	if err := l.modify(l.as("keeper"), device, ldapmsg.ReplaceValues, "msDS-IsEnabled", "FALSE"); err != nil {
 		t.Error(err)
 	}
+	list, err := l.list(device).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "who else writes the device", l.modify(l.as("keeper"), device, ldapmsg.ReplaceValues, "nTSecurityDescriptor", string(list)), ldapmsg.InsufficientAccessRights)
 	refused(t, "a group among the users", add("CN=Mine,"+users, "group"), ldapmsg.InsufficientAccessRights)
 	refused(t, "a device among the users", add("CN=PC,"+users, "msDS-Device"), ldapmsg.InsufficientAccessRights)
 	refused(t, "a container among the devices", add("CN=Mine,"+container, "container"), ldapmsg.NamingViolation)

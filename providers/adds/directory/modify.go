@@ -180,7 +180,7 @@ func (d *Directory) change(w writer, who *Requester, o *object, a *Attribute, c 
 		return err
 	}
 	if a.Name == attrDescriptor {
-		if now, err = d.writtenDescriptor(o, now); err != nil {
+		if now, err = d.writtenDescriptor(w.reader, o, now); err != nil {
 			return err
 		}
 	}

@@ -246,3 +246,24 @@ func (l *lab) newcomer(name string) *directory.Requester {
 	l.person(name)
 	return l.as(name)
 }
+
+// A list that would not be read any more, for its length with what the object
+// inherits, is not taken.
+func TestDescriptorTooLong(t *testing.T) {
+	l := newLab(t)
+	alice := l.person("alice")
+	d := l.list(alice)
+	d.Entries = d.Own()
+	e := secdesc.Entry{Type: secdesc.AllowObject, Mask: secdesc.ReadProperty, Object: secdesc.KeyCredentialLink, SID: keyAdmins}
+	for len(d.Entries) < 1024 { // as many as one list holds
+		d.Entries = append(d.Entries, e)
+	}
+	raw, err := d.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "a list of its greatest length", l.modify(l.admin, alice, ldapmsg.ReplaceValues, listAttribute, string(raw)), ldapmsg.ConstraintViolation)
+	if got := l.list(alice); len(got.Entries) > 20 {
+		t.Errorf("%d entries are kept", len(got.Entries))
+	}
+}

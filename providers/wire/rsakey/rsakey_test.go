@@ -21,6 +21,9 @@ func (m *maker) RSAKey(bits int) (*rsa.PrivateKey, error) {
 }
 
 func TestNew(t *testing.T) {
+	if _, ok := rand.Reader.(rsakey.Maker); ok {
+		t.Fatal("the program's randomness brings keys of its own")
+	}
 	key, err := rsakey.New(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

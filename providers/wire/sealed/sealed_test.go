@@ -80,3 +80,26 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// Texts that tenants and federation services sealed before both did it here: states
+// hold them, and so do the devices of a lab.
+func TestEarlierTexts(t *testing.T) {
+	master := []byte(strings.Repeat("k", KeySize))
+	for text, head := range map[string][]byte{
+		"dHdlbHZlIGJ5dGVznj_Qz3kOfOQTl-83Xv5aKfUwkXTq5iWzWX2O2zgq4Lt7kYFcRTGVKHyoBw":                      nil,
+		"c2l4dGVlbiBieXRlcyBvZnR3ZWx2ZSBieXRlc7_SZXp8GiWe4rpJ-Bkl8p-EqzPQZ2DLy94ODEVwqQ2mwfo99Ou0LVsya3A": []byte("sixteen bytes of"),
+	} {
+		label := "federation"
+		if head != nil {
+			label = "tenant"
+		}
+		s := New(label, head, master, strings.NewReader("twelve bytes"))
+		var got map[string]string
+		if err := s.Open("code", text, &got); err != nil || got["upn"] != "alice@contoso.com" {
+			t.Errorf("%s: %v, %v", label, got, err)
+		}
+		if again, err := s.Seal("code", got); err != nil || again != text {
+			t.Errorf("%s: now %s, %v", label, again, err)
+		}
+	}
+}

@@ -84,6 +84,9 @@ type Descriptor struct {
 // ErrSyntax is wrapped by every error of reading.
 var ErrSyntax = errors.New("malformed security descriptor")
 
+// ErrTooLong says that a descriptor has more entries than a list holds.
+var ErrTooLong = errors.New("a security descriptor holds no more entries")
+
 func syntax(what string) error { return fmt.Errorf("%w: %s", ErrSyntax, what) }
 
 const (
@@ -234,7 +237,7 @@ const (
 )
 
 // Marshal writes the descriptor as Parse reads it. More entries than a list of
-// 64 kB holds are an error.
+// 64 kB holds are ErrTooLong.
 func (d *Descriptor) Marshal() ([]byte, error) {
 	return d.MarshalParts(PartOwner | PartGroup | PartList)
 }
@@ -266,7 +269,7 @@ func (d *Descriptor) MarshalParts(parts uint32) ([]byte, error) {
 		list = append(list, e.marshal()...)
 	}
 	if len(d.Entries) > maxEntries || len(b)+len(list) >= maxSize {
-		return nil, errors.New("a security descriptor holds no more entries")
+		return nil, ErrTooLong
 	}
 	binary.LittleEndian.PutUint16(list[2:], uint16(len(list)))
 	binary.LittleEndian.PutUint16(list[4:], uint16(len(d.Entries)))
@@ -335,6 +338,9 @@ var generic = map[uint32]uint32{
 // rights is an entry's mask with what its generic bits mean.
 func (e *Entry) rights() uint32 {
 	mask := e.Mask
+	if mask>>28 == 0 {
+		return mask
+	}
 	for bit, means := range generic {
 		if e.Mask&bit != 0 {
 			mask |= means
