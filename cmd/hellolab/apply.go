@@ -318,7 +318,8 @@ func (c *applyCommand) verdicts(ctx context.Context, s *session, store *state.St
 		return err
 	}
 	defer snap.Close()
-	now, diags := s.build(ctx, p.project, &planFlags{parallelism: 1}, snap, &ui{s: s})
+	// What was not applied may be another by what was.
+	now, diags := s.build(ctx, p.project, &planFlags{parallelism: c.parallelism, refresh: true}, snap, &ui{s: s})
 	if diags.HasErrors() {
 		return diags
 	}

@@ -13,6 +13,7 @@ import (
 	"hellolab/engine/check"
 	"hellolab/engine/fault"
 	"hellolab/engine/journal"
+	"hellolab/engine/plan"
 	"hellolab/hcl/eval"
 	"hellolab/providers"
 	"hellolab/state"
@@ -43,8 +44,9 @@ func (c *checkCommand) run(ctx context.Context, s *session, args []string) error
 		return err
 	}
 	defer snap.Close()
-	// A plan without refresh tells what every expression is worth now.
-	f := &planFlags{varFlags: c.varFlags, parallelism: 1}
+	// A plan tells what every expression is worth now. It reads what moved: some of what
+	// the state remembers changes with others, or with time alone.
+	f := &planFlags{varFlags: c.varFlags, parallelism: plan.DefaultParallelism, refresh: true}
 	p, diags := s.makePlan(ctx, f, snap, &ui{s: s})
 	if diags.HasErrors() {
 		return diags

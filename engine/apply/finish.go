@@ -167,7 +167,8 @@ func (r *run) upToDate() (map[*object]bool, error) {
 // touched returns the records whose revisions this apply moved, with the
 // revisions they have now: what its own steps wrote is no drift. A record that
 // was not up to date before is left for the next refresh, and so is one with a part
-// in an object that was made or made anew beneath it: what it had there is gone.
+// in an object that was made or made anew beneath it: what it had there is gone; and
+// one of which something changes with others, when a step changed what it watches.
 func (r *run) touched() ([]state.Object, error) {
 	var list []state.Object
 	done, made := map[addr.Instance]bool{}, map[string]bool{}
@@ -193,6 +194,9 @@ func (r *run) touched() ([]state.Object, error) {
 			if !done[o.addr] && slices.ContainsFunc(slices.Collect(maps.Keys(now)), func(section string) bool { return made[section] }) {
 				continue
 			}
+			if !done[o.addr] && r.watches(o, done) {
+				continue
+			}
 			if !maps.Equal(now, o.stored.ReadAt) {
 				renewed := *o.stored
 				renewed.ReadAt = now
@@ -201,6 +205,18 @@ func (r *run) touched() ([]state.Object, error) {
 		}
 	}
 	return list, nil
+}
+
+// watches reports whether an object has attributes that change by themselves, and looks
+// for them into one that is done.
+func (r *run) watches(o *object, done map[addr.Instance]bool) bool {
+	if o.t.Watch == nil || !slices.ContainsFunc(o.t.Schema.Out, func(a providers.Attr) bool { return a.Volatile }) {
+		return false
+	}
+	return slices.ContainsFunc(o.t.Watch(r.Lab.Objects(), o.in), func(ref providers.Ref) bool {
+		a, err := addr.Parse(string(ref))
+		return err == nil && done[a]
+	})
 }
 
 // sentence writes an error as one.

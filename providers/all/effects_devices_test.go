@@ -133,5 +133,5 @@ var ofDevicesAndGestures = []effect{
 		edits: []edit{{addr: "enrollment.alice_desk", gone: true}, {addr: "enrollment.alice_desk", make: enrollment(alice, desk)}}, sees: []sees{
 			{on: desk, was: "allowed", is: "allowed"},
 		}},
-	{row: "R4", change: "a federated provider is missing in the lock screen's list", why: "The lab's Windows opens whatever page a PIN reset is sent to: no list of allowed hosts stands before it."},
+	{row: "R4", change: "a federated provider is missing in the lock screen's list", why: "The lab's Windows opens whatever page a PIN reset is sent to: the policy that lists the hosts (ConfigureWebSignInAllowedUrls) is no setting of a lab."},
 }

@@ -2,12 +2,17 @@ package all_test
 
 import (
 	"maps"
+	"slices"
+	"testing"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
 	"hellolab/providers"
+	"hellolab/providers/event"
 	"hellolab/providers/hello/access"
 	"hellolab/providers/spec"
+	"hellolab/providers/wire/drs"
 )
 
 type attrs = map[string]cty.Value
@@ -56,6 +61,7 @@ const (
 	tenantAddr = "tenant.contoso"
 	byCloud    = providers.Ref("trust.cloud")
 	boDesk     = "enrollment.bo_desk"
+	boLaptop   = "enrollment.bo_laptop"
 )
 
 // makesBo enrolls bo on the desk.
@@ -128,4 +134,23 @@ var ofTrustAndPolicy = []effect{
 		edits: []edit{{addr: "policy.gpo", make: spec.Policy{Source: "gpo", PINComplexity: &spec.PINComplexity{MinimumPINLength: ptr(4)}}}}, sees: []sees{
 			{on: laptop, was: "allowed change_pin_prompt", is: "allowed"},
 		}},
+}
+
+// dawdles has bo be provisioned on the laptop so slowly that the second factor is too
+// old when the key is to be registered.
+func (l *previewLab) dawdles(t *testing.T) {
+	t.Helper()
+	l.OnFailpoint(func(name string) {
+		if name == "enrollment:container" {
+			l.Advance(11 * time.Minute)
+		}
+	})
+	defer l.OnFailpoint(nil)
+	_, err := l.TryCreate(t.Context(), boLaptop, enrollment("user.bo", laptop))
+	if !drs.HasSubcode(err, "mfa_not_current") {
+		t.Errorf("%v, want mfa_not_current", err)
+	}
+	if !slices.ContainsFunc(l.Events(), func(e event.Event) bool { return e.Reason != nil && e.Reason.Code == "0x801C03ED" }) {
+		t.Error("no event tells of mfa_expired")
+	}
 }

@@ -72,13 +72,17 @@ func TooOld(c spec.Controller) bool {
 // "Windows Hello for Business known deployment issues").
 func MisnamesKeys(c spec.Controller) bool {
 	b := BuildOf(c)
-	return b.Number == builds["windows-server-2019"] && b.Revision < 316
+	return b.Number == builds["windows-server-2019"] && b.Revision < namesKeys
 }
 
 // deleting are the revisions of a release, first and last, that delete the key that has
-// signed in (Microsoft, "Windows Hello for Business known deployment issues"); 4104 and
-// 1637 are the updates that end it.
-var deleting = map[int][2]int{14393: {3930, 4048}, 17763: {1457, 1613}}
+// signed in, and that of the update that ends it (Microsoft, "Windows Hello for Business
+// known deployment issues").
+var deleting = map[int]struct{ first, last, mended int }{14393: {3930, 4048, 4104}, 17763: {1457, 1613, 1637}}
+
+// namesKeys is the first revision of Windows Server 2019 that takes a registered key
+// for its own account's.
+const namesKeys = 316
 
 // DeletesKeys says whether a controller removes a registered key from
 // msDS-KeyCredentialLink of its account once it has signed in. A read-only one writes
@@ -86,7 +90,30 @@ var deleting = map[int][2]int{14393: {3930, 4048}, 17763: {1457, 1613}}
 func DeletesKeys(c spec.Controller) bool {
 	b := BuildOf(c)
 	of, ok := deleting[b.Number]
-	return ok && b.Revision >= of[0] && b.Revision <= of[1] && !ReadOnly(c)
+	return ok && b.Revision >= of.first && b.Revision <= of.last && !ReadOnly(c)
+}
+
+// ofKeys warns of the controllers of a key trust whose Windows deals with registered
+// keys wrongly, by the build that mends it.
+func (v *validation) ofKeys(t *DeclaredTrust) {
+	d := v.Domains[string(t.In.Domain)]
+	if d == nil || !d.Knows("controller") {
+		return
+	}
+	names, by := Controllers(d.In)
+	for _, name := range names {
+		c := by[name]
+		b := BuildOf(c)
+		switch {
+		case DeletesKeys(c):
+			mended := Build{b.Number, deleting[b.Number].mended}
+			v.once("deletes "+d.Addr+" "+name, d.Addr, "controller", "controller_deletes_keys", "Controller that deletes keys",
+				"Controller %s of %s has build %s, which deletes a registered key from its account once it has signed in there: by %s, each key signs in once, and again only when it has been written there anew, in a hybrid deployment by the next cycle of Connect (0xC000038C until then). Set its build to %q or newer.", name, d.Addr, b, t.Addr, mended)
+		case MisnamesKeys(c):
+			v.once("misnames "+d.Addr+" "+name, d.Addr, "controller", "controller_misnames_keys", "Controller that takes keys for another's",
+				"Controller %s of %s has build %s, which takes a sign-in by a registered key for one in another account's name, and refuses it: those by %s that meet it fail. Set its build to %q or newer.", name, d.Addr, b, t.Addr, Build{b.Number, namesKeys})
+		}
+	}
 }
 
 // Offers says whether a controller has an encryption type: "aes256", "aes128" or

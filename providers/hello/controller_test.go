@@ -2,6 +2,7 @@ package hello
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"hellolab/providers/spec"
@@ -64,5 +65,53 @@ func TestControllersInOrder(t *testing.T) {
 	}
 	if names, _ := Controllers(spec.Domain{}); !slices.Equal(names, []string{"dc1"}) {
 		t.Errorf("%q", names)
+	}
+}
+
+// A plan names the controllers of a key trust whose Windows deals with keys wrongly, and
+// the build that mends it.
+func TestControllersOfKeysAreToldOf(t *testing.T) {
+	no := false
+	for _, c := range []struct {
+		name string
+		dc   spec.Controller
+		cert bool
+		rule string
+		says []string
+	}{
+		{"2016 that deletes", spec.Controller{OS: "windows-server-2016", Build: "14393.4000"}, false, "controller_deletes_keys", []string{"Controller dc1", "14393.4000", `"14393.4104"`}},
+		{"2019 that deletes", spec.Controller{OS: "windows-server-2019", Build: "17763.1457"}, false, "controller_deletes_keys", []string{"Controller dc1", "17763.1457", `"17763.1637"`}},
+		{"2019 that misnames", spec.Controller{OS: "windows-server-2019", Build: "17763.200"}, false, "controller_misnames_keys", []string{"Controller dc1", "17763.200", `"17763.316"`}},
+		{"mended", spec.Controller{OS: "windows-server-2019", Build: "17763.1637"}, false, "", nil},
+		{"of every update", spec.Controller{OS: "windows-server-2016"}, false, "", nil},
+		{"read-only", spec.Controller{OS: "windows-server-2016", Build: "14393.4000", Writable: &no}, false, "", nil},
+		{"of another trust", spec.Controller{OS: "windows-server-2016", Build: "14393.4000"}, true, "", nil},
+	} {
+		l := hybridLab()
+		with(l, "domain.corp", func(d *spec.Domain) { d.Controllers = map[string]*spec.Controller{"dc1": &c.dc} })
+		if c.cert {
+			with(l, "trust.key", func(x *spec.Trust) { x.Type = "cloud_kerberos" })
+		}
+		var told []Problem
+		for _, p := range Validate(worldOf(t, l, sortedKeys(l)...)) {
+			if strings.HasSuffix(p.Rule, "_keys") {
+				told = append(told, p)
+			}
+		}
+		if c.rule == "" {
+			if len(told) > 0 {
+				t.Errorf("%s: %+v", c.name, told)
+			}
+			continue
+		}
+		if len(told) != 1 || told[0].Rule != c.rule || !told[0].Warning || told[0].Addr != "domain.corp" {
+			t.Errorf("%s: %+v", c.name, told)
+			continue
+		}
+		for _, s := range c.says {
+			if !strings.Contains(told[0].Detail, s) {
+				t.Errorf("%s: %q does not name %s", c.name, told[0].Detail, s)
+			}
+		}
 	}
 }

@@ -272,6 +272,7 @@ func (v *validation) certificates() {
 			v.problem(addr, "purpose", "certificate_twice", "Declared twice", "%s is the %s certificate of %s already. Remove one of the two.", other, c.In.Purpose, c.In.Enrollment)
 		}
 		seen[key] = addr
+		v.besideGroupPolicy(c)
 		e, a := v.Enrollments[string(c.In.Enrollment)], v.Authorities[string(c.In.Authority)]
 		if e == nil || a == nil {
 			continue
@@ -280,5 +281,23 @@ func (v *validation) certificates() {
 			v.problem(addr, "authority", "certificate_authority_elsewhere", "Authority of another domain",
 				"%s certifies accounts of %s, and %s has none there. Name an authority of the user's domain.", a.Addr, a.In.Domain, u.Addr)
 		}
+	}
+}
+
+// besideGroupPolicy warns of a certificate that device management delivers into a
+// container which group policy turns on: Microsoft says that it never arrives
+// ("Remote Desktop sign-in with Windows Hello for Business").
+func (v *validation) besideGroupPolicy(c *Certificate) {
+	e := v.Enrollments[string(c.In.Enrollment)]
+	if e == nil || !e.Knows("user", "device") || !v.policyKnown(string(e.In.User), string(e.In.Device)) {
+		return
+	}
+	if d := v.Devices[string(e.In.Device)]; d == nil || !d.Knows("join") || !member(d) {
+		return
+	}
+	on := v.InForce(string(e.In.User), string(e.In.Device)).UsePassportForWork
+	if p := v.Policies[on.Origin.Policy]; p != nil && on.Value && p.In.Source == "gpo" {
+		v.warn(c.Addr, "enrollment", "certificate_beside_group_policy", "Group policy and device management mixed",
+			"%s turns Hello on by group policy, and device management delivers the certificate: on Windows such a certificate does not arrive (0x82ab0011). The lab goes on and delivers it. Turn Hello on by a policy with source = \"mdm\" to follow the documents.", p.Addr)
 	}
 }

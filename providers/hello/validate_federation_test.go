@@ -237,13 +237,13 @@ func TestValidateFederation(t *testing.T) {
 		// Further certificates.
 		{"VPN certificate", with(federatedLab(), "certificate.vpn", func(x *spec.Certificate) {
 			x.Enrollment, x.Authority, x.Purpose, x.Delivery = "enrollment.desk", "authority.root", "vpn", "mdm_scep"
-		}), nil, nil},
+		}), nil, []string{"certificate.vpn enrollment certificate_beside_group_policy?"}},
 		{"two VPN certificates", with(with(federatedLab(), "certificate.vpn", func(x *spec.Certificate) {
 			x.Enrollment, x.Authority, x.Purpose = "enrollment.desk", "authority.root", "vpn"
 		}),
 			"certificate.again", func(x *spec.Certificate) {
 				x.Enrollment, x.Authority, x.Purpose = "enrollment.desk", "authority.root", "vpn"
-			}), nil, []string{"certificate.vpn purpose certificate_twice"}},
+			}), nil, []string{"certificate.again enrollment certificate_beside_group_policy?", "certificate.vpn enrollment certificate_beside_group_policy?", "certificate.vpn purpose certificate_twice"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var made []string

@@ -219,3 +219,24 @@ func (l listOf) List(kind string) (found []providers.Record, err error) {
 	}
 	return found, nil
 }
+
+// A certificate of device management in a container that group policy turns on.
+func TestCertificateBesideGroupPolicy(t *testing.T) {
+	for _, c := range []struct {
+		enrollment providers.Ref
+		source     string
+		want       bool
+	}{
+		{"enrollment.desk", "gpo", true},
+		{"enrollment.desk", "mdm", false},
+		{"enrollment.tablet", "gpo", false}, // group policy reaches members of a domain
+	} {
+		l := hybridLab()
+		with(l, "policy.hello", func(p *spec.Policy) { p.Source = c.source })
+		l["certificate.vpn"] = spec.Certificate{Enrollment: c.enrollment, Authority: "authority.root", Purpose: "vpn", Delivery: "mdm_scep"}
+		got := rulesTold(t, worldOf(t, l, sortedKeys(l)...))
+		if slices.Contains(got, "certificate.vpn enrollment certificate_beside_group_policy?") != c.want {
+			t.Errorf("%s, %s: %q", c.enrollment, c.source, got)
+		}
+	}
+}

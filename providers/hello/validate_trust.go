@@ -32,6 +32,7 @@ func (v *validation) trusts() {
 		switch Trust(t.In.Type) {
 		case KeyTrust:
 			v.kdcCertificates(addr, t)
+			v.ofKeys(t)
 			v.foreignSettings(addr, t, given{"allowed", len(t.In.Allowed) > 0}, given{"denied", len(t.In.Denied) > 0}, given{"certificate_delivery", t.In.Delivery != ""},
 				given{"federation", t.In.Federation != "" && t.In.Tenant != ""}, given{"accept_recent_mfa", t.In.RecentMFA && t.In.Tenant != ""})
 		case CertTrust:
