@@ -199,6 +199,9 @@ func (p *planner) read(ctx context.Context, o *prior, sink uievent.Sink) error {
 		return err
 	default:
 		now.In = o.kind.t.Schema.WithoutWriteOnly(now.In)
+		if now.In, err = standing(o.kind.t.Schema, now.In); err != nil {
+			return fmt.Errorf("kind %s returned a bad object from Read: %w; this is a mistake of the kind, not of the configuration", o.kind.t.Name, err)
+		}
 		if at := conforms(o.kind.types, now); at != "" {
 			return fmt.Errorf("kind %s returned a bad object from Read: %s; this is a mistake of the kind, not of the configuration", o.kind.t.Name, at)
 		}
@@ -211,6 +214,19 @@ func (p *planner) read(ctx context.Context, o *prior, sink uievent.Sink) error {
 	}
 	sink.Emit(uievent.Event{Type: uievent.RefreshComplete, At: p.req.Lab.Now(), Addr: o.addr, ID: o.rec.ID})
 	return nil
+}
+
+// standing is what was read with the defaults of what a system does not hold: one that
+// an earlier version set up has nothing of what it did not know, and does as by default.
+func standing(s *providers.Schema, in cty.Value) (cty.Value, error) {
+	if in == cty.NilVal || in.IsNull() || !in.Type().IsObjectType() || in.ContainsMarked() || !in.IsWhollyKnown() {
+		return in, nil // for conforms to tell
+	}
+	full, err := s.Complete(in)
+	if err != nil {
+		return in, err
+	}
+	return s.WithoutWriteOnly(full), nil
 }
 
 // conforms says what is wrong with a record a kind returned, or "".

@@ -203,3 +203,31 @@ func TestStoredByAnEarlierVersion(t *testing.T) {
 	}
 	r.MustConverge(t, base)
 }
+
+// What a system does not hold stands for its default: one that an earlier version set
+// up was never told.
+func TestReadWithoutWhatHasADefault(t *testing.T) {
+	r := rig.New(t)
+	r.MustApply(t, base)
+	var types []providers.Type
+	for _, name := range r.Registry.Names() {
+		kind := *r.Registry.Type(name)
+		if read := kind.Read; name == "rule" {
+			kind.Read = func(ctx context.Context, env providers.Env, rec providers.Record) (providers.Record, error) {
+				now, err := read(ctx, env, rec)
+				if err == nil {
+					in := now.In.AsValueMap()
+					in["length"] = cty.NullVal(cty.Number)
+					now.In = cty.ObjectVal(in)
+				}
+				return now, err
+			}
+		}
+		types = append(types, kind)
+	}
+	change(t, r, "rule.r", func(o *state.Object) { o.ReadAt = nil })
+	p, _ := r.MustPlan(t, base, func(req *plan.Request) { req.Registry = providers.NewRegistry(types...) })
+	if len(p.Drift) > 0 || len(described(p)) > 0 {
+		t.Errorf("drift %v, plan %v", p.Drift, described(p))
+	}
+}

@@ -191,7 +191,7 @@ func DeltaListsRefused(a spec.Authority) bool { return !DoubleEscaping(a) && a.C
 func (v *validation) deltaLists(addr string, a *Authority) {
 	if a.Knows("crl.double_escaping", "crl.delta", "ocsp") && DeltaListsRefused(a.In) && !a.In.OCSP {
 		v.warn(addr, "crl.double_escaping", "delta_lists_refused", "Delta lists are refused",
-			"Its lists name delta lists, its web server answers 404 for them, and no responder is there to be asked instead: whoever asks does not learn whether its certificates are revoked (0xC000040C, 0xC000038B). Set double_escaping = true, or ocsp = true, or publish no delta lists (delta = \"0s\").")
+			"Its lists name delta lists, its web server answers 404 for them, and certificates that it issues name no responder to be asked instead: whoever asks does not learn whether they are revoked (0xC000040C, 0xC000038B). Set double_escaping = true, or ocsp = true, or publish no delta lists (delta = \"0s\").")
 	}
 }
 

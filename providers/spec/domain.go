@@ -33,7 +33,7 @@ type PasswordPolicy struct {
 // Controller is a domain controller.
 type Controller struct {
 	OS             string          `lab:"os" default:"windows-server-2022" enum:"windows-server-2016,windows-server-2019,windows-server-2022,windows-server-2025" doc:"Windows release."`
-	Build          string          `lab:"build" doc:"Windows build and revision, such as \"17763.1012\", which says what it can; with every update of its release when absent."`
+	Build          string          `lab:"build" doc:"Windows build and revision, such as \"17763.1012\", which says what it can; with every update of its release when absent. 14393.3930 to 14393.4048, and 17763.1457 to 17763.1613, delete a Hello key once it has signed in."`
 	Writable       *bool           `lab:"writable" doc:"Whether it is a writable controller; true when absent. A read-only one sends writers to a writable one, and exchanges no partial ticket-granting tickets."`
 	Site           string          `lab:"site" default:"Default-First-Site-Name" doc:"Active Directory site."`
 	ETypes         []string        `lab:"etypes" enum:"aes256,aes128,rc4" doc:"Encryption types it offers for session keys and accepts; aes256 and aes128 when absent. Cloud Kerberos trust needs aes256."`
@@ -76,7 +76,7 @@ type Authority struct {
 	CommonName string                        `lab:"common_name,required,replace" doc:"Name of the authority."`
 	Parent     providers.Ref                 `lab:"parent,replace" ref:"authority" doc:"Authority that certifies it; a root when absent."`
 	NTAuth     bool                          `lab:"ntauth" default:"true" doc:"Whether the forest trusts it for logon certificates (NTAuthCertificates)."`
-	OCSP       bool                          `lab:"ocsp" default:"true" doc:"Whether it answers OCSP, and certificates say so."`
+	OCSP       bool                          `lab:"ocsp" default:"true" doc:"Whether certificates that it issues name its OCSP responder, to be asked about them. Those that name it already are answered without, too."`
 	CRL        *AuthorityCRL                 `lab:"crl,block" doc:"Revocation lists."`
 	Templates  map[string]*AuthorityTemplate `lab:"template,blocks" doc:"Certificate templates, labelled by name, that are otherwise than Windows has them."`
 }
