@@ -91,7 +91,7 @@ func (c *applyCommand) run(ctx context.Context, s *session, args []string) (err 
 			return u.fail(mistake("Add -auto-approve, or apply a saved plan.", "With -json nobody can be asked"))
 		}
 		question, detail := c.question()
-		if err := s.confirm(ctx, question, detail); err != nil {
+		if err := s.confirm(ctx, question, detail, "Add -auto-approve, or apply a plan saved with `hellolab plan -out=FILE`."); err != nil {
 			return u.fail(err)
 		}
 	}

@@ -176,9 +176,6 @@ func (c *keysRevokeCommand) run(ctx context.Context, s *session, args []string) 
 	if err := c.check(args); err != nil {
 		return err
 	}
-	if !c.autoApprove && !s.tty.in {
-		return mistake("There is no terminal to ask on. Add -auto-approve.", "Approval is needed")
-	}
 	err := c.drill(ctx, s, args[0], func(l *lab.Lab) (bool, error) {
 		_, err := c.remove(ctx, s, l, args)
 		return err == nil, err
@@ -317,7 +314,7 @@ func (d *directories) revoke(ctx context.Context, owner *keyed, key *keylist.Key
 // meanwhile.
 func (c *keysRevokeCommand) ask(ctx context.Context, s *session, args []string) error {
 	approved := func(detail string) error {
-		if err := s.confirm(ctx, "Revoke this key?", detail); err != nil {
+		if err := s.confirm(ctx, "Revoke this key?", detail, "Nothing was revoked; add -auto-approve."); err != nil {
 			return err
 		}
 		c.autoApprove = true

@@ -70,8 +70,8 @@ func (c *revokeCertificateCommand) run(ctx context.Context, s *session, args []s
 		return mistake("It is the SHA-1 of a certificate, or its serial number, in hexadecimal. `hellolab revoke certificate -list` lists them.", "%s is not a thumbprint", view.Quote(args[0]))
 	case len(digits) < shortest:
 		return mistake("Give at least 8 digits.", "%s is too short to tell certificates apart", view.Quote(args[0]))
-	case !c.autoApprove && (!s.tty.in || c.json):
-		return mistake("There is no terminal to ask on, or JSON is printed on it. Add -auto-approve.", "Approval is needed")
+	case !c.autoApprove && c.json:
+		return mistake("Add -auto-approve.", "With -json nobody can be asked")
 	}
 	if !c.json {
 		if err := c.preview(ctx, s, digits, why); err != nil {
@@ -115,7 +115,7 @@ func (c *revokeCertificateCommand) preview(ctx context.Context, s *session, digi
 		if err := w.when(ctx, l.Now(), f.env); err != nil {
 			return err
 		}
-		if err := s.confirm(ctx, "Revoke this certificate?", w.told()); err != nil {
+		if err := s.confirm(ctx, "Revoke this certificate?", w.told(), "Nothing was revoked; add -auto-approve."); err != nil {
 			return err
 		}
 		c.autoApprove = true

@@ -218,10 +218,11 @@ func (s *session) logger() (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})), nil
 }
 
-// confirm asks a question that only "yes" answers.
-func (s *session) confirm(ctx context.Context, question, detail string) error {
+// confirm asks a question that only "yes" answers. unasked is what to do where there
+// is nobody to ask.
+func (s *session) confirm(ctx context.Context, question, detail, unasked string) error {
 	if !s.tty.in {
-		return mistake("There is no terminal to ask on. Add -auto-approve, or apply a plan saved with `hellolab plan -out=FILE`.", "Approval is needed")
+		return mistake("There is no terminal to ask on. "+unasked, "Approval is needed")
 	}
 	style := s.outStyle()
 	s.printf("\n%s\n  %s\n  Only \"yes\" is accepted.\n\n  Enter a value: ", view.Bold(style, question), detail)
