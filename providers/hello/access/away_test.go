@@ -45,6 +45,9 @@ func TestWithoutTheTenant(t *testing.T) {
 		if v.Word != c.word || v.Reason != c.reason || v.Phase != c.phase {
 			t.Errorf("%+v: %s %s in %s.%s", c, v.Word, v.Reason, v.Flow, v.Phase)
 		}
+		if v.Word == access.Refused && c.network == "none" && v.Sentence != "The device is on no network." {
+			t.Errorf("%+v: why is %q", c, v.Sentence) // no controller of a domain is what is missing
+		}
 	}
 }
 

@@ -125,6 +125,10 @@ func (s *signingIn) refuse(flow hello.Flow, letter, code string) Verdict {
 		v.Rule, v.Confidence, v.Sentence = "D8", Documented, "No controller takes AES256, and cloud Kerberos trust needs it."
 	}
 	switch code {
+	case "no_line_of_sight":
+		if s.d.In.Network == string(hello.NoNetwork) {
+			v.Sentence = "The device is on no network."
+		}
 	case "assertion_refused":
 		s.untilReread(&v)
 	case "wrong_password":
