@@ -4,7 +4,24 @@ import (
 	"strings"
 
 	"hellolab/providers/hello"
+	"hellolab/providers/spec"
 )
+
+// controllers are those of a domain, as hello.Controllers has them.
+type controllers struct {
+	names []string
+	by    map[string]spec.Controller
+}
+
+// controllersOf are a domain's controllers. Every sign-in to the domain asks for them.
+func (l *Lab) controllersOf(d *hello.Domain) controllers {
+	c, ok := l.dcs[d.Addr]
+	if !ok {
+		c.names, c.by = hello.Controllers(d.In)
+		l.dcs[d.Addr] = c
+	}
+	return c
+}
 
 // Controllers are those of a domain that a device may find: of its site, or any.
 func (l *Lab) Controllers(device, domain string) []string {
