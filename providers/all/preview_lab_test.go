@@ -160,12 +160,23 @@ func (l *previewLab) addFactor(r access.Request, q *windows.Request) {
 	if r.Gesture == access.ByPassword || !policy.MultiFactorUnlock() || policy.Unlocks(shown...) {
 		return
 	}
-	switch face := r.User == alice && policy.UseBiometrics.Value; {
+	switch face := l.canShow(policy, r); {
 	case r.Gesture != "pin" && policy.Unlocks(append(shown, "pin")...):
 		q.PIN = providers.Secret(pin)
 	case r.Gesture == "pin" && face && policy.Unlocks(append(shown, "face")...):
 		q.Gesture = "face"
 	}
+}
+
+// canShow reports whether a user can show the device their face.
+func (l *previewLab) canShow(policy vocabulary.InForce, r access.Request) bool {
+	m := l.facts().Machines[r.Device]
+	if m == nil || m.Credentials[r.User] == nil {
+		return false
+	}
+	held := m.Credentials[r.User]
+	_, refused := policy.ForSignIn(l.world(l.records()).Devices[r.Device].In, "face", slices.Contains(held.Gestures, "face"), held.Sensed["face"])
+	return refused == ""
 }
 
 func (l *previewLab) passwordOf(user string) string { return previewPassword }

@@ -100,8 +100,10 @@ var kept = []keptDraw{
 	{6020, 34},        // who left Connect's scope and came back is another account of the same name
 	{6046, 34},        // a controller refuses the ticket that another has sealed with AES256
 	{1, 35}, {10, 35}, // where some controllers have no certificate, what the target refuses was left out
-	{7090, 34}, // a cycle within an apply carried what the plan had not come to
-	{7033, 48}, // a cycle within an apply took the desk from the tenant, and its own update failed
+	{7090, 34},   // a cycle within an apply carried what the plan had not come to
+	{100574, 48}, // nobody shows a face to a sensor that is not there
+	{100809, 48}, // to write out that a device is not compliant enabled it in the tenant
+	{7033, 48},   // a cycle within an apply took the desk from the tenant, and its own update failed
 }
 
 // managedLab is a lab in a managed tenant, with one trust or the other.
@@ -273,6 +275,15 @@ func pick(random *rand.Rand, words ...string) cty.Value {
 	return cty.StringVal(words[random.IntN(len(words))])
 }
 
+// orAbsent is a flag that a file leaves out where it is false. To write it there is an
+// update for a plan, which had found by its refresh what else is otherwise by then.
+func orAbsent(v cty.Value) cty.Value {
+	if v.False() {
+		return cty.NullVal(cty.Bool)
+	}
+	return v
+}
+
 // kinds are the edits that are drawn.
 var kinds = []func(*rand.Rand) edit{
 	func(r *rand.Rand) edit {
@@ -291,7 +302,7 @@ var kinds = []func(*rand.Rand) edit{
 		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"network": pick(r, "vpn", "internet"), "revocation_unknown": pick(r, "refuse", "allow")})
 	},
 	func(r *rand.Rand) edit {
-		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"enabled_in_tenant": flip(r), "compliant": flip(r)})
+		return set([]string{laptop, desk}[r.IntN(2)], map[string]cty.Value{"enabled_in_tenant": flip(r), "compliant": orAbsent(flip(r))})
 	},
 	func(r *rand.Rand) edit { return set(desk, map[string]cty.Value{"enabled_in_domain": flip(r)}) },
 	func(r *rand.Rand) edit {
